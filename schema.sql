@@ -1,0 +1,61 @@
+-- The whole database. Run at every start, so each statement must do nothing the second time.
+
+-- The tutorial's tables -------------------------------------------------------------------------
+-- Word for word what SQLAlchemy's create_all() makes of the tutorial's models: the Flask app can be
+-- stopped and this program started on the same file, and the other way round. Its rows may hold NULL
+-- in every nullable column and any text in `role` and `status`, so nothing is tightened here; what
+-- this program writes is checked before it arrives. `user` is quoted since it is a reserved word in
+-- other databases.
+
+CREATE TABLE IF NOT EXISTS "user" (
+  id            INTEGER      NOT NULL,
+  username      VARCHAR(80)  NOT NULL,
+  email         VARCHAR(120) NOT NULL,
+  password_hash VARCHAR(128) NOT NULL, -- in Werkzeug's form: pbkdf2:sha256:ITERATIONS$SALT$HEX
+  role          VARCHAR(20),           -- employee, manager, admin
+  is_approved   BOOLEAN,
+  created_at    DATETIME,              -- UTC: 2026-11-23 04:22:41.136817
+  PRIMARY KEY (id),
+  UNIQUE (username),
+  UNIQUE (email)
+);
+
+CREATE TABLE IF NOT EXISTS task (
+  id               INTEGER      NOT NULL,
+  title            VARCHAR(255) NOT NULL,
+  description      TEXT,
+  status           VARCHAR(20),        -- pending, in_progress, completed
+  deadline         DATETIME,           -- UTC, as above
+  created_at       DATETIME,
+  assigned_user_id INTEGER,
+  PRIMARY KEY (id),
+  FOREIGN KEY (assigned_user_id) REFERENCES "user" (id)
+);
+
+-- Indexes ---------------------------------------------------------------------------------------
+
+-- Sign-in finds an account by its e-mail in any case. Not UNIQUE: the Flask app may have stored two
+-- spellings of one address already, and its file must still open.
+CREATE INDEX IF NOT EXISTS user_by_email ON "user" (lower(email));
+
+-- GET /users runs in the order of `id`; one index for each set of filters. The Flask app may leave
+-- `is_approved` NULL, which means no.
+CREATE INDEX IF NOT EXISTS user_by_role          ON "user" (role, id);
+CREATE INDEX IF NOT EXISTS user_by_approval      ON "user" (coalesce(is_approved, FALSE), id);
+CREATE INDEX IF NOT EXISTS user_by_role_approval ON "user" (role, coalesce(is_approved, FALSE), id);
+
+-- GET /tasks: three sort keys, each under every set of the two exact filters, so that the first row
+-- of any page is one search away and the rest follow in order. `id` decides between equal keys. The
+-- indexes that begin with `assigned_user_id` also find the tasks of an account that is deleted.
+CREATE INDEX IF NOT EXISTS task_by_created                 ON task (created_at, id);
+CREATE INDEX IF NOT EXISTS task_by_deadline                ON task (deadline, id);
+CREATE INDEX IF NOT EXISTS task_by_title                   ON task (title, id);
+CREATE INDEX IF NOT EXISTS task_by_status_created          ON task (status, created_at, id);
+CREATE INDEX IF NOT EXISTS task_by_status_deadline         ON task (status, deadline, id);
+CREATE INDEX IF NOT EXISTS task_by_status_title            ON task (status, title, id);
+CREATE INDEX IF NOT EXISTS task_by_assignee_created        ON task (assigned_user_id, created_at, id);
+CREATE INDEX IF NOT EXISTS task_by_assignee_deadline       ON task (assigned_user_id, deadline, id);
+CREATE INDEX IF NOT EXISTS task_by_assignee_title          ON task (assigned_user_id, title, id);
+CREATE INDEX IF NOT EXISTS task_by_assignee_status_created  ON task (assigned_user_id, status, created_at, id);
+CREATE INDEX IF NOT EXISTS task_by_assignee_status_deadline ON task (assigned_user_id, status, deadline, id);
+CREATE INDEX IF NOT EXISTS task_by_assignee_status_title    ON task (assigned_user_id, status, title, id);

@@ -1,0 +1,61 @@
+//! What every handler borrows: the settings, the database, the keys and the clock.
+
+use std::fmt;
+
+use crate::auth::password::Passwords;
+use crate::auth::token::Tokens;
+use crate::config::Config;
+use crate::cursor::Cursors;
+use crate::model::Timestamp;
+use crate::store::Store;
+
+/// Tells the time. Tests bring their own.
+pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The application, ready to answer requests from any thread.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// Makes and checks tokens.
+    pub tokens: Tokens,
+    /// Makes and checks password hashes.
+    pub passwords: Passwords,
+    /// Makes and checks the cursors of lists.
+    pub cursors: Cursors,
+    clock: Clock,
+}
+
+impl App {
+    /// Opens the database and puts the parts together. `signing_key` signs the tokens.
+    ///
+    /// # Errors
+    /// One line for the operator.
+    pub fn open(config: Config, signing_key: &[u8], clock: Clock) -> Result<App, String> {
+        config.check()?;
+        let threads = config.threads;
+        Ok(App {
+            store: Store::open(config.database.database_url.path(), threads.readers)?,
+            tokens: Tokens::new(signing_key, config.jwt_access_token_expires),
+            passwords: Passwords::new(config.passwords.password_iterations, threads)
+                .map_err(|why| why.to_string())?,
+            cursors: Cursors::new(signing_key).map_err(|why| why.to_string())?,
+            config,
+            clock,
+        })
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

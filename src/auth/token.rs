@@ -1,0 +1,213 @@
+//! Signing and checking tokens (JWT, RFC 7519), with flask-jwt-extended's claims.
+
+use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+use jwt_simple::JWTError;
+use jwt_simple::algorithms::{HS256Key, MACLike};
+use jwt_simple::claims::JWTClaims;
+use jwt_simple::common::VerificationOptions;
+use jwt_simple::reexports::coarsetime::{Duration, UnixTimeStamp};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::config::Lifetime;
+use crate::error::Error;
+use crate::model::{Timestamp, User};
+
+/// The one place that makes and accepts tokens: HS256 and nothing else (RFC 8725, 3.1).
+#[derive(Debug)]
+pub struct Tokens {
+    key: HS256Key,
+    lifetime: Lifetime,
+}
+
+/// The claims beside the registered ones. `type` and `fresh` are flask-jwt-extended's; the last two
+/// tie the token to this very account, since a name, and even an id, can come back with a new one.
+#[derive(Debug, Serialize)]
+struct OwnClaims {
+    r#type: &'static str,
+    fresh: bool,
+    account_id: i64,
+    account_created_at: Option<Timestamp>,
+}
+
+/// What a token says, once it counts.
+#[derive(Debug)]
+pub struct Claims {
+    /// The account's name.
+    pub username: String,
+    issued_at: Option<f64>,
+    account: Option<(Value, Value)>,
+}
+
+impl Tokens {
+    /// `key` signs and verifies; a token is good for `lifetime`.
+    pub fn new(key: &[u8], lifetime: Lifetime) -> Tokens {
+        // jwt-simple takes no key under 12 bytes, and the Flask app may have one that operators admit
+        // on purpose. Zeros behind a short key leave HMAC as it is (RFC 2104, 2).
+        let mut key = key.to_vec();
+        key.resize(key.len().max(12), 0);
+        Tokens {
+            key: HS256Key::from_bytes(&key),
+            lifetime,
+        }
+    }
+
+    /// How long a new token is good for, in seconds.
+    pub fn lifetime_seconds(&self) -> i64 {
+        self.lifetime.seconds()
+    }
+
+    /// Signs a new token for an account.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn issue(&self, user: &User, now: Timestamp) -> Result<String, Error> {
+        let now = now.unix_seconds();
+        let claims = JWTClaims {
+            issued_at: Some(seconds(now)),
+            invalid_before: Some(seconds(now)),
+            expires_at: Some(seconds(now + self.lifetime.seconds())),
+            subject: Some(user.username.clone()),
+            jwt_id: Some(Uuid::new_v4().to_string()),
+            issuer: None,
+            audiences: None,
+            nonce: None,
+            custom: OwnClaims {
+                r#type: "access",
+                fresh: false,
+                account_id: user.id.get(),
+                account_created_at: user.created_at,
+            },
+        };
+        self.key
+            .authenticate(claims)
+            .map_err(|why| Error::Internal(format!("signing a token: {why}")))
+    }
+
+    /// Reads a token that this key signed and that is good at `now`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`]. Whatever is wrong before the signature is known to be ours gets one
+    /// and the same answer.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Error> {
+        self.verify_signature(token).map_err(refused)?;
+        let claims = payload(token).ok_or_else(|| refused(INVALID_CLAIM))?;
+        check_times(&claims, now).map_err(refused)?;
+        check_purpose(&claims).map_err(refused)?;
+        let username = match claims.get("sub") {
+            Some(Value::String(username)) => username.clone(),
+            Some(_) => return Err(refused("Subject must be a string")),
+            None => return Err(refused("Missing claim: sub")),
+        };
+        Ok(Claims {
+            username,
+            issued_at: claims.get("iat").and_then(Value::as_f64),
+            account: claims
+                .get("account_id")
+                .cloned()
+                .zip(claims.get("account_created_at").cloned()),
+        })
+    }
+
+    fn verify_signature(&self, token: &str) -> Result<(), &'static str> {
+        let options = VerificationOptions {
+            // The library's clock checks are coarser than the contract: 15 minutes of leeway, `exp`
+            // optional, seconds of 32 bits. They are passed here and made by `check_times`.
+            accept_future: true,
+            artificial_time: Some(UnixTimeStamp::from_secs(0)),
+            time_tolerance: Some(Duration::from_secs(0)),
+            ..VerificationOptions::default()
+        };
+        match self
+            .key
+            .verify_token::<Map<String, Value>>(token, Some(options))
+        {
+            Ok(_) => Ok(()),
+            Err(why) => match why.downcast_ref() {
+                Some(JWTError::CompactEncodingError) => Err("Not enough segments"),
+                _ => Err("Signature verification failed"),
+            },
+        }
+    }
+}
+
+impl Claims {
+    /// Whether the token was given to this account, and not to an earlier one of the same name.
+    ///
+    /// A token of the Flask app names no account; it must not be older than the account.
+    pub fn issued_to(&self, user: &User) -> bool {
+        match &self.account {
+            Some((id, created_at)) => {
+                let stored = serde_json::to_value(user.created_at).unwrap_or_default();
+                id.as_i64() == Some(user.id.get()) && *created_at == stored
+            }
+            None => match (self.issued_at, user.created_at) {
+                (Some(issued_at), Some(created_at)) => {
+                    issued_at >= created_at.unix_seconds() as f64
+                }
+                (None, Some(_)) => false,
+                (_, None) => true,
+            },
+        }
+    }
+}
+
+const INVALID_CLAIM: &str = "Invalid claim format in token";
+
+fn refused(why: &'static str) -> Error {
+    Error::InvalidToken(why.to_owned())
+}
+
+fn seconds(unix: i64) -> UnixTimeStamp {
+    UnixTimeStamp::from_secs(u64::try_from(unix).unwrap_or(0))
+}
+
+fn payload(token: &str) -> Option<Map<String, Value>> {
+    let payload = token.split('.').nth(1)?;
+    serde_json::from_slice(&Base64UrlSafeNoPadding::decode_to_vec(payload, None).ok()?).ok()
+}
+
+/// `exp` must be there and still to come, `nbf` and `iat` must not (RFC 7519, 4.1.4 to 4.1.6), to
+/// the microsecond and without leeway, as in PyJWT.
+fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), &'static str> {
+    let now = now.unix_micros() as f64 / 1e6;
+    let read = |name: &str, wrong: &'static str| match claims.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_f64() {
+            // Beyond the year 9999 it is no time but an overflow waiting to happen.
+            Some(time) if (0.0..253_402_300_800.0).contains(&time) => Ok(Some(time)),
+            _ => Err(wrong),
+        },
+    };
+    let expires = read("exp", "Expiration Time claim (exp) must be an integer.")?;
+    let not_before = read("nbf", "Not Before claim (nbf) must be an integer.")?;
+    let issued = read("iat", "Issued At claim (iat) must be an integer.")?;
+    if expires.ok_or("Missing claim: exp")? <= now {
+        return Err("Token has expired");
+    }
+    if issued.is_some_and(|issued| issued > now) {
+        return Err("The token is not yet valid (iat)");
+    }
+    if not_before.is_some_and(|not_before| not_before > now) {
+        return Err("The token is not yet valid (nbf)");
+    }
+    Ok(())
+}
+
+/// A token of another kind, or one that the same key signed for another service, opens nothing
+/// (RFC 8725, 3.8 to 3.12). This program's own tokens name neither issuer nor audience.
+fn check_purpose(claims: &Map<String, Value>) -> Result<(), &'static str> {
+    match claims.get("type").and_then(Value::as_str) {
+        Some("access") => {}
+        Some("refresh") => return Err("Only non-refresh tokens are allowed"),
+        _ => return Err("Only access tokens are allowed"),
+    }
+    if claims.contains_key("aud") {
+        return Err("Audience doesn't match");
+    }
+    if claims.contains_key("iss") {
+        return Err("Invalid issuer");
+    }
+    Ok(())
+}

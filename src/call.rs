@@ -1,0 +1,291 @@
+//! A request as handlers see it: path, query and body, each read through a bound and a check.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use percent_encoding::percent_decode_str;
+use rouille::Request;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::fields::Fields;
+use crate::model::Id;
+
+/// One request on its way through the program.
+#[derive(Debug)]
+pub struct Call<'a> {
+    request: &'a Request,
+    /// Names this request in every line of the log and in the answer.
+    pub request_id: String,
+    id_segment: OnceCell<String>,
+    user: OnceCell<String>,
+}
+
+impl<'a> Call<'a> {
+    /// Takes over the client's `X-Request-Id` if it is sane, and makes one otherwise.
+    pub fn new(request: &'a Request) -> Call<'a> {
+        let request_id = match request.header("X-Request-Id") {
+            Some(id) if is_sane_request_id(id) => id.to_owned(),
+            _ => Uuid::new_v4().to_string(),
+        };
+        Call {
+            request,
+            request_id,
+            id_segment: OnceCell::new(),
+            user: OnceCell::new(),
+        }
+    }
+
+    /// The method, as sent.
+    pub fn method(&self) -> &str {
+        self.request.method()
+    }
+
+    /// The path, as sent: not decoded, without the query.
+    pub fn path(&self) -> &str {
+        self.request.raw_url().split('?').next().unwrap_or_default()
+    }
+
+    /// The path's segments, decoded one by one, so that `%2F` does not make two of one. `None` where
+    /// one is not UTF-8.
+    pub fn segments(&self) -> Option<Vec<String>> {
+        let path = self.path().strip_prefix('/')?;
+        path.split('/')
+            .map(|segment| {
+                percent_decode_str(segment)
+                    .decode_utf8()
+                    .ok()
+                    .map(Into::into)
+            })
+            .collect()
+    }
+
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.request.header(name)
+    }
+
+    /// Every value of a header.
+    pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.request
+            .headers()
+            .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// Where the request comes from.
+    pub fn peer(&self) -> String {
+        self.request.remote_addr().to_string()
+    }
+
+    /// Notes who is calling, for the log.
+    pub fn signed_in(&self, username: &str) {
+        let _ = self.user.set(username.to_owned());
+    }
+
+    /// Who is calling, if that is known yet.
+    pub fn user(&self) -> Option<&str> {
+        self.user.get().map(String::as_str)
+    }
+
+    /// Notes what stands in the place of `{id}` in the route's path.
+    pub fn matched(&self, id_segment: &str) {
+        let _ = self.id_segment.set(id_segment.to_owned());
+    }
+
+    /// The `{id}` of the path.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for what can be no row's id.
+    pub fn id(&self) -> Result<Id, Error> {
+        self.id_segment
+            .get()
+            .and_then(|text| text.parse().ok())
+            .ok_or(Error::NotFound)
+    }
+
+    /// The query's parameters, form-decoded: `+` is a space.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where one is given twice or is not UTF-8.
+    pub fn query(&self) -> Result<Fields<String>, Error> {
+        Ok(Fields::new(self.parameters()?))
+    }
+
+    /// The path and the parameters in one spelling, with `cursor` in place of the query's own.
+    ///
+    /// # Errors
+    /// As [`Call::query`].
+    pub fn url_with_cursor(&self, cursor: Option<&str>) -> Result<String, Error> {
+        let mut parameters = self.parameters()?;
+        parameters.remove("cursor");
+        if let Some(cursor) = cursor {
+            parameters.insert("cursor".to_owned(), cursor.to_owned());
+        }
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        Ok(if query.is_empty() {
+            self.path().to_owned()
+        } else {
+            format!("{}?{query}", self.path())
+        })
+    }
+
+    fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {
+        let query = self.request.raw_query_string();
+        let decode = |text: &str| {
+            let text = text.replace('+', " ");
+            percent_decode_str(&text)
+                .decode_utf8()
+                .map(String::from)
+                .map_err(|_| text.clone())
+        };
+        let mut parameters = BTreeMap::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).map_err(|name| Error::invalid(&name, "is not known here"))?;
+            let value = decode(value).map_err(|_| Error::invalid(&name, "must be UTF-8"))?;
+            if parameters.insert(name.clone(), value).is_some() {
+                return Err(Error::invalid(&name, "is given twice"));
+            }
+        }
+        Ok(parameters)
+    }
+
+    /// Reads the JSON object in the body by way of `read`, such as `NewTask::from_fields`. `limit`
+    /// is in bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`], [`Error::BodyTooLarge`], [`Error::Malformed`], [`Error::Invalid`], in
+    /// this order.
+    pub fn body<T>(
+        &self,
+        limit: u64,
+        read: impl FnOnce(&mut Fields<Value>) -> Option<T>,
+    ) -> Result<T, Error> {
+        if !self.header("Content-Type").is_some_and(is_json) {
+            return Err(Error::NotJson);
+        }
+        let bytes = self.body_bytes(limit)?;
+        match serde_json::from_slice(&bytes).map_err(malformed)? {
+            Body::Object(members) => {
+                let mut fields = Fields::new(members);
+                let value = read(&mut fields);
+                fields.finish(value)
+            }
+            Body::Other => Err(Error::invalid("body", "must be a JSON object")),
+        }
+    }
+
+    fn body_bytes(&self, limit: u64) -> Result<Vec<u8>, Error> {
+        let declared = self
+            .header("Content-Length")
+            .and_then(|length| length.trim().parse::<u64>().ok());
+        if declared.is_some_and(|length| length > limit) {
+            return Err(Error::BodyTooLarge(limit));
+        }
+        let Some(body) = self.request.data() else {
+            return Err(Error::Internal("the body was read twice".to_owned()));
+        };
+        let mut bytes = Vec::new();
+        body.take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|_| Error::Malformed("it could not be read to its end".to_owned()))?;
+        let length = bytes.len() as u64;
+        if length > limit {
+            return Err(Error::BodyTooLarge(limit));
+        }
+        // What a broken connection left can be whole JSON by chance: `{"a":1}` of `{"a":1}, ...`.
+        if declared.is_some_and(|declared| length < declared) {
+            return Err(Error::Malformed("it ended early".to_owned()));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Letters, digits and the usual marks: nothing that could break out of a log line or a header.
+fn is_sane_request_id(id: &str) -> bool {
+    (1..=128).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.:=+/@~".contains(&b))
+}
+
+/// `application/json`, in any case and with any parameters (RFC 9110, 8.3.1).
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn malformed(why: serde_json::Error) -> Error {
+    Error::Malformed(why.to_string())
+}
+
+/// A JSON body. serde_json alone would let the last of two equal names win, unseen.
+enum Body {
+    Object(BTreeMap<String, Value>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
+        deserializer.deserialize_any(BodyVisitor)
+    }
+}
+
+struct BodyVisitor;
+
+impl<'de> Visitor<'de> for BodyVisitor {
+    type Value = Body;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if members.contains_key(&name) {
+                return Err(A::Error::custom(format!(
+                    "the name {name:?} is given twice"
+                )));
+            }
+            members.insert(name, map.next_value()?);
+        }
+        Ok(Body::Object(members))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Body, A::Error> {
+        while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(Body::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+}

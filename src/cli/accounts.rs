@@ -1,0 +1,308 @@
+//! `task-api user ...`: what an operator does to accounts, beside the running server or without it.
+
+use std::io::{IsTerminal, Read, stdin};
+
+use clap::{Args, Subcommand};
+
+use crate::auth::password::Passwords;
+use crate::config::{DatabaseArgs, PasswordArgs, Threads};
+use crate::error::Error;
+use crate::model::{Email, Page, Password, Role, Timestamp, User, UserFilter, UserPatch, Username};
+use crate::store::{Store, users};
+
+/// The commands about accounts.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make an account; the first admin of a new database is made so
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(Create),
+    /// List accounts
+    List(List),
+    /// Change an account's role
+    SetRole(SetRole),
+    /// Let an account in
+    Approve(Approve),
+    /// Change an account's password
+    SetPassword(SetPassword),
+}
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  task-api user create --username ada --email ada@example.com --role admin --approved
+  task-api user create --username ada --email ada@example.com --password-stdin < password.txt";
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct Create {
+    /// 1 to 80 characters
+    #[arg(long)]
+    username: Username,
+    /// The address to sign in with
+    #[arg(long)]
+    email: Email,
+    /// employee, manager or admin
+    #[arg(long, default_value = "employee")]
+    role: Role,
+    /// Let the account in at once
+    #[arg(long)]
+    approved: bool,
+    #[command(flatten)]
+    password: PasswordSource,
+    #[command(flatten)]
+    hashing: PasswordArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct List {
+    /// Only those with this role: employee, manager or admin
+    #[arg(long)]
+    role: Option<Role>,
+    /// Only those that are approved (true) or wait for it (false)
+    #[arg(long)]
+    approved: Option<bool>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct SetRole {
+    #[command(flatten)]
+    account: Account,
+    /// employee, manager or admin
+    role: Role,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct Approve {
+    #[command(flatten)]
+    account: Account,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct SetPassword {
+    #[command(flatten)]
+    account: Account,
+    #[command(flatten)]
+    password: PasswordSource,
+    #[command(flatten)]
+    hashing: PasswordArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Which account.
+#[derive(Debug, Args)]
+struct Account {
+    /// Username or e-mail address
+    account: String,
+}
+
+impl Account {
+    fn find(&self, store: &Store) -> Result<User, String> {
+        let found = store.read(|db| {
+            let by_name = users::by_username(db, &self.account)?;
+            let by_email = || Ok(users::by_email(db, &self.account)?.map(|(user, _)| user));
+            by_name.map_or_else(by_email, |user| Ok(Some(user)))
+        });
+        found
+            .map_err(explain)?
+            .ok_or_else(|| format!("there is no account {:?}", self.account))
+    }
+}
+
+/// Where the password comes from. Never an argument: other users of the machine could read it.
+#[derive(Debug, Args)]
+struct PasswordSource {
+    /// Read the password from standard input instead of asking for it
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl PasswordSource {
+    fn read(&self) -> Result<Password, String> {
+        let text = match self.password_stdin {
+            true => from_standard_input()?,
+            false if stdin().is_terminal() => from_prompt()?,
+            false => {
+                return Err(
+                    "there is no terminal to ask for the password: add --password-stdin".to_owned(),
+                );
+            }
+        };
+        text.parse().map_err(|why| format!("the password {why}"))
+    }
+}
+
+fn from_standard_input() -> Result<String, String> {
+    let mut text = String::new();
+    stdin()
+        .read_to_string(&mut text)
+        .map_err(|why| format!("cannot read the password: {why}"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn from_prompt() -> Result<String, String> {
+    let ask = |prompt| {
+        rpassword::prompt_password(prompt)
+            .map_err(|why| format!("cannot ask for the password: {why}"))
+    };
+    let password = ask("Password: ")?;
+    if ask("Again: ")? != password {
+        return Err("the two passwords differ".to_owned());
+    }
+    Ok(password)
+}
+
+/// Runs one of the commands.
+pub fn run(command: UserCommand) -> Result<(), String> {
+    match command {
+        UserCommand::Create(command) => create(&command),
+        UserCommand::List(command) => list(command),
+        UserCommand::SetRole(SetRole {
+            account,
+            role,
+            database,
+        }) => change(
+            &database,
+            &account,
+            UserPatch {
+                role: Some(role),
+                is_approved: None,
+            },
+        ),
+        UserCommand::Approve(Approve { account, database }) => change(
+            &database,
+            &account,
+            UserPatch {
+                role: None,
+                is_approved: Some(true),
+            },
+        ),
+        UserCommand::SetPassword(command) => set_password(&command),
+    }
+}
+
+fn create(command: &Create) -> Result<(), String> {
+    let password = command.password.read()?;
+    let store = open(&command.database)?;
+    let password_hash = hash(&command.hashing, &password)?;
+    let row = users::NewRow {
+        username: &command.username,
+        email: &command.email,
+        password_hash: &password_hash,
+        role: command.role,
+        is_approved: command.approved,
+        created_at: Timestamp::now(),
+    };
+    let user = store.write(|db| users::insert(db, &row)).map_err(explain)?;
+    println!("made account {}", describe(&user));
+    Ok(())
+}
+
+fn list(command: List) -> Result<(), String> {
+    let store = open_existing(&command.database)?;
+    let filter = UserFilter {
+        role: command.role,
+        approved: command.approved,
+        ..UserFilter::default()
+    };
+    println!(
+        "{:>6}  {:8}  {:8}  {:19}  USERNAME <E-MAIL>",
+        "ID", "ROLE", "APPROVED", "CREATED (UTC)"
+    );
+    let mut after = None;
+    loop {
+        let Page { items, next } = store
+            .read(|db| users::list(db, &filter, after.as_ref()))
+            .map_err(explain)?;
+        items.iter().for_each(print_row);
+        match next {
+            Some(_) => after = next,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn print_row(user: &User) {
+    let created = user
+        .created_at
+        .map_or("-".to_owned(), |at| at.to_stored()[..19].to_owned());
+    let approved = if user.is_approved { "yes" } else { "no" };
+    // A role of the Flask app's may be any text, so it is escaped as names are.
+    let role = user.role.to_string().escape_debug().to_string();
+    let (name, email) = (user.username.escape_debug(), user.email.escape_debug());
+    println!(
+        "{:>6}  {role:8}  {approved:8}  {created:19}  {name} <{email}>",
+        user.id
+    );
+}
+
+fn change(database: &DatabaseArgs, account: &Account, patch: UserPatch) -> Result<(), String> {
+    let store = open_existing(database)?;
+    let id = account.find(&store)?.id;
+    let user = store
+        .write(|db| users::update(db, id, patch))
+        .map_err(explain)?;
+    println!("changed account {}", describe(&user));
+    Ok(())
+}
+
+fn set_password(command: &SetPassword) -> Result<(), String> {
+    let store = open_existing(&command.database)?;
+    let user = command.account.find(&store)?;
+    let password = command.password.read()?;
+    let hash = hash(&command.hashing, &password)?;
+    store
+        .write(|db| users::set_password_hash(db, user.id, &hash))
+        .map_err(explain)?;
+    println!("changed the password of account {}", describe(&user));
+    Ok(())
+}
+
+fn open(database: &DatabaseArgs) -> Result<Store, String> {
+    Store::open(database.database_url.path(), 1)
+}
+
+/// For commands that only make sense on a database that is there: a mistyped path makes no new one.
+fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
+    match database.database_url.path() {
+        path if path.exists() => open(database),
+        path => Err(format!("there is no database {}", path.display())),
+    }
+}
+
+fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
+    let passwords =
+        Passwords::new(hashing.password_iterations, Threads::default()).map_err(explain)?;
+    passwords.hash(password).map_err(explain)
+}
+
+fn describe(user: &User) -> String {
+    let approved = if user.is_approved {
+        "approved"
+    } else {
+        "awaiting approval"
+    };
+    format!(
+        "{} {:?} <{}>: {}, {approved}",
+        user.id,
+        user.username,
+        user.email.escape_debug(),
+        user.role
+    )
+}
+
+/// The operator may hear the cause that a client must not.
+fn explain(why: Error) -> String {
+    why.to_string()
+}

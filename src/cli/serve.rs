@@ -1,0 +1,97 @@
+//! `task-api serve`.
+
+use std::sync::Arc;
+
+use log::{info, warn};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::app::App;
+use crate::auth::secret::SigningKey;
+use crate::config::Config;
+use crate::model::Timestamp;
+use crate::server::{STOP_DEADLINE, Server};
+
+/// Runs the server until it is told to stop.
+pub fn run(config: Config) -> Result<(), String> {
+    start_log(&config);
+    config.check()?;
+    let key = SigningKey::load(&config, environment("JWT_SECRET_KEY")?)?;
+    warn_of_weakness(&config, &key);
+    // From here on a signal no longer ends the process by itself.
+    let signals =
+        Signals::new([SIGTERM, SIGINT]).map_err(|why| format!("cannot handle signals: {why}"))?;
+    let database = std::path::absolute(config.database.database_url.path());
+    let (host, port) = (config.address.host.clone(), config.address.port);
+    let app = Arc::new(App::open(config, &key.bytes, Box::new(Timestamp::now))?);
+    let server = Server::start(Arc::clone(&app), &host, port)?;
+    info!(
+        "task-api {} uses the database {}",
+        env!("CARGO_PKG_VERSION"),
+        database.unwrap_or_default().display()
+    );
+    info!("tokens are signed with the key of {}", key.source);
+    info!("listening on http://{}", server.address());
+    wait_for_stop(signals);
+    stop(server, &app);
+    Ok(())
+}
+
+fn start_log(config: &Config) {
+    env_logger::Builder::new()
+        .parse_filters(config.rust_log.as_str())
+        .format_timestamp_millis()
+        .init();
+    // A panic's text may hold what a client sent: as one line, quoted.
+    std::panic::set_hook(Box::new(|panic| {
+        log::error!("panic {:?}", panic.to_string())
+    }));
+}
+
+fn environment(name: &str) -> Result<Option<String>, String> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
+    }
+}
+
+fn warn_of_weakness(config: &Config, key: &SigningKey) {
+    if key.weak {
+        warn!(
+            "the key of {} has fewer than 32 bytes: whoever guesses it can sign in as anybody. Set a longer \
+             JWT_SECRET_KEY and unset ALLOW_WEAK_JWT_SECRET; everybody signs in again then",
+            key.source
+        );
+    }
+    if config.passwords.password_iterations < 600_000 {
+        warn!("PASSWORD_ITERATIONS is below OWASP's 600000: stolen hashes are cheaper to break");
+    }
+}
+
+/// Returns at the first signal. A second one ends the process without waiting.
+fn wait_for_stop(mut signals: Signals) {
+    if let Some(signal) = signals.forever().next() {
+        let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+        info!(
+            "{name}: answering the requests in hand, {} s at most",
+            STOP_DEADLINE.as_secs()
+        );
+    }
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            warn!("second signal: stopping at once");
+            std::process::exit(1);
+        }
+    });
+}
+
+fn stop(server: Server, app: &App) {
+    if !server.stop(STOP_DEADLINE) {
+        warn!("some requests were not answered in time");
+    }
+    match app.store.checkpoint() {
+        Ok(()) => info!("stopped; the database is one file again"),
+        Err(why) => warn!("stopped; the write-ahead log stays beside the database: {why}"),
+    }
+}

@@ -1,0 +1,312 @@
+//! Every setting: its name, its default, its check. Each is a flag of `task-api serve` and an
+//! environment variable of the same name; a secret is never a flag, since other users of a machine
+//! can read a program's arguments.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+
+/// Where the database is.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// SQLite file: sqlite:///relative/path or sqlite:////absolute/path
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "sqlite:///project.db"
+    )]
+    pub database_url: DatabaseUrl,
+}
+
+/// What hashing a password costs.
+#[derive(Debug, Clone, Args)]
+pub struct PasswordArgs {
+    /// Rounds of PBKDF2-HMAC-SHA256 for a new password; OWASP's figure is 600000
+    #[arg(long, env, hide_env_values = true, default_value_t = 600_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub password_iterations: u32,
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, Args)]
+pub struct AddressArgs {
+    /// Address to listen on; 0.0.0.0 is every address of this machine
+    #[arg(long, env, hide_env_values = true, default_value = "127.0.0.1")]
+    pub host: String,
+
+    /// TCP port to listen on; 0 takes any that is free
+    #[arg(long, env, hide_env_values = true, default_value_t = 5000)]
+    pub port: u16,
+}
+
+/// The settings of `task-api serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub address: AddressArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub database: DatabaseArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub secret: SecretArgs,
+
+    /// How long a token is good for: 24h, 15m, or a number of seconds
+    #[arg(long, env, hide_env_values = true, default_value = "24h")]
+    pub jwt_access_token_expires: Lifetime,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub passwords: PasswordArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cors: CorsArgs,
+
+    /// The largest request body that is read, in bytes
+    #[arg(long, env, hide_env_values = true, default_value_t = 1 << 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub max_body_bytes: u64,
+
+    /// What is logged: error, warn, info, debug or trace, also by module (env_logger's syntax)
+    #[arg(long, env, hide_env_values = true, default_value = "info")]
+    pub rust_log: LogFilter,
+
+    /// How much happens at a time; follows from the machine and is not a setting.
+    #[arg(skip)]
+    pub threads: Threads,
+}
+
+impl Config {
+    /// Checks what no single setting can tell.
+    ///
+    /// # Errors
+    /// One line that names the settings.
+    pub fn check(&self) -> Result<(), String> {
+        if self.cors.cors_supports_credentials && self.cors.cors_origins == CorsOrigins::Any {
+            return Err(
+                "CORS_SUPPORTS_CREDENTIALS=true needs a list of origins in CORS_ORIGINS: \
+                        with * any website could act for a signed-in user"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Where the key that signs tokens comes from, beside the environment variable `JWT_SECRET_KEY`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SecretArgs {
+    /// File with the key that signs tokens; without it and without JWT_SECRET_KEY a key is made at
+    /// the first start and kept beside the database
+    #[arg(long, env, hide_env_values = true)]
+    pub jwt_secret_key_file: Option<PathBuf>,
+
+    /// Accept a key of less than 32 bytes, such as the tutorial's; whoever guesses it is admin
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "false",
+        default_missing_value = "true"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub allow_weak_jwt_secret: bool,
+}
+
+/// Which websites may call the API from a browser.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CorsArgs {
+    /// * for every website, or a comma-separated list: https://app.example,http://localhost:5173
+    #[arg(long, env, hide_env_values = true, default_value = "*")]
+    pub cors_origins: CorsOrigins,
+
+    /// Let browsers send cookies along; needs a list in CORS_ORIGINS
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "false",
+        default_missing_value = "true"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub cors_supports_credentials: bool,
+}
+
+/// How many things happen at a time. The numbers are chosen together: sign-ins can fill the hash
+/// slots and their queue and still leave most of the workers to other requests, and every worker
+/// finds a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads {
+    /// Requests.
+    pub workers: usize,
+    /// Password hashes: each keeps a core busy.
+    pub hashes: usize,
+    /// Requests that wait for a hash; one more is answered 503.
+    pub hash_queue: usize,
+    /// Connections that read.
+    pub readers: u32,
+}
+
+impl Threads {
+    /// For this many cores.
+    pub fn for_cores(cores: u32) -> Threads {
+        let workers = (8 * cores).max(16);
+        let cores = cores as usize;
+        Threads {
+            workers: workers as usize,
+            hashes: cores,
+            hash_queue: 4 * cores,
+            readers: workers,
+        }
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Threads {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Threads::for_cores(u32::try_from(cores).unwrap_or(1).min(64))
+    }
+}
+
+/// A database's address in SQLAlchemy's form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(PathBuf);
+
+impl DatabaseUrl {
+    /// The file, as given: relative to the working directory or absolute.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the key that signs tokens is kept if none is set.
+    pub fn secret_path(&self) -> PathBuf {
+        let mut path = self.0.clone().into_os_string();
+        path.push(".jwt_secret");
+        path.into()
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DatabaseUrl, String> {
+        match text.strip_prefix("sqlite:///") {
+            None => Err("must begin with sqlite:///".to_owned()),
+            Some("" | ":memory:") => Err("must name a file: sqlite:///project.db".to_owned()),
+            Some(path) if path.contains(['?', '#', '\0']) => {
+                Err("must be a plain path behind sqlite:///, without ? or #".to_owned())
+            }
+            Some(path) if path.ends_with('/') => Err("must name a file, not a folder".to_owned()),
+            Some(path) => Ok(DatabaseUrl(path.into())),
+        }
+    }
+}
+
+/// How long a token is good for: a second to ten years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime(i64);
+
+impl Lifetime {
+    /// In seconds.
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+}
+
+impl FromStr for Lifetime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Lifetime, String> {
+        const TEN_YEARS: u64 = 10 * 366 * 24 * 3600;
+        let duration = match text.parse() {
+            Ok(seconds) => Ok(Duration::from_secs(seconds)),
+            Err(_) => humantime::parse_duration(text),
+        };
+        match duration.map(|duration| duration.as_secs()) {
+            Ok(seconds @ 1..=TEN_YEARS) => Ok(Lifetime(seconds as i64)),
+            Ok(_) => Err("must be from 1s to 10 years".to_owned()),
+            Err(_) => Err("must be a duration such as 24h, 15m or 3600".to_owned()),
+        }
+    }
+}
+
+/// The origins of `CORS_ORIGINS`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CorsOrigins {
+    /// `*`
+    #[default]
+    Any,
+    /// These, compared exactly.
+    List(Vec<String>),
+}
+
+impl FromStr for CorsOrigins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<CorsOrigins, String> {
+        if text.trim() == "*" {
+            return Ok(CorsOrigins::Any);
+        }
+        let list: Result<_, _> = text
+            .split(',')
+            .map(|origin| checked_origin(origin.trim()))
+            .collect();
+        list.map(CorsOrigins::List)
+    }
+}
+
+/// A list is compared byte by byte with what browsers send, `scheme://host[:port]` in lower case
+/// (RFC 6454, 6.1): an entry that no browser can ever send is a mistake to hear of at the start.
+fn checked_origin(origin: &str) -> Result<String, String> {
+    let refuse = |why| Err(format!("'{origin}' {why}"));
+    let Some((scheme, host)) = origin.split_once("://") else {
+        return refuse("is not an origin: write scheme://host[:port], or * alone for all");
+    };
+    if scheme.is_empty() || host.is_empty() || host.contains(['/', '?', '#', '@', '*']) {
+        return refuse(
+            "is not an origin: write scheme://host[:port] without a path, a slash at the end or *",
+        );
+    }
+    if origin.contains(|c: char| {
+        c.is_uppercase() || c.is_whitespace() || c.is_control() || !c.is_ascii()
+    }) {
+        return refuse("is not what a browser sends: lower-case ASCII, a host in Punycode");
+    }
+    if matches!(
+        (scheme, host.rsplit_once(':')),
+        ("http", Some((_, "80"))) | ("https", Some((_, "443")))
+    ) {
+        return refuse("names the default port, which browsers leave out");
+    }
+    Ok(origin.to_owned())
+}
+
+/// What is logged, in env_logger's syntax.
+#[derive(Debug, Clone)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The directives.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<LogFilter, String> {
+        match env_filter::Builder::new().try_parse(text) {
+            Ok(_) => Ok(LogFilter(text.to_owned())),
+            Err(why) => Err(why.to_string()),
+        }
+    }
+}

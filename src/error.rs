@@ -1,0 +1,152 @@
+//! Everything that can go wrong with a request, and what the client is told about it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Field name → why it was refused.
+pub type FieldErrors = BTreeMap<String, String>;
+
+/// Why a request is not answered with success.
+///
+/// A variant exists only where a client or a caller acts on it; every other cause is
+/// [`Error::Internal`], whose text goes to the log and never to a client.
+#[derive(Debug)]
+pub enum Error {
+    /// 400: the body is not JSON, or ended early. Holds why.
+    Malformed(String),
+    /// 401 without credentials in the request. Holds flask-jwt-extended's words.
+    NoCredentials(&'static str),
+    /// 401 with a token that does not count. Holds flask-jwt-extended's words.
+    InvalidToken(String),
+    /// 401 at sign-in: e-mail or password are wrong, and which of them stays unsaid.
+    WrongEmailOrPassword,
+    /// 403: an administrator has yet to approve the account.
+    AwaitingApproval,
+    /// 403: the route needs a higher role.
+    InsufficientRole,
+    /// 403: an employee may change the status of their task and nothing else of it.
+    StatusOnly,
+    /// 403: `current_password` is wrong.
+    WrongPassword,
+    /// 404: also for what exists but is not the caller's to see.
+    NotFound,
+    /// 405. Holds the methods that the path does have, for `Allow`.
+    MethodNotAllowed(String),
+    /// 409: the username or the e-mail is another account's.
+    AccountExists,
+    /// 409: no approved admin would be left.
+    LastAdmin,
+    /// 413. Holds the limit in bytes.
+    BodyTooLarge(u64),
+    /// 415: the body is not declared as `application/json`.
+    NotJson,
+    /// 422. Holds every field that was refused.
+    Invalid(FieldErrors),
+    /// 503: too much to do at the moment. Holds after how many seconds to try again.
+    Busy(u32),
+    /// 500. Holds the cause, for the log.
+    Internal(String),
+}
+
+/// What a client sees of an [`Error`].
+#[derive(Debug)]
+pub struct Public<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// For programs: stays the same when `msg` is reworded.
+    pub code: &'static str,
+    /// For people.
+    pub msg: Cow<'a, str>,
+}
+
+impl Error {
+    /// A 422 about a single field.
+    pub fn invalid(field: &str, why: impl Into<String>) -> Error {
+        Error::Invalid(FieldErrors::from([(field.to_owned(), why.into())]))
+    }
+
+    /// The one place that gives each error its status, its code and its words.
+    pub fn public(&self) -> Public<'_> {
+        let (status, code, msg): (u16, &'static str, Cow<str>) = match self {
+            Error::Malformed(why) => (
+                400,
+                "malformed_json",
+                format!("The body is not usable JSON: {why}").into(),
+            ),
+            Error::NoCredentials(msg) => (401, "unauthorized", (*msg).into()),
+            Error::InvalidToken(msg) => (401, "invalid_token", msg.into()),
+            Error::WrongEmailOrPassword => (
+                401,
+                "wrong_email_or_password",
+                "email or password incorrect.".into(),
+            ),
+            Error::AwaitingApproval => (
+                403,
+                "awaiting_approval",
+                "An administrator has yet to approve this account".into(),
+            ),
+            Error::InsufficientRole => (
+                403,
+                "insufficient_role",
+                "Your role does not permit this".into(),
+            ),
+            Error::StatusOnly => (
+                403,
+                "status_only",
+                "You may change the status of this task and nothing else".into(),
+            ),
+            Error::WrongPassword => (
+                403,
+                "wrong_password",
+                "The current password is wrong".into(),
+            ),
+            Error::NotFound => (404, "not_found", "There is nothing here".into()),
+            Error::MethodNotAllowed(allow) => (
+                405,
+                "method_not_allowed",
+                format!("This path answers {allow}").into(),
+            ),
+            Error::AccountExists => (
+                409,
+                "account_exists",
+                "Username or Email already exists".into(),
+            ),
+            Error::LastAdmin => (409, "last_admin", "No approved admin would be left".into()),
+            Error::BodyTooLarge(limit) => (
+                413,
+                "body_too_large",
+                format!("The body is larger than {limit} bytes").into(),
+            ),
+            Error::NotJson => (
+                415,
+                "unsupported_media_type",
+                "Send the body as Content-Type: application/json".into(),
+            ),
+            Error::Invalid(errors) => (422, "invalid", summary(errors).into()),
+            Error::Busy(_) => (503, "busy", "The server is busy, try again shortly".into()),
+            Error::Internal(_) => (500, "internal_error", "Internal Server Error".into()),
+        };
+        Public { status, code, msg }
+    }
+}
+
+fn summary(errors: &FieldErrors) -> String {
+    let fields: Vec<_> = errors
+        .iter()
+        .map(|(field, why)| format!("{field}: {why}"))
+        .collect();
+    format!("Refused: {}", fields.join("; "))
+}
+
+/// For the command line, which shows its operator the cause as well.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Internal(cause) => f.write_str(cause),
+            other => f.write_str(&other.public().msg),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

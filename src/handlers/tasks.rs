@@ -1,0 +1,54 @@
+//! Tasks.
+
+use crate::app::App;
+use crate::call::Call;
+use crate::error::Error;
+use crate::model::{Approved, Manager, NewTask, TaskFilter, TaskPatch};
+use crate::reply::{self, Reply};
+use crate::store::tasks;
+
+/// Lists the tasks that the caller may see.
+pub fn list(app: &App, call: &Call, user: &Approved) -> Reply {
+    let read_filter = |query: &mut _| TaskFilter::from_query(query, user);
+    super::paged(app, call, read_filter, |store, filter, after| {
+        store.read(|db| tasks::list(db, filter, after))
+    })
+}
+
+/// Makes a task.
+pub fn create(app: &App, call: &Call, _: &Manager) -> Reply {
+    let new = call.body(app.config.max_body_bytes, NewTask::from_fields)?;
+    let task = app.store.write(|db| tasks::insert(db, &new, app.now()))?;
+    Ok(reply::created(&task).with_additional_header("Location", format!("/tasks/{}", task.id)))
+}
+
+/// Shows a task. Somebody else's does not exist for an employee.
+pub fn show(app: &App, call: &Call, user: &Approved) -> Reply {
+    let id = call.id()?;
+    let task = app.store.read(|db| tasks::by_id(db, id))?;
+    if !task.visible_to(user) {
+        return Err(Error::NotFound);
+    }
+    Ok(reply::ok(&task))
+}
+
+/// Changes a task, as far as the caller may.
+pub fn update(app: &App, call: &Call, user: &Approved) -> Reply {
+    let id = call.id()?;
+    let patch = call.body(app.config.max_body_bytes, TaskPatch::from_fields)?;
+    let task = app.store.write(|db| {
+        if !tasks::by_id(db, id)?.visible_to(user) {
+            return Err(Error::NotFound);
+        }
+        patch.permitted_to(user)?;
+        tasks::update(db, id, &patch)
+    })?;
+    Ok(reply::ok(&task))
+}
+
+/// Removes a task.
+pub fn delete(app: &App, call: &Call, _: &Manager) -> Reply {
+    let id = call.id()?;
+    app.store.write(|db| tasks::delete(db, id))?;
+    Ok(reply::no_content())
+}

@@ -1,0 +1,36 @@
+//! Accounts, as managers see and admins change them.
+
+use crate::app::App;
+use crate::call::Call;
+use crate::model::{Admin, Manager, UserFilter, UserPatch};
+use crate::reply::{self, Reply};
+use crate::store::users;
+
+/// Lists accounts.
+pub fn list(app: &App, call: &Call, _: &Manager) -> Reply {
+    super::paged(app, call, UserFilter::from_query, |store, filter, after| {
+        store.read(|db| users::list(db, filter, after))
+    })
+}
+
+/// Shows an account.
+pub fn show(app: &App, call: &Call, _: &Manager) -> Reply {
+    let id = call.id()?;
+    let user = app.store.read(|db| users::by_id(db, id))?;
+    Ok(reply::ok(&user))
+}
+
+/// Changes an account's role, or lets it in or out.
+pub fn update(app: &App, call: &Call, _: &Admin) -> Reply {
+    let id = call.id()?;
+    let patch = call.body(app.config.max_body_bytes, UserPatch::from_fields)?;
+    let user = app.store.write(|db| users::update(db, id, patch))?;
+    Ok(reply::ok(&user))
+}
+
+/// Removes an account; its tasks stay.
+pub fn delete(app: &App, call: &Call, _: &Admin) -> Reply {
+    let id = call.id()?;
+    app.store.write(|db| users::delete(db, id))?;
+    Ok(reply::no_content())
+}

@@ -1,0 +1,21 @@
+//! What the program is about, in plain types: accounts, tasks, who may do what.
+//!
+//! A value that exists is valid: each type's only door checks what comes in. Nothing here knows
+//! HTTP or SQL.
+
+mod page;
+mod task;
+mod time;
+mod user;
+mod value;
+
+pub use page::{Page, Position};
+pub use task::{
+    Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
+};
+pub use time::Timestamp;
+pub use user::{
+    Admin, Approved, Credentials, Manager, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch,
+};
+pub use user::{Email, Password, Secret, Username};
+pub use value::{Id, Limit, Search, Stored};

@@ -1,0 +1,40 @@
+//! Pages of a list (keyset paging: a page begins behind a row, not at a number).
+
+use super::Id;
+
+/// The place of a row in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The row's sort key as it is stored; `None` where the row has none, or the list goes by id.
+    pub key: Option<String>,
+    /// The row's id, which decides between equal keys.
+    pub id: Id,
+}
+
+/// Some rows of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The rows, in order.
+    pub items: Vec<T>,
+    /// The place of the last one, if more rows follow.
+    pub next: Option<Position>,
+}
+
+impl<T> Page<T> {
+    /// A page of at most `limit` rows, from up to `limit + 1` that were found: the one too many
+    /// tells that there is a next page, and `position` gives a row's place.
+    pub fn of(mut found: Vec<T>, limit: usize, position: impl FnOnce(&T) -> Position) -> Page<T> {
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(position);
+        Page { items: found, next }
+    }
+
+    /// The same page with each row made into something else.
+    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(f).collect(),
+            next: self.next,
+        }
+    }
+}

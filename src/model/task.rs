@@ -1,0 +1,293 @@
+//! Tasks: what a client may say about one, how lists of them run, and who may touch one.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::value::{Id, Limit, Search, Stored, checked_text, is_control};
+use super::{Approved, Role, Timestamp, User};
+use crate::error::Error;
+use crate::fields::{Fields, text, whole_number};
+
+/// How far a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nobody has begun.
+    #[default]
+    Pending,
+    /// Somebody is at it.
+    InProgress,
+    /// Done.
+    Completed,
+}
+
+impl Status {
+    /// The word in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::InProgress => "in_progress",
+            Status::Completed => "completed",
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Status, String> {
+        [Status::Pending, Status::InProgress, Status::Completed]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| "must be one of pending, in_progress, completed".to_owned())
+    }
+}
+
+/// A task, as it is stored and as clients see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Task {
+    /// The row's id.
+    pub id: Id,
+    /// What is to be done, in a line.
+    pub title: String,
+    /// What is to be done, at length.
+    pub description: Option<String>,
+    /// How far it is.
+    pub status: Stored<Status>,
+    /// By when.
+    pub deadline: Option<Timestamp>,
+    /// Since when it exists, if that is known.
+    pub created_at: Option<Timestamp>,
+    /// Whose it is.
+    pub assigned_user_id: Option<Id>,
+}
+
+impl Task {
+    /// Managers and admins see every task, an employee those assigned to them.
+    pub fn visible_to(&self, user: &User) -> bool {
+        user.role() >= Role::Manager || self.assigned_user_id == Some(user.id)
+    }
+}
+
+/// A task's title: one line of 1 to 255 characters, no white space around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Title(String);
+
+impl Title {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Title {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Title, String> {
+        checked_text(text, 255, is_control).map(Title)
+    }
+}
+
+/// A task's description: lines of text, 10,000 characters at most, kept as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description(String);
+
+impl Description {
+    const MAX_CHARS: usize = 10_000;
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Description {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Description, String> {
+        if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(
+                "must not contain control characters other than line breaks and tabs".to_owned(),
+            );
+        }
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(format!("must be at most {} characters", Self::MAX_CHARS));
+        }
+        Ok(Description(text.to_owned()))
+    }
+}
+
+/// A task to be made.
+#[derive(Debug)]
+pub struct NewTask {
+    /// The only field that must be given.
+    pub title: Title,
+    /// More about it.
+    pub description: Option<Description>,
+    /// Where it starts.
+    pub status: Status,
+    /// By when.
+    pub deadline: Option<Timestamp>,
+    /// Whose it is.
+    pub assigned_user_id: Option<Id>,
+}
+
+impl NewTask {
+    /// Reads `{title, description?, status?, deadline?, assigned_user_id?}`.
+    pub fn from_fields(fields: &mut Fields<Value>) -> Option<NewTask> {
+        let title = fields.required("title", text);
+        let rest = TaskPatch::from_fields(fields)?;
+        Some(NewTask {
+            title: title?,
+            description: rest.description.flatten(),
+            status: rest.status.unwrap_or_default(),
+            deadline: rest.deadline.flatten(),
+            assigned_user_id: rest.assigned_user_id.flatten(),
+        })
+    }
+}
+
+/// What changes about a task: `None` leaves a field alone, `Some(None)` clears it.
+#[derive(Debug, Default)]
+pub struct TaskPatch {
+    /// The new title.
+    pub title: Option<Title>,
+    /// The new description.
+    pub description: Option<Option<Description>>,
+    /// The new status.
+    pub status: Option<Status>,
+    /// The new deadline.
+    pub deadline: Option<Option<Timestamp>>,
+    /// Whose it is from now on.
+    pub assigned_user_id: Option<Option<Id>>,
+}
+
+impl TaskPatch {
+    /// Reads `{title?, description?, status?, deadline?, assigned_user_id?}`.
+    pub fn from_fields(fields: &mut Fields<Value>) -> Option<TaskPatch> {
+        Some(TaskPatch {
+            title: fields.optional("title", text),
+            description: fields.nullable("description", text),
+            status: fields.optional("status", text),
+            deadline: fields.nullable("deadline", text),
+            assigned_user_id: fields.nullable("assigned_user_id", whole_number),
+        })
+    }
+
+    /// Managers and admins change any field, an employee the status alone.
+    ///
+    /// # Errors
+    /// [`Error::StatusOnly`].
+    pub fn permitted_to(&self, user: &User) -> Result<(), Error> {
+        let more_than_status = self.title.is_some()
+            || self.description.is_some()
+            || self.deadline.is_some()
+            || self.assigned_user_id.is_some();
+        if more_than_status && user.role() < Role::Manager {
+            Err(Error::StatusOnly)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The column that a list of tasks is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortKey {
+    /// When the task was made.
+    CreatedAt,
+    /// By when it is due.
+    Deadline,
+    /// Its title, letter by letter: capitals come before small ones.
+    Title,
+}
+
+/// The order of a list of tasks. Equal keys go by id, in the same direction; rows without a key
+/// come last in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sort {
+    /// What to sort by.
+    pub key: SortKey,
+    /// Latest, or last in the alphabet, first.
+    pub descending: bool,
+}
+
+impl Default for Sort {
+    fn default() -> Sort {
+        Sort {
+            key: SortKey::CreatedAt,
+            descending: true,
+        }
+    }
+}
+
+impl FromStr for Sort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Sort, String> {
+        let (descending, name) = match text.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        let key = match name {
+            "created_at" => SortKey::CreatedAt,
+            "deadline" => SortKey::Deadline,
+            "title" => SortKey::Title,
+            _ => {
+                return Err(
+                    "must be created_at, deadline or title, with - in front for descending"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(Sort { key, descending })
+    }
+}
+
+/// A span of deadlines, both ends left out.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    /// Later than this.
+    pub after: Option<Timestamp>,
+    /// Earlier than this.
+    pub before: Option<Timestamp>,
+}
+
+/// Which tasks a list shows, and in what order.
+#[derive(Debug, Default)]
+pub struct TaskFilter {
+    /// Those of this account, whatever else is asked for: what an employee may see.
+    pub visible_to: Option<Id>,
+    /// Those of this account.
+    pub assigned_user_id: Option<Id>,
+    /// Those that are this far.
+    pub status: Option<Status>,
+    /// Those whose title or description contains this.
+    pub q: Option<Search>,
+    /// Those that are due within this.
+    pub deadlines: Deadlines,
+    /// The order.
+    pub sort: Sort,
+    /// How many at most.
+    pub limit: Limit,
+}
+
+impl TaskFilter {
+    /// Reads the parameters of `GET /tasks`, for an account that may not see every task.
+    pub fn from_query(query: &mut Fields<String>, user: &Approved) -> TaskFilter {
+        TaskFilter {
+            visible_to: (user.role() < Role::Manager).then_some(user.id),
+            assigned_user_id: query.parameter("assigned_user_id"),
+            status: query.parameter("status"),
+            q: query.parameter("q"),
+            deadlines: Deadlines {
+                after: query.parameter("deadline_after"),
+                before: query.parameter("deadline_before"),
+            },
+            sort: query.parameter("sort").unwrap_or_default(),
+            limit: query.parameter("limit").unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! One moment, in the two forms that leave this program.
+
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use time::format_description::FormatItem;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
+/// A moment in UTC, to the microsecond, in the years 1 to 9999 (Python's `datetime` has no others).
+///
+/// For clients it is RFC 3339 with `Z`; in the database it is SQLAlchemy's
+/// `2026-11-23 04:22:41.136817`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
+pub struct Timestamp(OffsetDateTime);
+
+const STORED: &[FormatItem] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
+// What other writers of the same file leave: no fraction, or one of another length.
+const STORED_LENIENT: &[FormatItem] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
+
+impl Timestamp {
+    /// The system's clock.
+    pub fn now() -> Timestamp {
+        let now = OffsetDateTime::from(SystemTime::now());
+        Timestamp::from_utc(now).unwrap_or(Timestamp(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    fn from_utc(moment: OffsetDateTime) -> Option<Timestamp> {
+        let moment = moment.checked_to_offset(UtcOffset::UTC)?;
+        let micros = moment.microsecond() * 1_000;
+        let moment = moment.replace_nanosecond(micros).ok()?;
+        (1..=9999)
+            .contains(&moment.year())
+            .then_some(Timestamp(moment))
+    }
+
+    /// Whole seconds since 1970, rounded down: the unit of a token's claims.
+    pub fn unix_seconds(self) -> i64 {
+        self.0.unix_timestamp()
+    }
+
+    /// Microseconds since 1970.
+    pub fn unix_micros(self) -> i64 {
+        self.0.unix_timestamp() * 1_000_000 + i64::from(self.0.microsecond())
+    }
+
+    /// This moment and `seconds` more.
+    pub fn plus_seconds(self, seconds: i64) -> Timestamp {
+        self.0
+            .checked_add(time::Duration::seconds(seconds))
+            .and_then(Timestamp::from_utc)
+            .unwrap_or(self)
+    }
+
+    /// As SQLAlchemy writes a `DateTime`: UTC, no zone, a space, six digits.
+    pub fn to_stored(self) -> String {
+        self.0.format(STORED).unwrap_or_default()
+    }
+
+    /// Reads what [`Timestamp::to_stored`] writes, and the same without a fraction.
+    pub fn from_stored(text: &str) -> Option<Timestamp> {
+        let moment = PrimitiveDateTime::parse(text, STORED_LENIENT).ok()?;
+        Timestamp::from_utc(moment.assume_utc())
+    }
+}
+
+/// RFC 3339, with a zone: a time of day without one is a different moment in every country.
+impl FromStr for Timestamp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Timestamp, String> {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .ok()
+            .and_then(Timestamp::from_utc)
+            .ok_or_else(|| {
+                "must be a time as in RFC 3339, with a zone: 2026-11-23T18:00:00Z".to_owned()
+            })
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(moment: Timestamp) -> String {
+        moment.0.format(&Rfc3339).unwrap_or_default()
+    }
+}

@@ -1,0 +1,399 @@
+//! Accounts: what a client may say about one, and the proofs of what its owner may do.
+
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Timestamp;
+use super::value::{Id, Limit, Search, Stored, checked_text, is_control};
+use crate::error::Error;
+use crate::fields::{Fields, flag, text};
+
+/// What an account may do; each role may do all that the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sees the tasks assigned to it and changes their status.
+    #[default]
+    Employee,
+    /// Sees all accounts and tasks, makes and changes tasks.
+    Manager,
+    /// Changes accounts as well.
+    Admin,
+}
+
+impl Role {
+    /// The word in the database, in JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Employee => "employee",
+            Role::Manager => "manager",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Role, String> {
+        [Role::Employee, Role::Manager, Role::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| "must be one of employee, manager, admin".to_owned())
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An account as clients see it. The password hash is not a part of it, so no answer can hold one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// The row's id. SQLite may give the id of a deleted account to a new one.
+    pub id: Id,
+    /// The name that tokens carry.
+    pub username: String,
+    /// The address to sign in with.
+    pub email: String,
+    /// The role as stored; [`User::role`] is the one that counts.
+    pub role: Stored<Role>,
+    /// Whether an admin let the account in.
+    pub is_approved: bool,
+    /// When it signed up, if that is known.
+    pub created_at: Option<Timestamp>,
+}
+
+impl User {
+    /// The role that permissions go by: a role that is none of ours permits the least.
+    pub fn role(&self) -> Role {
+        match self.role {
+            Stored::Known(role) => role,
+            Stored::Other(_) => Role::default(),
+        }
+    }
+
+    /// Whether this account can administrate the others.
+    pub fn is_approved_admin(&self) -> bool {
+        self.is_approved && self.role() == Role::Admin
+    }
+}
+
+/// Proof that an account is approved. The field is private: [`TryFrom`] is the only door.
+#[derive(Debug)]
+pub struct Approved(User);
+
+/// Proof of an approved account that is a manager or an admin.
+#[derive(Debug)]
+pub struct Manager(Approved);
+
+/// Proof of an approved account that is an admin.
+#[derive(Debug)]
+pub struct Admin(Approved);
+
+impl TryFrom<User> for Approved {
+    type Error = Error;
+
+    fn try_from(user: User) -> Result<Approved, Error> {
+        if user.is_approved {
+            Ok(Approved(user))
+        } else {
+            Err(Error::AwaitingApproval)
+        }
+    }
+}
+
+impl TryFrom<User> for Manager {
+    type Error = Error;
+
+    fn try_from(user: User) -> Result<Manager, Error> {
+        let user = Approved::try_from(user)?;
+        if user.role() >= Role::Manager {
+            Ok(Manager(user))
+        } else {
+            Err(Error::InsufficientRole)
+        }
+    }
+}
+
+impl TryFrom<User> for Admin {
+    type Error = Error;
+
+    fn try_from(user: User) -> Result<Admin, Error> {
+        let user = Approved::try_from(user)?;
+        if user.role() == Role::Admin {
+            Ok(Admin(user))
+        } else {
+            Err(Error::InsufficientRole)
+        }
+    }
+}
+
+impl Deref for Approved {
+    type Target = User;
+
+    fn deref(&self) -> &User {
+        &self.0
+    }
+}
+
+impl Deref for Manager {
+    type Target = Approved;
+
+    fn deref(&self) -> &Approved {
+        &self.0
+    }
+}
+
+impl Deref for Admin {
+    type Target = Approved;
+
+    fn deref(&self) -> &Approved {
+        &self.0
+    }
+}
+
+/// A name for an account: 1 to 80 characters, no control characters, no white space around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Username {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Username, String> {
+        checked_text(text, 80, is_control).map(Username)
+    }
+}
+
+/// An e-mail address of at most 120 characters, in lower case: one mailbox is one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The rule of HTML's `<input type="email">` (HTML Living Standard, 4.10.5.1.5), so that a browser's
+/// form and this program agree, with letters and digits of every script.
+impl FromStr for Email {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Email, String> {
+        let text = checked_text(text, 120, is_control)?.to_lowercase();
+        let is_atom = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
+        let is_label = |label: &str| {
+            let inside = |c: char| c.is_alphanumeric() || c == '-';
+            (1..=63).contains(&label.len())
+                && label.chars().all(inside)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        match text.split_once('@') {
+            Some((local, domain))
+                if !local.is_empty()
+                    && local.chars().all(is_atom)
+                    && domain.split('.').all(is_label) =>
+            {
+                Ok(Email(text))
+            }
+            _ => Err("must be an e-mail address".to_owned()),
+        }
+    }
+}
+
+/// A password as a client sent it; shows itself to nobody, so that it cannot get into a log.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The bytes to hash.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl FromStr for Secret {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Secret, String> {
+        Ok(Secret(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// A password to set: 8 to 128 characters of any kind, none of them changed or cut
+/// (OWASP ASVS 5.0, 6.2).
+#[derive(Debug, Clone)]
+pub struct Password(Secret);
+
+impl Password {
+    /// The same, to be checked against a hash.
+    pub fn secret(&self) -> &Secret {
+        &self.0
+    }
+}
+
+impl FromStr for Password {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Password, String> {
+        match text.chars().count() {
+            8..=128 => Ok(Password(Secret(text.to_owned()))),
+            _ => Err("must be 8 to 128 characters".to_owned()),
+        }
+    }
+}
+
+/// A sign-up.
+#[derive(Debug)]
+pub struct NewUser {
+    /// The name to be known by.
+    pub username: Username,
+    /// The address to sign in with.
+    pub email: Email,
+    /// The password to sign in with.
+    pub password: Password,
+}
+
+impl NewUser {
+    /// Reads `{username, email, password}`.
+    pub fn from_fields(fields: &mut Fields<Value>) -> Option<NewUser> {
+        let (username, email, password) = (
+            fields.required("username", text),
+            fields.required("email", text),
+            fields.required("password", text),
+        );
+        Some(NewUser {
+            username: username?,
+            email: email?,
+            password: password?,
+        })
+    }
+}
+
+/// A sign-in. Any text will do: what cannot be an account's is answered as a wrong password is.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The address, in any case.
+    pub email: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl Credentials {
+    /// Reads `{email, password}`.
+    pub fn from_fields(fields: &mut Fields<Value>) -> Option<Credentials> {
+        let (email, password) = (
+            fields.required("email", text),
+            fields.required("password", text),
+        );
+        Some(Credentials {
+            email: email?,
+            password: password?,
+        })
+    }
+}
+
+/// What somebody changes about their own account.
+#[derive(Debug)]
+pub struct ProfilePatch {
+    /// Proof that it is the owner who asks, and not whoever found the browser open.
+    pub current_password: Secret,
+    /// The new address, if it changes.
+    pub email: Option<Email>,
+    /// The new password, if it changes.
+    pub password: Option<Password>,
+}
+
+impl ProfilePatch {
+    /// Reads `{email?, password?, current_password}`.
+    pub fn from_fields(fields: &mut Fields<Value>) -> Option<ProfilePatch> {
+        let (email, password) = (
+            fields.optional("email", text),
+            fields.optional("password", text),
+        );
+        Some(ProfilePatch {
+            current_password: fields.required("current_password", text)?,
+            email,
+            password,
+        })
+    }
+}
+
+/// What an admin changes about an account.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UserPatch {
+    /// The new role, if it changes.
+    pub role: Option<Role>,
+    /// Whether the account is let in, if that changes.
+    pub is_approved: Option<bool>,
+}
+
+impl UserPatch {
+    /// Reads `{role?, is_approved?}`.
+    pub fn from_fields(fields: &mut Fields<Value>) -> Option<UserPatch> {
+        Some(UserPatch {
+            role: fields.optional("role", text),
+            is_approved: fields.optional("is_approved", flag),
+        })
+    }
+}
+
+/// Which accounts a list shows.
+#[derive(Debug, Default)]
+pub struct UserFilter {
+    /// Those with this role.
+    pub role: Option<Role>,
+    /// Those that are, or are not, approved.
+    pub approved: Option<bool>,
+    /// Those whose name or e-mail contains this.
+    pub q: Option<Search>,
+    /// How many at most.
+    pub limit: Limit,
+}
+
+impl UserFilter {
+    /// Reads `role`, `approved`, `q` and `limit`.
+    pub fn from_query(query: &mut Fields<String>) -> UserFilter {
+        UserFilter {
+            role: query.parameter("role"),
+            approved: query.parameter("approved").map(|YesNo(approved)| approved),
+            q: query.parameter("q"),
+            limit: query.parameter("limit").unwrap_or_default(),
+        }
+    }
+}
+
+/// `true` or `false` in a query.
+struct YesNo(bool);
+
+impl FromStr for YesNo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<YesNo, String> {
+        text.parse()
+            .map(YesNo)
+            .map_err(|_| "must be true or false".to_owned())
+    }
+}

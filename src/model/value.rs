@@ -1,0 +1,166 @@
+//! Small values that accounts and tasks share.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// The id of a row: 1 and up, as SQLite numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "i64")]
+pub struct Id(i64);
+
+impl Id {
+    /// The number, for a statement.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl From<Id> for i64 {
+    fn from(id: Id) -> i64 {
+        id.0
+    }
+}
+
+impl TryFrom<i64> for Id {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Id, String> {
+        if number >= 1 {
+            Ok(Id(number))
+        } else {
+            Err("must be an id, a whole number from 1".to_owned())
+        }
+    }
+}
+
+/// Only the spelling that this program writes itself: `7`, but not `+7` or `007`, so that one
+/// resource has one URL.
+impl FromStr for Id {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Id, String> {
+        let number = text.parse::<i64>().unwrap_or(0);
+        let id = Id::try_from(number)?;
+        if id.to_string() == text {
+            Ok(id)
+        } else {
+            Id::try_from(0)
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A value of a closed set as a row really holds it: the Flask app may have left any text, or NULL.
+/// Such a row is served as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Stored<T> {
+    /// A value of the set.
+    Known(T),
+    /// Something else.
+    Other(Option<String>),
+}
+
+impl<T: FromStr> From<Option<String>> for Stored<T> {
+    fn from(text: Option<String>) -> Stored<T> {
+        match text.as_deref().map(str::parse) {
+            Some(Ok(known)) => Stored::Known(known),
+            _ => Stored::Other(text),
+        }
+    }
+}
+
+/// For the command line; NULL is a dash.
+impl<T: fmt::Display> fmt::Display for Stored<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stored::Known(known) => known.fmt(f),
+            Stored::Other(text) => f.write_str(text.as_deref().unwrap_or("-")),
+        }
+    }
+}
+
+/// How many rows a page of a list holds at most: 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(usize);
+
+impl Limit {
+    /// The number of rows.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Limit {
+        Limit(20)
+    }
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Limit, String> {
+        match text.parse() {
+            Ok(rows @ 1..=100) => Ok(Limit(rows)),
+            _ => Err("must be a whole number from 1 to 100".to_owned()),
+        }
+    }
+}
+
+/// What `?q=` looks for: a part of a text, in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search(String);
+
+impl Search {
+    const MAX_CHARS: usize = 200;
+
+    /// The text in lower case.
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl FromStr for Search {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Search, String> {
+        if text.contains(is_control) {
+            return Err("must not contain control characters".to_owned());
+        }
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(format!("must be at most {} characters", Self::MAX_CHARS));
+        }
+        Ok(Search(text.to_owned()))
+    }
+}
+
+/// Text without the white space around it, of `1..=max` characters, none of them in `forbidden`.
+pub(super) fn checked_text(
+    text: &str,
+    max: usize,
+    forbidden: fn(char) -> bool,
+) -> Result<String, String> {
+    let text = text.trim();
+    if text.contains(forbidden) {
+        return Err("must not contain control characters".to_owned());
+    }
+    match text.chars().count() {
+        0 => Err("must not be empty".to_owned()),
+        n if n > max => Err(format!("must be at most {max} characters")),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// NUL, line breaks and the rest of what does not belong in a name: it could forge a line of a log
+/// or of a table. Unicode's own line and paragraph separators count.
+pub(super) fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}

@@ -1,0 +1,134 @@
+//! Which handler answers, and who may call it: one table.
+
+use rouille::Response;
+
+use crate::app::App;
+use crate::auth::authenticate;
+use crate::call::Call;
+use crate::error::Error;
+use crate::handlers::{health, me, session, tasks, users};
+use crate::model::{Admin, Approved, Manager, User};
+use crate::reply::Reply;
+
+use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerUp, SignedIn};
+
+/// Who may call a handler, told by what it is given: a handler that takes an `&Admin` fits no other
+/// line of the table than [`Access::AdminOnly`].
+#[derive(Debug, Clone, Copy)]
+pub enum Access {
+    /// Everybody.
+    Anyone(fn(&App, &Call) -> Reply),
+    /// Whoever has a token.
+    SignedIn(fn(&App, &Call, &User) -> Reply),
+    /// Accounts that an admin has approved.
+    ApprovedOnly(fn(&App, &Call, &Approved) -> Reply),
+    /// Approved managers and admins.
+    ManagerUp(fn(&App, &Call, &Manager) -> Reply),
+    /// Approved admins.
+    AdminOnly(fn(&App, &Call, &Admin) -> Reply),
+}
+
+/// A line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The method; GET stands for HEAD too.
+    pub method: &'static str,
+    /// The path, in which `{id}` is a segment of any text.
+    pub path: &'static str,
+    /// The handler, and who may call it.
+    pub access: Access,
+}
+
+const fn on(method: &'static str, path: &'static str, access: Access) -> Route {
+    Route {
+        method,
+        path,
+        access,
+    }
+}
+
+/// The whole API.
+pub const ROUTES: &[Route] = &[
+    on("POST", "/signup", Anyone(session::signup)),
+    on("POST", "/login", Anyone(session::login)),
+    on("GET", "/hello", SignedIn(session::hello)),
+    on("GET", "/me", SignedIn(me::show)),
+    on("PATCH", "/me", SignedIn(me::update)),
+    on("GET", "/users", ManagerUp(users::list)),
+    on("GET", "/users/{id}", ManagerUp(users::show)),
+    on("PATCH", "/users/{id}", AdminOnly(users::update)),
+    on("DELETE", "/users/{id}", AdminOnly(users::delete)),
+    on("GET", "/tasks", ApprovedOnly(tasks::list)),
+    on("POST", "/tasks", ManagerUp(tasks::create)),
+    on("GET", "/tasks/{id}", ApprovedOnly(tasks::show)),
+    on("PATCH", "/tasks/{id}", ApprovedOnly(tasks::update)),
+    on("DELETE", "/tasks/{id}", ManagerUp(tasks::delete)),
+    on("GET", "/healthz", Anyone(health::alive)),
+    on("GET", "/readyz", Anyone(health::ready)),
+];
+
+/// Finds the handler and calls it on behalf of whoever asks.
+///
+/// # Errors
+/// [`Error::NotFound`] for an unknown path, [`Error::MethodNotAllowed`], those of
+/// [`authenticate`], [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and the handler's.
+pub fn route(app: &App, call: &Call) -> Reply {
+    let segments = call.segments().ok_or(Error::NotFound)?;
+    let routes: Vec<&Route> = ROUTES
+        .iter()
+        .filter(|route| matches(route.path, &segments))
+        .collect();
+    if routes.is_empty() {
+        return Err(Error::NotFound);
+    }
+    if call.method() == "OPTIONS" {
+        return Ok(Response::empty_204().with_additional_header("Allow", allow(&routes)));
+    }
+    let method = if call.method() == "HEAD" {
+        "GET"
+    } else {
+        call.method()
+    };
+    let Some(route) = routes.iter().find(|route| route.method == method) else {
+        return Err(Error::MethodNotAllowed(allow(&routes)));
+    };
+    if let Some(id) = id_segment(route.path, &segments) {
+        call.matched(id);
+    }
+    match route.access {
+        Anyone(handler) => handler(app, call),
+        SignedIn(handler) => handler(app, call, &authenticate(app, call)?),
+        ApprovedOnly(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
+        ManagerUp(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
+        AdminOnly(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
+    }
+}
+
+const ID: &str = "{id}";
+
+fn matches(path: &str, segments: &[String]) -> bool {
+    let mut pattern = path.split('/').skip(1);
+    let all = segments.iter().all(|segment| match pattern.next() {
+        Some(ID) => !segment.is_empty(),
+        expected => expected == Some(segment),
+    });
+    all && pattern.next().is_none()
+}
+
+fn id_segment<'a>(path: &str, segments: &'a [String]) -> Option<&'a str> {
+    let at = path.split('/').skip(1).position(|segment| segment == ID)?;
+    segments.get(at).map(String::as_str)
+}
+
+/// The value of `Allow` (RFC 9110, 10.2.1).
+fn allow(routes: &[&Route]) -> String {
+    let mut methods = Vec::new();
+    for route in routes {
+        methods.push(route.method);
+        if route.method == "GET" {
+            methods.push("HEAD");
+        }
+    }
+    methods.push("OPTIONS");
+    methods.join(", ")
+}

@@ -1,0 +1,114 @@
+//! From sockets to requests and back: `rouille::Server` with a bounded pool, and a stop that loses
+//! nothing.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rouille::{Request, Response};
+
+use crate::app::App;
+use crate::middleware;
+
+/// How long a stop may take.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often the server looks whether it is to stop.
+const POLL: Duration = Duration::from_millis(100);
+
+type Handler = Box<dyn Fn(&Request) -> Response + Send + Sync>;
+
+/// A server that is answering requests.
+pub struct Server {
+    http: Arc<rouille::Server<Handler>>,
+    state: Arc<State>,
+    /// Closed when no more requests are taken.
+    polling: Receiver<()>,
+}
+
+#[derive(Default)]
+struct State {
+    stopping: AtomicBool,
+    refusing: AtomicBool,
+}
+
+impl Server {
+    /// Binds the address, port 0 being any that is free, and begins to answer.
+    ///
+    /// # Errors
+    /// One line for the operator.
+    pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<Server, String> {
+        let workers = app.config.threads.workers;
+        let state = Arc::new(State::default());
+        let handler: Handler = {
+            let state = Arc::clone(&state);
+            Box::new(move |request| {
+                let response = match state.refusing.load(Ordering::SeqCst) {
+                    false => middleware::handle(&app, request),
+                    true => middleware::refuse(&app, request),
+                };
+                response.with_unique_header("Server", "task-api")
+            })
+        };
+        let http = rouille::Server::new((host, port), handler)
+            .map_err(|why| format!("cannot listen on {host} port {port}: {why}"))?;
+        let http = Arc::new(http.pool_size(workers));
+        let polling = spawn_poller(Arc::clone(&http), Arc::clone(&state));
+        Ok(Server {
+            http,
+            state,
+            polling,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.http.server_addr()
+    }
+
+    /// Answers the requests in hand and stops, within `deadline`. Returns whether all of them were
+    /// answered.
+    ///
+    /// rouille cannot be told to take no more requests while they keep coming, so under load it
+    /// would never be done: for the second half of the time new ones are refused.
+    pub fn stop(self, deadline: Duration) -> bool {
+        let end = Instant::now() + deadline;
+        self.state.stopping.store(true, Ordering::SeqCst);
+        closed_within(&self.polling, deadline / 2);
+        self.state.refusing.store(true, Ordering::SeqCst);
+        let (working, done) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            self.http.join();
+            drop(working);
+        });
+        closed_within(&done, end.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Hands requests to the pool until the server stops; the channel closes then.
+fn spawn_poller(http: Arc<rouille::Server<Handler>>, state: Arc<State>) -> Receiver<()> {
+    let (polling, done) = mpsc::channel();
+    thread::spawn(move || {
+        while !state.stopping.load(Ordering::SeqCst) {
+            http.poll_timeout(POLL);
+        }
+        drop(polling);
+    });
+    done
+}
+
+fn closed_within(channel: &Receiver<()>, time: Duration) -> bool {
+    channel.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}

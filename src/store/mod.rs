@@ -1,0 +1,232 @@
+//! The database: pools of connections, their settings, and transactions. The statements are in the
+//! modules below, one for each table.
+
+pub mod tasks;
+pub mod users;
+
+mod select;
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use r2d2::{CustomizeConnection, Pool, PooledConnection};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, ErrorCode, Row, Transaction, TransactionBehavior};
+
+use crate::error::Error;
+use crate::model::{Id, Timestamp};
+
+const SCHEMA: &str = include_str!("../../schema.sql");
+
+/// How long a statement waits for another process's lock, and a request for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The open database: many connections that read, one that writes.
+///
+/// SQLite has one writer at a time. Queueing for the one connection here, instead of for the file's
+/// lock, leaves no `SQLITE_BUSY` between the threads of this process.
+#[derive(Debug)]
+pub struct Store {
+    readers: Pool<SqliteConnectionManager>,
+    writer: Pool<SqliteConnectionManager>,
+}
+
+impl Store {
+    /// Opens the file, makes it where there is none, and brings its tables and indexes up to date.
+    /// `readers` is how many threads can read at the same time.
+    ///
+    /// # Errors
+    /// One line for the operator, which names the file.
+    pub fn open(path: &Path, readers: u32) -> Result<Store, String> {
+        let explain = |why: &dyn std::fmt::Display| {
+            format!("cannot open the database {}: {why}", path.display())
+        };
+        create_private(path).map_err(|why| explain(&why))?;
+        let writer = pool(
+            SqliteConnectionManager::file(path).with_init(set_up_writer),
+            1,
+        )
+        .map_err(|why| explain(&why))?;
+        let readers = pool(
+            SqliteConnectionManager::file(path).with_init(set_up_reader),
+            readers,
+        )
+        .map_err(|why| explain(&why))?;
+        let store = Store { readers, writer };
+        store
+            .write(|db| Ok(db.execute_batch(SCHEMA)?))
+            .map_err(|why| explain(&why))?;
+        Ok(store)
+    }
+
+    /// Lends a connection that cannot write.
+    ///
+    /// # Errors
+    /// Those of `f`, and [`Error::Busy`] where no connection becomes free.
+    pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        f(&*connection(&self.readers)?)
+    }
+
+    /// Runs `f` in one transaction: all that it writes is there afterwards, on the disk, or nothing.
+    ///
+    /// The transaction begins IMMEDIATE, since one that begins by reading and then writes after
+    /// somebody else's commit fails at once, whatever the busy timeout.
+    ///
+    /// # Errors
+    /// Those of `f`, and [`Error::Busy`] where the database stays locked.
+    pub fn write<T>(&self, f: impl FnOnce(&Transaction) -> Result<T, Error>) -> Result<T, Error> {
+        let mut connection = connection(&self.writer)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = f(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Whatever keeps it from answering.
+    pub fn ping(&self) -> Result<(), Error> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached(r#"SELECT EXISTS (SELECT 1 FROM "user")"#)?
+                .query_row([], |_| Ok(()))?)
+        })
+    }
+
+    /// Moves what is in the write-ahead log into the database file and empties the log (WAL
+    /// checkpoint), so that the one file is the whole database.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where another process is reading or writing at that moment; nothing is lost
+    /// then, the log stays beside the file.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        let blocked: bool =
+            connection(&self.writer)?
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if blocked { Err(Error::Busy(1)) } else { Ok(()) }
+    }
+}
+
+/// A new database holds password hashes: only its owner may read it. SQLite gives its `-wal` and
+/// `-shm` files the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(why) if why.kind() != std::io::ErrorKind::AlreadyExists => Err(why),
+        _ => Ok(()),
+    }
+}
+
+fn pool(
+    manager: SqliteConnectionManager,
+    size: u32,
+) -> Result<Pool<SqliteConnectionManager>, r2d2::Error> {
+    #[derive(Debug)]
+    struct KeepStatements;
+
+    impl CustomizeConnection<Connection, rusqlite::Error> for KeepStatements {
+        fn on_acquire(&self, db: &mut Connection) -> Result<(), rusqlite::Error> {
+            // Lists have one statement for each set of filters; rusqlite would keep 16.
+            db.set_prepared_statement_cache_capacity(128);
+            Ok(())
+        }
+    }
+
+    Pool::builder()
+        .max_size(size)
+        .connection_timeout(PATIENCE)
+        // A file does not go away as a network connection does; the test costs a statement each time.
+        .test_on_check_out(false)
+        .connection_customizer(Box::new(KeepStatements))
+        .build(manager)
+}
+
+fn connection(
+    pool: &Pool<SqliteConnectionManager>,
+) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+    pool.get().map_err(|_| Error::Busy(1))
+}
+
+/// Settings are per connection, so each new one passes through here.
+fn set_up(db: &mut Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(PATIENCE)?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    // Query planner stability: without it a bound LIMIT makes SQLite prepare a cached statement
+    // again on every call.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // SQLite's own lower() knows ASCII only. The name is PostgreSQL's.
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    db.create_scalar_function("casefold", 1, flags, |call| {
+        Ok(call
+            .get::<Option<String>>(0)?
+            .map(|text| text.to_lowercase()))
+    })
+}
+
+fn set_up_reader(db: &mut Connection) -> rusqlite::Result<()> {
+    set_up(db)?;
+    db.pragma_update(None, "query_only", true)
+}
+
+fn set_up_writer(db: &mut Connection) -> rusqlite::Result<()> {
+    set_up(db)?;
+    // A commit is on the disk before it is acknowledged.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    enter_wal(db)
+}
+
+/// WAL lets readers go on while somebody writes. The file remembers it; only the first start
+/// changes anything. Two first starts at once can collide here, and SQLite does not apply the busy
+/// timeout to it.
+fn enter_wal(db: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match db.pragma_update(None, "journal_mode", "WAL") {
+            Err(why) if is_busy(&why) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(why: &rusqlite::Error) -> bool {
+    matches!(
+        why.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(why: rusqlite::Error) -> Error {
+        if is_busy(&why) {
+            Error::Busy(1)
+        } else {
+            Error::Internal(format!("SQLite: {why}"))
+        }
+    }
+}
+
+/// A column that the Flask app may have filled with anything: what is not a `T` is as good as NULL.
+fn lenient<T: FromSql>(row: &Row, column: usize) -> rusqlite::Result<Option<T>> {
+    Ok(T::column_result(row.get_ref(column)?).ok())
+}
+
+/// A column of type DATETIME.
+fn timestamp(row: &Row, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(lenient::<String>(row, column)?.and_then(|text| Timestamp::from_stored(&text)))
+}
+
+/// The primary key.
+fn id(row: &Row, column: usize) -> rusqlite::Result<Id> {
+    let number = row.get(column)?;
+    Id::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}

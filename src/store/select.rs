@@ -1,0 +1,81 @@
+//! Putting together the statements of lists, whose conditions depend on what was asked for.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use crate::error::Error;
+use crate::model::Search;
+
+/// A SELECT that grows condition by condition. Its text comes from this program alone; what came
+/// from a client is bound.
+pub struct Select {
+    sql: String,
+    values: Vec<Value>,
+    separator: &'static str,
+}
+
+impl Select {
+    /// Begins with everything up to WHERE.
+    pub fn new(columns: &str, table: &str) -> Select {
+        Select {
+            sql: format!("SELECT {columns} FROM {table}"),
+            values: Vec::new(),
+            separator: " WHERE ",
+        }
+    }
+
+    /// Adds a condition, in which each `?` stands for `value`.
+    pub fn filter(&mut self, condition: &str, value: impl Into<Value>) -> &mut Select {
+        self.values.push(value.into());
+        let bound = format!("?{}", self.values.len());
+        self.filter_plain(&condition.replace('?', &bound))
+    }
+
+    /// Adds a condition if there is a value for it.
+    pub fn filter_some<V: Into<Value>>(
+        &mut self,
+        condition: &str,
+        value: Option<V>,
+    ) -> &mut Select {
+        match value {
+            Some(value) => self.filter(condition, value),
+            None => self,
+        }
+    }
+
+    /// Adds a condition without a value.
+    pub fn filter_plain(&mut self, condition: &str) -> &mut Select {
+        self.sql += self.separator;
+        self.sql += condition;
+        self.separator = " AND ";
+        self
+    }
+
+    /// Ends the statement and returns its rows.
+    pub fn rows<T>(
+        mut self,
+        db: &Connection,
+        order: &str,
+        limit: usize,
+        decode: fn(&Row) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Error> {
+        self.values.push(Value::Integer(limit as i64));
+        let sql = format!("{} ORDER BY {order} LIMIT ?{}", self.sql, self.values.len());
+        let mut statement = db.prepare_cached(&sql)?;
+        let rows = statement.query_map(params_from_iter(self.values), decode)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// The pattern for `LIKE ... ESCAPE '\'` that finds `q` anywhere, its `%` and `_` taken literally.
+pub fn pattern(q: &Search) -> String {
+    let mut pattern = String::from("%");
+    for c in q.folded().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}

@@ -1,0 +1,250 @@
+//! Every statement about the table `task`.
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ToSql, params};
+
+use super::select::{Select, pattern};
+use crate::error::Error;
+use crate::model::{
+    Description, Id, NewTask, Page, Position, Sort, SortKey, Status, Task, TaskFilter, TaskPatch,
+    Timestamp,
+};
+
+const COLUMNS: &str = "id, title, description, status, deadline, created_at, assigned_user_id";
+
+fn from_row(row: &Row) -> rusqlite::Result<Task> {
+    Ok(Task {
+        id: super::id(row, 0)?,
+        title: row.get(1)?,
+        description: super::lenient(row, 2)?,
+        status: super::lenient::<String>(row, 3)?.into(),
+        deadline: super::timestamp(row, 4)?,
+        created_at: super::timestamp(row, 5)?,
+        assigned_user_id: super::lenient::<i64>(row, 6)?.and_then(|id| Id::try_from(id).ok()),
+    })
+}
+
+/// Makes a task.
+///
+/// # Errors
+/// [`Error::Invalid`] where the assigned account does not exist.
+pub fn insert(db: &Connection, new: &NewTask, created_at: Timestamp) -> Result<Task, Error> {
+    let sql = format!(
+        "INSERT INTO task (title, description, status, deadline, created_at, assigned_user_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING {COLUMNS}"
+    );
+    let values = params![
+        new.title.as_str(),
+        new.description.as_ref().map(Description::as_str),
+        new.status.as_str(),
+        new.deadline.map(Timestamp::to_stored),
+        created_at.to_stored(),
+        new.assigned_user_id.map(Id::get),
+    ];
+    db.prepare_cached(&sql)?
+        .query_row(values, from_row)
+        .map_err(no_such_assignee)
+}
+
+/// The one constraint that a checked task can break is the foreign key.
+fn no_such_assignee(why: rusqlite::Error) -> Error {
+    match why.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => {
+            Error::invalid("assigned_user_id", "is no account's id")
+        }
+        _ => why.into(),
+    }
+}
+
+/// The task with this id.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn by_id(db: &Connection, id: Id) -> Result<Task, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM task WHERE id = ?1");
+    db.prepare_cached(&sql)?
+        .query_row([id.get()], from_row)
+        .optional()?
+        .ok_or(Error::NotFound)
+}
+
+/// Changes the fields that the patch has, and no other.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Invalid`] where the assigned account does not exist.
+pub fn update(db: &Connection, id: Id, patch: &TaskPatch) -> Result<Task, Error> {
+    let set = |sql: &str, value: &dyn ToSql| -> Result<(), Error> {
+        db.prepare_cached(sql)?
+            .execute(params![id.get(), value])
+            .map_err(no_such_assignee)?;
+        Ok(())
+    };
+    if let Some(title) = &patch.title {
+        set("UPDATE task SET title = ?2 WHERE id = ?1", &title.as_str())?;
+    }
+    if let Some(description) = &patch.description {
+        let text = description.as_ref().map(Description::as_str);
+        set("UPDATE task SET description = ?2 WHERE id = ?1", &text)?;
+    }
+    if let Some(status) = patch.status {
+        set(
+            "UPDATE task SET status = ?2 WHERE id = ?1",
+            &status.as_str(),
+        )?;
+    }
+    if let Some(deadline) = patch.deadline {
+        set(
+            "UPDATE task SET deadline = ?2 WHERE id = ?1",
+            &deadline.map(Timestamp::to_stored),
+        )?;
+    }
+    if let Some(assignee) = patch.assigned_user_id {
+        set(
+            "UPDATE task SET assigned_user_id = ?2 WHERE id = ?1",
+            &assignee.map(Id::get),
+        )?;
+    }
+    by_id(db, id)
+}
+
+/// Removes a task.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
+    match db
+        .prepare_cached("DELETE FROM task WHERE id = ?1")?
+        .execute([id.get()])?
+    {
+        0 => Err(Error::NotFound),
+        _ => Ok(()),
+    }
+}
+
+/// A page of tasks. `after` is the last row of the page before.
+///
+/// The rest of a list is read run by run, and each run is one range of one index in its order:
+/// SQLite would take a keyset in one condition, `(deadline, id) > (?, ?)`, but searches by
+/// `deadline` alone then and walks through all rows of the same deadline.
+pub fn list(
+    db: &Connection,
+    filter: &TaskFilter,
+    after: Option<&Position>,
+) -> Result<Page<Task>, Error> {
+    // One snapshot for all runs: a row that moves between them is not shown twice.
+    let snapshot = db.unchecked_transaction()?;
+    let limit = filter.limit.get();
+    let mut found = Vec::with_capacity(limit + 1);
+    for run in runs(after) {
+        let missing = limit + 1 - found.len();
+        if missing == 0 {
+            break;
+        }
+        found.extend(read_run(&snapshot, filter, &run, missing)?);
+    }
+    let page = Page::of(found, limit, |last| last.position.clone());
+    Ok(page.map(|row| row.task))
+}
+
+/// A part of a sorted list.
+enum Run<'a> {
+    /// The rows with a key.
+    Keyed,
+    /// The rows with this key, behind this id.
+    Ties(&'a str, Id),
+    /// The rows with a later key than this.
+    Beyond(&'a str),
+    /// The rows without a key, behind this id; they come last.
+    Keyless(Option<Id>),
+}
+
+fn runs(after: Option<&Position>) -> Vec<Run<'_>> {
+    match after {
+        None => vec![Run::Keyed, Run::Keyless(None)],
+        Some(Position { key: Some(key), id }) => {
+            vec![Run::Ties(key, *id), Run::Beyond(key), Run::Keyless(None)]
+        }
+        Some(Position { key: None, id }) => vec![Run::Keyless(Some(*id))],
+    }
+}
+
+/// A task and its place in the list.
+struct Placed {
+    task: Task,
+    position: Position,
+}
+
+fn read_run(
+    db: &Connection,
+    filter: &TaskFilter,
+    run: &Run,
+    limit: usize,
+) -> Result<Vec<Placed>, Error> {
+    let column = column(filter.sort.key);
+    let (beyond, direction) = if filter.sort.descending {
+        ("<", "DESC")
+    } else {
+        (">", "ASC")
+    };
+    let mut select = Select::new(&format!("{COLUMNS}, {column}"), "task");
+    select_filtered(&mut select, filter);
+    match run {
+        Run::Keyed => select.filter_plain(&format!("{column} IS NOT NULL")),
+        Run::Ties(key, id) => select
+            .filter(&format!("{column} = ?"), key.to_string())
+            .filter(&format!("id {beyond} ?"), id.get()),
+        Run::Beyond(key) => select.filter(&format!("{column} {beyond} ?"), key.to_string()),
+        Run::Keyless(id) => select
+            .filter_plain(&format!("{column} IS NULL"))
+            .filter_some(&format!("id {beyond} ?"), id.map(Id::get)),
+    };
+    select.rows(
+        db,
+        &format!("{column} {direction}, id {direction}"),
+        limit,
+        |row| {
+            let task = from_row(row)?;
+            // The key as stored, and not as understood: any text of the Flask app's keeps its place.
+            let position = Position {
+                key: super::lenient(row, 7)?,
+                id: task.id,
+            };
+            Ok(Placed { task, position })
+        },
+    )
+}
+
+fn column(key: SortKey) -> &'static str {
+    match key {
+        SortKey::CreatedAt => "created_at",
+        SortKey::Deadline => "deadline",
+        SortKey::Title => "title",
+    }
+}
+
+fn select_filtered(select: &mut Select, filter: &TaskFilter) {
+    // coalesce() hides the column from the planner, which would otherwise take the index on
+    // `deadline` and sort all that it finds, when the order asked for is another's.
+    let deadline = match filter.sort {
+        Sort {
+            key: SortKey::Deadline,
+            ..
+        } => "deadline",
+        _ => "coalesce(deadline, NULL)",
+    };
+    let stored = |moment: Option<Timestamp>| moment.map(Timestamp::to_stored);
+    select
+        .filter_some("assigned_user_id = ?", filter.visible_to.map(Id::get))
+        .filter_some("assigned_user_id = ?", filter.assigned_user_id.map(Id::get))
+        .filter_some(
+            "status = ?",
+            filter
+                .status
+                .map(|status: Status| status.as_str().to_owned()),
+        )
+        .filter_some(&format!("{deadline} > ?"), stored(filter.deadlines.after))
+        .filter_some(&format!("{deadline} < ?"), stored(filter.deadlines.before))
+        .filter_some(
+            r"(casefold(title) LIKE ? ESCAPE '\' OR casefold(description) LIKE ? ESCAPE '\')",
+            filter.q.as_ref().map(pattern),
+        );
+}

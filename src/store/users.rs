@@ -1,0 +1,221 @@
+//! Every statement about the table `user`.
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+
+use super::select::{Select, pattern};
+use crate::error::Error;
+use crate::model::{
+    Email, Id, Page, Position, Role, Timestamp, User, UserFilter, UserPatch, Username,
+};
+
+const COLUMNS: &str = "id, username, email, role, is_approved, created_at";
+
+fn from_row(row: &Row) -> rusqlite::Result<User> {
+    Ok(User {
+        id: super::id(row, 0)?,
+        username: row.get(1)?,
+        email: row.get(2)?,
+        role: super::lenient::<String>(row, 3)?.into(),
+        is_approved: super::lenient(row, 4)?.unwrap_or(false),
+        created_at: super::timestamp(row, 5)?,
+    })
+}
+
+/// A row to be made.
+#[derive(Debug)]
+pub struct NewRow<'a> {
+    /// The name.
+    pub username: &'a Username,
+    /// The address.
+    pub email: &'a Email,
+    /// The password's hash, in Werkzeug's form.
+    pub password_hash: &'a str,
+    /// What the account may do.
+    pub role: Role,
+    /// Whether it is let in already.
+    pub is_approved: bool,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// Makes an account.
+///
+/// # Errors
+/// [`Error::AccountExists`] where the name is taken, or the e-mail in any case.
+pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
+    refuse_taken_email(db, new.email, None)?;
+    let sql = format!(
+        r#"INSERT INTO "user" (username, email, password_hash, role, is_approved, created_at)
+           VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING {COLUMNS}"#
+    );
+    let values = params![
+        new.username.as_str(),
+        new.email.as_str(),
+        new.password_hash,
+        new.role.as_str(),
+        new.is_approved,
+        new.created_at.to_stored(),
+    ];
+    db.prepare_cached(&sql)?
+        .query_row(values, from_row)
+        .map_err(account_exists)
+}
+
+/// The index on `lower(email)` cannot be UNIQUE (see schema.sql), so this looks first. Nobody can
+/// come between: whoever writes holds the one write lock.
+fn refuse_taken_email(db: &Connection, email: &Email, except: Option<Id>) -> Result<(), Error> {
+    let sql = r#"SELECT EXISTS (SELECT 1 FROM "user" WHERE lower(email) = ?1 AND id <> ?2)"#;
+    let except = except.map_or(0, Id::get);
+    let taken = db
+        .prepare_cached(sql)?
+        .query_row(params![email.as_str(), except], |row| row.get(0))?;
+    if taken {
+        Err(Error::AccountExists)
+    } else {
+        Ok(())
+    }
+}
+
+fn account_exists(why: rusqlite::Error) -> Error {
+    match why.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => Error::AccountExists,
+        _ => why.into(),
+    }
+}
+
+/// The account with this id.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn by_id(db: &Connection, id: Id) -> Result<User, Error> {
+    let sql = format!(r#"SELECT {COLUMNS} FROM "user" WHERE id = ?1"#);
+    db.prepare_cached(&sql)?
+        .query_row([id.get()], from_row)
+        .optional()?
+        .ok_or(Error::NotFound)
+}
+
+/// The account of this name, if there is one.
+pub fn by_username(db: &Connection, username: &str) -> Result<Option<User>, Error> {
+    let sql = format!(r#"SELECT {COLUMNS} FROM "user" WHERE username = ?1"#);
+    Ok(db
+        .prepare_cached(&sql)?
+        .query_row([username], from_row)
+        .optional()?)
+}
+
+/// The account with this e-mail in any case, and the hash of its password. Where the Flask app made
+/// two accounts from two spellings, the one spelled as asked goes first.
+pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, Error> {
+    let sql = format!(
+        r#"SELECT {COLUMNS}, password_hash FROM "user"
+           WHERE email = ?1 OR lower(email) = ?2 ORDER BY email <> ?1, id LIMIT 1"#
+    );
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row([email, &email.to_lowercase()], |row| {
+            Ok((from_row(row)?, row.get(6)?))
+        })
+        .optional()?;
+    Ok(found)
+}
+
+/// The hash of an account's password.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn password_hash(db: &Connection, id: Id) -> Result<String, Error> {
+    let sql = r#"SELECT password_hash FROM "user" WHERE id = ?1"#;
+    db.prepare_cached(sql)?
+        .query_row([id.get()], |row| row.get(0))
+        .optional()?
+        .ok_or(Error::NotFound)
+}
+
+/// A page of accounts, by id.
+pub fn list(
+    db: &Connection,
+    filter: &UserFilter,
+    after: Option<&Position>,
+) -> Result<Page<User>, Error> {
+    let mut select = Select::new(COLUMNS, r#""user""#);
+    select
+        .filter_some("role = ?", filter.role.map(|role| role.as_str().to_owned()))
+        .filter_some("coalesce(is_approved, FALSE) = ?", filter.approved)
+        .filter_some(
+            r"(casefold(username) LIKE ? ESCAPE '\' OR casefold(email) LIKE ? ESCAPE '\')",
+            filter.q.as_ref().map(pattern),
+        )
+        .filter("id > ?", after.map_or(0, |position| position.id.get()));
+    let limit = filter.limit.get();
+    let found = select.rows(db, "id", limit + 1, from_row)?;
+    Ok(Page::of(found, limit, |last| Position {
+        key: None,
+        id: last.id,
+    }))
+}
+
+/// Changes an account's role, or whether it is let in.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::LastAdmin`] where no approved admin would be left.
+pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> {
+    let before = by_id(db, id)?;
+    if let Some(role) = patch.role {
+        let sql = r#"UPDATE "user" SET role = ?2 WHERE id = ?1"#;
+        db.prepare_cached(sql)?
+            .execute(params![id.get(), role.as_str()])?;
+    }
+    if let Some(is_approved) = patch.is_approved {
+        let sql = r#"UPDATE "user" SET is_approved = ?2 WHERE id = ?1"#;
+        db.prepare_cached(sql)?
+            .execute(params![id.get(), is_approved])?;
+    }
+    keep_an_admin(db, &before)?;
+    by_id(db, id)
+}
+
+/// Removes an account. Its tasks stay and are nobody's.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::LastAdmin`] where no approved admin would be left.
+pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
+    let before = by_id(db, id)?;
+    db.prepare_cached("UPDATE task SET assigned_user_id = NULL WHERE assigned_user_id = ?1")?
+        .execute([id.get()])?;
+    db.prepare_cached(r#"DELETE FROM "user" WHERE id = ?1"#)?
+        .execute([id.get()])?;
+    keep_an_admin(db, &before)
+}
+
+/// Looks after the change: the transaction is rolled back if an approved admin was changed into
+/// something else and no other is there.
+fn keep_an_admin(db: &Connection, before: &User) -> Result<(), Error> {
+    if !before.is_approved_admin() {
+        return Ok(());
+    }
+    let sql = r#"SELECT EXISTS (SELECT 1 FROM "user" WHERE role = ?1 AND coalesce(is_approved, FALSE) = TRUE)"#;
+    let left = db
+        .prepare_cached(sql)?
+        .query_row([Role::Admin.as_str()], |row| row.get(0))?;
+    if left { Ok(()) } else { Err(Error::LastAdmin) }
+}
+
+/// Changes an account's e-mail.
+///
+/// # Errors
+/// [`Error::AccountExists`] where it is another account's, in any case.
+pub fn set_email(db: &Connection, id: Id, email: &Email) -> Result<(), Error> {
+    refuse_taken_email(db, email, Some(id))?;
+    db.prepare_cached(r#"UPDATE "user" SET email = ?2 WHERE id = ?1"#)?
+        .execute(params![id.get(), email.as_str()])
+        .map_err(account_exists)?;
+    Ok(())
+}
+
+/// Changes an account's password.
+pub fn set_password_hash(db: &Connection, id: Id, hash: &str) -> Result<(), Error> {
+    db.prepare_cached(r#"UPDATE "user" SET password_hash = ?2 WHERE id = ?1"#)?
+        .execute(params![id.get(), hash])?;
+    Ok(())
+}
