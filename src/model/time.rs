@@ -26,8 +26,7 @@ const STORED_LENIENT: &[FormatItem] =
 impl Timestamp {
     /// The system's clock.
     pub fn now() -> Timestamp {
-        let now = OffsetDateTime::from(SystemTime::now());
-        Timestamp::from_utc(now).unwrap_or(Timestamp(OffsetDateTime::UNIX_EPOCH))
+        SystemTime::now().into()
     }
 
     fn from_utc(moment: OffsetDateTime) -> Option<Timestamp> {
@@ -66,6 +65,14 @@ impl Timestamp {
     pub fn from_stored(text: &str) -> Option<Timestamp> {
         let moment = PrimitiveDateTime::parse(text, STORED_LENIENT).ok()?;
         Timestamp::from_utc(moment.assume_utc())
+    }
+}
+
+/// A clock beyond the year 9999 reads as 1970.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Timestamp {
+        let moment = Timestamp::from_utc(time.into());
+        moment.unwrap_or(Timestamp(OffsetDateTime::UNIX_EPOCH))
     }
 }
 

@@ -1,0 +1,283 @@
+//! What the tests share: an application on a database of its own, accounts of every kind, and a way
+//! to send it requests.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // each test file uses a part
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rouille::Request;
+use serde_json::Value;
+use task_api::app::App;
+use task_api::config::{
+    AddressArgs, Config, CorsArgs, DatabaseArgs, PasswordArgs, SecretArgs, Threads,
+};
+use task_api::middleware::handle;
+use task_api::model::{Role, Timestamp};
+use task_api::store::users;
+use tempfile::TempDir;
+
+/// The key that signs the tests' tokens.
+pub const KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
+
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// When the tests' clock starts: 2026-11-23T12:00:00Z.
+pub const START: i64 = 1_795_435_200;
+
+/// An application on a temporary database, with a clock that stands still until it is moved.
+pub struct TestApp {
+    pub app: Arc<App>,
+    pub folder: TempDir,
+    clock: Arc<AtomicI64>,
+}
+
+/// Somebody with a token.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub id: i64,
+    pub username: String,
+    pub email: String,
+    pub token: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// The settings of a test: few rounds of hashing, a database in `folder`.
+pub fn config(folder: &TempDir) -> Config {
+    let path = folder.path().join("project.db");
+    Config {
+        address: AddressArgs {
+            host: "127.0.0.1".into(),
+            port: 0,
+        },
+        database: DatabaseArgs {
+            database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
+        },
+        secret: SecretArgs::default(),
+        jwt_access_token_expires: "24h".parse().unwrap(),
+        passwords: PasswordArgs {
+            password_iterations: 10,
+        },
+        cors: CorsArgs::default(),
+        max_body_bytes: 1 << 20,
+        rust_log: "info".parse().unwrap(),
+        threads: Threads::for_cores(2),
+    }
+}
+
+impl TestApp {
+    /// An application with the default settings.
+    pub fn new() -> TestApp {
+        TestApp::with(|_| {})
+    }
+
+    /// An application whose settings `change` has changed.
+    pub fn with(change: impl FnOnce(&mut Config)) -> TestApp {
+        let folder = tempfile::tempdir().unwrap();
+        TestApp::on(folder, change)
+    }
+
+    /// An application on the database `project.db` in this folder.
+    pub fn on(folder: TempDir, change: impl FnOnce(&mut Config)) -> TestApp {
+        let mut config = config(&folder);
+        change(&mut config);
+        // Microseconds since 1970. The clock goes on by one with each look at it, as real ones do.
+        let clock = Arc::new(AtomicI64::new(START * 1_000_000));
+        let hand = Arc::clone(&clock);
+        let now = move || timestamp(hand.fetch_add(1, Ordering::SeqCst));
+        let app = App::open(config, KEY, Box::new(now)).unwrap();
+        TestApp {
+            app: Arc::new(app),
+            folder,
+            clock,
+        }
+    }
+
+    /// Moves the clock, back too.
+    pub fn advance(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// The clock, in whole seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst).div_euclid(1_000_000)
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("project.db")
+    }
+
+    /// A connection of its own, for what no route does.
+    pub fn sql(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.database()).unwrap()
+    }
+
+    /// An account made beside the API, and a token for it.
+    pub fn person(&self, username: &str, role: Role, is_approved: bool) -> Person {
+        let email = format!("{username}@example.com");
+        let password = PASSWORD.parse().unwrap();
+        let hash = self.app.passwords.hash(&password).unwrap();
+        let row = users::NewRow {
+            username: &username.parse().unwrap(),
+            email: &email.parse().unwrap(),
+            password_hash: &hash,
+            role,
+            is_approved,
+            created_at: self.app.now(),
+        };
+        let user = self.app.store.write(|db| users::insert(db, &row)).unwrap();
+        let token = self.app.tokens.issue(&user, self.app.now()).unwrap();
+        Person {
+            id: user.id.get(),
+            username: user.username,
+            email: user.email,
+            token,
+        }
+    }
+
+    pub fn admin(&self) -> Person {
+        self.person("admin", Role::Admin, true)
+    }
+
+    pub fn manager(&self) -> Person {
+        self.person("manager", Role::Manager, true)
+    }
+
+    pub fn employee(&self) -> Person {
+        self.person("employee", Role::Employee, true)
+    }
+
+    /// Sends `"PATCH /tasks/2"` with a JSON body (`""` for none) on behalf of a person.
+    pub fn send(&self, line: &str, person: impl Into<Option<Person>>, body: &str) -> Answer {
+        let mut headers = Vec::new();
+        if let Some(person) = person.into() {
+            headers.push(("Authorization", format!("Bearer {}", person.token)));
+        }
+        if !body.is_empty() {
+            headers.push(("Content-Type", "application/json".to_owned()));
+        }
+        self.send_raw(line, &headers, body.as_bytes())
+    }
+
+    /// Sends a GET on behalf of a person.
+    pub fn get(&self, path: &str, person: &Person) -> Answer {
+        self.send(&format!("GET {path}"), person.clone(), "")
+    }
+
+    /// Sends exactly these headers and this body.
+    pub fn send_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> Answer {
+        let (method, target) = line.split_once(' ').unwrap();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect();
+        let request = Request::fake_http(method, target, headers, body.to_vec());
+        Answer::from(handle(&self.app, &request))
+    }
+
+    /// Makes a task as `person` and returns its id.
+    pub fn task(&self, person: &Person, body: Value) -> i64 {
+        let answer = self.send("POST /tasks", person.clone(), &body.to_string());
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_i64().unwrap()
+    }
+}
+
+impl From<rouille::Response> for Answer {
+    fn from(response: rouille::Response) -> Answer {
+        let mut body = Vec::new();
+        response
+            .data
+            .into_reader_and_size()
+            .0
+            .read_to_end(&mut body)
+            .unwrap();
+        let headers = response
+            .headers
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        Answer {
+            status: response.status_code,
+            headers,
+            body,
+        }
+    }
+}
+
+impl Answer {
+    /// The value of a header that is there once at most.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(
+            values.next().is_none(),
+            "{name} is there twice: {:?}",
+            self.headers
+        );
+        value
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|why| panic!("{why}: {self:?}"))
+    }
+
+    /// The error's code.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The error's words.
+    pub fn msg(&self) -> String {
+        self.json()["msg"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The ids of a list's rows.
+    pub fn ids(&self) -> Vec<i64> {
+        let json = self.json();
+        let items = json["items"]
+            .as_array()
+            .unwrap_or_else(|| panic!("no list: {self:?}"));
+        items
+            .iter()
+            .map(|item| item["id"].as_i64().unwrap())
+            .collect()
+    }
+
+    /// The names of the fields that a 422 refuses, and nothing but them.
+    pub fn refused(&self) -> Vec<String> {
+        assert_eq!(self.status, 422, "{self:?}");
+        self.json()["errors"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect()
+    }
+}
+
+/// A moment in microseconds since 1970.
+pub fn timestamp(micros: i64) -> Timestamp {
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.unsigned_abs());
+    Timestamp::from(moment)
+}
