@@ -255,6 +255,13 @@ pub struct Deadlines {
     pub before: Option<Timestamp>,
 }
 
+impl Deadlines {
+    /// Whether this has no end, so that tasks without a deadline belong to it too.
+    pub fn is_everything(&self) -> bool {
+        self.after.is_none() && self.before.is_none()
+    }
+}
+
 /// Which tasks a list shows, and in what order.
 #[derive(Debug, Default)]
 pub struct TaskFilter {

@@ -4,6 +4,8 @@
 pub mod tasks;
 pub mod users;
 
+#[cfg(test)]
+mod plans;
 mod select;
 
 use std::fs::OpenOptions;

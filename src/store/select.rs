@@ -51,19 +51,45 @@ impl Select {
         self
     }
 
-    /// Ends the statement and returns its rows.
-    pub fn rows<T>(
-        mut self,
-        db: &Connection,
-        order: &str,
-        limit: usize,
-        decode: fn(&Row) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, Error> {
+    /// Ends the statement with an order and a limit. More conditions cannot follow.
+    pub fn order_by(mut self, order: &str, limit: usize) -> Ordered {
         self.values.push(Value::Integer(limit as i64));
         let sql = format!("{} ORDER BY {order} LIMIT ?{}", self.sql, self.values.len());
-        let mut statement = db.prepare_cached(&sql)?;
+        Ordered {
+            sql,
+            values: self.values,
+        }
+    }
+}
+
+/// A whole statement and its values.
+pub struct Ordered {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Ordered {
+    /// Runs the statement.
+    pub fn rows<T>(
+        self,
+        db: &Connection,
+        decode: fn(&Row) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Error> {
+        let mut statement = db.prepare_cached(&self.sql)?;
         let rows = statement.query_map(params_from_iter(self.values), decode)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How SQLite would run the statement, and the statement itself.
+    #[cfg(test)]
+    pub fn plan(&self, db: &Connection) -> rusqlite::Result<(String, String)> {
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))?;
+        let values = params_from_iter(self.values.iter());
+        let steps = statement.query_map(values, |row| row.get::<_, String>("detail"))?;
+        Ok((
+            steps.collect::<Result<Vec<_>, _>>()?.join("; "),
+            self.sql.clone(),
+        ))
     }
 }
 

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ToSql, params};
 
-use super::select::{Select, pattern};
+use super::select::{Ordered, Select, pattern};
 use crate::error::Error;
 use crate::model::{
-    Description, Id, NewTask, Page, Position, Sort, SortKey, Status, Task, TaskFilter, TaskPatch,
-    Timestamp,
+    Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, Task, TaskFilter,
+    TaskPatch, Timestamp,
 };
 
 const COLUMNS: &str = "id, title, description, status, deadline, created_at, assigned_user_id";
@@ -134,19 +134,18 @@ pub fn list(
     let snapshot = db.unchecked_transaction()?;
     let limit = filter.limit.get();
     let mut found = Vec::with_capacity(limit + 1);
-    for run in runs(after) {
+    for run in runs(filter, after) {
         let missing = limit + 1 - found.len();
-        if missing == 0 {
-            break;
+        if missing > 0 {
+            found.extend(select_run(filter, &run, missing).rows(&snapshot, placed)?);
         }
-        found.extend(read_run(&snapshot, filter, &run, missing)?);
     }
     let page = Page::of(found, limit, |last| last.position.clone());
     Ok(page.map(|row| row.task))
 }
 
 /// A part of a sorted list.
-enum Run<'a> {
+pub(super) enum Run<'a> {
     /// The rows with a key.
     Keyed,
     /// The rows with this key, behind this id.
@@ -157,14 +156,19 @@ enum Run<'a> {
     Keyless(Option<Id>),
 }
 
-fn runs(after: Option<&Position>) -> Vec<Run<'_>> {
-    match after {
+pub(super) fn runs<'a>(filter: &TaskFilter, after: Option<&'a Position>) -> Vec<Run<'a>> {
+    let mut runs = match after {
         None => vec![Run::Keyed, Run::Keyless(None)],
         Some(Position { key: Some(key), id }) => {
             vec![Run::Ties(key, *id), Run::Beyond(key), Run::Keyless(None)]
         }
         Some(Position { key: None, id }) => vec![Run::Keyless(Some(*id))],
+    };
+    // A span of deadlines leaves out every row without one, and SQLite would look at each to see it.
+    if filter.sort.key == SortKey::Deadline && !filter.deadlines.is_everything() {
+        runs.retain(|run| !matches!(run, Run::Keyless(_)));
     }
+    runs
 }
 
 /// A task and its place in the list.
@@ -173,44 +177,69 @@ struct Placed {
     position: Position,
 }
 
-fn read_run(
-    db: &Connection,
-    filter: &TaskFilter,
-    run: &Run,
-    limit: usize,
-) -> Result<Vec<Placed>, Error> {
-    let column = column(filter.sort.key);
-    let (beyond, direction) = if filter.sort.descending {
+fn placed(row: &Row) -> rusqlite::Result<Placed> {
+    let task = from_row(row)?;
+    // The key as stored, and not as understood: any text of the Flask app's keeps its place.
+    let position = Position {
+        key: super::lenient(row, 7)?,
+        id: task.id,
+    };
+    Ok(Placed { task, position })
+}
+
+/// The statement for one run. What limits the key itself becomes one range, since SQLite would search
+/// by any one of several conditions on it and check the others row by row.
+pub(super) fn select_run(filter: &TaskFilter, run: &Run, limit: usize) -> Ordered {
+    let Sort { key, descending } = filter.sort;
+    let column = column(key);
+    let (beyond, direction) = if descending {
         ("<", "DESC")
     } else {
         (">", "ASC")
     };
+    let mut range = match key {
+        SortKey::Deadline => Range::of(&filter.deadlines),
+        _ => Range::default(),
+    };
     let mut select = Select::new(&format!("{COLUMNS}, {column}"), "task");
     select_filtered(&mut select, filter);
     match run {
-        Run::Keyed => select.filter_plain(&format!("{column} IS NOT NULL")),
-        Run::Ties(key, id) => select
-            .filter(&format!("{column} = ?"), key.to_string())
-            .filter(&format!("id {beyond} ?"), id.get()),
-        Run::Beyond(key) => select.filter(&format!("{column} {beyond} ?"), key.to_string()),
-        Run::Keyless(id) => select
-            .filter_plain(&format!("{column} IS NULL"))
-            .filter_some(&format!("id {beyond} ?"), id.map(Id::get)),
-    };
-    select.rows(
-        db,
-        &format!("{column} {direction}, id {direction}"),
-        limit,
-        |row| {
-            let task = from_row(row)?;
-            // The key as stored, and not as understood: any text of the Flask app's keeps its place.
-            let position = Position {
-                key: super::lenient(row, 7)?,
-                id: task.id,
-            };
-            Ok(Placed { task, position })
-        },
-    )
+        Run::Ties(key, id) => {
+            select.filter(&format!("{column} = ?"), key.to_string());
+            select.filter(&format!("id {beyond} ?"), id.get());
+        }
+        Run::Keyless(id) => {
+            select.filter_plain(&format!("{column} IS NULL"));
+            select.filter_some(&format!("id {beyond} ?"), id.map(Id::get));
+        }
+        Run::Beyond(key) if descending => range.below = Some(key.to_string()),
+        Run::Beyond(key) => range.above = Some(key.to_string()),
+        Run::Keyed if range == Range::default() => {
+            select.filter_plain(&format!("{column} IS NOT NULL"));
+        }
+        Run::Keyed => {}
+    }
+    if matches!(run, Run::Keyed | Run::Beyond(_)) {
+        select.filter_some(&format!("{column} > ?"), range.above);
+        select.filter_some(&format!("{column} < ?"), range.below);
+    }
+    select.order_by(&format!("{column} {direction}, id {direction}"), limit)
+}
+
+/// Between which keys a run goes, both left out; in the stored form.
+#[derive(Default, PartialEq)]
+struct Range {
+    above: Option<String>,
+    below: Option<String>,
+}
+
+impl Range {
+    fn of(deadlines: &Deadlines) -> Range {
+        Range {
+            above: deadlines.after.map(Timestamp::to_stored),
+            below: deadlines.before.map(Timestamp::to_stored),
+        }
+    }
 }
 
 fn column(key: SortKey) -> &'static str {
@@ -221,30 +250,24 @@ fn column(key: SortKey) -> &'static str {
     }
 }
 
+/// Adds the conditions that are not about the sort key.
 fn select_filtered(select: &mut Select, filter: &TaskFilter) {
-    // coalesce() hides the column from the planner, which would otherwise take the index on
-    // `deadline` and sort all that it finds, when the order asked for is another's.
-    let deadline = match filter.sort {
-        Sort {
-            key: SortKey::Deadline,
-            ..
-        } => "deadline",
-        _ => "coalesce(deadline, NULL)",
-    };
-    let stored = |moment: Option<Timestamp>| moment.map(Timestamp::to_stored);
     select
         .filter_some("assigned_user_id = ?", filter.visible_to.map(Id::get))
         .filter_some("assigned_user_id = ?", filter.assigned_user_id.map(Id::get))
         .filter_some(
             "status = ?",
-            filter
-                .status
-                .map(|status: Status| status.as_str().to_owned()),
+            filter.status.map(|status| status.as_str().to_owned()),
         )
-        .filter_some(&format!("{deadline} > ?"), stored(filter.deadlines.after))
-        .filter_some(&format!("{deadline} < ?"), stored(filter.deadlines.before))
         .filter_some(
             r"(casefold(title) LIKE ? ESCAPE '\' OR casefold(description) LIKE ? ESCAPE '\')",
             filter.q.as_ref().map(pattern),
         );
+    if filter.sort.key != SortKey::Deadline {
+        // coalesce() hides the column from the planner, which would otherwise take the index on
+        // `deadline` and sort all that it finds, when the order asked for is another's.
+        let Range { above, below } = Range::of(&filter.deadlines);
+        select.filter_some("coalesce(deadline, NULL) > ?", above);
+        select.filter_some("coalesce(deadline, NULL) < ?", below);
+    }
 }

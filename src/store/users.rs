@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
-use super::select::{Select, pattern};
+use super::select::{Ordered, Select, pattern};
 use crate::error::Error;
 use crate::model::{
     Email, Id, Page, Position, Role, Timestamp, User, UserFilter, UserPatch, Username,
@@ -138,6 +138,15 @@ pub fn list(
     filter: &UserFilter,
     after: Option<&Position>,
 ) -> Result<Page<User>, Error> {
+    let limit = filter.limit.get();
+    let found = select_page(filter, after, limit + 1).rows(db, from_row)?;
+    Ok(Page::of(found, limit, |last| Position {
+        key: None,
+        id: last.id,
+    }))
+}
+
+pub(super) fn select_page(filter: &UserFilter, after: Option<&Position>, limit: usize) -> Ordered {
     let mut select = Select::new(COLUMNS, r#""user""#);
     select
         .filter_some("role = ?", filter.role.map(|role| role.as_str().to_owned()))
@@ -147,12 +156,7 @@ pub fn list(
             filter.q.as_ref().map(pattern),
         )
         .filter("id > ?", after.map_or(0, |position| position.id.get()));
-    let limit = filter.limit.get();
-    let found = select.rows(db, "id", limit + 1, from_row)?;
-    Ok(Page::of(found, limit, |last| Position {
-        key: None,
-        id: last.id,
-    }))
+    select.order_by("id", limit)
 }
 
 /// Changes an account's role, or whether it is let in.
