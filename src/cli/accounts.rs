@@ -1,13 +1,14 @@
 //! `task-api user ...`: what an operator does to accounts, beside the running server or without it.
 
-use std::io::{IsTerminal, Read, stdin};
+use std::fmt;
+use std::io::{ErrorKind, IsTerminal, Read, Write, stdin, stdout};
 
 use clap::{Args, Subcommand};
 
 use crate::auth::password::Passwords;
 use crate::config::{DatabaseArgs, PasswordArgs, Threads};
 use crate::error::Error;
-use crate::model::{Email, Page, Password, Role, Timestamp, User, UserFilter, UserPatch, Username};
+use crate::model::{Email, Password, Role, Timestamp, User, UserFilter, UserPatch, Username};
 use crate::store::{Store, users};
 
 /// The commands about accounts.
@@ -205,8 +206,7 @@ fn create(command: &Create) -> Result<(), String> {
         created_at: Timestamp::now(),
     };
     let user = store.write(|db| users::insert(db, &row)).map_err(explain)?;
-    println!("made account {}", describe(&user));
-    Ok(())
+    print(format_args!("made account {}", describe(&user)))
 }
 
 fn list(command: List) -> Result<(), String> {
@@ -216,35 +216,53 @@ fn list(command: List) -> Result<(), String> {
         approved: command.approved,
         ..UserFilter::default()
     };
-    println!(
-        "{:>6}  {:8}  {:8}  {:19}  USERNAME <E-MAIL>",
-        "ID", "ROLE", "APPROVED", "CREATED (UTC)"
-    );
+    print_row(
+        "ID",
+        "ROLE",
+        "APPROVED",
+        "CREATED (UTC)",
+        "USERNAME <E-MAIL>",
+    )?;
     let mut after = None;
     loop {
-        let Page { items, next } = store
+        let page = store
             .read(|db| users::list(db, &filter, after.as_ref()))
             .map_err(explain)?;
-        items.iter().for_each(print_row);
-        match next {
-            Some(_) => after = next,
+        page.items.iter().try_for_each(print_user)?;
+        match page.next {
+            Some(position) => after = Some(position),
             None => return Ok(()),
         }
     }
 }
 
-fn print_row(user: &User) {
-    let created = user
-        .created_at
-        .map_or("-".to_owned(), |at| at.to_stored()[..19].to_owned());
-    let approved = if user.is_approved { "yes" } else { "no" };
-    // A role of the Flask app's may be any text, so it is escaped as names are.
+/// Names, and roles that are none of ours, may be any text of the Flask app's: escaped, they cannot
+/// forge a row.
+fn print_user(user: &User) -> Result<(), String> {
+    let id = user.id.to_string();
     let role = user.role.to_string().escape_debug().to_string();
+    let approved = if user.is_approved { "yes" } else { "no" };
+    let created = user.created_at.map(Timestamp::to_stored);
+    let created = created
+        .as_deref()
+        .and_then(|text| text.get(..19))
+        .unwrap_or("-");
     let (name, email) = (user.username.escape_debug(), user.email.escape_debug());
-    println!(
-        "{:>6}  {role:8}  {approved:8}  {created:19}  {name} <{email}>",
-        user.id
-    );
+    print_row(&id, &role, approved, created, &format!("{name} <{email}>"))
+}
+
+fn print_row(id: &str, role: &str, approved: &str, created: &str, who: &str) -> Result<(), String> {
+    print(format_args!(
+        "{id:>6}  {role:8}  {approved:8}  {created:19}  {who}"
+    ))
+}
+
+/// Prints a line. That nobody reads on, as behind `| head`, is no reason to panic as `println` does.
+fn print(line: fmt::Arguments) -> Result<(), String> {
+    match writeln!(stdout(), "{line}") {
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => Err(format!("cannot print: {why}")),
+        _ => Ok(()),
+    }
 }
 
 fn change(database: &DatabaseArgs, account: &Account, patch: UserPatch) -> Result<(), String> {
@@ -253,8 +271,7 @@ fn change(database: &DatabaseArgs, account: &Account, patch: UserPatch) -> Resul
     let user = store
         .write(|db| users::update(db, id, patch))
         .map_err(explain)?;
-    println!("changed account {}", describe(&user));
-    Ok(())
+    print(format_args!("changed account {}", describe(&user)))
 }
 
 fn set_password(command: &SetPassword) -> Result<(), String> {
@@ -265,8 +282,10 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
     store
         .write(|db| users::set_password_hash(db, user.id, &hash))
         .map_err(explain)?;
-    println!("changed the password of account {}", describe(&user));
-    Ok(())
+    print(format_args!(
+        "changed the password of account {}",
+        describe(&user)
+    ))
 }
 
 fn open(database: &DatabaseArgs) -> Result<Store, String> {

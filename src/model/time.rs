@@ -48,14 +48,6 @@ impl Timestamp {
         self.0.unix_timestamp() * 1_000_000 + i64::from(self.0.microsecond())
     }
 
-    /// This moment and `seconds` more.
-    pub fn plus_seconds(self, seconds: i64) -> Timestamp {
-        self.0
-            .checked_add(time::Duration::seconds(seconds))
-            .and_then(Timestamp::from_utc)
-            .unwrap_or(self)
-    }
-
     /// As SQLAlchemy writes a `DateTime`: UTC, no zone, a space, six digits.
     pub fn to_stored(self) -> String {
         self.0.format(STORED).unwrap_or_default()

@@ -145,6 +145,9 @@ fn pool(
     Pool::builder()
         .max_size(size)
         .connection_timeout(PATIENCE)
+        // Connections to a file neither go stale nor cost anything while idle.
+        .idle_timeout(None)
+        .max_lifetime(None)
         // A file does not go away as a network connection does; the test costs a statement each time.
         .test_on_check_out(false)
         .connection_customizer(Box::new(KeepStatements))
