@@ -8,18 +8,50 @@
 #![warn(missing_docs)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-pub mod app; // what handlers borrow
-pub mod auth; // who is calling
-pub mod call; // path, query and body of a request
-pub mod cli; // the command line, and what each command does
-pub mod config; // every setting
-pub mod cursor; // where a page of a list ended
+// The command line, and what each command does.
+pub mod cli;
+
+// A socket becomes a Request.
+pub mod server;
+
+// What every request passes through.
+pub mod middleware;
+
+// Which handler, and who may call it.
+pub mod router;
+
+// Who is calling.
+pub mod bearer;
+
+// Take the input, use the store, reply.
+pub mod handlers;
+
+// What handlers borrow.
+pub mod app;
+
+// Passwords, tokens and their key.
+pub mod auth;
+
+// Answers, and the one writer of errors.
+pub mod reply;
+
+// Path, query and body of a request.
+pub mod call;
+
+// Where a page of a list ended.
+pub mod cursor;
+
+// Every SQL statement.
+pub mod store;
+
+// Every setting.
+pub mod config;
+
+// Accounts, tasks, who may do what.
+pub mod model;
+
+// Named values from a client.
+pub mod fields;
+
+// What can go wrong.
 pub mod error;
-pub mod fields; // named values from a client
-pub mod handlers; // take the input, use the store, reply
-pub mod middleware; // what every request passes through
-pub mod model; // accounts, tasks, who may do what
-pub mod reply; // answers, and the one writer of errors
-pub mod router; // which handler, and who may call it
-pub mod server; // a socket becomes a Request
-pub mod store; // every SQL statement // what can go wrong

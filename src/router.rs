@@ -3,7 +3,7 @@
 use rouille::Response;
 
 use crate::app::App;
-use crate::auth::authenticate;
+use crate::bearer::authenticate;
 use crate::call::Call;
 use crate::error::Error;
 use crate::handlers::{health, me, session, tasks, users};
