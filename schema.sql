@@ -35,7 +35,9 @@ CREATE TABLE IF NOT EXISTS task (
 -- Indexes ---------------------------------------------------------------------------------------
 
 -- Sign-in finds an account by its e-mail in any case. Not UNIQUE: the Flask app may have stored two
--- spellings of one address already, and its file must still open.
+-- spellings of one address already, and its file must still open. SQLite's lower() knows ASCII only,
+-- and both programs must compute an index alike; this program stores addresses in lower case, so only
+-- a row of the Flask app's with capitals beyond ASCII has to be spelled as it was.
 CREATE INDEX IF NOT EXISTS user_by_email ON "user" (lower(email));
 
 -- GET /users runs in the order of `id`; one index for each set of filters. The Flask app may leave

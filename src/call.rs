@@ -116,24 +116,35 @@ impl<'a> Call<'a> {
         Ok(Fields::new(self.parameters()?))
     }
 
-    /// The path and the parameters in one spelling, with `cursor` in place of the query's own.
+    /// The path and the parameters in one spelling, without those that only page through the list.
     ///
     /// # Errors
     /// As [`Call::query`].
-    pub fn url_with_cursor(&self, cursor: Option<&str>) -> Result<String, Error> {
+    pub fn list_url(&self) -> Result<String, Error> {
         let mut parameters = self.parameters()?;
-        parameters.remove("cursor");
-        if let Some(cursor) = cursor {
-            parameters.insert("cursor".to_owned(), cursor.to_owned());
-        }
+        parameters.retain(|name, _| name != "cursor" && name != "limit");
+        Ok(self.url(parameters))
+    }
+
+    /// The URL of this request with another cursor.
+    ///
+    /// # Errors
+    /// As [`Call::query`].
+    pub fn url_with_cursor(&self, cursor: &str) -> Result<String, Error> {
+        let mut parameters = self.parameters()?;
+        parameters.insert("cursor".to_owned(), cursor.to_owned());
+        Ok(self.url(parameters))
+    }
+
+    fn url(&self, parameters: BTreeMap<String, String>) -> String {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(parameters)
             .finish();
-        Ok(if query.is_empty() {
+        if query.is_empty() {
             self.path().to_owned()
         } else {
             format!("{}?{query}", self.path())
-        })
+        }
     }
 
     fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {

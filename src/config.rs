@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
+use url::{Position, Url};
 
 /// Where the database is.
 #[derive(Debug, Clone, Args)]
@@ -263,30 +264,36 @@ impl FromStr for CorsOrigins {
     }
 }
 
-/// A list is compared byte by byte with what browsers send, `scheme://host[:port]` in lower case
-/// (RFC 6454, 6.1): an entry that no browser can ever send is a mistake to hear of at the start.
-fn checked_origin(origin: &str) -> Result<String, String> {
-    let refuse = |why| Err(format!("'{origin}' {why}"));
-    let Some((scheme, host)) = origin.split_once("://") else {
-        return refuse("is not an origin: write scheme://host[:port], or * alone for all");
+/// A list is compared byte by byte with what browsers send, `scheme://host[:port]` in one spelling
+/// (RFC 6454, 6.2): an entry that no browser ever sends is a mistake to hear of at the start.
+fn checked_origin(text: &str) -> Result<String, String> {
+    let sent = match Url::parse(text) {
+        Ok(_) if text.contains('*') => {
+            return Err(format!(
+                "'{text}' is no pattern: write each origin, or * alone for all"
+            ));
+        }
+        Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
+        // Apps in a web view have schemes of their own: capacitor://localhost.
+        Ok(url) if url.has_host() && url.host_str() != Some("") => {
+            format!(
+                "{}://{}",
+                url.scheme(),
+                &url[Position::BeforeHost..Position::AfterPort]
+            )
+        }
+        _ => {
+            return Err(format!(
+                "'{text}' is not an origin: write scheme://host[:port], or * alone for all"
+            ));
+        }
     };
-    if scheme.is_empty() || host.is_empty() || host.contains(['/', '?', '#', '@', '*']) {
-        return refuse(
-            "is not an origin: write scheme://host[:port] without a path, a slash at the end or *",
-        );
+    match sent == text {
+        true => Ok(sent),
+        false => Err(format!(
+            "'{text}' is not an origin as browsers send it; they send '{sent}'"
+        )),
     }
-    if origin.contains(|c: char| {
-        c.is_uppercase() || c.is_whitespace() || c.is_control() || !c.is_ascii()
-    }) {
-        return refuse("is not what a browser sends: lower-case ASCII, a host in Punycode");
-    }
-    if matches!(
-        (scheme, host.rsplit_once(':')),
-        ("http", Some((_, "80"))) | ("https", Some((_, "443")))
-    ) {
-        return refuse("names the default port, which browsers leave out");
-    }
-    Ok(origin.to_owned())
 }
 
 /// What is logged, in env_logger's syntax.

@@ -34,7 +34,7 @@ impl Cursors {
         })
     }
 
-    /// Makes the cursor for a place in `list`, the path and parameters without the paging ones.
+    /// Makes the cursor for a place in `list`, a URL without the parameters that page through it.
     pub fn seal(&self, list: &str, position: &Position) -> String {
         let mut place = position.id.get().to_be_bytes().to_vec();
         if let Some(key) = &position.key {

@@ -6,6 +6,7 @@ use jwt_simple::algorithms::{HS256Key, MACLike};
 use jwt_simple::claims::JWTClaims;
 use jwt_simple::common::VerificationOptions;
 use jwt_simple::reexports::coarsetime::{Duration, UnixTimeStamp};
+use jwt_simple::token::Token;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -91,26 +92,6 @@ impl Tokens {
     /// [`Error::InvalidToken`]. Whatever is wrong before the signature is known to be ours gets one
     /// and the same answer.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Error> {
-        self.verify_signature(token).map_err(refused)?;
-        let claims = payload(token).ok_or_else(|| refused(INVALID_CLAIM))?;
-        check_times(&claims, now).map_err(refused)?;
-        check_purpose(&claims).map_err(refused)?;
-        let username = match claims.get("sub") {
-            Some(Value::String(username)) => username.clone(),
-            Some(_) => return Err(refused("Subject must be a string")),
-            None => return Err(refused("Missing claim: sub")),
-        };
-        Ok(Claims {
-            username,
-            issued_at: claims.get("iat").and_then(Value::as_f64),
-            account: claims
-                .get("account_id")
-                .cloned()
-                .zip(claims.get("account_created_at").cloned()),
-        })
-    }
-
-    fn verify_signature(&self, token: &str) -> Result<(), &'static str> {
         let options = VerificationOptions {
             // The library's clock checks are coarser than the contract: 15 minutes of leeway, `exp`
             // optional, seconds of 32 bits. They are passed here and made by `check_times`.
@@ -119,17 +100,49 @@ impl Tokens {
             time_tolerance: Some(Duration::from_secs(0)),
             ..VerificationOptions::default()
         };
-        match self
+        let verified = self
             .key
-            .verify_token::<Map<String, Value>>(token, Some(options))
-        {
-            Ok(_) => Ok(()),
-            Err(why) => match why.downcast_ref() {
-                Some(JWTError::CompactEncodingError) => Err("Not enough segments"),
-                _ => Err("Signature verification failed"),
-            },
+            .verify_token::<Map<String, Value>>(token, Some(options));
+        match verified {
+            Ok(_) => read(token, now).map_err(refused),
+            Err(why) => Err(refused(complaint(token, now, &why))),
         }
     }
+}
+
+/// Words for a token that the library has refused.
+fn complaint(token: &str, now: Timestamp, why: &jwt_simple::Error) -> &'static str {
+    if let Some(JWTError::CompactEncodingError) = why.downcast_ref() {
+        return "Not enough segments";
+    }
+    // Behind a readable header, JSON that it cannot read is a claim of a wrong type, and it looks at
+    // the claims after the signature.
+    let odd_claims = why.is::<serde_json::Error>() && Token::decode_metadata(token).is_ok();
+    match read(token, now) {
+        Err(why) if odd_claims => why,
+        Ok(_) if odd_claims => INVALID_CLAIM,
+        _ => "Signature verification failed",
+    }
+}
+
+/// Reads and checks the claims of a token whose signature is known to be ours.
+fn read(token: &str, now: Timestamp) -> Result<Claims, &'static str> {
+    let claims = payload(token).ok_or(INVALID_CLAIM)?;
+    check_times(&claims, now)?;
+    check_purpose(&claims)?;
+    let username = match claims.get("sub") {
+        Some(Value::String(username)) => username.clone(),
+        Some(_) => return Err("Subject must be a string"),
+        None => return Err("Missing claim: sub"),
+    };
+    Ok(Claims {
+        username,
+        issued_at: claims.get("iat").and_then(Value::as_f64),
+        account: claims
+            .get("account_id")
+            .cloned()
+            .zip(claims.get("account_created_at").cloned()),
+    })
 }
 
 impl Claims {

@@ -29,7 +29,7 @@ fn paged<F, T: Serialize>(
     let cursor: Option<String> = query.parameter("cursor");
     let filter = read_filter(&mut query);
     let filter = query.finish(Some(filter))?;
-    let list = call.url_with_cursor(None)?;
+    let list = call.list_url()?;
     let after = match cursor {
         None => None,
         Some(cursor) => Some(
@@ -59,7 +59,7 @@ fn next_page<T: Serialize>(
         None => None,
         Some(position) => {
             let cursor = app.cursors.seal(list, position);
-            let url = call.url_with_cursor(Some(&cursor))?;
+            let url = call.url_with_cursor(&cursor)?;
             Some((cursor, url))
         }
     };

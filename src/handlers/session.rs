@@ -28,7 +28,9 @@ pub fn signup(app: &App, call: &Call) -> Reply {
 /// Gives out a token. An unknown e-mail and a wrong password get the same answer in the same time.
 pub fn login(app: &App, call: &Call) -> Reply {
     let given = call.body(app.config.max_body_bytes, Credentials::from_fields)?;
-    let found = app.store.read(|db| users::by_email(db, &given.email))?;
+    let found = app
+        .store
+        .read(|db| users::by_email(db, given.email.trim()))?;
     let (user, hash) = found.unzip();
     let right = app.passwords.verify(&given.password, hash.as_deref())?;
     let user = user.filter(|_| right).ok_or(Error::WrongEmailOrPassword)?;

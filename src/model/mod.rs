@@ -18,4 +18,4 @@ pub use user::{
     Admin, Approved, Credentials, Manager, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch,
 };
 pub use user::{Email, Password, Secret, Username};
-pub use value::{Id, Limit, Search, Stored};
+pub use value::{Id, Limit, Search, Stored, fold_case};

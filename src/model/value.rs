@@ -108,8 +108,9 @@ impl FromStr for Limit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Limit, String> {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
-            Ok(rows @ 1..=100) => Ok(Limit(rows)),
+            Ok(rows @ 1..=100) if digits => Ok(Limit(rows)),
             _ => Err("must be a whole number from 1 to 100".to_owned()),
         }
     }
@@ -122,9 +123,9 @@ pub struct Search(String);
 impl Search {
     const MAX_CHARS: usize = 200;
 
-    /// The text in lower case.
+    /// The text with its case folded away.
     pub fn folded(&self) -> String {
-        self.0.to_lowercase()
+        fold_case(&self.0)
     }
 }
 
@@ -140,6 +141,13 @@ impl FromStr for Search {
         }
         Ok(Search(text.to_owned()))
     }
+}
+
+/// Text with its case folded away, letter by letter, so that a part of a word folds as it does in the
+/// word: `str::to_lowercase` makes another letter of a sigma at the end.
+pub fn fold_case(text: &str) -> String {
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
 /// Text without the white space around it, of `1..=max` characters, none of them in `forbidden`.

@@ -10,17 +10,17 @@ mod select;
 
 use std::fs::OpenOptions;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use r2d2::{CustomizeConnection, Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Connection, ErrorCode, Row, Transaction, TransactionBehavior};
 
 use crate::error::Error;
-use crate::model::{Id, Timestamp};
+use crate::model::{Id, Timestamp, fold_case};
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
@@ -170,9 +170,7 @@ fn set_up(db: &mut Connection) -> rusqlite::Result<()> {
     // SQLite's own lower() knows ASCII only. The name is PostgreSQL's.
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     db.create_scalar_function("casefold", 1, flags, |call| {
-        Ok(call
-            .get::<Option<String>>(0)?
-            .map(|text| text.to_lowercase()))
+        Ok(call.get_raw(0).as_str().ok().map(fold_case))
     })
 }
 
@@ -185,22 +183,9 @@ fn set_up_writer(db: &mut Connection) -> rusqlite::Result<()> {
     set_up(db)?;
     // A commit is on the disk before it is acknowledged.
     db.pragma_update(None, "synchronous", "FULL")?;
-    enter_wal(db)
-}
-
-/// WAL lets readers go on while somebody writes. The file remembers it; only the first start
-/// changes anything. Two first starts at once can collide here, and SQLite does not apply the busy
-/// timeout to it.
-fn enter_wal(db: &Connection) -> rusqlite::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match db.pragma_update(None, "journal_mode", "WAL") {
-            Err(why) if is_busy(&why) && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            done => return done,
-        }
-    }
+    // WAL lets readers go on while somebody writes. Two first starts at once can collide here, since
+    // the busy timeout does not apply; the pool tries again.
+    db.pragma_update(None, "journal_mode", "WAL")
 }
 
 fn is_busy(why: &rusqlite::Error) -> bool {
@@ -223,6 +208,16 @@ impl From<rusqlite::Error> for Error {
 /// A column that the Flask app may have filled with anything: what is not a `T` is as good as NULL.
 fn lenient<T: FromSql>(row: &Row, column: usize) -> rusqlite::Result<Option<T>> {
     Ok(T::column_result(row.get_ref(column)?).ok())
+}
+
+/// A sort key as it is stored, and not as it is understood: any text keeps its place, and a number in
+/// a column of type DATETIME becomes one again when SQLite compares it.
+fn key(row: &Row, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(format!("{number:?}")),
+        _ => lenient(row, column)?,
+    })
 }
 
 /// A column of type DATETIME.

@@ -14,7 +14,7 @@ const COLUMNS: &str = "id, title, description, status, deadline, created_at, ass
 fn from_row(row: &Row) -> rusqlite::Result<Task> {
     Ok(Task {
         id: super::id(row, 0)?,
-        title: row.get(1)?,
+        title: super::lenient(row, 1)?.unwrap_or_default(),
         description: super::lenient(row, 2)?,
         status: super::lenient::<String>(row, 3)?.into(),
         deadline: super::timestamp(row, 4)?,
@@ -179,9 +179,8 @@ struct Placed {
 
 fn placed(row: &Row) -> rusqlite::Result<Placed> {
     let task = from_row(row)?;
-    // The key as stored, and not as understood: any text of the Flask app's keeps its place.
     let position = Position {
-        key: super::lenient(row, 7)?,
+        key: super::key(row, 7)?,
         id: task.id,
     };
     Ok(Placed { task, position })

@@ -16,7 +16,7 @@ fn from_row(row: &Row) -> rusqlite::Result<User> {
         username: row.get(1)?,
         email: row.get(2)?,
         role: super::lenient::<String>(row, 3)?.into(),
-        is_approved: super::lenient(row, 4)?.unwrap_or(false),
+        is_approved: super::lenient::<i64>(row, 4)? == Some(1),
         created_at: super::timestamp(row, 5)?,
     })
 }
@@ -56,9 +56,20 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
         new.is_approved,
         new.created_at.to_stored(),
     ];
-    db.prepare_cached(&sql)?
+    let user = db
+        .prepare_cached(&sql)?
         .query_row(values, from_row)
-        .map_err(account_exists)
+        .map_err(account_exists)?;
+    // SQLite gives out the id of a deleted account again, and the Flask app deletes accounts without
+    // looking after their tasks: those are not the new account's.
+    unassign_tasks(db, user.id)?;
+    Ok(user)
+}
+
+fn unassign_tasks(db: &Connection, id: Id) -> Result<(), Error> {
+    let sql = "UPDATE task SET assigned_user_id = NULL WHERE assigned_user_id = ?1";
+    db.prepare_cached(sql)?.execute([id.get()])?;
+    Ok(())
 }
 
 /// The index on `lower(email)` cannot be UNIQUE (see schema.sql), so this looks first. Nobody can
@@ -109,7 +120,7 @@ pub fn by_username(db: &Connection, username: &str) -> Result<Option<User>, Erro
 pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, Error> {
     let sql = format!(
         r#"SELECT {COLUMNS}, password_hash FROM "user"
-           WHERE email = ?1 OR lower(email) = ?2 ORDER BY email <> ?1, id LIMIT 1"#
+           WHERE email = ?1 OR lower(email) IN (lower(?1), ?2) ORDER BY email <> ?1, id LIMIT 1"#
     );
     let found = db
         .prepare_cached(&sql)?
@@ -185,8 +196,7 @@ pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> 
 /// [`Error::NotFound`]; [`Error::LastAdmin`] where no approved admin would be left.
 pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
     let before = by_id(db, id)?;
-    db.prepare_cached("UPDATE task SET assigned_user_id = NULL WHERE assigned_user_id = ?1")?
-        .execute([id.get()])?;
+    unassign_tasks(db, id)?;
     db.prepare_cached(r#"DELETE FROM "user" WHERE id = ?1"#)?
         .execute([id.get()])?;
     keep_an_admin(db, &before)

@@ -1,0 +1,44 @@
+ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
+
+FROM ${RUST_IMAGE} AS build
+WORKDIR /build
+
+# Dependencies first, with empty sources in place of ours: a change to the code alone does not build
+# them again.
+COPY Cargo.toml Cargo.lock ./
+# Static, so that the last stage needs no libc. With --target the flag stays away from build scripts
+# and macros, which cannot be static.
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+RUN mkdir src bench \
+ && echo 'fn main() {}' | tee src/main.rs > bench/plain_hello.rs \
+ && touch src/lib.rs \
+ && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')" \
+ && rm -r src bench
+
+COPY schema.sql ./
+COPY src src
+COPY bench/plain_hello.rs bench/
+# cargo goes by the files' times, which may lie before those of the empty sources.
+RUN touch src/main.rs src/lib.rs \
+ && target=$(rustc -vV | sed -n 's/^host: //p') \
+ && cargo build --release --locked --target "$target" \
+ && mkdir -p out/data \
+ && mv "target/$target/release/task-api" out/
+
+FROM scratch
+COPY --from=build /build/out/task-api /task-api
+# A new volume takes over the owner of the folder that it covers.
+COPY --from=build --chown=10001:10001 /build/out/data /data
+
+# A number: Kubernetes cannot tell that a name is not root.
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+
+# From inside a container 127.0.0.1 is nobody else's to reach.
+ENV HOST=0.0.0.0 PORT=5000 DATABASE_URL=sqlite:////data/project.db
+EXPOSE 5000
+STOPSIGNAL SIGTERM
+# The image has no shell and no curl.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/task-api", "healthcheck"]
+ENTRYPOINT ["/task-api"]

@@ -1,0 +1,1132 @@
+//! The program itself, as an operator meets it: its commands, its refusals, its files, its log and
+//! its end.
+
+mod common;
+mod http;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::PASSWORD;
+use http::{Client, PATIENCE};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A working directory of its own.
+struct Place(TempDir);
+
+/// What a command did.
+#[derive(Debug)]
+struct Outcome {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The program with these arguments and nothing of the test's own environment.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_task-api"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PASSWORD_ITERATIONS", "10")
+            .env("PORT", "0")
+            .current_dir(self.0.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        finish(&mut self.command(arguments))
+    }
+
+    /// Runs a command with text on its standard input.
+    fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
+        finish_with_input(&mut self.command(arguments), input)
+    }
+
+    /// Makes an account with the tests' password.
+    fn create(&self, username: &str, more: &[&str]) -> Outcome {
+        let email = format!("{username}@example.com");
+        let mut arguments = vec!["user", "create", "--username", username, "--email", &email];
+        arguments.push("--password-stdin");
+        arguments.extend(more);
+        let made = self.run_with_input(&arguments, &format!("{PASSWORD}\n"));
+        assert_eq!(made.code, Some(0), "{made:?}");
+        made
+    }
+
+    fn sql(&self) -> Connection {
+        Connection::open(self.path("project.db")).unwrap()
+    }
+
+    fn serve(&self) -> Running {
+        Running::start(&mut self.command(&[]))
+    }
+}
+
+impl Outcome {
+    /// The one line of a refusal.
+    fn refusal(&self) -> &str {
+        assert!(self.code.is_some_and(|code| code != 0), "{self:?}");
+        assert_eq!(self.out, "", "{self:?}");
+        let line = self.err.strip_suffix('\n').unwrap_or(&self.err);
+        assert!(!line.is_empty() && !line.contains('\n'), "{self:?}");
+        line
+    }
+}
+
+fn finish(command: &mut Command) -> Outcome {
+    finish_with_input(command, "")
+}
+
+fn finish_with_input(command: &mut Command, input: &str) -> Outcome {
+    if !input.is_empty() {
+        command.stdin(Stdio::piped());
+    }
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut child = Guard(child);
+    if let Some(mut stdin) = child.0.stdin.take() {
+        // A command that refuses before it reads closes the pipe.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let out = collect(child.0.stdout.take().unwrap());
+    let err = collect(child.0.stderr.take().unwrap());
+    let status = child.wait();
+    Outcome {
+        code: status.code(),
+        out: out.join().unwrap(),
+        err: err.join().unwrap(),
+    }
+}
+
+fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+/// A child that does not outlive the test, however that ends.
+struct Guard(Child);
+
+impl Guard {
+    /// Waits for the child's end, which has to come.
+    fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the program does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server that has said where it listens.
+struct Running {
+    child: Guard,
+    address: SocketAddr,
+    lines: Receiver<String>,
+    log: Vec<String>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Running {
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut child = Guard(child);
+        let stderr = BufReader::new(child.0.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in stderr.lines() {
+                let _ = sender.send(line.unwrap());
+            }
+        });
+        let mut log = Vec::new();
+        let address = loop {
+            let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|why| {
+                panic!("{why}, and no address in {log:?}");
+            });
+            let address = line
+                .rsplit_once("listening on http://")
+                .map(|(_, address)| address.parse().unwrap());
+            log.push(line);
+            if let Some(address) = address {
+                break address;
+            }
+        };
+        Running {
+            child,
+            address,
+            lines,
+            log,
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Sends a signal and returns how the program ended, and all that it logged.
+    fn stop(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
+        let kill = format!("kill -s {signal} {}", self.child.0.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(sent.success());
+        let status = self.child.wait();
+        self.log.extend(self.lines.iter());
+        (status, self.log)
+    }
+
+    /// Stops as an operator does, and returns the log.
+    fn log(self) -> Vec<String> {
+        let (status, log) = self.stop("TERM");
+        assert_eq!(status.code(), Some(0), "{log:?}");
+        log
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn user_names(place: &Place) -> Vec<String> {
+    let db = place.sql();
+    let mut statement = db.prepare(r#"SELECT username FROM "user""#).unwrap();
+    let names = statement.query_map([], |row| row.get(0)).unwrap();
+    names.map(Result::unwrap).collect()
+}
+
+// ---- the commands -----------------------------------------------------------------------------
+
+#[test]
+fn every_command_explains_itself() {
+    let place = Place::new();
+    for (command, mentions) in [
+        ("", &["serve", "user", "healthcheck", "serve --help"][..]),
+        (
+            "serve",
+            &[
+                "--host",
+                "--port",
+                "PORT",
+                "5000",
+                "DATABASE_URL",
+                "sqlite:///project.db",
+                "JWT_SECRET_KEY",
+                "JWT_SECRET_KEY_FILE",
+                "ALLOW_WEAK_JWT_SECRET",
+                "JWT_ACCESS_TOKEN_EXPIRES",
+                "24h",
+                "PASSWORD_ITERATIONS",
+                "600000",
+                "CORS_ORIGINS",
+                "CORS_SUPPORTS_CREDENTIALS",
+                "MAX_BODY_BYTES",
+                "1048576",
+                "RUST_LOG",
+                "Examples:",
+            ],
+        ),
+        (
+            "user",
+            &["create", "list", "set-role", "approve", "set-password"],
+        ),
+        (
+            "user create",
+            &[
+                "--username",
+                "--email",
+                "--role",
+                "--approved",
+                "--password-stdin",
+                "DATABASE_URL",
+                "Examples:",
+            ],
+        ),
+        ("user list", &["--role", "--approved", "DATABASE_URL"]),
+        ("user set-role", &["<ACCOUNT>", "<ROLE>", "admin"]),
+        ("user approve", &["<ACCOUNT>", "e-mail"]),
+        ("user set-password", &["<ACCOUNT>", "--password-stdin"]),
+        ("healthcheck", &["--host", "--port", "PORT"]),
+    ] {
+        let mut arguments: Vec<_> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let help = place.run(&arguments);
+        assert_eq!((help.code, help.err.as_str()), (Some(0), ""), "{command}");
+        for text in mentions {
+            assert!(
+                help.out.contains(text),
+                "{command}: no {text}: {}",
+                help.out
+            );
+        }
+        let long = help.out.lines().find(|line| line.chars().count() > 100);
+        assert_eq!(long, None, "{command}");
+    }
+    let version = place.run(&["--version"]);
+    assert_eq!(
+        version.out,
+        format!("task-api {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    let files = fs::read_dir(place.0.path()).unwrap().count();
+    assert_eq!(files, 0, "asking for help makes no files");
+}
+
+#[test]
+fn help_shows_no_value_of_the_environment() {
+    let place = Place::new();
+    let secret = "a value that is nobody else's business";
+    let help = finish(
+        place
+            .command(&["serve", "--help"])
+            .env("JWT_SECRET_KEY", secret)
+            .env("JWT_SECRET_KEY_FILE", secret),
+    );
+    assert_eq!(help.code, Some(0));
+    assert!(!help.out.contains(secret), "{}", help.out);
+}
+
+#[test]
+fn a_new_account_can_sign_in_and_its_password_is_shown_nowhere() {
+    let place = Place::new();
+    let made = place.create("ada", &["--role", "admin", "--approved"]);
+    assert_eq!(
+        made.out,
+        "made account 1 \"ada\" <ada@example.com>: admin, approved\n"
+    );
+    assert_eq!(made.err, "");
+    let made = place.create("bob", &[]);
+    assert_eq!(
+        made.out,
+        "made account 2 \"bob\" <bob@example.com>: employee, awaiting approval\n"
+    );
+    assert!(!made.out.contains(PASSWORD));
+    let server = place.serve();
+    let mut client = server.client();
+    let token = client.token("ada");
+    let users = client.send("GET /users", Some(&token), None);
+    assert_eq!(users.ids(), [1, 2]);
+    assert_eq!(mode(&place.path("project.db")), 0o600);
+}
+
+#[test]
+fn an_account_that_cannot_be_made_is_refused_with_the_reason() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let long = "x".repeat(81);
+    for (username, email, password, names) in [
+        ("ada", "new@example.com", PASSWORD, "already exists"),
+        ("new", "ada@example.com", PASSWORD, "already exists"),
+        ("new", "ADA@Example.Com", PASSWORD, "already exists"),
+        ("new", "new@example.com", "short", "8 to 128"),
+        ("new", "new@example.com", "", "8 to 128"),
+        ("", "new@example.com", PASSWORD, "--username"),
+        (&long, "new@example.com", PASSWORD, "--username"),
+        ("new", "nobody", PASSWORD, "--email"),
+    ] {
+        let arguments = ["user", "create", "--username", username, "--email", email];
+        let arguments = [&arguments[..], &["--password-stdin"]].concat();
+        let refused = place.run_with_input(&arguments, &format!("{password}\n"));
+        assert!(refused.refusal().contains(names), "{refused:?}");
+        assert!(!refused.err.contains(PASSWORD), "{refused:?}");
+        if names == "already exists" {
+            assert_eq!(refused.code, Some(1));
+        }
+    }
+    assert_eq!(user_names(&place), ["ada"]);
+}
+
+#[test]
+fn control_characters_are_refused_and_do_not_reach_the_terminal() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    for bad in ["a\nb", "a\tb", "a\u{1b}[31mb", "a\u{7f}b", "a\u{2028}b"] {
+        for (username, email) in [(bad, "new@example.com"), ("new", bad)] {
+            let arguments = ["user", "create", "--username", username, "--email", email];
+            let arguments = [&arguments[..], &["--password-stdin"]].concat();
+            let refused = place.run_with_input(&arguments, PASSWORD);
+            let line = refused.refusal();
+            let named = if username == bad {
+                "--username"
+            } else {
+                "--email"
+            };
+            assert!(line.contains(named), "{line:?}");
+            assert!(line.contains("control characters"), "{line:?}");
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
+    }
+    assert_eq!(user_names(&place), ["ada"]);
+}
+
+#[test]
+fn the_password_is_asked_for_at_a_terminal_only() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let create = [
+        "user",
+        "create",
+        "--username",
+        "bob",
+        "--email",
+        "b@b.example",
+    ];
+    for arguments in [&create[..], &["user", "set-password", "ada"]] {
+        let refused = place.run(arguments);
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.refusal().contains("--password-stdin"));
+    }
+    assert_eq!(user_names(&place), ["ada"]);
+}
+
+#[test]
+fn accounts_are_listed_in_columns() {
+    let place = Place::new();
+    place.create("ada", &["--role", "admin", "--approved"]);
+    place.create("bob", &[]);
+    place.create("eve", &["--role", "manager"]);
+    let rows = |more: &[&str]| {
+        let list = place.run(&[&["user", "list"], more].concat());
+        assert_eq!((list.code, list.err.as_str()), (Some(0), ""));
+        let mut lines = list.out.lines();
+        assert_eq!(
+            lines.next().unwrap().split_whitespace().collect::<Vec<_>>(),
+            [
+                "ID", "ROLE", "APPROVED", "CREATED", "(UTC)", "USERNAME", "<E-MAIL>"
+            ]
+        );
+        lines
+            .map(|line| {
+                let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+                let [id, role, approved, _day, _time, name, email] = &words[..] else {
+                    panic!("{line:?}");
+                };
+                format!("{id} {role} {approved} {name} {email}")
+            })
+            .collect::<Vec<_>>()
+    };
+    let ada = "1 admin yes ada <ada@example.com>";
+    let bob = "2 employee no bob <bob@example.com>";
+    let eve = "3 manager no eve <eve@example.com>";
+    assert_eq!(rows(&[]), [ada, bob, eve]);
+    assert_eq!(rows(&["--approved", "true"]), [ada]);
+    assert_eq!(rows(&["--approved", "false"]), [bob, eve]);
+    assert_eq!(rows(&["--role", "manager"]), [eve]);
+    assert_eq!(rows(&["--role", "manager", "--approved", "true"]), [""; 0]);
+    let refused = place.run(&["user", "list", "--role", "boss"]);
+    assert!(refused.refusal().contains("--role"));
+}
+
+#[test]
+fn a_list_of_more_accounts_than_a_page_holds_is_whole() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let db = place.sql();
+    for number in 2..=250 {
+        db.execute(
+            r#"INSERT INTO "user" (username, email, password_hash) VALUES (?1, ?1, '')"#,
+            [format!("user{number}")],
+        )
+        .unwrap();
+    }
+    let list = place.run(&["user", "list"]);
+    let ids: Vec<i64> = list
+        .out
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(ids, (1..=250).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stored_name_cannot_forge_a_row_of_the_list() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let forged = "x\n     9  admin     yes       2026-01-01 00:00:00  root <root@example.com>";
+    let db = place.sql();
+    db.execute(
+        r#"INSERT INTO "user" (username, email, password_hash, role) VALUES (?1, ?2, '', ?3)"#,
+        [
+            forged,
+            "e\r\u{1b}[2J@example.com",
+            "admin\n 8 admin\u{1b}[1m",
+        ],
+    )
+    .unwrap();
+    let list = place.run(&["user", "list"]);
+    assert_eq!(list.code, Some(0));
+    assert_eq!(list.out.lines().count(), 3, "{}", list.out);
+    assert!(!list.out.contains(['\r', '\u{1b}']), "{:?}", list.out);
+    let approved = place.run(&["user", "approve", forged]);
+    assert_eq!(approved.code, Some(0));
+    assert_eq!(approved.out.lines().count(), 1, "{}", approved.out);
+    assert!(!approved.out.contains(['\r', '\u{1b}']), "{approved:?}");
+    let unknown = place.run(&["user", "approve", "y\n\u{1b}[2J"]);
+    assert!(!unknown.refusal().contains('\u{1b}'));
+}
+
+#[test]
+fn role_and_approval_are_changed_by_name_or_address() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let server = place.serve();
+    let mut client = server.client();
+    let token = client.token("ada");
+    assert_eq!(client.send("GET /users", Some(&token), None).status, 403);
+    let changed = place.run(&["user", "set-role", "ada", "manager"]);
+    assert_eq!(
+        changed.out,
+        "changed account 1 \"ada\" <ada@example.com>: manager, awaiting approval\n"
+    );
+    assert_eq!(client.send("GET /users", Some(&token), None).status, 403);
+    let changed = place.run(&["user", "approve", "Ada@Example.com"]);
+    assert_eq!(
+        changed.out,
+        "changed account 1 \"ada\" <ada@example.com>: manager, approved\n"
+    );
+    // The running server sees it at the next request.
+    assert_eq!(client.send("GET /users", Some(&token), None).status, 200);
+}
+
+#[test]
+fn a_new_password_replaces_the_old_one() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let new = "another horse, another battery";
+    let arguments = ["user", "set-password", "ada", "--password-stdin"];
+    let short = place.run_with_input(&arguments, "short");
+    assert_eq!(short.code, Some(1));
+    assert!(short.refusal().contains("8 to 128"));
+    let changed = place.run_with_input(&arguments, &format!("{new}\r\n"));
+    assert_eq!(changed.code, Some(0), "{changed:?}");
+    assert_eq!(
+        changed.out,
+        "changed the password of account 1 \"ada\" <ada@example.com>: employee, awaiting approval\n"
+    );
+    let server = place.serve();
+    let mut client = server.client();
+    assert_eq!(client.sign_in("ada").status, 401);
+    let body = json!({ "email": "ada@example.com", "password": new });
+    assert_eq!(client.send("POST /login", None, Some(&body)).status, 200);
+}
+
+#[test]
+fn the_last_admin_stays_one() {
+    let place = Place::new();
+    place.create("ada", &["--role", "admin", "--approved"]);
+    let refused = place.run(&["user", "set-role", "ada", "manager"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.refusal().contains("admin"), "{refused:?}");
+    place.create("bob", &["--role", "admin", "--approved"]);
+    let changed = place.run(&["user", "set-role", "ada", "manager"]);
+    assert_eq!(changed.code, Some(0), "{changed:?}");
+}
+
+#[test]
+fn an_unknown_account_is_named() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    for arguments in [
+        &["user", "approve", "nobody"][..],
+        &["user", "set-role", "nobody", "admin"],
+        &["user", "set-password", "nobody", "--password-stdin"],
+    ] {
+        let refused = place.run_with_input(arguments, PASSWORD);
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.refusal().contains("\"nobody\""), "{refused:?}");
+    }
+}
+
+#[test]
+fn only_create_makes_a_database() {
+    let place = Place::new();
+    for arguments in [
+        &["user", "list"][..],
+        &["user", "approve", "ada"],
+        &["user", "set-role", "ada", "admin"],
+        &["user", "set-password", "ada", "--password-stdin"],
+    ] {
+        let refused = place.run_with_input(arguments, PASSWORD);
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.refusal().contains("project.db"), "{refused:?}");
+        assert!(!place.path("project.db").exists(), "{arguments:?}");
+    }
+    place.create("ada", &[]);
+    assert_eq!(user_names(&place), ["ada"]);
+}
+
+// ---- the settings -----------------------------------------------------------------------------
+
+#[test]
+fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
+    let place = Place::new();
+    for (name, value) in [
+        ("PORT", "abc"),
+        ("PORT", "70000"),
+        ("PORT", ""),
+        ("DATABASE_URL", "mysql://localhost/project"),
+        ("DATABASE_URL", "sqlite:///"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", ""),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "soon"),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "0"),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "-1"),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "11 years"),
+        ("PASSWORD_ITERATIONS", "0"),
+        ("PASSWORD_ITERATIONS", "many"),
+        ("CORS_ORIGINS", "foo"),
+        ("CORS_ORIGINS", ""),
+        ("CORS_ORIGINS", "https://app.example/"),
+        ("CORS_ORIGINS", "https://app.example,*"),
+        ("CORS_SUPPORTS_CREDENTIALS", "maybe"),
+        ("CORS_SUPPORTS_CREDENTIALS", "true"), // with the default of CORS_ORIGINS, which is *
+        ("MAX_BODY_BYTES", "-1"),
+        ("MAX_BODY_BYTES", "0"),
+        ("MAX_BODY_BYTES", "1MB"),
+        ("ALLOW_WEAK_JWT_SECRET", "perhaps"),
+        ("RUST_LOG", "a=b=c"),
+        ("JWT_SECRET_KEY", ""),
+        ("JWT_SECRET_KEY", "brief"),
+        ("JWT_SECRET_KEY", "aStrongSecretKey"),
+        ("JWT_SECRET_KEY", "thirty-one bytes are one short!"),
+        ("JWT_SECRET_KEY_FILE", "missing.txt"),
+    ] {
+        let refused = finish(place.command(&[]).env(name, value));
+        assert!(
+            refused.refusal().contains(name),
+            "{name}={value}: {refused:?}"
+        );
+        if name == "JWT_SECRET_KEY" && !value.is_empty() {
+            assert!(!refused.err.contains(value), "{refused:?}");
+        }
+    }
+    let files = fs::read_dir(place.0.path()).unwrap().count();
+    assert_eq!(files, 0, "a start that is refused makes no files");
+}
+
+#[test]
+fn a_value_with_a_line_break_gets_one_line_that_names_the_setting_too() {
+    let place = Place::new();
+    for name in ["PORT", "CORS_ORIGINS", "RUST_LOG", "DATABASE_URL"] {
+        let refused = finish(place.command(&[]).env(name, "a=b=c\nsecond line"));
+        assert!(refused.refusal().contains(name), "{name}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_utf_8_gets_one_line_that_names_the_setting_too() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let value = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    for name in ["JWT_SECRET_KEY", "PORT", "HOST", "CORS_ORIGINS"] {
+        let refused = finish(place.command(&[]).env(name, value));
+        assert!(refused.refusal().contains(name), "{name}: {refused:?}");
+    }
+}
+
+#[test]
+fn two_keys_are_one_too_many() {
+    let place = Place::new();
+    fs::write(place.path("key.txt"), "k".repeat(40)).unwrap();
+    let refused = finish(
+        place
+            .command(&[])
+            .env("JWT_SECRET_KEY", "j".repeat(40))
+            .env("JWT_SECRET_KEY_FILE", "key.txt"),
+    );
+    let line = refused.refusal();
+    assert!(line.contains("JWT_SECRET_KEY and JWT_SECRET_KEY_FILE"));
+}
+
+#[test]
+fn a_weak_key_in_a_file_is_refused_as_well() {
+    let place = Place::new();
+    for weak in ["", "\n", "aStrongSecretKey\n"] {
+        fs::write(place.path("key.txt"), weak).unwrap();
+        let refused = finish(place.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
+        assert!(refused.refusal().contains("key.txt"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_weak_key_is_accepted_on_demand_and_warned_of() {
+    let place = Place::new();
+    let weak = "aStrongSecretKey";
+    let server = Running::start(
+        place
+            .command(&[])
+            .env("JWT_SECRET_KEY", weak)
+            .env("ALLOW_WEAK_JWT_SECRET", "1"),
+    );
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
+    let log = server.log();
+    let warning = log
+        .iter()
+        .find(|line| line.contains("WARN") && line.contains("JWT_SECRET_KEY"));
+    assert!(warning.is_some(), "{log:?}");
+    assert!(log.iter().all(|line| !line.contains(weak)), "{log:?}");
+    assert!(!place.path("project.db.jwt_secret").exists());
+    // Nothing signs tokens that anybody could sign.
+    let empty = finish(
+        place
+            .command(&[])
+            .env("JWT_SECRET_KEY", "")
+            .env("ALLOW_WEAK_JWT_SECRET", "1"),
+    );
+    assert!(empty.refusal().contains("JWT_SECRET_KEY"));
+}
+
+#[test]
+fn an_unknown_argument_or_command_is_refused() {
+    let place = Place::new();
+    for arguments in [
+        &["sevre"][..],
+        &["user"],
+        &["user", "create"],
+        &["serve", "--prot", "1"],
+        &["serve", "--jwt-secret-key", "k"],
+    ] {
+        let refused = place.run(arguments);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert_eq!(refused.out, "");
+        assert!(!refused.err.is_empty());
+    }
+}
+
+#[test]
+fn a_flag_goes_before_the_environment() {
+    let place = Place::new();
+    let url = "sqlite:///flag.db";
+    let mut command = place.command(&["serve", "--database-url", url, "--port", "0"]);
+    let server = Running::start(
+        command
+            .env("DATABASE_URL", "sqlite:///environment.db")
+            .env("PORT", "1"),
+    );
+    assert_ne!(server.address.port(), 1);
+    server.log();
+    assert!(place.path("flag.db").exists());
+    assert!(!place.path("environment.db").exists());
+}
+
+#[test]
+fn a_port_in_use_and_a_folder_that_is_not_there_are_named() {
+    let place = Place::new();
+    let refused = |name: &str, value: &str| {
+        let refused = finish(place.command(&[]).env(name, value));
+        assert_eq!(refused.code, Some(1));
+        refused.err.lines().last().unwrap().to_owned()
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    assert!(refused("PORT", &port).contains(&port));
+    let folder = refused("DATABASE_URL", "sqlite:///no/such/folder/project.db");
+    assert!(folder.contains("no/such/folder"), "{folder}");
+    fs::write(place.path("text.db"), "this is no database\n".repeat(100)).unwrap();
+    let text = refused("DATABASE_URL", "sqlite:///text.db");
+    assert!(text.contains("text.db"), "{text}");
+}
+
+// ---- the server -------------------------------------------------------------------------------
+
+#[test]
+fn without_a_command_the_server_runs_and_says_where() {
+    let place = Place::new();
+    for arguments in [&[][..], &["serve"]] {
+        let server = Running::start(&mut place.command(arguments));
+        assert_eq!(server.address.ip().to_string(), "127.0.0.1");
+        assert_eq!(server.client().send("GET /readyz", None, None).status, 200);
+        let log = server.log();
+        let database = place.path("project.db").display().to_string();
+        assert!(
+            log.iter().any(|line| line.contains(&database)),
+            "no {database} in {log:?}"
+        );
+    }
+}
+
+#[test]
+fn the_files_are_the_owners_alone_and_tokens_outlive_a_restart() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    for name in [
+        "project.db",
+        "project.db-wal",
+        "project.db-shm",
+        "project.db.jwt_secret",
+    ] {
+        assert_eq!(mode(&place.path(name)), 0o600, "{name}");
+    }
+    let secret = fs::read_to_string(place.path("project.db.jwt_secret")).unwrap();
+    assert!(secret.trim_end().len() >= 43, "32 random bytes in base64");
+    let log = server.log();
+    assert!(log.iter().all(|line| !line.contains(secret.trim_end())));
+
+    let server = place.serve();
+    let hello = server.client().send("GET /hello", Some(&token), None);
+    assert_eq!(hello.status, 200, "{hello:?}");
+    let after = fs::read_to_string(place.path("project.db.jwt_secret")).unwrap();
+    assert_eq!(after, secret);
+}
+
+#[test]
+fn a_key_from_a_file_or_the_environment_is_the_same_key() {
+    let place = Place::new();
+    let key = "forty bytes that somebody chose himself!";
+    // An editor's line break at the end is no part of the key.
+    fs::write(place.path("key.txt"), format!("{key}\n")).unwrap();
+    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    server.log();
+    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY", key));
+    let hello = server.client().send("GET /hello", Some(&token), None);
+    assert_eq!(hello.status, 200, "{hello:?}");
+    assert!(!place.path("project.db.jwt_secret").exists());
+}
+
+#[test]
+fn two_servers_can_start_at_once_on_no_database() {
+    for _ in 0..5 {
+        let place = Place::new();
+        let [first, second] = thread::scope(|scope| {
+            [(); 2]
+                .map(|()| scope.spawn(|| place.serve()))
+                .map(|server| server.join().unwrap())
+        });
+        assert_eq!(first.client().sign_up("ada").status, 201);
+        let token = second.client().token("ada");
+        let hello = first.client().send("GET /hello", Some(&token), None);
+        assert_eq!(hello.status, 200, "{hello:?}");
+    }
+}
+
+#[test]
+fn the_health_check_tells_a_server_from_none() {
+    let place = Place::new();
+    let server = place.serve();
+    let port = server.address.port().to_string();
+    for host in ["127.0.0.1", "0.0.0.0", "localhost"] {
+        let check = finish(
+            place
+                .command(&["healthcheck"])
+                .env("HOST", host)
+                .env("PORT", &port),
+        );
+        assert_eq!(check.code, Some(0), "{host}: {check:?}");
+        assert_eq!((check.out.as_str(), check.err.as_str()), ("", ""));
+    }
+    server.log();
+    let check = place.run(&["healthcheck", "--port", &port]);
+    assert_eq!(check.code, Some(1));
+    assert!(check.refusal().contains(&port), "{check:?}");
+}
+
+#[test]
+fn a_server_that_says_it_is_not_ready_is_no_healthy_one() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    for answer in [
+        "HTTP/1.1 503 Service Unavailable\r\n\r\n",
+        "",
+        "nonsense\r\n",
+    ] {
+        let check = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                let _ = socket.read(&mut request).unwrap();
+                socket.write_all(answer.as_bytes()).unwrap();
+            });
+            place.run(&["healthcheck", "--port", &port])
+        });
+        assert_eq!(check.code, Some(1), "{answer:?}");
+        check.refusal();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_server_and_leaves_the_database_in_one_file() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let server = place.serve();
+        assert_eq!(server.client().sign_up("ada").status, 201);
+        let (status, log) = server.stop(signal);
+        assert_eq!(status.code(), Some(0), "{signal}: {log:?}");
+        assert!(
+            log.iter()
+                .any(|line| line.contains(&format!("SIG{signal}"))),
+            "{log:?}"
+        );
+        let wal = fs::metadata(place.path("project.db-wal"));
+        assert!(wal.is_err() || wal.unwrap().len() == 0, "{signal}");
+        assert_eq!(user_names(&place), ["ada"]);
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    let place = Place::new();
+    for round in 0..3 {
+        let mut server = place.serve();
+        let address = server.address;
+        let acknowledged = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let acknowledged = &acknowledged;
+                scope.spawn(move || {
+                    let mut client = Client::connect(address);
+                    for number in 0.. {
+                        let name = format!("user-{round}-{thread}-{number}");
+                        let body = json!({
+                            "username": name,
+                            "email": format!("{name}@example.com"),
+                            "password": PASSWORD,
+                        });
+                        match client.try_send("POST /signup", None, Some(&body)) {
+                            Ok(answer) => assert_eq!(answer.status, 201, "{answer:?}"),
+                            Err(_) => return,
+                        }
+                        acknowledged.lock().unwrap().push(name);
+                    }
+                });
+            }
+            let end = Instant::now() + PATIENCE;
+            while acknowledged.lock().unwrap().len() < 50 && Instant::now() < end {
+                thread::yield_now();
+            }
+            server.child.0.kill().unwrap();
+        });
+        assert_eq!(server.child.wait().signal(), Some(9));
+        // The next start has to cope with what is left, and all of it is there.
+        let restarted = place.serve();
+        let stored = user_names(&place);
+        let acknowledged = acknowledged.into_inner().unwrap();
+        assert!(acknowledged.len() >= 50);
+        for name in acknowledged {
+            assert!(stored.contains(&name), "{name} is lost");
+        }
+        restarted.log();
+    }
+}
+
+// ---- the log ----------------------------------------------------------------------------------
+
+/// The lines about requests, as (name, value) pairs in their order.
+fn access(log: &[String]) -> Vec<Vec<(String, String)>> {
+    log.iter()
+        .filter_map(|line| line.split_once(" access] "))
+        .map(|(_, fields)| pairs(fields))
+        .collect()
+}
+
+/// Takes `a=1 b="two words"` apart.
+fn pairs(mut text: &str) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    while let Some((name, rest)) = text.split_once('=') {
+        let quotes: Vec<usize> = match rest.strip_prefix('"') {
+            None => Vec::new(),
+            Some(_) => rest
+                .match_indices('"')
+                .map(|(at, _)| at)
+                .filter(|&at| at == 0 || !rest[..at].ends_with('\\'))
+                .collect(),
+        };
+        let end = match quotes[..] {
+            [_, end, ..] => end + 1,
+            _ => rest.find(' ').unwrap_or(rest.len()),
+        };
+        let (value, rest) = rest.split_at(end);
+        pairs.push((name.to_owned(), value.to_owned()));
+        text = rest.trim_start();
+    }
+    assert_eq!(text, "", "not name=value");
+    pairs
+}
+
+#[test]
+fn each_request_gets_one_line_with_all_its_fields() {
+    let place = Place::new();
+    place.create("ada", &["--role", "admin", "--approved"]);
+    let server = place.serve();
+    let mut client = server.client();
+    let token = client.token("ada");
+    let title = json!({ "title": "t" });
+    for (line, token, body) in [
+        ("GET /hello", Some(&token), None),
+        ("GET /tasks?q=looked-for&limit=7", Some(&token), None),
+        ("POST /tasks", Some(&token), Some(&title)),
+        ("DELETE /tasks/1", Some(&token), None),
+        ("GET /hello", None, None),
+        ("GET /nowhere/%0Aforged", None, None),
+        ("PUT /login", None, None),
+        ("HEAD /healthz", None, None),
+    ] {
+        client.send(line, token.map(String::as_str), body);
+    }
+    let head = client.head("GET /healthz", "X-Request-Id: my-own-id\r\n");
+    client.write(&head).unwrap();
+    let answer = client.answer(false).unwrap();
+    assert_eq!(answer.header("X-Request-Id"), Some("my-own-id"));
+
+    let log = server.log();
+    let requests = access(&log);
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|fields| {
+            let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(
+                names,
+                [
+                    "request_id",
+                    "method",
+                    "path",
+                    "status",
+                    "duration_ms",
+                    "bytes",
+                    "user",
+                    "peer"
+                ]
+            );
+            let value = |at: usize| fields[at].1.as_str();
+            assert!(!value(0).is_empty());
+            assert!(value(4).parse::<f64>().is_ok_and(|time| time >= 0.0));
+            assert!(value(5).parse::<u64>().is_ok(), "{fields:?}");
+            assert!(value(7).parse::<SocketAddr>().is_ok(), "{fields:?}");
+            format!("{} {} {} {}", value(1), value(2), value(3), value(6))
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "POST /login 200 ada",
+            "GET /hello 200 ada",
+            "GET /tasks 200 ada",
+            "POST /tasks 201 ada",
+            "DELETE /tasks/1 204 ada",
+            "GET /hello 401 -",
+            "GET /nowhere/%0Aforged 404 -",
+            "PUT /login 405 -",
+            "HEAD /healthz 200 -",
+            "GET /healthz 200 -",
+        ]
+    );
+    assert_eq!(requests[9][0].1, "my-own-id");
+    for line in log {
+        assert!(!line.contains("looked-for"), "{line}");
+    }
+}
+
+#[test]
+fn no_token_and_no_password_is_in_the_log_at_any_level() {
+    let place = Place::new();
+    let server = Running::start(place.command(&[]).env("RUST_LOG", "trace"));
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
+    let wrong = "a wrong horse";
+    let body = json!({ "email": "ada@example.com", "password": wrong });
+    assert_eq!(client.send("POST /login", None, Some(&body)).status, 401);
+    let body = json!({ "current_password": wrong, "password": wrong });
+    let refused = client.send("PATCH /me", Some(&token), Some(&body));
+    assert_eq!(refused.status, 403);
+    let query = format!("GET /tasks?token={token}&password={wrong}").replace(' ', "%20");
+    client.send(&query.replacen("%20", " ", 1), Some(&token), None);
+    let hash: String = place
+        .sql()
+        .query_row(r#"SELECT password_hash FROM "user""#, [], |row| row.get(0))
+        .unwrap();
+    let signature = token.rsplit('.').next().unwrap();
+    for line in server.log() {
+        for secret in [PASSWORD, wrong, &token, signature, &hash] {
+            assert!(!line.contains(secret), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_stored_name_cannot_forge_a_line_of_the_log() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let forged = "x\n[2026-01-01T00:00:00.000Z INFO  access] request_id=forged \u{1b}[2J\r";
+    let changed = place
+        .sql()
+        .execute(r#"UPDATE "user" SET username = ?1"#, [forged])
+        .unwrap();
+    assert_eq!(changed, 1);
+    let server = place.serve();
+    let mut client = server.client();
+    let token = client.token("ada");
+    let hello = client.send("GET /hello", Some(&token), None);
+    assert_eq!(hello.json()["user_name"], forged);
+    let deleted = place.sql().execute(r#"DELETE FROM "user""#, []).unwrap();
+    assert_eq!(deleted, 1);
+    let hello = client.send("GET /hello", Some(&token), None);
+    assert_eq!(hello.status, 401);
+    let log = server.log();
+    assert_eq!(access(&log).len(), 3, "{log:?}");
+    for line in &log {
+        assert!(line.starts_with('['), "{line:?}");
+        assert!(!line.starts_with("[2026-01-01T00:00:00.000Z"), "{line:?}");
+        assert!(!line.contains(['\u{1b}', '\r']), "{line:?}");
+    }
+}
+
+#[test]
+fn a_body_that_is_no_json_is_not_in_the_log() {
+    let place = Place::new();
+    let server = Running::start(place.command(&[]).env("RUST_LOG", "debug"));
+    let mut client = server.client();
+    let body = Value::from(format!("{PASSWORD}\nforged"));
+    let refused = client.send("POST /login", None, Some(&body));
+    assert_eq!(refused.status, 422);
+    for line in server.log() {
+        assert!(!line.contains(PASSWORD) && !line.contains("forged"));
+    }
+}
