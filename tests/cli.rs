@@ -328,7 +328,7 @@ fn a_new_account_can_sign_in_and_its_password_is_shown_nowhere() {
     let made = place.create("ada", &["--role", "admin", "--approved"]);
     assert_eq!(
         made.out,
-        "made account 1 \"ada\" <ada@example.com>: admin, approved\n"
+        "made account 1 ada <ada@example.com>: admin, approved\n"
     );
     assert_eq!(made.err, "");
     let made = place.create("bob", &[]);
@@ -513,13 +513,13 @@ fn role_and_approval_are_changed_by_name_or_address() {
     let changed = place.run(&["user", "set-role", "ada", "manager"]);
     assert_eq!(
         changed.out,
-        "changed account 1 \"ada\" <ada@example.com>: manager, awaiting approval\n"
+        "changed account 1 ada <ada@example.com>: manager, awaiting approval\n"
     );
     assert_eq!(client.send("GET /users", Some(&token), None).status, 403);
     let changed = place.run(&["user", "approve", "Ada@Example.com"]);
     assert_eq!(
         changed.out,
-        "changed account 1 \"ada\" <ada@example.com>: manager, approved\n"
+        "changed account 1 ada <ada@example.com>: manager, approved\n"
     );
     // The running server sees it at the next request.
     assert_eq!(client.send("GET /users", Some(&token), None).status, 200);
@@ -538,7 +538,7 @@ fn a_new_password_replaces_the_old_one() {
     assert_eq!(changed.code, Some(0), "{changed:?}");
     assert_eq!(
         changed.out,
-        "changed the password of account 1 \"ada\" <ada@example.com>: employee, awaiting approval\n"
+        "changed the password of account 1 ada <ada@example.com>: employee, awaiting approval\n"
     );
     let server = place.serve();
     let mut client = server.client();

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, IsTerminal, Read, Write, stdin, stdout};
 
 use clap::{Args, Subcommand};
 
+use super::one_line;
 use crate::auth::password::Passwords;
 use crate::config::{DatabaseArgs, PasswordArgs, Threads};
 use crate::error::Error;
@@ -236,19 +237,21 @@ fn list(command: List) -> Result<(), String> {
     }
 }
 
-/// Names, and roles that are none of ours, may be any text of the Flask app's: escaped, they cannot
-/// forge a row.
 fn print_user(user: &User) -> Result<(), String> {
-    let id = user.id.to_string();
-    let role = user.role.to_string().escape_debug().to_string();
     let approved = if user.is_approved { "yes" } else { "no" };
     let created = user.created_at.map(Timestamp::to_stored);
     let created = created
         .as_deref()
         .and_then(|text| text.get(..19))
         .unwrap_or("-");
-    let (name, email) = (user.username.escape_debug(), user.email.escape_debug());
-    print_row(&id, &role, approved, created, &format!("{name} <{email}>"))
+    let who = format!("{} <{}>", user.username, user.email);
+    print_row(
+        &user.id.to_string(),
+        &user.role.to_string(),
+        approved,
+        created,
+        &who,
+    )
 }
 
 fn print_row(id: &str, role: &str, approved: &str, created: &str, who: &str) -> Result<(), String> {
@@ -257,9 +260,11 @@ fn print_row(id: &str, role: &str, approved: &str, created: &str, who: &str) -> 
     ))
 }
 
-/// Prints a line. That nobody reads on, as behind `| head`, is no reason to panic as `println` does.
+/// Prints one line: names, and roles that are none of ours, may be any text of the Flask app's, and
+/// forge no second one. That nobody reads on, as behind `| head`, is no reason to panic, as `println`
+/// does.
 fn print(line: fmt::Arguments) -> Result<(), String> {
-    match writeln!(stdout(), "{line}") {
+    match writeln!(stdout(), "{}", one_line(&line.to_string())) {
         Err(why) if why.kind() != ErrorKind::BrokenPipe => Err(format!("cannot print: {why}")),
         _ => Ok(()),
     }
@@ -306,19 +311,22 @@ fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
     passwords.hash(password).map_err(explain)
 }
 
-fn describe(user: &User) -> String {
-    let approved = if user.is_approved {
+fn describe(
+    User {
+        id,
+        username,
+        email,
+        role,
+        is_approved,
+        ..
+    }: &User,
+) -> String {
+    let approved = if *is_approved {
         "approved"
     } else {
         "awaiting approval"
     };
-    format!(
-        "{} {:?} <{}>: {}, {approved}",
-        user.id,
-        user.username,
-        user.email.escape_debug(),
-        user.role
-    )
+    format!("{id} {username} <{email}>: {role}, {approved}")
 }
 
 /// The operator may hear the cause that a client must not.

@@ -4,10 +4,12 @@ mod accounts;
 mod healthcheck;
 mod serve;
 
+use std::env::VarError;
+use std::error::Error as _;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{AddressArgs, Config};
 
@@ -60,7 +62,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("task-api: {why}");
+            eprintln!("task-api: {}", one_line(&why));
             ExitCode::FAILURE
         }
     }
@@ -81,12 +83,48 @@ fn no_command() -> clap::Error {
 
 /// Help and version go to standard output; a wrong value gets one line, which names the setting.
 fn refuse(why: &clap::Error) -> ExitCode {
-    if why.kind() == ErrorKind::ValueValidation {
-        let text = why.to_string();
-        let line = text.lines().next().unwrap_or_default();
-        eprintln!("task-api: {}", line.trim_start_matches("error: "));
-    } else {
-        let _ = why.print();
+    match why.kind() {
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            eprintln!("task-api: {}", one_line(&wrong_value(why)));
+        }
+        // clap does not tell which.
+        ErrorKind::InvalidUtf8 => eprintln!("task-api: {}not UTF-8", names_of_no_text()),
+        _ => {
+            let _ = why.print();
+        }
     }
     ExitCode::from(u8::try_from(why.exit_code()).unwrap_or(2))
+}
+
+fn wrong_value(why: &clap::Error) -> String {
+    let context = |kind| why.get(kind).map(ToString::to_string).unwrap_or_default();
+    let reason = why
+        .source()
+        .map_or("not one of its values".to_owned(), ToString::to_string);
+    let (name, value) = (
+        context(ContextKind::InvalidArg),
+        context(ContextKind::InvalidValue),
+    );
+    format!("invalid value '{value}' for '{name}': {reason}")
+}
+
+/// The settings whose variables hold what is no text.
+fn names_of_no_text() -> String {
+    let serve = Config::augment_args(clap::Command::new("serve"));
+    let names = serve
+        .get_arguments()
+        .filter_map(|argument| argument.get_env()?.to_str());
+    names
+        .filter(|name| matches!(std::env::var(name), Err(VarError::NotUnicode(_))))
+        .map(|name| format!("{name}: "))
+        .collect()
+}
+
+/// Text that may hold what somebody else wrote, without what could act on a terminal.
+fn one_line(text: &str) -> String {
+    let escape = |c: char| match c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
