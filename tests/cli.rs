@@ -334,7 +334,7 @@ fn a_new_account_can_sign_in_and_its_password_is_shown_nowhere() {
     let made = place.create("bob", &[]);
     assert_eq!(
         made.out,
-        "made account 2 \"bob\" <bob@example.com>: employee, awaiting approval\n"
+        "made account 2 bob <bob@example.com>: employee, awaiting approval\n"
     );
     assert!(!made.out.contains(PASSWORD));
     let server = place.serve();
