@@ -28,20 +28,24 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database and puts the parts together. `signing_key` signs the tokens.
+    /// Puts the parts together. `signing_key` signs the tokens.
     ///
     /// # Errors
     /// One line for the operator.
-    pub fn open(config: Config, signing_key: &[u8], clock: Clock) -> Result<App, String> {
-        config.check()?;
-        let threads = config.threads;
+    pub fn new(
+        config: Config,
+        store: Store,
+        signing_key: &[u8],
+        clock: Clock,
+    ) -> Result<App, String> {
+        let (lifetime, threads) = (config.jwt_access_token_expires, config.threads);
+        let passwords = Passwords::new(config.passwords.password_iterations, threads);
         Ok(App {
-            store: Store::open(config.database.database_url.path(), threads.readers)?,
-            tokens: Tokens::new(signing_key, config.jwt_access_token_expires),
-            passwords: Passwords::new(config.passwords.password_iterations, threads)
-                .map_err(|why| why.to_string())?,
-            cursors: Cursors::new(signing_key).map_err(|why| why.to_string())?,
             config,
+            store,
+            tokens: Tokens::new(signing_key, lifetime),
+            passwords: passwords.map_err(|why| why.to_string())?,
+            cursors: Cursors::new(signing_key).map_err(|why| why.to_string())?,
             clock,
         })
     }

@@ -24,7 +24,7 @@ pub fn authenticate(app: &App, call: &Call) -> Result<User, Error> {
     if !claims.issued_to(&user) {
         return Err(Error::InvalidToken("Token has been revoked".to_owned()));
     }
-    call.signed_in(&user.username);
+    call.note_user(&user.username);
     Ok(user)
 }
 

@@ -2,17 +2,16 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read;
 
 use percent_encoding::percent_decode_str;
 use rouille::Request;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::fields::Fields;
+use crate::fields::{Fields, Scalar};
 use crate::model::Id;
 
 /// One request on its way through the program.
@@ -83,7 +82,7 @@ impl<'a> Call<'a> {
     }
 
     /// Notes who is calling, for the log.
-    pub fn signed_in(&self, username: &str) {
+    pub fn note_user(&self, username: &str) {
         let _ = self.user.set(username.to_owned());
     }
 
@@ -93,7 +92,7 @@ impl<'a> Call<'a> {
     }
 
     /// Notes what stands in the place of `{id}` in the route's path.
-    pub fn matched(&self, id_segment: &str) {
+    pub fn note_id(&self, id_segment: &str) {
         let _ = self.id_segment.set(id_segment.to_owned());
     }
 
@@ -177,20 +176,21 @@ impl<'a> Call<'a> {
     pub fn body<T>(
         &self,
         limit: u64,
-        read: impl FnOnce(&mut Fields<Value>) -> Option<T>,
+        read: impl FnOnce(&mut Fields<Scalar>) -> Option<T>,
     ) -> Result<T, Error> {
         if !self.header("Content-Type").is_some_and(is_json) {
             return Err(Error::NotJson);
         }
         let bytes = self.body_bytes(limit)?;
-        match serde_json::from_slice(&bytes).map_err(malformed)? {
-            Body::Object(members) => {
-                let mut fields = Fields::new(members);
-                let value = read(&mut fields);
-                fields.finish(value)
-            }
-            Body::Other => Err(Error::invalid("body", "must be a JSON object")),
+        let text = str::from_utf8(&bytes).map_err(|why| Error::Malformed(why.to_string()))?;
+        if !text.trim_start().starts_with('{') {
+            serde_json::from_str::<IgnoredAny>(text).map_err(malformed)?;
+            return Err(Error::invalid("body", "must be a JSON object"));
         }
+        let Members(members) = serde_json::from_str(text).map_err(malformed)?;
+        let mut fields = Fields::new(members);
+        let value = read(&mut fields);
+        fields.finish(value)
     }
 
     fn body_bytes(&self, limit: u64) -> Result<Vec<u8>, Error> {
@@ -237,66 +237,37 @@ fn malformed(why: serde_json::Error) -> Error {
     Error::Malformed(why.to_string())
 }
 
-/// A JSON body. serde_json alone would let the last of two equal names win, unseen.
-enum Body {
-    Object(BTreeMap<String, Value>),
-    Other,
-}
+/// The members of a JSON object. serde_json alone would let the last of two equal names win, unseen.
+struct Members(BTreeMap<String, Scalar>);
 
-impl<'de> Deserialize<'de> for Body {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
-        deserializer.deserialize_any(BodyVisitor)
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
     }
 }
 
-struct BodyVisitor;
+struct MembersVisitor;
 
-impl<'de> Visitor<'de> for BodyVisitor {
-    type Value = Body;
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("JSON")
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
         let mut members = BTreeMap::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if members.contains_key(&name) {
-                return Err(A::Error::custom(format!(
-                    "the name {name:?} is given twice"
-                )));
+        while let Some((name, value)) = object.next_entry::<String, Scalar>()? {
+            if members.len() == MAX_MEMBERS {
+                return Err(A::Error::custom(format!("more than {MAX_MEMBERS} names")));
             }
-            members.insert(name, map.next_value()?);
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name is given twice"));
+            }
         }
-        Ok(Body::Object(members))
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Body, A::Error> {
-        while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Body::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Body, E> {
-        Ok(Body::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Body, E> {
-        Ok(Body::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Body, E> {
-        Ok(Body::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Body, E> {
-        Ok(Body::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Body, E> {
-        Ok(Body::Other)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Body, E> {
-        Ok(Body::Other)
+        Ok(Members(members))
     }
 }
+
+/// No object of this API has as many; a body of nothing but names would cost many times its size.
+const MAX_MEMBERS: usize = 100;

@@ -43,8 +43,8 @@ pub enum Error {
     NotJson,
     /// 422. Holds every field that was refused.
     Invalid(FieldErrors),
-    /// 503: too much to do at the moment. Holds after how many seconds to try again.
-    Busy(u32),
+    /// 503: not at the moment. Holds the cause, for the log.
+    Busy(String),
     /// 500. Holds the cause, for the log.
     Internal(String),
 }
@@ -143,7 +143,7 @@ fn summary(errors: &FieldErrors) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Internal(cause) => f.write_str(cause),
+            Error::Internal(cause) | Error::Busy(cause) => f.write_str(cause),
             other => f.write_str(&other.public().msg),
         }
     }

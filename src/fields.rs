@@ -1,13 +1,14 @@
 //! Named values from a client, read one by one; what is wrong with any of them is told all at once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, FieldErrors};
 
-/// The members of a JSON body (`Fields<Value>`) or the parameters of a query (`Fields<String>`).
+/// The members of a JSON body (`Fields<Scalar>`) or the parameters of a query (`Fields<String>`).
 ///
 /// A reader takes the fields that it knows and calls [`Fields::finish`]: whatever is left by then
 /// is a name that nobody knows and is refused, so `"role": "admin"` in a sign-up is an error and a
@@ -38,6 +39,8 @@ impl<V> Fields<V> {
     /// [`Error::Invalid`] with each refused, missing and unknown field.
     pub fn finish<T>(mut self, read: Option<T>) -> Result<T, Error> {
         for name in self.given.into_keys() {
+            // A client's own text goes back to it, but not at any length.
+            let name = name.chars().take(100).collect();
             self.errors.insert(name, "is not known here".to_owned());
         }
         match read {
@@ -47,7 +50,7 @@ impl<V> Fields<V> {
     }
 }
 
-impl Fields<Value> {
+impl Fields<Scalar> {
     /// A field that must be there. `read` is [`text`], [`whole_number`] or [`flag`].
     pub fn required<T>(&mut self, name: &str, read: Reader<T>) -> Option<T> {
         if !self.given.contains_key(name) {
@@ -65,37 +68,104 @@ impl Fields<Value> {
     /// A field that may be absent (`None`) or `null` (`Some(None)`).
     pub fn nullable<T>(&mut self, name: &str, read: Reader<T>) -> Option<Option<T>> {
         match self.given.get(name) {
-            Some(Value::Null) => self.given.remove(name).map(|_| None),
+            Some(Scalar::Null) => self.given.remove(name).map(|_| None),
             _ => self.optional(name, read).map(Some),
         }
     }
 }
 
+/// A JSON value, as far as any field can hold it. What is inside of arrays and objects is read past
+/// and not kept: a small body cannot become a large tree.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Flag(bool),
+    /// A number without a fraction.
+    Whole(i64),
+    /// A string.
+    Text(String),
+    /// Anything else.
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Whole(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+        Ok(i64::try_from(number).map_or(Scalar::Other, Scalar::Whole))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Scalar, A::Error> {
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Scalar, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+}
+
 /// Turns a JSON value into what a field holds. The reason for a refusal does not repeat the value,
 /// which may be a password.
-pub type Reader<T> = fn(Value) -> Result<T, String>;
+pub type Reader<T> = fn(Scalar) -> Result<T, String>;
 
 /// Reads a JSON string.
-pub fn text<T: FromStr<Err: ToString>>(value: Value) -> Result<T, String> {
+pub fn text<T: FromStr<Err: ToString>>(value: Scalar) -> Result<T, String> {
     match value {
-        Value::String(text) => text.parse().map_err(|why: T::Err| why.to_string()),
+        Scalar::Text(text) => text.parse().map_err(|why: T::Err| why.to_string()),
         _ => Err("must be a string".to_owned()),
     }
 }
 
 /// Reads a JSON number without a fraction.
-pub fn whole_number<T: TryFrom<i64, Error = String>>(value: Value) -> Result<T, String> {
-    match value.as_i64() {
-        Some(number) => number.try_into(),
-        None => Err("must be a whole number".to_owned()),
+pub fn whole_number<T: TryFrom<i64, Error = String>>(value: Scalar) -> Result<T, String> {
+    match value {
+        Scalar::Whole(number) => number.try_into(),
+        _ => Err("must be a whole number".to_owned()),
     }
 }
 
 /// Reads `true` or `false`.
-pub fn flag(value: Value) -> Result<bool, String> {
-    value
-        .as_bool()
-        .ok_or_else(|| "must be true or false".to_owned())
+pub fn flag(value: Scalar) -> Result<bool, String> {
+    match value {
+        Scalar::Flag(flag) => Ok(flag),
+        _ => Err("must be true or false".to_owned()),
+    }
 }
 
 impl Fields<String> {

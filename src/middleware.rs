@@ -12,8 +12,7 @@ use crate::error::Error;
 use crate::reply::{self, Reply};
 use crate::router;
 
-/// The whole application: a request in, its answer out. The order of the lines is the order in which
-/// they run.
+/// The whole application: a request in, its answer out.
 ///
 /// HEAD is answered with the body that GET would have; leaving it out is the server's part, which
 /// needs to know its length.
@@ -23,13 +22,16 @@ pub fn handle(app: &App, request: &Request) -> Response {
 
 /// Answers 503 without looking at the request: the server is about to stop.
 pub fn refuse(app: &App, request: &Request) -> Response {
-    chain(app, request, |_, _| Err(Error::Busy(1)))
+    chain(app, request, |_, _| {
+        Err(Error::Busy("the server is stopping".to_owned()))
+    })
 }
 
+/// The order of the lines is the order in which they run.
 fn chain(app: &App, request: &Request, end: fn(&App, &Call) -> Reply) -> Response {
     let call = Call::new(request);
     log(&call, || {
-        harden(|| {
+        security_headers(|| {
             cors(&app.config.cors, &call, || {
                 catch_panic(&call, || end(app, &call))
             })
@@ -46,12 +48,12 @@ fn log(call: &Call, next: impl FnOnce() -> Response) -> Response {
         target: "access",
         "request_id={} method={} path={} status={} duration_ms={:.3} bytes={} user={} peer={}",
         call.request_id,
-        plain(call.method()),
-        plain(call.path()),
+        log_word(call.method()),
+        log_word(call.path()),
         response.status_code,
         start.elapsed().as_secs_f64() * 1e3,
         bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
-        call.user().map_or("-".to_owned(), plain),
+        call.user().map_or("-".to_owned(), log_word),
         call.peer(),
     );
     response.with_unique_header("X-Request-Id", call.request_id.clone())
@@ -69,7 +71,7 @@ fn measure(response: Response) -> (Response, Option<usize>) {
 
 /// Text from a client as one word of a log line: with a space, a quote or a control character in it,
 /// it is quoted and escaped, so a name with a line break cannot forge a line (OWASP ASVS 5.0, 16.4.1).
-fn plain(text: &str) -> String {
+fn log_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=');
     if !text.is_empty() && text.chars().all(is_plain) {
         text.to_owned()
@@ -78,11 +80,17 @@ fn plain(text: &str) -> String {
     }
 }
 
-/// Answers are about somebody's data: no cache keeps them, and no browser guesses another type.
-fn harden(next: impl FnOnce() -> Response) -> Response {
+/// Answers are somebody's data and nothing to look at: no cache keeps them, and a browser neither guesses
+/// another type, nor runs or frames them, nor tells the next site their URL (OWASP ASVS 5.0, 3.4).
+fn security_headers(next: impl FnOnce() -> Response) -> Response {
     next()
         .with_unique_header("Cache-Control", "no-store")
         .with_unique_header("X-Content-Type-Options", "nosniff")
+        .with_unique_header(
+            "Content-Security-Policy",
+            "default-src 'none'; frame-ancestors 'none'",
+        )
+        .with_unique_header("Referrer-Policy", "no-referrer")
 }
 
 /// The request headers that the API reads and that a page must ask leave for.

@@ -39,8 +39,10 @@ pub fn page<T: serde::Serialize>(page: &Page<T>, next: Option<(String, String)>)
 /// An error as JSON, `{"msg": "for people", "code": "for_programs"}`, and in the log what the client
 /// is not told.
 pub fn error(call: &Call, error: &Error) -> Response {
-    if let Error::Internal(cause) = error {
-        log::error!("request_id={} error={cause:?}", call.request_id);
+    match error {
+        Error::Internal(cause) => log::error!("request_id={} error={cause:?}", call.request_id),
+        Error::Busy(cause) => log::warn!("request_id={} busy={cause:?}", call.request_id),
+        _ => {}
     }
     let Public { status, code, msg } = error.public();
     let mut body = json!({ "msg": msg, "code": code });
@@ -62,7 +64,7 @@ pub fn error(call: &Call, error: &Error) -> Response {
         Error::InsufficientRole => response
             .with_additional_header("WWW-Authenticate", r#"Bearer error="insufficient_scope""#),
         Error::MethodNotAllowed(allow) => response.with_additional_header("Allow", allow.clone()),
-        Error::Busy(seconds) => response.with_additional_header("Retry-After", seconds.to_string()),
+        Error::Busy(_) => response.with_additional_header("Retry-After", "1"),
         _ => response,
     }
 }

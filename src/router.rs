@@ -10,7 +10,7 @@ use crate::handlers::{health, me, session, tasks, users};
 use crate::model::{Admin, Approved, Manager, User};
 use crate::reply::Reply;
 
-use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerUp, SignedIn};
+use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, SignedIn};
 
 /// Who may call a handler, told by what it is given: a handler that takes an `&Admin` fits no other
 /// line of the table than [`Access::AdminOnly`].
@@ -23,7 +23,7 @@ pub enum Access {
     /// Accounts that an admin has approved.
     ApprovedOnly(fn(&App, &Call, &Approved) -> Reply),
     /// Approved managers and admins.
-    ManagerUp(fn(&App, &Call, &Manager) -> Reply),
+    ManagerOrAdmin(fn(&App, &Call, &Manager) -> Reply),
     /// Approved admins.
     AdminOnly(fn(&App, &Call, &Admin) -> Reply),
 }
@@ -54,15 +54,15 @@ pub const ROUTES: &[Route] = &[
     on("GET", "/hello", SignedIn(session::hello)),
     on("GET", "/me", SignedIn(me::show)),
     on("PATCH", "/me", SignedIn(me::update)),
-    on("GET", "/users", ManagerUp(users::list)),
-    on("GET", "/users/{id}", ManagerUp(users::show)),
+    on("GET", "/users", ManagerOrAdmin(users::list)),
+    on("GET", "/users/{id}", ManagerOrAdmin(users::show)),
     on("PATCH", "/users/{id}", AdminOnly(users::update)),
     on("DELETE", "/users/{id}", AdminOnly(users::delete)),
     on("GET", "/tasks", ApprovedOnly(tasks::list)),
-    on("POST", "/tasks", ManagerUp(tasks::create)),
+    on("POST", "/tasks", ManagerOrAdmin(tasks::create)),
     on("GET", "/tasks/{id}", ApprovedOnly(tasks::show)),
     on("PATCH", "/tasks/{id}", ApprovedOnly(tasks::update)),
-    on("DELETE", "/tasks/{id}", ManagerUp(tasks::delete)),
+    on("DELETE", "/tasks/{id}", ManagerOrAdmin(tasks::delete)),
     on("GET", "/healthz", Anyone(health::alive)),
     on("GET", "/readyz", Anyone(health::ready)),
 ];
@@ -93,13 +93,13 @@ pub fn route(app: &App, call: &Call) -> Reply {
         return Err(Error::MethodNotAllowed(allow(&routes)));
     };
     if let Some(id) = id_segment(route.path, &segments) {
-        call.matched(id);
+        call.note_id(id);
     }
     match route.access {
         Anyone(handler) => handler(app, call),
         SignedIn(handler) => handler(app, call, &authenticate(app, call)?),
         ApprovedOnly(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
-        ManagerUp(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
+        ManagerOrAdmin(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
         AdminOnly(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
     }
 }

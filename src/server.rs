@@ -14,10 +14,11 @@ use rouille::{Request, Response};
 use crate::app::App;
 use crate::middleware;
 
-/// How long a stop may take.
-pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a stop may wait for answers. Containers are killed 10 s after they are told to stop, and
+/// the database wants its checkpoint before that.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(8);
 
-/// How often the server looks whether it is to stop.
+/// How often the server looks whether it is to close.
 const POLL: Duration = Duration::from_millis(100);
 
 type Handler = Box<dyn Fn(&Request) -> Response + Send + Sync>;
@@ -32,8 +33,10 @@ pub struct Server {
 
 #[derive(Default)]
 struct State {
-    stopping: AtomicBool,
+    /// New requests are answered 503.
     refusing: AtomicBool,
+    /// No more requests are taken.
+    closing: AtomicBool,
 }
 
 impl Server {
@@ -55,7 +58,7 @@ impl Server {
             })
         };
         let http = rouille::Server::new((host, port), handler)
-            .map_err(|why| format!("cannot listen on {host} port {port}: {why}"))?;
+            .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
         let http = Arc::new(http.pool_size(workers));
         let polling = spawn_poller(Arc::clone(&http), Arc::clone(&state));
         Ok(Server {
@@ -73,36 +76,40 @@ impl Server {
     /// Answers the requests in hand and stops, within `deadline`. Returns whether all of them were
     /// answered.
     ///
-    /// rouille cannot be told to take no more requests while they keep coming, so under load it
-    /// would never be done: for the second half of the time new ones are refused.
+    /// Requests that come meanwhile are answered too, so under load there would be no end: for the
+    /// second half of the time new ones are refused.
     pub fn stop(self, deadline: Duration) -> bool {
         let end = Instant::now() + deadline;
-        self.state.stopping.store(true, Ordering::SeqCst);
-        closed_within(&self.polling, deadline / 2);
+        self.idle_before(end - deadline / 2);
         self.state.refusing.store(true, Ordering::SeqCst);
+        let idle = self.idle_before(end);
+        self.state.closing.store(true, Ordering::SeqCst);
+        let _ = self.polling.recv_timeout(2 * POLL);
+        idle
+    }
+
+    fn idle_before(&self, end: Instant) -> bool {
         let (working, done) = mpsc::channel::<()>();
+        let http = Arc::clone(&self.http);
         thread::spawn(move || {
-            self.http.join();
+            http.join();
             drop(working);
         });
-        closed_within(&done, end.saturating_duration_since(Instant::now()))
+        let time = end.saturating_duration_since(Instant::now());
+        done.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
     }
 }
 
-/// Hands requests to the pool until the server stops; the channel closes then.
+/// Hands requests to the pool until the server closes; the channel closes then.
 fn spawn_poller(http: Arc<rouille::Server<Handler>>, state: Arc<State>) -> Receiver<()> {
     let (polling, done) = mpsc::channel();
     thread::spawn(move || {
-        while !state.stopping.load(Ordering::SeqCst) {
+        while !state.closing.load(Ordering::SeqCst) {
             http.poll_timeout(POLL);
         }
         drop(polling);
     });
     done
-}
-
-fn closed_within(channel: &Receiver<()>, time: Duration) -> bool {
-    channel.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
 }
 
 impl fmt::Debug for Server {

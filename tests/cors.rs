@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Answer, KEY, PASSWORD, TestApp, timestamp};
+use common::{Answer, PASSWORD, TestApp, timestamp};
 use rouille::Request;
 use serde_json::json;
-use task_api::app::App;
 use task_api::config::CorsOrigins;
 use task_api::middleware::handle;
 use task_api::router::ROUTES;
@@ -364,7 +363,7 @@ fn a_panic_is_a_500_that_a_page_can_read_and_the_next_request_works() {
     };
     let mut config = common::config(&folder);
     config.cors.cors_origins = LISTED.parse().unwrap();
-    let app = App::open(config, KEY, Box::new(clock)).unwrap();
+    let app = common::open(config, Box::new(clock));
     let send = |line: &str, token: &str, body: &str| {
         let (method, path) = line.split_once(' ').unwrap();
         let headers = [
@@ -510,8 +509,6 @@ fn credentials_for_every_website_stop_the_start() {
         "{why}"
     );
     assert_eq!(why.lines().count(), 1);
-    let clock = Box::new(|| timestamp(0));
-    assert!(App::open(config.clone(), KEY, clock).is_err());
 
     config.cors.cors_origins = LISTED.parse().unwrap();
     assert_eq!(config.check(), Ok(()));

@@ -81,7 +81,7 @@ fn the_table_gives_each_route_the_access_of_the_contract() {
             Access::Anyone(_) => "anyone",
             Access::SignedIn(_) => "signed in",
             Access::ApprovedOnly(_) => "approved",
-            Access::ManagerUp(_) => "manager",
+            Access::ManagerOrAdmin(_) => "manager",
             Access::AdminOnly(_) => "admin",
         };
         assert_eq!(listed, *level, "{line}");

@@ -2,5 +2,5 @@
 
 pub mod gate;
 pub mod password;
-pub mod secret;
+pub mod signing_key;
 pub mod token;

@@ -8,7 +8,7 @@ use sha2::Sha256;
 use super::gate::Gate;
 use crate::config::Threads;
 use crate::error::Error;
-use crate::model::{Password, Secret};
+use crate::model::{Password, TriedPassword};
 
 /// What a stored hash may cost at most: a row must not be able to keep a core busy for long.
 const MAX_ITERATIONS: u32 = 10_000_000;
@@ -19,7 +19,7 @@ const MAX_ITERATIONS: u32 = 10_000_000;
 pub struct Passwords {
     iterations: u32,
     gate: Gate,
-    nobodys: Hash,
+    dummy: Hash,
 }
 
 impl Passwords {
@@ -28,7 +28,7 @@ impl Passwords {
     /// # Errors
     /// [`Error::Internal`] where the system has no random numbers.
     pub fn new(iterations: u32, threads: Threads) -> Result<Passwords, Error> {
-        let nobodys = Hash {
+        let dummy = Hash {
             iterations,
             salt: random_salt()?,
             key: [0; 32],
@@ -36,7 +36,7 @@ impl Passwords {
         Ok(Passwords {
             iterations,
             gate: Gate::new(threads.hashes, threads.hash_queue),
-            nobodys,
+            dummy,
         })
     }
 
@@ -46,8 +46,8 @@ impl Passwords {
     /// [`Error::Busy`] where too many hashes are waiting already.
     pub fn hash(&self, password: &Password) -> Result<String, Error> {
         let salt = random_salt()?;
-        let _pass = self.gate.enter().ok_or(Error::Busy(1))?;
-        let key = derive(password.secret(), &salt, self.iterations);
+        let _pass = self.gate.enter().ok_or_else(too_many)?;
+        let key = derive(password.as_bytes(), &salt, self.iterations);
         Ok(Hash {
             iterations: self.iterations,
             salt,
@@ -57,22 +57,33 @@ impl Passwords {
     }
 
     /// Whether the password is the one that was hashed. `None`, for an account that does not exist,
-    /// takes as long as a wrong password (OWASP ASVS 5.0, 6.3.8), and so does a hash of another kind.
+    /// takes as long as a wrong password (OWASP ASVS 5.0, 6.3.8), and so does a hash of another kind;
+    /// only one of more rounds than today's takes longer.
     ///
     /// # Errors
     /// [`Error::Busy`] where too many hashes are waiting already.
-    pub fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<bool, Error> {
+    pub fn verify(&self, password: &TriedPassword, stored: Option<&str>) -> Result<bool, Error> {
         let known = stored.and_then(|stored| stored.parse::<Hash>().ok());
-        let hash = known.as_ref().unwrap_or(&self.nobodys);
-        let _pass = self.gate.enter().ok_or(Error::Busy(1))?;
-        let key = derive(password, &hash.salt, hash.iterations);
-        Ok(ct_codecs::verify(&key, &hash.key) && known.is_some())
+        let hash = known.as_ref().unwrap_or(&self.dummy);
+        let _pass = self.gate.enter().ok_or_else(too_many)?;
+        let key = derive(password.as_bytes(), &hash.salt, hash.iterations);
+        let right = ct_codecs::verify(&key, &hash.key) && known.is_some();
+        // A hash of fewer rounds than an account that does not exist "has" would tell them apart.
+        let missing = self.iterations.saturating_sub(hash.iterations);
+        if !right && missing > 0 {
+            std::hint::black_box(derive(password.as_bytes(), &hash.salt, missing));
+        }
+        Ok(right)
     }
 }
 
+fn too_many() -> Error {
+    Error::Busy("too many password hashes are waiting".to_owned())
+}
+
 /// PBKDF2-HMAC-SHA256 (RFC 8018, 5.2). The salt's characters are the salt.
-fn derive(password: &Secret, salt: &str, iterations: u32) -> [u8; 32] {
-    pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt.as_bytes(), iterations)
+fn derive(password: &[u8], salt: &str, iterations: u32) -> [u8; 32] {
+    pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt.as_bytes(), iterations)
 }
 
 fn random_salt() -> Result<String, Error> {

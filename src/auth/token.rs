@@ -118,10 +118,9 @@ fn complaint(token: &str, now: Timestamp, why: &jwt_simple::Error) -> &'static s
     // Behind a readable header, JSON that it cannot read is a claim of a wrong type, and it looks at
     // the claims after the signature.
     let odd_claims = why.is::<serde_json::Error>() && Token::decode_metadata(token).is_ok();
-    match read(token, now) {
-        Err(why) if odd_claims => why,
-        Ok(_) if odd_claims => INVALID_CLAIM,
-        _ => "Signature verification failed",
+    match odd_claims {
+        true => read(token, now).err().unwrap_or(INVALID_CLAIM),
+        false => "Signature verification failed",
     }
 }
 

@@ -10,7 +10,7 @@ use crate::auth::password::Passwords;
 use crate::config::{DatabaseArgs, PasswordArgs, Threads};
 use crate::error::Error;
 use crate::model::{Email, Password, Role, Timestamp, User, UserFilter, UserPatch, Username};
-use crate::store::{Store, users};
+use crate::store::{Connection, Store, users};
 
 /// The commands about accounts.
 #[derive(Debug, Subcommand)]
@@ -105,20 +105,31 @@ pub struct SetPassword {
 /// Which account.
 #[derive(Debug, Args)]
 struct Account {
-    /// Username or e-mail address
+    /// Username, or e-mail address if there is an @ in it
     account: String,
 }
 
 impl Account {
-    fn find(&self, store: &Store) -> Result<User, String> {
-        let found = store.read(|db| {
-            let by_name = users::by_username(db, &self.account)?;
-            let by_email = || Ok(users::by_email(db, &self.account)?.map(|(user, _)| user));
-            by_name.map_or_else(by_email, |user| Ok(Some(user)))
-        });
-        found
+    /// An address is looked for among addresses alone: anybody could sign up with somebody's address
+    /// as their name.
+    fn find(&self, db: &Connection) -> Result<Option<User>, Error> {
+        match self.account.contains('@') {
+            true => Ok(users::by_email(db, &self.account)?.map(|(user, _)| user)),
+            false => users::by_username(db, &self.account),
+        }
+    }
+
+    /// Finds the account and does something to it, in one transaction.
+    fn change(
+        &self,
+        database: &DatabaseArgs,
+        change: impl FnOnce(&Connection, User) -> Result<User, Error>,
+    ) -> Result<User, String> {
+        let store = open_existing(database)?;
+        let changed = store.write(|db| self.find(db)?.map(|user| change(db, user)).transpose());
+        changed
             .map_err(explain)?
-            .ok_or_else(|| format!("there is no account {:?}", self.account))
+            .ok_or_else(|| format!("there is no account {}", self.account))
     }
 }
 
@@ -174,7 +185,7 @@ pub fn run(command: UserCommand) -> Result<(), String> {
             account,
             role,
             database,
-        }) => change(
+        }) => update(
             &database,
             &account,
             UserPatch {
@@ -182,7 +193,7 @@ pub fn run(command: UserCommand) -> Result<(), String> {
                 is_approved: None,
             },
         ),
-        UserCommand::Approve(Approve { account, database }) => change(
+        UserCommand::Approve(Approve { account, database }) => update(
             &database,
             &account,
             UserPatch {
@@ -270,23 +281,18 @@ fn print(line: fmt::Arguments) -> Result<(), String> {
     }
 }
 
-fn change(database: &DatabaseArgs, account: &Account, patch: UserPatch) -> Result<(), String> {
-    let store = open_existing(database)?;
-    let id = account.find(&store)?.id;
-    let user = store
-        .write(|db| users::update(db, id, patch))
-        .map_err(explain)?;
+fn update(database: &DatabaseArgs, account: &Account, patch: UserPatch) -> Result<(), String> {
+    let user = account.change(database, |db, user| users::update(db, user.id, patch))?;
     print(format_args!("changed account {}", describe(&user)))
 }
 
 fn set_password(command: &SetPassword) -> Result<(), String> {
-    let store = open_existing(&command.database)?;
-    let user = command.account.find(&store)?;
     let password = command.password.read()?;
     let hash = hash(&command.hashing, &password)?;
-    store
-        .write(|db| users::set_password_hash(db, user.id, &hash))
-        .map_err(explain)?;
+    let user = command.account.change(&command.database, |db, user| {
+        users::set_password_hash(db, user.id, &hash)?;
+        Ok(user)
+    })?;
     print(format_args!(
         "changed the password of account {}",
         describe(&user)

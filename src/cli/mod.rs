@@ -12,6 +12,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{AddressArgs, Config};
+use crate::model::is_control;
 
 /// Task-management API on SQLite: accounts, roles, tasks
 ///
@@ -88,7 +89,7 @@ fn refuse(why: &clap::Error) -> ExitCode {
             eprintln!("task-api: {}", one_line(&wrong_value(why)));
         }
         // clap does not tell which.
-        ErrorKind::InvalidUtf8 => eprintln!("task-api: {}not UTF-8", names_of_no_text()),
+        ErrorKind::InvalidUtf8 => eprintln!("task-api: {}not UTF-8", settings_not_utf8()),
         _ => {
             let _ = why.print();
         }
@@ -109,7 +110,7 @@ fn wrong_value(why: &clap::Error) -> String {
 }
 
 /// The settings whose variables hold what is no text.
-fn names_of_no_text() -> String {
+fn settings_not_utf8() -> String {
     let serve = Config::augment_args(clap::Command::new("serve"));
     let names = serve
         .get_arguments()
@@ -122,7 +123,7 @@ fn names_of_no_text() -> String {
 
 /// Text that may hold what somebody else wrote, without what could act on a terminal.
 fn one_line(text: &str) -> String {
-    let escape = |c: char| match c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+    let escape = |c: char| match is_control(c) {
         true => c.escape_default().to_string(),
         false => c.to_string(),
     };

@@ -1,5 +1,6 @@
 //! `task-api serve`.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::{info, warn};
@@ -7,34 +8,46 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::App;
-use crate::auth::secret::SigningKey;
+use crate::auth::signing_key::SigningKey;
 use crate::config::Config;
 use crate::model::Timestamp;
 use crate::server::{STOP_DEADLINE, Server};
+use crate::store::Store;
 
 /// Runs the server until it is told to stop.
 pub fn run(config: Config) -> Result<(), String> {
     start_log(&config);
     config.check()?;
-    let key = SigningKey::load(&config, environment("JWT_SECRET_KEY")?)?;
-    warn_of_weakness(&config, &key);
+    let key = SigningKey::configured(&config.secret, environment("JWT_SECRET_KEY")?)?;
     // From here on a signal no longer ends the process by itself.
     let signals =
         Signals::new([SIGTERM, SIGINT]).map_err(|why| format!("cannot handle signals: {why}"))?;
-    let database = std::path::absolute(config.database.database_url.path());
+    let database = config.database.database_url.clone();
+    let store = Store::open(database.path(), config.threads.readers)?;
+    let key = key.map_or_else(|| SigningKey::kept_beside(&database), Ok)?;
+    warn_of_weakness(&config, &key);
     let (host, port) = (config.address.host.clone(), config.address.port);
-    let app = Arc::new(App::open(config, &key.bytes, Box::new(Timestamp::now))?);
+    let app = Arc::new(App::new(
+        config,
+        store,
+        &key.bytes,
+        Box::new(Timestamp::now),
+    )?);
     let server = Server::start(Arc::clone(&app), &host, port)?;
     info!(
         "task-api {} uses the database {}",
         env!("CARGO_PKG_VERSION"),
-        database.unwrap_or_default().display()
+        absolute(database.path()).display()
     );
     info!("tokens are signed with the key of {}", key.source);
     info!("listening on http://{}", server.address());
     wait_for_stop(signals);
     stop(server, &app);
     Ok(())
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn start_log(config: &Config) {
@@ -59,7 +72,7 @@ fn environment(name: &str) -> Result<Option<String>, String> {
 fn warn_of_weakness(config: &Config, key: &SigningKey) {
     if key.weak {
         warn!(
-            "the key of {} has fewer than 32 bytes: whoever guesses it can sign in as anybody. Set a longer \
+            "{} has fewer than 32 bytes: whoever guesses it can sign in as anybody. Set a longer \
              JWT_SECRET_KEY and unset ALLOW_WEAK_JWT_SECRET; everybody signs in again then",
             key.source
         );
@@ -91,7 +104,7 @@ fn stop(server: Server, app: &App) {
         warn!("some requests were not answered in time");
     }
     match app.store.checkpoint() {
-        Ok(()) => info!("stopped; the database is one file again"),
+        Ok(()) => info!("stopped; the write-ahead log is empty"),
         Err(why) => warn!("stopped; the write-ahead log stays beside the database: {why}"),
     }
 }

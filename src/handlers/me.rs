@@ -15,26 +15,17 @@ pub fn show(_: &App, _: &Call, user: &User) -> Reply {
 /// Changes e-mail or password of whoever knows the current password.
 pub fn update(app: &App, call: &Call, user: &User) -> Reply {
     let patch = call.body(app.config.max_body_bytes, ProfilePatch::from_fields)?;
-    let stored = app.store.read(|db| users::password_hash(db, user.id))?;
-    if !app
+    let hash = app.store.read(|db| users::password_hash(db, user.id))?;
+    let right = app
         .passwords
-        .verify(&patch.current_password, Some(&stored))?
-    {
-        return Err(Error::WrongPassword);
-    }
-    let new_hash = patch
+        .verify(&patch.current_password, hash.as_deref())?;
+    let verified = hash.filter(|_| right).ok_or(Error::WrongPassword)?;
+    let new = patch
         .password
-        .as_ref()
-        .map(|password| app.passwords.hash(password))
+        .map(|password| app.passwords.hash(&password))
         .transpose()?;
     let user = app.store.write(|db| {
-        if let Some(email) = &patch.email {
-            users::set_email(db, user.id, email)?;
-        }
-        if let Some(hash) = &new_hash {
-            users::set_password_hash(db, user.id, hash)?;
-        }
-        users::by_id(db, user.id)
+        users::change_profile(db, user.id, &verified, patch.email.as_ref(), new.as_deref())
     })?;
     Ok(reply::ok(&user))
 }

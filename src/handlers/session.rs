@@ -34,7 +34,7 @@ pub fn login(app: &App, call: &Call) -> Reply {
     let (user, hash) = found.unzip();
     let right = app.passwords.verify(&given.password, hash.as_deref())?;
     let user = user.filter(|_| right).ok_or(Error::WrongEmailOrPassword)?;
-    call.signed_in(&user.username);
+    call.note_user(&user.username);
     Ok(reply::ok(&json!({
         "msg": "successfully logged in",
         "token": app.tokens.issue(&user, app.now())?,

@@ -17,5 +17,5 @@ pub use time::Timestamp;
 pub use user::{
     Admin, Approved, Credentials, Manager, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch,
 };
-pub use user::{Email, Password, Secret, Username};
-pub use value::{Id, Limit, Search, Stored, fold_case};
+pub use user::{Email, Password, TriedPassword, Username};
+pub use value::{Id, Limit, Search, Stored, fold_case, is_control};

@@ -3,12 +3,11 @@
 use std::str::FromStr;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::value::{Id, Limit, Search, Stored, checked_text, is_control};
-use super::{Approved, Role, Timestamp, User};
+use super::{Approved, Timestamp, User};
 use crate::error::Error;
-use crate::fields::{Fields, text, whole_number};
+use crate::fields::{Fields, Scalar, text, whole_number};
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -67,7 +66,7 @@ pub struct Task {
 impl Task {
     /// Managers and admins see every task, an employee those assigned to them.
     pub fn visible_to(&self, user: &User) -> bool {
-        user.role() >= Role::Manager || self.assigned_user_id == Some(user.id)
+        user.manages_tasks() || self.assigned_user_id == Some(user.id)
     }
 }
 
@@ -136,7 +135,7 @@ pub struct NewTask {
 
 impl NewTask {
     /// Reads `{title, description?, status?, deadline?, assigned_user_id?}`.
-    pub fn from_fields(fields: &mut Fields<Value>) -> Option<NewTask> {
+    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewTask> {
         let title = fields.required("title", text);
         let rest = TaskPatch::from_fields(fields)?;
         Some(NewTask {
@@ -166,7 +165,7 @@ pub struct TaskPatch {
 
 impl TaskPatch {
     /// Reads `{title?, description?, status?, deadline?, assigned_user_id?}`.
-    pub fn from_fields(fields: &mut Fields<Value>) -> Option<TaskPatch> {
+    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<TaskPatch> {
         Some(TaskPatch {
             title: fields.optional("title", text),
             description: fields.nullable("description", text),
@@ -185,7 +184,7 @@ impl TaskPatch {
             || self.description.is_some()
             || self.deadline.is_some()
             || self.assigned_user_id.is_some();
-        if more_than_status && user.role() < Role::Manager {
+        if more_than_status && !user.manages_tasks() {
             Err(Error::StatusOnly)
         } else {
             Ok(())
@@ -285,7 +284,7 @@ impl TaskFilter {
     /// Reads the parameters of `GET /tasks`, for an account that may not see every task.
     pub fn from_query(query: &mut Fields<String>, user: &Approved) -> TaskFilter {
         TaskFilter {
-            visible_to: (user.role() < Role::Manager).then_some(user.id),
+            visible_to: (!user.manages_tasks()).then_some(user.id),
             assigned_user_id: query.parameter("assigned_user_id"),
             status: query.parameter("status"),
             q: query.parameter("q"),

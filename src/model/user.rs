@@ -5,12 +5,11 @@ use std::ops::Deref;
 use std::str::FromStr;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Timestamp;
 use super::value::{Id, Limit, Search, Stored, checked_text, is_control};
 use crate::error::Error;
-use crate::fields::{Fields, flag, text};
+use crate::fields::{Fields, Scalar, flag, text};
 
 /// What an account may do; each role may do all that the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
@@ -79,6 +78,11 @@ impl User {
         }
     }
 
+    /// Whether this account makes tasks, sees those of others and changes all of any task.
+    pub fn manages_tasks(&self) -> bool {
+        self.role() >= Role::Manager
+    }
+
     /// Whether this account can administrate the others.
     pub fn is_approved_admin(&self) -> bool {
         self.is_approved && self.role() == Role::Admin
@@ -114,7 +118,7 @@ impl TryFrom<User> for Manager {
 
     fn try_from(user: User) -> Result<Manager, Error> {
         let user = Approved::try_from(user)?;
-        if user.role() >= Role::Manager {
+        if user.manages_tasks() {
             Ok(Manager(user))
         } else {
             Err(Error::InsufficientRole)
@@ -219,38 +223,38 @@ impl FromStr for Email {
 
 /// A password as a client sent it; shows itself to nobody, so that it cannot get into a log.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct TriedPassword(String);
 
-impl Secret {
+impl TriedPassword {
     /// The bytes to hash.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 }
 
-impl FromStr for Secret {
+impl FromStr for TriedPassword {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Secret, String> {
-        Ok(Secret(text.to_owned()))
+    fn from_str(text: &str) -> Result<TriedPassword, String> {
+        Ok(TriedPassword(text.to_owned()))
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for TriedPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
+        f.write_str("TriedPassword")
     }
 }
 
 /// A password to set: 8 to 128 characters of any kind, none of them changed or cut
 /// (OWASP ASVS 5.0, 6.2).
 #[derive(Debug, Clone)]
-pub struct Password(Secret);
+pub struct Password(TriedPassword);
 
 impl Password {
-    /// The same, to be checked against a hash.
-    pub fn secret(&self) -> &Secret {
-        &self.0
+    /// The bytes to hash.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -259,7 +263,7 @@ impl FromStr for Password {
 
     fn from_str(text: &str) -> Result<Password, String> {
         match text.chars().count() {
-            8..=128 => Ok(Password(Secret(text.to_owned()))),
+            8..=128 => Ok(Password(TriedPassword(text.to_owned()))),
             _ => Err("must be 8 to 128 characters".to_owned()),
         }
     }
@@ -278,7 +282,7 @@ pub struct NewUser {
 
 impl NewUser {
     /// Reads `{username, email, password}`.
-    pub fn from_fields(fields: &mut Fields<Value>) -> Option<NewUser> {
+    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewUser> {
         let (username, email, password) = (
             fields.required("username", text),
             fields.required("email", text),
@@ -298,12 +302,12 @@ pub struct Credentials {
     /// The address, in any case.
     pub email: String,
     /// The password.
-    pub password: Secret,
+    pub password: TriedPassword,
 }
 
 impl Credentials {
     /// Reads `{email, password}`.
-    pub fn from_fields(fields: &mut Fields<Value>) -> Option<Credentials> {
+    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<Credentials> {
         let (email, password) = (
             fields.required("email", text),
             fields.required("password", text),
@@ -319,7 +323,7 @@ impl Credentials {
 #[derive(Debug)]
 pub struct ProfilePatch {
     /// Proof that it is the owner who asks, and not whoever found the browser open.
-    pub current_password: Secret,
+    pub current_password: TriedPassword,
     /// The new address, if it changes.
     pub email: Option<Email>,
     /// The new password, if it changes.
@@ -328,7 +332,7 @@ pub struct ProfilePatch {
 
 impl ProfilePatch {
     /// Reads `{email?, password?, current_password}`.
-    pub fn from_fields(fields: &mut Fields<Value>) -> Option<ProfilePatch> {
+    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<ProfilePatch> {
         let (email, password) = (
             fields.optional("email", text),
             fields.optional("password", text),
@@ -352,7 +356,7 @@ pub struct UserPatch {
 
 impl UserPatch {
     /// Reads `{role?, is_approved?}`.
-    pub fn from_fields(fields: &mut Fields<Value>) -> Option<UserPatch> {
+    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<UserPatch> {
         Some(UserPatch {
             role: fields.optional("role", text),
             is_approved: fields.optional("is_approved", flag),

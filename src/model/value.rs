@@ -167,8 +167,9 @@ pub(super) fn checked_text(
     }
 }
 
-/// NUL, line breaks and the rest of what does not belong in a name: it could forge a line of a log
-/// or of a table. Unicode's own line and paragraph separators count.
-pub(super) fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+/// What does not belong in one line of text, since it could forge another: NUL, line breaks and the
+/// like, Unicode's own separators of lines, and what is invisible or turns the direction of writing.
+pub fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

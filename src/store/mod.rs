@@ -10,14 +10,15 @@ mod select;
 
 use std::fs::OpenOptions;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use r2d2::{CustomizeConnection, Pool, PooledConnection};
+use r2d2::{CustomizeConnection, NopErrorHandler, Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
+pub use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{FromSql, ValueRef};
-use rusqlite::{Connection, ErrorCode, Row, Transaction, TransactionBehavior};
+use rusqlite::{ErrorCode, Row, Transaction, TransactionBehavior};
 
 use crate::error::Error;
 use crate::model::{Id, Timestamp, fold_case};
@@ -42,27 +43,15 @@ impl Store {
     /// `readers` is how many threads can read at the same time.
     ///
     /// # Errors
-    /// One line for the operator, which names the file.
+    /// One line for the operator, which names the setting and the file.
     pub fn open(path: &Path, readers: u32) -> Result<Store, String> {
-        let explain = |why: &dyn std::fmt::Display| {
-            format!("cannot open the database {}: {why}", path.display())
-        };
-        create_private(path).map_err(|why| explain(&why))?;
-        let writer = pool(
-            SqliteConnectionManager::file(path).with_init(set_up_writer),
-            1,
-        )
-        .map_err(|why| explain(&why))?;
-        let readers = pool(
-            SqliteConnectionManager::file(path).with_init(set_up_reader),
-            readers,
-        )
-        .map_err(|why| explain(&why))?;
-        let store = Store { readers, writer };
-        store
-            .write(|db| Ok(db.execute_batch(SCHEMA)?))
-            .map_err(|why| explain(&why))?;
-        Ok(store)
+        let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
+        prepare(path).map_err(explain)?;
+        let file = || SqliteConnectionManager::file(path);
+        Ok(Store {
+            readers: pool(file().with_init(set_up_reader), readers).map_err(explain)?,
+            writer: pool(file().with_init(set_up_writer), 1).map_err(explain)?,
+        })
     }
 
     /// Lends a connection that cannot write.
@@ -110,8 +99,19 @@ impl Store {
         let blocked: bool =
             connection(&self.writer)?
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if blocked { Err(Error::Busy(1)) } else { Ok(()) }
+        if blocked { Err(locked()) } else { Ok(()) }
     }
+}
+
+/// Makes the file and what is in it, as far as it is missing.
+fn prepare(path: &Path) -> Result<(), Error> {
+    create_private(path).map_err(|why| Error::Internal(why.to_string()))?;
+    let mut db = Connection::open(path)?;
+    set_up_writer(&mut db)?;
+    enter_wal(&db)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(SCHEMA)?;
+    Ok(transaction.commit()?)
 }
 
 /// A new database holds password hashes: only its owner may read it. SQLite gives its `-wal` and
@@ -127,10 +127,33 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// WAL lets readers go on while somebody writes. The file remembers it; only the first start changes
+/// anything. Two first starts at once can collide here, where the busy timeout does not apply.
+fn enter_wal(db: &Connection) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    let mode = loop {
+        match db.query_row("PRAGMA journal_mode = WAL", [], |row| {
+            row.get::<_, String>(0)
+        }) {
+            Err(why) if is_busy(&why) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            answer => break answer?,
+        }
+    };
+    match mode.as_str() {
+        "wal" => Ok(()),
+        // File systems without shared memory, such as those over a network.
+        _ => Err(Error::Internal(
+            "its file system does not support SQLite's WAL".to_owned(),
+        )),
+    }
+}
+
 fn pool(
     manager: SqliteConnectionManager,
     size: u32,
-) -> Result<Pool<SqliteConnectionManager>, r2d2::Error> {
+) -> Result<Pool<SqliteConnectionManager>, Error> {
     #[derive(Debug)]
     struct KeepStatements;
 
@@ -151,13 +174,17 @@ fn pool(
         // A file does not go away as a network connection does; the test costs a statement each time.
         .test_on_check_out(false)
         .connection_customizer(Box::new(KeepStatements))
+        // What goes wrong is told by whoever asked for the connection.
+        .error_handler(Box::new(NopErrorHandler))
         .build(manager)
+        .map_err(|why| Error::Internal(why.to_string()))
 }
 
 fn connection(
     pool: &Pool<SqliteConnectionManager>,
 ) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
-    pool.get().map_err(|_| Error::Busy(1))
+    pool.get()
+        .map_err(|why| Error::Busy(format!("no connection is free: {why}")))
 }
 
 /// Settings are per connection, so each new one passes through here.
@@ -182,10 +209,7 @@ fn set_up_reader(db: &mut Connection) -> rusqlite::Result<()> {
 fn set_up_writer(db: &mut Connection) -> rusqlite::Result<()> {
     set_up(db)?;
     // A commit is on the disk before it is acknowledged.
-    db.pragma_update(None, "synchronous", "FULL")?;
-    // WAL lets readers go on while somebody writes. Two first starts at once can collide here, since
-    // the busy timeout does not apply; the pool tries again.
-    db.pragma_update(None, "journal_mode", "WAL")
+    db.pragma_update(None, "synchronous", "FULL")
 }
 
 fn is_busy(why: &rusqlite::Error) -> bool {
@@ -195,10 +219,19 @@ fn is_busy(why: &rusqlite::Error) -> bool {
     )
 }
 
+fn locked() -> Error {
+    Error::Busy("another process is using the database".to_owned())
+}
+
+/// Whether exactly this constraint was broken: `UNIQUE` or `FOREIGN KEY`, by SQLite's extended code.
+fn breaks(why: &rusqlite::Error, constraint: i32) -> bool {
+    why.sqlite_extended_error_code() == Some(constraint)
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(why: rusqlite::Error) -> Error {
         if is_busy(&why) {
-            Error::Busy(1)
+            locked()
         } else {
             Error::Internal(format!("SQLite: {why}"))
         }

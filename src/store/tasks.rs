@@ -1,7 +1,9 @@
 //! Every statement about the table `task`.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ToSql, params};
+use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use super::breaks;
 use super::select::{Ordered, Select, pattern};
 use crate::error::Error;
 use crate::model::{
@@ -45,13 +47,10 @@ pub fn insert(db: &Connection, new: &NewTask, created_at: Timestamp) -> Result<T
         .map_err(no_such_assignee)
 }
 
-/// The one constraint that a checked task can break is the foreign key.
 fn no_such_assignee(why: rusqlite::Error) -> Error {
-    match why.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation) => {
-            Error::invalid("assigned_user_id", "is no account's id")
-        }
-        _ => why.into(),
+    match breaks(&why, SQLITE_CONSTRAINT_FOREIGNKEY) {
+        true => Error::invalid("assigned_user_id", "is no account's id"),
+        false => why.into(),
     }
 }
 

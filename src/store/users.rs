@@ -1,7 +1,9 @@
 //! Every statement about the table `user`.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::breaks;
 use super::select::{Ordered, Select, pattern};
 use crate::error::Error;
 use crate::model::{
@@ -88,9 +90,9 @@ fn refuse_taken_email(db: &Connection, email: &Email, except: Option<Id>) -> Res
 }
 
 fn account_exists(why: rusqlite::Error) -> Error {
-    match why.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation) => Error::AccountExists,
-        _ => why.into(),
+    match breaks(&why, SQLITE_CONSTRAINT_UNIQUE) {
+        true => Error::AccountExists,
+        false => why.into(),
     }
 }
 
@@ -131,16 +133,13 @@ pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, 
     Ok(found)
 }
 
-/// The hash of an account's password.
-///
-/// # Errors
-/// [`Error::NotFound`].
-pub fn password_hash(db: &Connection, id: Id) -> Result<String, Error> {
+/// The hash of an account's password, if the account is still there.
+pub fn password_hash(db: &Connection, id: Id) -> Result<Option<String>, Error> {
     let sql = r#"SELECT password_hash FROM "user" WHERE id = ?1"#;
-    db.prepare_cached(sql)?
+    Ok(db
+        .prepare_cached(sql)?
         .query_row([id.get()], |row| row.get(0))
-        .optional()?
-        .ok_or(Error::NotFound)
+        .optional()?)
 }
 
 /// A page of accounts, by id.
@@ -215,16 +214,34 @@ fn keep_an_admin(db: &Connection, before: &User) -> Result<(), Error> {
     if left { Ok(()) } else { Err(Error::LastAdmin) }
 }
 
-/// Changes an account's e-mail.
+/// Changes an account's e-mail, or its password's hash, if `verified` is still its hash: in the
+/// meantime the password may have been changed, or the id have become another account's.
 ///
 /// # Errors
-/// [`Error::AccountExists`] where it is another account's, in any case.
-pub fn set_email(db: &Connection, id: Id, email: &Email) -> Result<(), Error> {
-    refuse_taken_email(db, email, Some(id))?;
-    db.prepare_cached(r#"UPDATE "user" SET email = ?2 WHERE id = ?1"#)?
-        .execute(params![id.get(), email.as_str()])
-        .map_err(account_exists)?;
-    Ok(())
+/// [`Error::AccountExists`] where the e-mail is another account's, in any case;
+/// [`Error::WrongPassword`] where the hash is another.
+pub fn change_profile(
+    db: &Connection,
+    id: Id,
+    verified: &str,
+    email: Option<&Email>,
+    hash: Option<&str>,
+) -> Result<User, Error> {
+    if let Some(email) = email {
+        refuse_taken_email(db, email, Some(id))?;
+    }
+    let sql = r#"UPDATE "user"
+        SET email = coalesce(?3, email), password_hash = coalesce(?4, password_hash)
+        WHERE id = ?1 AND password_hash = ?2"#;
+    let values = params![id.get(), verified, email.map(Email::as_str), hash];
+    match db
+        .prepare_cached(sql)?
+        .execute(values)
+        .map_err(account_exists)?
+    {
+        0 => Err(Error::WrongPassword),
+        _ => by_id(db, id),
+    }
 }
 
 /// Changes an account's password.

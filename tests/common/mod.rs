@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use rouille::Request;
 use serde_json::Value;
-use task_api::app::App;
+use task_api::app::{App, Clock};
 use task_api::config::{
     AddressArgs, Config, CorsArgs, DatabaseArgs, PasswordArgs, SecretArgs, Threads,
 };
 use task_api::middleware::handle;
 use task_api::model::{Role, Timestamp};
-use task_api::store::users;
+use task_api::store::{Store, users};
 use tempfile::TempDir;
 
 /// The key that signs the tests' tokens.
@@ -75,6 +75,12 @@ pub fn config(folder: &TempDir) -> Config {
     }
 }
 
+/// The application on its database.
+pub fn open(config: Config, clock: Clock) -> App {
+    let store = Store::open(config.database.database_url.path(), config.threads.readers).unwrap();
+    App::new(config, store, KEY, clock).unwrap()
+}
+
 impl TestApp {
     /// An application with the default settings.
     pub fn new() -> TestApp {
@@ -95,7 +101,7 @@ impl TestApp {
         let clock = Arc::new(AtomicI64::new(START * 1_000_000));
         let hand = Arc::clone(&clock);
         let now = move || timestamp(hand.fetch_add(1, Ordering::SeqCst));
-        let app = App::open(config, KEY, Box::new(now)).unwrap();
+        let app = open(config, Box::new(now));
         TestApp {
             app: Arc::new(app),
             folder,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 
-use crate::config::Config;
+use crate::config::{DatabaseUrl, SecretArgs};
 
 /// A key of fewer bytes than the hash has can be guessed (RFC 7518, 3.2).
 const MIN_BYTES: usize = 32;
@@ -16,19 +16,23 @@ const MIN_BYTES: usize = 32;
 pub struct SigningKey {
     /// The key itself.
     pub bytes: Vec<u8>,
-    /// `JWT_SECRET_KEY`, or a file's name.
+    /// The setting that names it, or the file.
     pub source: String,
     /// Whether it is one that `ALLOW_WEAK_JWT_SECRET` let in.
     pub weak: bool,
 }
 
 impl SigningKey {
-    /// Finds the key. `from_environment` is the value of `JWT_SECRET_KEY`.
+    /// The key that the operator has set. `from_environment` is the value of `JWT_SECRET_KEY`.
     ///
     /// # Errors
     /// One line for the operator: two keys are set, a file cannot be read, or the key is weak.
-    pub fn load(config: &Config, from_environment: Option<String>) -> Result<SigningKey, String> {
-        let (source, key) = match (from_environment, &config.secret.jwt_secret_key_file) {
+    pub fn configured(
+        settings: &SecretArgs,
+        from_environment: Option<String>,
+    ) -> Result<Option<SigningKey>, String> {
+        let (source, key) = match (from_environment, &settings.jwt_secret_key_file) {
+            (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
                 return Err(
                     "JWT_SECRET_KEY and JWT_SECRET_KEY_FILE are both set; keep one of them"
@@ -37,27 +41,34 @@ impl SigningKey {
             }
             (Some(key), None) => ("JWT_SECRET_KEY".to_owned(), key),
             (None, Some(path)) => {
-                let key = std::fs::read_to_string(path).map_err(|why| {
-                    format!("JWT_SECRET_KEY_FILE: cannot read {}: {why}", path.display())
-                })?;
-                (
-                    format!("the file {}", path.display()),
-                    key.trim_end_matches(['\r', '\n']).to_owned(),
-                )
-            }
-            (None, None) => {
-                let path = config.database.database_url.secret_path();
-                let key = kept_in(&path).map_err(|why| {
-                    format!("cannot keep the token key in {}: {why}", path.display())
-                })?;
-                (format!("the file {}", path.display()), key)
+                let source = format!("JWT_SECRET_KEY_FILE {}", path.display());
+                let key =
+                    std::fs::read_to_string(path).map_err(|why| format!("{source}: {why}"))?;
+                (source, key.trim_end_matches(['\r', '\n']).to_owned())
             }
         };
+        SigningKey::checked(source, key, settings.allow_weak_jwt_secret).map(Some)
+    }
+
+    /// The key that is kept beside the database, made now if this is the first start.
+    ///
+    /// # Errors
+    /// One line for the operator.
+    pub fn kept_beside(database: &DatabaseUrl) -> Result<SigningKey, String> {
+        let path = database.secret_path();
+        let source = format!("the file {}", path.display());
+        let key = kept_in(&path)
+            .map_err(|why| format!("cannot keep the token key in {source}: {why}"))?;
+        SigningKey::checked(source, key, false)
+    }
+
+    fn checked(source: String, key: String, allow_weak: bool) -> Result<SigningKey, String> {
         let weak = key.len() < MIN_BYTES;
-        if key.is_empty() || (weak && !config.secret.allow_weak_jwt_secret) {
+        if key.is_empty() || (weak && !allow_weak) {
             return Err(format!(
-                "{source} holds a key of {} bytes; a token key needs {MIN_BYTES} or more, such as `openssl rand -base64 32` \
-                 prints (ALLOW_WEAK_JWT_SECRET=1 accepts a shorter one that existing tokens were signed with)",
+                "{source} holds a key of {} bytes; a token key needs {MIN_BYTES} or more, such as \
+                 `openssl rand -base64 32` prints (ALLOW_WEAK_JWT_SECRET=1 accepts a shorter one that \
+                 tokens were signed with already)",
                 key.len()
             ));
         }
