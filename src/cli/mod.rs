@@ -30,7 +30,7 @@ enum Command {
     /// Run the server
     ///
     /// The key that signs tokens has no flag: it is the environment variable JWT_SECRET_KEY, or a
-    /// file. Stop with SIGTERM or Ctrl-C: requests in hand are answered first, within 10 seconds.
+    /// file. Stop with SIGTERM or Ctrl-C: requests in hand are answered first, within 8 seconds.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<Config>),
     /// Make and change accounts, in the database itself

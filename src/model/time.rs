@@ -53,7 +53,7 @@ impl Timestamp {
         self.0.format(STORED).unwrap_or_default()
     }
 
-    /// Reads what [`Timestamp::to_stored`] writes, and the same without a fraction.
+    /// Reads what [`Timestamp::to_stored`] writes, and the same with a fraction of another length, or none.
     pub fn from_stored(text: &str) -> Option<Timestamp> {
         let moment = PrimitiveDateTime::parse(text, STORED_LENIENT).ok()?;
         Timestamp::from_utc(moment.assume_utc())
