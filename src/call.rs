@@ -270,4 +270,4 @@ impl<'de> Visitor<'de> for MembersVisitor {
 }
 
 /// No object of this API has as many; a body of nothing but names would cost many times its size.
-const MAX_MEMBERS: usize = 100;
+const MAX_MEMBERS: usize = 20;

@@ -125,7 +125,7 @@ pub struct SecretArgs {
 /// Which websites may call the API from a browser.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CorsArgs {
-    /// * for every website, or a comma-separated list of scheme://host[:port]
+    /// * for every website, or a comma-separated list of scheme://host or scheme://host:port
     #[arg(long, env, hide_env_values = true, default_value = "*")]
     pub cors_origins: CorsOrigins,
 

@@ -1503,3 +1503,36 @@ fn any_other_request_id_is_replaced() {
         }
     }
 }
+
+#[test]
+fn a_body_of_nothing_but_names_is_refused_and_not_sent_back() {
+    let world = World::new();
+    let names = |n: usize| {
+        let members: Vec<_> = (0..n).map(|i| format!("\"n{i}\":0")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    world.refuses("POST /login", names(20), 422, "invalid");
+    world.refuses("POST /login", names(21), 400, "malformed_json");
+    // The answer repeats a part of the name: World::refused looks at its length.
+    world.refuses(
+        "POST /login",
+        format!("{{\"{}\":0}}", "n".repeat(100_000)),
+        422,
+        "invalid",
+    );
+}
+
+#[test]
+fn names_that_cannot_be_seen_or_turn_the_writing_round_are_refused() {
+    let world = World::new();
+    for name in [
+        "\u{200b}",
+        "ada\u{202e}nimda",
+        "ada\u{2066}",
+        "\u{feff}ada",
+        "a\u{2028}b",
+    ] {
+        let body = json!({ "username": name, "email": "new@example.com", "password": PASSWORD });
+        world.refuses_field("POST /signup", &body, "username");
+    }
+}

@@ -1133,3 +1133,51 @@ fn a_body_that_is_no_json_is_not_in_the_log() {
         assert!(!line.contains(PASSWORD) && !line.contains("forged"));
     }
 }
+
+#[test]
+fn a_name_that_looks_like_an_address_is_not_taken_for_its_owner() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let arguments = ["user", "create", "--username", "ada@example.com"];
+    let arguments = [
+        &arguments[..],
+        &["--email", "eve@example.com", "--password-stdin"],
+    ]
+    .concat();
+    assert_eq!(place.run_with_input(&arguments, PASSWORD).code, Some(0));
+    let changed = place.run(&["user", "set-role", "ada@example.com", "admin"]);
+    assert!(
+        changed.out.contains("1 ada <ada@example.com>: admin"),
+        "{changed:?}"
+    );
+}
+
+#[test]
+fn a_password_in_a_database_url_is_not_shown() {
+    let place = Place::new();
+    let refused = finish(
+        place
+            .command(&[])
+            .env("DATABASE_URL", "postgres://u:hunter2pw@h/db"),
+    );
+    assert!(refused.refusal().contains("DATABASE_URL"));
+    assert!(!refused.err.contains("hunter2pw"), "{refused:?}");
+}
+
+#[test]
+fn no_key_is_made_for_a_database_that_cannot_be_opened() {
+    let place = Place::new();
+    fs::write(
+        place.path("project.db"),
+        "this is no database, whatever its name says",
+    )
+    .unwrap();
+    let refused = place.run(&[]);
+    assert_eq!(refused.code, Some(1));
+    let line = refused.refusal();
+    assert!(
+        line.contains("DATABASE_URL") && line.contains("not a database"),
+        "{line}"
+    );
+    assert!(!place.path("project.db.jwt_secret").exists());
+}

@@ -513,3 +513,28 @@ fn credentials_for_every_website_stop_the_start() {
     config.cors.cors_origins = LISTED.parse().unwrap();
     assert_eq!(config.check(), Ok(()));
 }
+
+#[test]
+fn every_answer_tells_browsers_to_do_nothing_else_with_it() {
+    let app = TestApp::new();
+    for line in [
+        "GET /healthz",
+        "GET /nowhere",
+        "POST /login",
+        "GET /hello",
+        "OPTIONS /login",
+    ] {
+        let answer = app.send(line, None, "");
+        for (name, value) in [
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            (
+                "Content-Security-Policy",
+                "default-src 'none'; frame-ancestors 'none'",
+            ),
+            ("Referrer-Policy", "no-referrer"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{line}");
+        }
+    }
+}

@@ -6,7 +6,9 @@ use std::sync::Barrier;
 
 use common::{Answer, PASSWORD, Person, TestApp};
 use serde_json::{Value, json};
+use task_api::error::Error;
 use task_api::model::Role;
+use task_api::store::users;
 
 fn change(app: &TestApp, person: &Person, id: i64, body: &Value) -> Answer {
     let line = format!("PATCH /users/{id}");
@@ -520,4 +522,41 @@ fn no_answer_holds_a_password_or_its_hash() {
         assert!(!text.contains(PASSWORD), "{line}: {text}");
         assert!(!text.contains("battery horse"), "{line}: {text}");
     }
+}
+
+#[test]
+fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
+    let app = TestApp::new();
+    let ada = app.person("ada", Role::Employee, true);
+    let id = ada.id.to_string().parse().unwrap();
+    let store = &app.app.store;
+    let verified = store
+        .read(|db| users::password_hash(db, id))
+        .unwrap()
+        .unwrap();
+    // While ada's request was hashing, the account went and its id became another's.
+    store.write(|db| users::delete(db, id)).unwrap();
+    let eve = app.person("eve", Role::Manager, true);
+    assert_eq!(eve.id, ada.id, "SQLite gives out the id again");
+    let new = "new@example.com".parse().unwrap();
+    let changed =
+        store.write(|db| users::change_profile(db, id, &verified, Some(&new), Some("hash")));
+    assert!(matches!(changed, Err(Error::WrongPassword)), "{changed:?}");
+    assert_eq!(app.get("/me", &eve).json()["email"], "eve@example.com");
+}
+
+#[test]
+fn a_new_account_does_not_inherit_the_tasks_of_the_last_one_with_its_id() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let task = app.task(&manager, json!({ "title": "left over" }));
+    // As the Flask app leaves it: the account goes, its id stays on the task.
+    let sql = app.sql();
+    sql.pragma_update(None, "foreign_keys", false).unwrap();
+    sql.execute("UPDATE task SET assigned_user_id = ?1", [manager.id + 1])
+        .unwrap();
+    let employee = app.employee();
+    assert_eq!(employee.id, manager.id + 1);
+    assert_eq!(app.get("/tasks", &employee).ids(), [0_i64; 0]);
+    assert_eq!(app.get(&format!("/tasks/{task}"), &employee).status, 404);
 }

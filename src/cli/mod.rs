@@ -102,10 +102,12 @@ fn wrong_value(why: &clap::Error) -> String {
     let reason = why
         .source()
         .map_or("not one of its values".to_owned(), ToString::to_string);
-    let (name, value) = (
-        context(ContextKind::InvalidArg),
-        context(ContextKind::InvalidValue),
-    );
+    let name = context(ContextKind::InvalidArg);
+    // The address of another kind of database may have a password in it.
+    if name.contains("DATABASE_URL") {
+        return format!("invalid value for '{name}': {reason}");
+    }
+    let value = context(ContextKind::InvalidValue);
     format!("invalid value '{value}' for '{name}': {reason}")
 }
 
