@@ -2,7 +2,7 @@
 //! nothing.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -18,7 +18,7 @@ use crate::middleware;
 /// the database wants its checkpoint before that.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(8);
 
-/// How often the server looks whether it is to close.
+/// How often the server looks whether it is to close, and whether anybody waits.
 const POLL: Duration = Duration::from_millis(100);
 
 type Handler = Box<dyn Fn(&Request) -> Response + Send + Sync>;
@@ -61,6 +61,7 @@ impl Server {
             .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
         let http = Arc::new(http.pool_size(workers));
         let polling = spawn_poller(Arc::clone(&http), Arc::clone(&state));
+        spawn_waker(http.server_addr(), Arc::clone(&state));
         Ok(Server {
             http,
             state,
@@ -110,6 +111,20 @@ fn spawn_poller(http: Arc<rouille::Server<Handler>>, state: Arc<State>) -> Recei
         drop(polling);
     });
     done
+}
+
+/// Connects to the server now and then, until it closes.
+///
+/// Of several connections that come at once, rouille's server queues some behind a thread that has
+/// just been given another one, and there they wait until that other one closes. The next connection
+/// gets a thread of its own, which then serves whoever waits.
+fn spawn_waker(address: SocketAddr, state: Arc<State>) {
+    thread::spawn(move || {
+        while !state.closing.load(Ordering::SeqCst) {
+            thread::sleep(POLL);
+            drop(TcpStream::connect_timeout(&address, POLL));
+        }
+    });
 }
 
 impl fmt::Debug for Server {
