@@ -6,9 +6,10 @@ WORKDIR /build
 # Dependencies first, with empty sources in place of ours: a change to the code alone does not build
 # them again.
 COPY Cargo.toml Cargo.lock ./
-# Static, so that the last stage needs no libc. With --target the flag stays away from build scripts
+# Static, so that the last stage needs no libc; a static binary cannot look up getrandom() by its name,
+# and would need /dev/urandom without the second flag. With --target both stay away from build scripts
 # and macros, which cannot be static.
-ENV RUSTFLAGS="-C target-feature=+crt-static"
+ENV RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"'
 RUN mkdir src bench \
  && echo 'fn main() {}' | tee src/main.rs > bench/plain_hello.rs \
  && touch src/lib.rs \
@@ -37,6 +38,9 @@ VOLUME /data
 
 # From inside a container 127.0.0.1 is nobody else's to reach.
 ENV HOST=0.0.0.0 PORT=5000 DATABASE_URL=sqlite:////data/project.db
+# There is no /tmp, and the root may be read-only: where SQLite sorts what memory does not hold, such
+# as the indexes that the first start adds to a large database.
+ENV SQLITE_TMPDIR=/data
 EXPOSE 5000
 STOPSIGNAL SIGTERM
 # The image has no shell and no curl.
