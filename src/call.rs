@@ -261,9 +261,11 @@ impl<'de> Visitor<'de> for MembersVisitor {
             if members.len() == MAX_MEMBERS {
                 return Err(A::Error::custom(format!("more than {MAX_MEMBERS} names")));
             }
-            if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name is given twice"));
+            if members.contains_key(&name) {
+                let name: String = name.chars().take(100).collect();
+                return Err(A::Error::custom(format!("the name {name:?} is given twice")));
             }
+            members.insert(name, value);
         }
         Ok(Members(members))
     }
