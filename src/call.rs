@@ -263,7 +263,9 @@ impl<'de> Visitor<'de> for MembersVisitor {
             }
             if members.contains_key(&name) {
                 let name: String = name.chars().take(100).collect();
-                return Err(A::Error::custom(format!("the name {name:?} is given twice")));
+                return Err(A::Error::custom(format!(
+                    "the name {name:?} is given twice"
+                )));
             }
             members.insert(name, value);
         }
