@@ -107,35 +107,11 @@ impl<'a> Call<'a> {
             .ok_or(Error::NotFound)
     }
 
-    /// The query's parameters, form-decoded: `+` is a space.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where one is given twice or is not UTF-8.
-    pub fn query(&self) -> Result<Fields<String>, Error> {
-        Ok(Fields::new(self.parameters()?))
-    }
-
-    /// The path and the parameters in one spelling, without those that only page through the list.
-    ///
-    /// # Errors
-    /// As [`Call::query`].
-    pub fn list_url(&self) -> Result<String, Error> {
-        let mut parameters = self.parameters()?;
-        parameters.retain(|name, _| name != "cursor" && name != "limit");
-        Ok(self.url(parameters))
-    }
-
-    /// The URL of this request with another cursor.
-    ///
-    /// # Errors
-    /// As [`Call::query`].
-    pub fn url_with_cursor(&self, cursor: &str) -> Result<String, Error> {
-        let mut parameters = self.parameters()?;
-        parameters.insert("cursor".to_owned(), cursor.to_owned());
-        Ok(self.url(parameters))
-    }
-
-    fn url(&self, parameters: BTreeMap<String, String>) -> String {
+    /// The URL of this path with these parameters, in one spelling.
+    pub fn url<'p>(
+        &self,
+        parameters: impl IntoIterator<Item = (&'p String, &'p String)>,
+    ) -> String {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(parameters)
             .finish();
@@ -146,7 +122,11 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {
+    /// The query's parameters, form-decoded: `+` is a space.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where one is given twice or is not UTF-8.
+    pub fn parameters(&self) -> Result<BTreeMap<String, String>, Error> {
         let query = self.request.raw_query_string();
         let decode = |text: &str| {
             let text = text.replace('+', " ");

@@ -6,7 +6,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
-use common::{PASSWORD, Person, TestApp};
+use common::{PASSWORD, Person, SORTS, TestApp};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use task_api::model::Role;
@@ -219,15 +219,6 @@ fn walk(app: &TestApp, person: &Person, url: &str) -> Vec<i64> {
         }
     }
 }
-
-const SORTS: [&str; 6] = [
-    "created_at",
-    "-created_at",
-    "deadline",
-    "-deadline",
-    "title",
-    "-title",
-];
 
 /// Every walk shows these ids, each once, in an order that does not depend on the limit.
 fn assert_lists_hold(app: &TestApp, person: &Person, filter: &str, expected: &BTreeSet<i64>) {

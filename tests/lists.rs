@@ -5,19 +5,11 @@ mod common;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use common::{Answer, Person, TestApp};
+use common::{Answer, Person, SORTS, TestApp};
 use rusqlite::params;
 use serde_json::{Value, json};
 use task_api::model::Role;
 
-const SORTS: [&str; 6] = [
-    "created_at",
-    "-created_at",
-    "deadline",
-    "-deadline",
-    "title",
-    "-title",
-];
 const LIMITS: [usize; 5] = [1, 2, 3, 7, 100];
 
 /// A row of `task`, as the test put it there.

@@ -190,15 +190,15 @@ pub fn run(command: UserCommand) -> Result<(), String> {
             &account,
             UserPatch {
                 role: Some(role),
-                is_approved: None,
+                ..UserPatch::default()
             },
         ),
         UserCommand::Approve(Approve { account, database }) => update(
             &database,
             &account,
             UserPatch {
-                role: None,
                 is_approved: Some(true),
+                ..UserPatch::default()
             },
         ),
         UserCommand::SetPassword(command) => set_password(&command),

@@ -6,7 +6,6 @@ pub mod session;
 pub mod tasks;
 pub mod users;
 
-use rouille::Response;
 use serde::Serialize;
 
 use crate::app::App;
@@ -25,11 +24,14 @@ fn paged<F, T: Serialize>(
     read_filter: impl FnOnce(&mut Fields<String>) -> F,
     find: impl FnOnce(&Store, &F, Option<&Position>) -> Result<Page<T>, Error>,
 ) -> Reply {
-    let mut query = call.query()?;
+    let mut parameters = call.parameters()?;
+    let mut query = Fields::new(parameters.clone());
     let cursor: Option<String> = query.parameter("cursor");
     let filter = read_filter(&mut query);
     let filter = query.finish(Some(filter))?;
-    let list = call.list_url()?;
+    // A cursor belongs to a list; where in it a page begins, and how long it is, may change.
+    let pages = |name: &str| matches!(name, "cursor" | "limit");
+    let list = call.url(parameters.iter().filter(|(name, _)| !pages(name)));
     let after = match cursor {
         None => None,
         Some(cursor) => Some(
@@ -39,7 +41,12 @@ fn paged<F, T: Serialize>(
         ),
     };
     let page = find(&app.store, &filter, after.as_ref())?;
-    next_page(app, call, &list, page)
+    let next = page.next.as_ref().map(|position| {
+        let cursor = app.cursors.seal(&list, position);
+        parameters.insert("cursor".to_owned(), cursor.clone());
+        (cursor, call.url(&parameters))
+    });
+    Ok(reply::page(&page, next))
 }
 
 fn foreign_cursor() -> Error {
@@ -47,21 +54,4 @@ fn foreign_cursor() -> Error {
         "cursor",
         "is not one that this list gave out; begin again without it",
     )
-}
-
-fn next_page<T: Serialize>(
-    app: &App,
-    call: &Call,
-    list: &str,
-    page: Page<T>,
-) -> Result<Response, Error> {
-    let next = match &page.next {
-        None => None,
-        Some(position) => {
-            let cursor = app.cursors.seal(list, position);
-            let url = call.url_with_cursor(&cursor)?;
-            Some((cursor, url))
-        }
-    };
-    Ok(reply::page(&page, next))
 }

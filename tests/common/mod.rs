@@ -25,6 +25,16 @@ pub const KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// Every order of a list of tasks.
+pub const SORTS: [&str; 6] = [
+    "created_at",
+    "-created_at",
+    "deadline",
+    "-deadline",
+    "title",
+    "-title",
+];
+
 /// When the tests' clock starts: 2026-11-23T12:00:00Z.
 pub const START: i64 = 1_795_435_200;
 
