@@ -163,7 +163,7 @@ pub(super) fn runs<'a>(filter: &TaskFilter, after: Option<&'a Position>) -> Vec<
         }
         Some(Position { key: None, id }) => vec![Run::Keyless(Some(*id))],
     };
-    // A span of deadlines leaves out every row without one, and SQLite would look at each to see it.
+    // A span of deadlines is a range of this key, and leaves out every row without one.
     if filter.sort.key == SortKey::Deadline && !filter.deadlines.is_everything() {
         runs.retain(|run| !matches!(run, Run::Keyless(_)));
     }
