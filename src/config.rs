@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use url::{Position, Url};
 
 /// Where the database is.
@@ -51,6 +51,10 @@ pub struct Config {
     #[allow(missing_docs)]
     pub address: AddressArgs,
 
+    /// What stands between the sockets and the API; only epoll, which is Linux's, has all the limits
+    #[arg(long, env, hide_env_values = true, default_value = DEFAULT_SERVER)]
+    pub server: ServerKind,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub database: DatabaseArgs,
@@ -71,10 +75,9 @@ pub struct Config {
     #[allow(missing_docs)]
     pub cors: CorsArgs,
 
-    /// The largest request body that is read, in bytes
-    #[arg(long, env, hide_env_values = true, default_value_t = 1 << 20)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
-    pub max_body_bytes: u64,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub limits: LimitArgs,
 
     /// What is logged: error, warn, info, debug or trace, also by module (env_logger's syntax)
     #[arg(long, env, hide_env_values = true, default_value = "info")]
@@ -101,6 +104,66 @@ impl Config {
         Ok(())
     }
 }
+
+/// The servers that can stand under the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServerKind {
+    /// This program's own, on Linux's epoll
+    #[cfg(target_os = "linux")]
+    Epoll,
+    /// rouille's, for every system; not to be reached from the internet
+    Rouille,
+}
+
+const DEFAULT_SERVER: &str = if cfg!(target_os = "linux") {
+    "epoll"
+} else {
+    "rouille"
+};
+
+/// What a client may take up: bytes, time and connections. `--server rouille` knows of
+/// `MAX_BODY_BYTES` alone.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LimitArgs {
+    /// The largest request body that is read, in bytes
+    #[arg(long, env, hide_env_values = true, default_value_t = 1 << 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub max_body_bytes: u64,
+
+    /// The longest request line and header fields together, in bytes
+    #[arg(long, env, hide_env_values = true, default_value_t = 16 << 10)]
+    #[arg(value_parser = clap::value_parser!(u32).range(256..=1 << 20))]
+    pub max_head_bytes: u32,
+
+    /// The most header fields of a request
+    #[arg(long, env, hide_env_values = true, default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=MAX_HEADER_FIELDS as i64))]
+    pub max_header_fields: u16,
+
+    /// How long a request line and its header fields may take to arrive: 10s, 500ms
+    #[arg(long, env, hide_env_values = true, default_value = "10s")]
+    pub head_timeout: Timeout,
+
+    /// How long a request body may take to arrive
+    #[arg(long, env, hide_env_values = true, default_value = "30s")]
+    pub body_timeout: Timeout,
+
+    /// How long a connection is kept open between two requests
+    #[arg(long, env, hide_env_values = true, default_value = "60s")]
+    pub idle_timeout: Timeout,
+
+    /// How long a client may take to receive an answer
+    #[arg(long, env, hide_env_values = true, default_value = "30s")]
+    pub response_timeout: Timeout,
+
+    /// The most connections at a time; for one more, the one that has been idle longest is closed
+    #[arg(long, env, hide_env_values = true, default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+}
+
+/// What `MAX_HEADER_FIELDS` may be at most.
+pub const MAX_HEADER_FIELDS: usize = 1000;
 
 /// Where the key that signs tokens comes from, beside the environment variable `JWT_SECRET_KEY`.
 #[derive(Debug, Clone, Default, Args)]
@@ -146,8 +209,10 @@ pub struct CorsArgs {
 /// finds a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Threads {
-    /// Requests.
+    /// Requests, the ones that wait for a disk or for a hash included.
     pub workers: usize,
+    /// Requests that have a turn to run; see [`crate::turn`].
+    pub turns: usize,
     /// Password hashes: each keeps a core busy.
     pub hashes: usize,
     /// Requests that wait for a hash; one more is answered 503.
@@ -163,6 +228,7 @@ impl Threads {
         let cores = cores as usize;
         Threads {
             workers: workers as usize,
+            turns: 2 * cores,
             hashes: cores,
             hash_queue: 4 * cores,
             readers: workers,
@@ -227,15 +293,43 @@ impl FromStr for Lifetime {
 
     fn from_str(text: &str) -> Result<Lifetime, String> {
         const TEN_YEARS: u64 = 10 * 366 * 24 * 3600;
-        let duration = match text.parse() {
-            Ok(seconds) => Ok(Duration::from_secs(seconds)),
-            Err(_) => humantime::parse_duration(text),
-        };
-        match duration.map(|duration| duration.as_secs()) {
-            Ok(seconds @ 1..=TEN_YEARS) => Ok(Lifetime(seconds as i64)),
-            Ok(_) => Err("must be from 1s to 10 years".to_owned()),
-            Err(_) => Err("must be a duration such as 24h, 15m or 3600".to_owned()),
+        match parse_duration(text).map(|duration| duration.as_secs()) {
+            Some(seconds @ 1..=TEN_YEARS) => Ok(Lifetime(seconds as i64)),
+            Some(_) => Err("must be from 1s to 10 years".to_owned()),
+            None => Err("must be a duration such as 24h, 15m or 3600".to_owned()),
         }
+    }
+}
+
+/// How long something may take: a millisecond to a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeout(Duration);
+
+impl Timeout {
+    /// As a span of time.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Timeout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Timeout, String> {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        match parse_duration(text) {
+            Some(time) if (Duration::from_millis(1)..=DAY).contains(&time) => Ok(Timeout(time)),
+            Some(_) => Err("must be from 1ms to 1 day".to_owned()),
+            None => Err("must be a duration such as 10s, 500ms or 30".to_owned()),
+        }
+    }
+}
+
+/// `90s`, `1h 30m`, or a number of seconds.
+fn parse_duration(text: &str) -> Option<Duration> {
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
     }
 }
 

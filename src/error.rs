@@ -15,6 +15,8 @@ pub type FieldErrors = BTreeMap<String, String>;
 pub enum Error {
     /// 400: the body is not JSON, or ended early. Holds why.
     Malformed(String),
+    /// 400: what came is no HTTP/1.1 request, or could be taken for two. Holds what is wrong with it.
+    BadRequest(&'static str),
     /// 401 without credentials in the request. Holds flask-jwt-extended's words.
     NoCredentials(&'static str),
     /// 401 with a token that does not count. Holds flask-jwt-extended's words.
@@ -33,20 +35,30 @@ pub enum Error {
     NotFound,
     /// 405. Holds the methods that the path does have, for `Allow`.
     MethodNotAllowed(String),
+    /// 408: the rest of the request did not come in time.
+    Timeout,
     /// 409: the username or the e-mail is another account's.
     AccountExists,
     /// 409: no approved admin would be left.
     LastAdmin,
     /// 413. Holds the limit in bytes.
     BodyTooLarge(u64),
+    /// 414. Holds the limit in bytes.
+    TargetTooLong(usize),
     /// 415: the body is not declared as `application/json`.
     NotJson,
+    /// 417: nothing but `100-continue` can be expected.
+    ExpectationFailed,
     /// 422. Holds every field that was refused.
     Invalid(FieldErrors),
+    /// 431. Holds the limit.
+    HeaderTooLarge(String),
     /// 503: not at the moment. Holds the cause, for the log.
     Busy(String),
     /// 500. Holds the cause, for the log.
     Internal(String),
+    /// 505: neither HTTP/1.0 nor HTTP/1.1.
+    HttpVersion,
 }
 
 /// What a client sees of an [`Error`].
@@ -73,6 +85,11 @@ impl Error {
                 400,
                 "malformed_json",
                 format!("The body is not usable JSON: {why}").into(),
+            ),
+            Error::BadRequest(why) => (
+                400,
+                "bad_request",
+                format!("The request cannot be understood: {why}").into(),
             ),
             Error::NoCredentials(msg) => (401, "unauthorized", (*msg).into()),
             Error::InvalidToken(msg) => (401, "invalid_token", msg.into()),
@@ -107,6 +124,11 @@ impl Error {
                 "method_not_allowed",
                 format!("This path answers {allow}").into(),
             ),
+            Error::Timeout => (
+                408,
+                "request_timeout",
+                "The rest of the request did not come in time".into(),
+            ),
             Error::AccountExists => (
                 409,
                 "account_exists",
@@ -118,14 +140,34 @@ impl Error {
                 "body_too_large",
                 format!("The body is larger than {limit} bytes").into(),
             ),
+            Error::TargetTooLong(limit) => (
+                414,
+                "uri_too_long",
+                format!("The request line is longer than {limit} bytes").into(),
+            ),
             Error::NotJson => (
                 415,
                 "unsupported_media_type",
                 "Send the body as Content-Type: application/json".into(),
             ),
+            Error::ExpectationFailed => (
+                417,
+                "expectation_failed",
+                "Nothing but 100-continue can be expected here".into(),
+            ),
             Error::Invalid(errors) => (422, "invalid", summary(errors).into()),
+            Error::HeaderTooLarge(limit) => (
+                431,
+                "header_too_large",
+                format!("The header of a request has {limit} at most").into(),
+            ),
             Error::Busy(_) => (503, "busy", "The server is busy, try again shortly".into()),
             Error::Internal(_) => (500, "internal_error", "Internal Server Error".into()),
+            Error::HttpVersion => (
+                505,
+                "http_version_not_supported",
+                "This server speaks HTTP/1.1".into(),
+            ),
         };
         Public { status, code, msg }
     }

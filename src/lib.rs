@@ -50,6 +50,9 @@ pub mod config;
 // Accounts, tasks, who may do what.
 pub mod model;
 
+// Which threads run.
+pub mod turn;
+
 // Named values from a client.
 pub mod fields;
 

@@ -20,15 +20,13 @@ pub fn handle(app: &App, request: &Request) -> Response {
     chain(app, request, router::route)
 }
 
-/// Answers 503 without looking at the request: the server is about to stop.
-pub fn refuse(app: &App, request: &Request) -> Response {
-    chain(app, request, |_, _| {
-        Err(Error::Busy("the server is stopping".to_owned()))
-    })
+/// Answers a request that the server does not let in, with this error.
+pub fn refuse(app: &App, request: &Request, error: Error) -> Response {
+    chain(app, request, |_, _| Err(error))
 }
 
 /// The order of the lines is the order in which they run.
-fn chain(app: &App, request: &Request, end: fn(&App, &Call) -> Reply) -> Response {
+fn chain(app: &App, request: &Request, end: impl FnOnce(&App, &Call) -> Reply) -> Response {
     let call = Call::new(request);
     log(&call, || {
         security_headers(|| {

@@ -674,7 +674,7 @@ fn a_body_over_the_limit_is_413_with_and_without_a_content_length() {
     for (limit, set) in [(1 << 20, false), (1_000, true)] {
         let world = World::on(TestApp::with(|config| {
             if set {
-                config.max_body_bytes = 1_000;
+                config.limits.max_body_bytes = 1_000;
             }
         }));
         for (line, good) in world.bodies() {

@@ -217,7 +217,7 @@ fn a_body_over_the_limit_is_refused() {
 
 #[test]
 fn a_body_of_just_the_limit_is_read() {
-    let app = TestApp::with(|config| config.max_body_bytes = 1000);
+    let app = TestApp::with(|config| config.limits.max_body_bytes = 1000);
     let server = start(&app);
     let mut client = Client::connect(server.address());
     for (bytes, status) in [(1000, 401), (1001, 413)] {

@@ -2,6 +2,8 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::turn;
+
 /// Lets `slots` threads in at a time, lets `queue` more wait, and turns the rest away at once.
 #[derive(Debug)]
 pub struct Gate {
@@ -32,8 +34,10 @@ impl Gate {
         }
     }
 
-    /// Waits for a slot; `None` at once where the queue is full.
+    /// Waits for a slot; `None` at once where the queue is full. Gives the thread's turn away, since
+    /// both the waiting and what it is for take long.
     pub fn enter(&self) -> Option<Pass<'_>> {
+        turn::pass_on();
         let mut count = self.lock();
         if count.inside == self.slots {
             if count.waiting == self.queue {

@@ -11,7 +11,7 @@ use crate::store::users;
 
 /// Makes an account: an employee that awaits approval.
 pub fn signup(app: &App, call: &Call) -> Reply {
-    let new = call.body(app.config.max_body_bytes, NewUser::from_fields)?;
+    let new = call.body(app.config.limits.max_body_bytes, NewUser::from_fields)?;
     let password_hash = app.passwords.hash(&new.password)?;
     let row = users::NewRow {
         username: &new.username,
@@ -27,7 +27,7 @@ pub fn signup(app: &App, call: &Call) -> Reply {
 
 /// Gives out a token. An unknown e-mail and a wrong password get the same answer in the same time.
 pub fn login(app: &App, call: &Call) -> Reply {
-    let given = call.body(app.config.max_body_bytes, Credentials::from_fields)?;
+    let given = call.body(app.config.limits.max_body_bytes, Credentials::from_fields)?;
     let found = app
         .store
         .read(|db| users::by_email(db, given.email.trim()))?;

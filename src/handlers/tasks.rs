@@ -17,7 +17,7 @@ pub fn list(app: &App, call: &Call, user: &Approved) -> Reply {
 
 /// Makes a task.
 pub fn create(app: &App, call: &Call, _: &Manager) -> Reply {
-    let new = call.body(app.config.max_body_bytes, NewTask::from_fields)?;
+    let new = call.body(app.config.limits.max_body_bytes, NewTask::from_fields)?;
     let task = app.store.write(|db| tasks::insert(db, &new, app.now()))?;
     Ok(reply::created(&task).with_additional_header("Location", format!("/tasks/{}", task.id)))
 }
@@ -35,7 +35,7 @@ pub fn show(app: &App, call: &Call, user: &Approved) -> Reply {
 /// Changes a task, as far as the caller may.
 pub fn update(app: &App, call: &Call, user: &Approved) -> Reply {
     let id = call.id()?;
-    let patch = call.body(app.config.max_body_bytes, TaskPatch::from_fields)?;
+    let patch = call.body(app.config.limits.max_body_bytes, TaskPatch::from_fields)?;
     let task = app.store.write(|db| {
         if !tasks::by_id(db, id)?.visible_to(user) {
             return Err(Error::NotFound);

@@ -23,7 +23,7 @@ pub fn show(app: &App, call: &Call, _: &Manager) -> Reply {
 /// Changes an account's role, or lets it in or out.
 pub fn update(app: &App, call: &Call, _: &Admin) -> Reply {
     let id = call.id()?;
-    let patch = call.body(app.config.max_body_bytes, UserPatch::from_fields)?;
+    let patch = call.body(app.config.limits.max_body_bytes, UserPatch::from_fields)?;
     let user = app.store.write(|db| users::update(db, id, patch))?;
     Ok(reply::ok(&user))
 }

@@ -22,6 +22,7 @@ use rusqlite::{ErrorCode, Row, Transaction, TransactionBehavior};
 
 use crate::error::Error;
 use crate::model::{Id, Timestamp, fold_case};
+use crate::turn;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
@@ -63,6 +64,7 @@ impl Store {
     }
 
     /// Runs `f` in one transaction: all that it writes is there afterwards, on the disk, or nothing.
+    /// Gives the thread's turn away, since it waits for other writers and for the disk.
     ///
     /// The transaction begins IMMEDIATE, since one that begins by reading and then writes after
     /// somebody else's commit fails at once, whatever the busy timeout.
@@ -70,6 +72,7 @@ impl Store {
     /// # Errors
     /// Those of `f`, and [`Error::Busy`] where the database stays locked.
     pub fn write<T>(&self, f: impl FnOnce(&Transaction) -> Result<T, Error>) -> Result<T, Error> {
+        turn::pass_on();
         let mut connection = connection(&self.writer)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = f(&transaction)?;
@@ -102,6 +105,9 @@ impl Store {
         if blocked { Err(locked()) } else { Ok(()) }
     }
 }
+
+/// In steps of SQLite's virtual machine: about a millisecond. A page of a list takes a tenth of it.
+const LONG_STATEMENT: i32 = 20_000;
 
 /// Makes the file and what is in it, as far as it is missing.
 fn prepare(path: &Path) -> Result<(), Error> {
@@ -203,6 +209,14 @@ fn set_up(db: &mut Connection) -> rusqlite::Result<()> {
 
 fn set_up_reader(db: &mut Connection) -> rusqlite::Result<()> {
     set_up(db)?;
+    // A search that reads along a long list gives its turn away, and goes on.
+    db.progress_handler(
+        LONG_STATEMENT,
+        Some(|| {
+            turn::pass_on();
+            false
+        }),
+    )?;
     db.pragma_update(None, "query_only", true)
 }
 

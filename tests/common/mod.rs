@@ -12,7 +12,8 @@ use rouille::Request;
 use serde_json::Value;
 use task_api::app::{App, Clock};
 use task_api::config::{
-    AddressArgs, Config, CorsArgs, DatabaseArgs, PasswordArgs, SecretArgs, Threads,
+    AddressArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, SecretArgs, ServerKind,
+    Threads,
 };
 use task_api::middleware::handle;
 use task_api::model::{Role, Timestamp};
@@ -70,6 +71,7 @@ pub fn config(folder: &TempDir) -> Config {
             host: "127.0.0.1".into(),
             port: 0,
         },
+        server: ServerKind::Epoll,
         database: DatabaseArgs {
             database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
         },
@@ -79,7 +81,16 @@ pub fn config(folder: &TempDir) -> Config {
             password_iterations: 10,
         },
         cors: CorsArgs::default(),
-        max_body_bytes: 1 << 20,
+        limits: LimitArgs {
+            max_body_bytes: 1 << 20,
+            max_head_bytes: 16 << 10,
+            max_header_fields: 100,
+            head_timeout: "10s".parse().unwrap(),
+            body_timeout: "30s".parse().unwrap(),
+            idle_timeout: "60s".parse().unwrap(),
+            response_timeout: "30s".parse().unwrap(),
+            max_connections: 10_000,
+        },
         rust_log: "info".parse().unwrap(),
         threads: Threads::for_cores(2),
     }

@@ -1,5 +1,5 @@
-//! From sockets to requests and back: `rouille::Server` with a bounded pool, and a stop that loses
-//! nothing.
+//! `rouille::Server` with a bounded pool, for systems without epoll: a student's laptop, not the
+//! internet. It has no timeouts, and takes requests that could be two.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
@@ -12,11 +12,8 @@ use std::time::{Duration, Instant};
 use rouille::{Request, Response};
 
 use crate::app::App;
+use crate::error::Error;
 use crate::middleware;
-
-/// How long a stop may wait for answers. Containers are killed 10 s after they are told to stop, and
-/// the database wants its checkpoint before that.
-pub const STOP_DEADLINE: Duration = Duration::from_secs(8);
 
 /// How often the server looks whether it is to close, and whether anybody waits.
 const POLL: Duration = Duration::from_millis(100);
@@ -52,7 +49,10 @@ impl Server {
             Box::new(move |request| {
                 let response = match state.refusing.load(Ordering::SeqCst) {
                     false => middleware::handle(&app, request),
-                    true => middleware::refuse(&app, request),
+                    true => {
+                        let error = Error::Busy("the server is stopping".to_owned());
+                        middleware::refuse(&app, request, error)
+                    }
                 };
                 response.with_unique_header("Server", "task-api")
             })

@@ -1,0 +1,333 @@
+//! One client: reads its requests, has them answered in their order, and never waits for it.
+//!
+//! What would block ends [`Connection::advance`], which is called again when the socket is ready.
+//! While an answer is not taken nothing more is read, so what is held for one client is one request
+//! and one answer at most.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rouille::{Request, Response};
+
+use super::request::{Head, Incoming, Part, RequestReader, Version};
+use super::response::{self, Form};
+use crate::app::App;
+use crate::error::Error;
+use crate::middleware;
+
+/// An open connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    reader: RequestReader,
+    unsent: Unsent,
+    course: Course,
+    wait: Wait,
+    /// Whether the socket had nothing more at the last look.
+    drained: bool,
+}
+
+/// Where a connection is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// No request has come yet.
+    New,
+    /// Requests have come, and more may.
+    Open,
+    /// The last answer is on its way.
+    Ending,
+    /// The client has been told that nothing follows. What it still sends is read and thrown away for
+    /// a while: a socket closed over unread bytes takes the answer back (RFC 9112, 9.6).
+    Lingering,
+}
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The next request.
+    Idle,
+    /// The rest of a request's head, or all of the first one's.
+    Head,
+    /// The rest of a body.
+    Body,
+    /// The client taking its answer.
+    Answer,
+    /// The client closing its side.
+    Linger,
+}
+
+/// What a connection waits for, and since when.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Wait {
+    pub phase: Phase,
+    pub since: Instant,
+}
+
+/// When a connection goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// When there is something to read.
+    Readable,
+    /// When the socket takes more.
+    Writable,
+    /// At once, but behind everybody else who is ready.
+    Later,
+    /// Never.
+    Close,
+}
+
+/// What a thread carries along for all its connections.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Answers the requests.
+    pub app: &'a App,
+    /// Whether each answer is to be its connection's last.
+    pub stopping: &'a AtomicBool,
+    /// Where bytes are read into.
+    pub scratch: &'a mut [u8],
+}
+
+/// How many steps a connection may take in a row: a client that never pauses would otherwise keep a
+/// thread to itself.
+const BURST: usize = 32;
+
+impl Connection {
+    /// A connection that has just been accepted. Its socket must not block.
+    pub fn new(stream: TcpStream, peer: SocketAddr, app: &App) -> Connection {
+        Connection {
+            stream,
+            peer,
+            reader: RequestReader::new(&app.config.limits),
+            unsent: Unsent::default(),
+            course: Course::New,
+            wait: Wait {
+                phase: Phase::Head,
+                since: Instant::now(),
+            },
+            drained: false,
+        }
+    }
+
+    /// The socket, to wait for.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// What it waits for.
+    pub fn wait(&self) -> Wait {
+        self.wait
+    }
+
+    /// Reads, has answered, and sends, as far as that goes without waiting for the client.
+    pub fn advance(&mut self, context: &mut Context) -> Next {
+        self.drained = false;
+        let next = self.run(context).unwrap_or_else(|why| {
+            log::debug!("peer={} closed={:?}", self.peer, why.to_string());
+            Next::Close
+        });
+        let phase = self.phase();
+        if phase != self.wait.phase {
+            self.wait.phase = phase;
+            self.wait.since = Instant::now();
+        }
+        next
+    }
+
+    /// Ends a connection that has waited for too long, with an answer if it is in the middle of a
+    /// request.
+    pub fn expire(&mut self, error: Error, context: &mut Context) -> Next {
+        match (self.wait.phase, self.reader.part()) {
+            (Phase::Head | Phase::Body, Part::Head | Part::Body) => {
+                match self.refuse(error, None, context) {
+                    Ok(()) => self.advance(context),
+                    Err(_) => Next::Close,
+                }
+            }
+            _ => Next::Close,
+        }
+    }
+
+    fn run(&mut self, context: &mut Context) -> io::Result<Next> {
+        for _ in 0..BURST {
+            if !self.unsent.send(&self.stream)? {
+                return Ok(Next::Writable);
+            }
+            let pause = match self.course {
+                Course::New | Course::Open => self.serve(context)?,
+                Course::Ending => self.hang_up()?,
+                Course::Lingering => self.discard(context.scratch)?,
+            };
+            if let Some(next) = pause {
+                return Ok(next);
+            }
+        }
+        Ok(Next::Later)
+    }
+
+    /// One step: answers a request that has come, or reads.
+    fn serve(&mut self, context: &mut Context) -> io::Result<Option<Next>> {
+        match self.reader.next_request() {
+            Ok(Some(request)) => self.answer(request, context)?,
+            Ok(None) if self.reader.take_expectation() => self.unsent.put(CONTINUE.to_vec()),
+            Ok(None) => return self.read(context),
+            Err(refusal) => self.refuse(refusal.error, refusal.head, context)?,
+        }
+        Ok(None)
+    }
+
+    fn read(&mut self, context: &mut Context) -> io::Result<Option<Next>> {
+        if self.drained {
+            let is_over = context.stopping.load(Ordering::SeqCst) && self.is_between_requests();
+            return Ok(Some(if is_over { Next::Close } else { Next::Readable }));
+        }
+        match receive(&self.stream, context.scratch)? {
+            Some(0) if self.is_between_requests() => return Ok(Some(Next::Close)),
+            Some(0) => {
+                let error = Error::BadRequest("it ended early");
+                self.refuse(error, None, context)?;
+            }
+            Some(length) => {
+                self.reader.feed(&context.scratch[..length]);
+                // A read that does not fill the buffer has emptied the socket.
+                self.drained = length < context.scratch.len();
+            }
+            None => self.drained = true,
+        }
+        Ok(None)
+    }
+
+    fn is_between_requests(&self) -> bool {
+        self.reader.part() == Part::Nothing
+    }
+
+    fn answer(&mut self, incoming: Incoming, context: &Context) -> io::Result<()> {
+        let Incoming { head, body } = incoming;
+        let (version, is_head) = (head.version, head.method == "HEAD");
+        let keeps_alive = head.keeps_alive();
+        let request = self.request(head, body);
+        let response = middleware::handle(context.app, &request);
+        // The stop may have begun while the handler worked.
+        let keeps_alive = keeps_alive && !context.stopping.load(Ordering::SeqCst);
+        let form = Form {
+            version,
+            is_head,
+            keeps_alive,
+        };
+        self.post(response, form)
+    }
+
+    /// Answers with an error, and ends the connection: where the next request would begin is unknown.
+    fn refuse(&mut self, error: Error, head: Option<Head>, context: &Context) -> io::Result<()> {
+        let head = head.unwrap_or_else(Head::unknown);
+        let form = Form {
+            version: head.version,
+            is_head: head.method == "HEAD",
+            keeps_alive: false,
+        };
+        let request = self.request(head, Vec::new());
+        self.post(middleware::refuse(context.app, &request, error), form)
+    }
+
+    fn request(&self, head: Head, body: Vec<u8>) -> Request {
+        Request::fake_http_from(self.peer, head.method, head.target, head.fields, body)
+    }
+
+    fn post(&mut self, response: Response, form: Form) -> io::Result<()> {
+        self.unsent.put(response::to_bytes(response, form)?);
+        self.course = match form.keeps_alive {
+            true => Course::Open,
+            false => Course::Ending,
+        };
+        // Whatever comes next is another wait, of the same kind or not.
+        self.wait.since = Instant::now();
+        Ok(())
+    }
+
+    fn hang_up(&mut self) -> io::Result<Option<Next>> {
+        self.stream.shutdown(Shutdown::Write)?;
+        self.course = Course::Lingering;
+        Ok(None)
+    }
+
+    fn discard(&mut self, scratch: &mut [u8]) -> io::Result<Option<Next>> {
+        Ok(match receive(&self.stream, scratch)? {
+            Some(0) => Some(Next::Close),
+            Some(_) => None,
+            None => Some(Next::Readable),
+        })
+    }
+
+    fn phase(&self) -> Phase {
+        match (self.course, self.reader.part()) {
+            _ if !self.unsent.is_empty() => Phase::Answer,
+            (Course::Ending | Course::Lingering, _) => Phase::Linger,
+            (Course::New, Part::Nothing) | (_, Part::Head) => Phase::Head,
+            (Course::Open, Part::Nothing) => Phase::Idle,
+            (_, Part::Body) => Phase::Body,
+        }
+    }
+}
+
+/// RFC 9110, 15.2.1.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+impl Head {
+    /// Stands for a head that nobody could read.
+    fn unknown() -> Head {
+        Head {
+            method: "-".to_owned(),
+            target: "-".to_owned(),
+            fields: Vec::new(),
+            version: Version::Http11,
+        }
+    }
+}
+
+/// How many bytes came: none at the end of what the client sends, `None` where there is nothing now.
+fn receive(mut stream: &TcpStream, scratch: &mut [u8]) -> io::Result<Option<usize>> {
+    loop {
+        match stream.read(scratch) {
+            Ok(length) => return Ok(Some(length)),
+            Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(why) if why.kind() == ErrorKind::Interrupted => {}
+            Err(why) => return Err(why),
+        }
+    }
+}
+
+/// What the socket has not taken yet.
+#[derive(Debug, Default)]
+struct Unsent {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Unsent {
+    fn put(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
+        self.sent = 0;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len()
+    }
+
+    /// Whether all is sent.
+    fn send(&mut self, mut stream: &TcpStream) -> io::Result<bool> {
+        while !self.is_empty() {
+            match stream.write(&self.bytes[self.sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(length) => self.sent += length,
+                Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(why) if why.kind() == ErrorKind::Interrupted => {}
+                Err(why) => return Err(why),
+            }
+        }
+        self.put(Vec::new());
+        Ok(true)
+    }
+}

@@ -1,0 +1,408 @@
+//! The server on Linux: a few threads share one epoll instance and serve whoever is ready.
+//!
+//! - A connection lives in a slot, whose number is what epoll tells. It is registered for one event
+//!   at a time (EPOLLONESHOT), so that one thread has it until it is registered again.
+//! - Workers wait for events, as many of them as have a turn ([`crate::turn`]).
+//! - One thread accepts; one closes what has waited for too long.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::connection::{Connection, Context, Next, Phase, Wait};
+use super::slots::{Served, Slots};
+use crate::app::App;
+use crate::error::Error;
+use crate::turn::Turns;
+
+/// How many connections the system keeps until they are accepted. The usual 128 makes a burst of
+/// clients wait for a second, which is when they try again.
+const BACKLOG: i32 = 4096;
+
+/// How often deadlines are looked at.
+const SWEEP: Duration = Duration::from_millis(100);
+
+/// How long to wait before accepting again where the system could not.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client may take to close its side when it has been told that nothing follows.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Descriptors that are no connections: the database's, the log, epoll.
+const OTHER_DESCRIPTORS: u64 = 128;
+
+/// What a worker reads into at a time.
+const SCRATCH: usize = 32 << 10;
+
+/// The event that is no connection's: the server is closed.
+const CLOSED: u64 = u64::MAX;
+
+/// A server that is answering requests.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+struct Shared {
+    app: Arc<App>,
+    slots: Slots,
+    epoll: OwnedFd,
+    turns: Arc<Turns>,
+    /// No new connections; every answer is its connection's last.
+    stopping: AtomicBool,
+    /// Readable once `stopping` is true.
+    stop: OwnedFd,
+    /// Readable once the threads are to end.
+    closed: OwnedFd,
+}
+
+impl Server {
+    /// Binds the address, port 0 being any that is free, and begins to answer.
+    ///
+    /// # Errors
+    /// One line for the operator.
+    pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<Server, String> {
+        let listener = listen(host, port)
+            .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
+        Server::serve(app, listener).map_err(|why| format!("cannot start the server: {why}"))
+    }
+
+    fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<Server> {
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::new(app)?);
+        spawn("accept", &shared, move |shared| accept(shared, &listener))?;
+        spawn("deadlines", &shared, watch_deadlines)?;
+        for number in 0..shared.app.config.threads.workers {
+            spawn(&format!("worker-{number}"), &shared, work)?;
+        }
+        Ok(Server { shared, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers the requests in hand and stops, within `deadline`. Returns whether all of them were
+    /// answered.
+    ///
+    /// Idle connections are closed at once. A request that has arrived in part has half of the time
+    /// for the rest, and is refused then.
+    pub fn stop(self, deadline: Duration) -> bool {
+        let begin = Instant::now();
+        let shared = &self.shared;
+        shared.stopping.store(true, Ordering::SeqCst);
+        signal(&shared.stop);
+        let mut empty = false;
+        while !empty && begin.elapsed() < deadline {
+            let is_late = begin.elapsed() > deadline / 2;
+            shared.hurry(is_late);
+            let pause = SWEEP.min(deadline.saturating_sub(begin.elapsed()));
+            empty = shared.slots.empty_before(Instant::now() + pause);
+        }
+        signal(&shared.closed);
+        empty
+    }
+}
+
+fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((host, port))?;
+    // std asks for a backlog of its own choice; asking again changes it.
+    rustix::net::listen(&listener, BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    run: impl FnOnce(&Shared) + Send + 'static,
+) -> io::Result<()> {
+    let shared = Arc::clone(shared);
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || run(&shared)).map(drop)
+}
+
+/// Makes an eventfd readable, for good.
+fn signal(event: &OwnedFd) {
+    if let Err(why) = rustix::io::write(event, &1_u64.to_ne_bytes()) {
+        log::error!("cannot signal the server's threads: {why}");
+    }
+}
+
+// ---- accepting ----------------------------------------------------------------------------------
+
+/// Accepts until the stop; whoever the system has connected by then is served.
+fn accept(shared: &Shared, listener: &TcpListener) {
+    loop {
+        let stopping = shared.stopping.load(Ordering::SeqCst);
+        match accept_all(shared, listener) {
+            _ if stopping => return,
+            Ok(()) => {
+                let wanted = PollFlags::IN;
+                let _ = poll(
+                    &mut [
+                        PollFd::new(listener, wanted),
+                        PollFd::new(&shared.stop, wanted),
+                    ],
+                    None,
+                );
+            }
+            Err(why) => {
+                log::warn!("cannot accept a connection: {why}");
+                shared.make_room();
+                thread::sleep(ACCEPT_PAUSE);
+            }
+        }
+    }
+}
+
+fn accept_all(shared: &Shared, listener: &TcpListener) -> io::Result<()> {
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => shared.admit(stream, peer)?,
+            Err(why) => match why.kind() {
+                ErrorKind::WouldBlock => return Ok(()),
+                ErrorKind::Interrupted => {}
+                // The client has gone before it was its turn; the next one need not wait.
+                ErrorKind::ConnectionAborted => log::warn!("accepted nobody: {why}"),
+                _ => return Err(why),
+            },
+        }
+    }
+}
+
+impl Shared {
+    fn new(app: Arc<App>) -> io::Result<Shared> {
+        let event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let (stop, closed) = (event()?, event()?);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &closed, EventData::new_u64(CLOSED), EventFlags::IN)?;
+        let connections = allowed_connections(app.config.limits.max_connections);
+        Ok(Shared {
+            slots: Slots::new(connections),
+            turns: Turns::new(app.config.threads.turns),
+            stopping: AtomicBool::new(false),
+            app,
+            epoll,
+            stop,
+            closed,
+        })
+    }
+
+    /// Gives a new connection a slot, an older one's if need be.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
+        // An answer goes out at once and does not wait for the client to confirm the one before.
+        stream.set_nodelay(true)?;
+        let index = loop {
+            match self.slots.claim() {
+                Some(index) => break index,
+                None if self.make_room() => {}
+                // All are being served at this moment.
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        let mut served = self.slots.serve(index);
+        let connection = Connection::new(stream, peer, &self.app);
+        self.slots.mark(index, connection.wait());
+        let data = EventData::new_u64(index as u64);
+        let added = epoll::add(
+            &self.epoll,
+            connection.stream(),
+            data,
+            EventFlags::IN | EventFlags::ONESHOT,
+        );
+        *served = Some(connection);
+        if added.is_err() {
+            self.slots.close(index, served);
+        }
+        Ok(added?)
+    }
+
+    /// Closes the connection that has been idle longest. Returns whether there was one.
+    fn make_room(&self) -> bool {
+        let victim = self.slots.longest_waiting();
+        let served = victim.and_then(|index| Some((index, self.slots.serve_if(index, |_| true)?)));
+        match served {
+            Some((index, served)) => {
+                log::debug!("closed the connection that was idle longest, for a new one");
+                self.slots.close(index, served);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Raises the limit of descriptors as far as the system permits, and returns how many connections
+/// that is enough for.
+fn allowed_connections(wanted: u32) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(why) = setrlimit(Resource::Nofile, raised) {
+        log::warn!("cannot raise the limit of open descriptors: {why}");
+    }
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let allowed = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
+    if u64::from(wanted) > allowed {
+        log::warn!(
+            "MAX_CONNECTIONS: the system's limit of {descriptors} descriptors leaves room for {allowed}"
+        );
+    }
+    u64::from(wanted).min(allowed) as usize
+}
+
+// ---- serving ------------------------------------------------------------------------------------
+
+fn work(shared: &Shared) {
+    let mut scratch = vec![0; SCRATCH];
+    let mut events = Vec::with_capacity(1);
+    loop {
+        shared.turns.take();
+        events.clear();
+        match epoll::wait(&shared.epoll, spare_capacity(&mut events), None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(why) => {
+                log::error!("cannot wait for events: {why}");
+                thread::sleep(ACCEPT_PAUSE);
+            }
+        }
+        for event in &events {
+            match event.data.u64() {
+                CLOSED => return,
+                index => shared.attend(index as usize, &mut scratch),
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn attend(&self, index: usize, scratch: &mut [u8]) {
+        let served = self.slots.serve(index);
+        self.carry_on(index, served, |connection| {
+            connection.advance(&mut self.context(scratch))
+        });
+    }
+
+    fn context<'a>(&'a self, scratch: &'a mut [u8]) -> Context<'a> {
+        Context {
+            app: &self.app,
+            stopping: &self.stopping,
+            scratch,
+        }
+    }
+
+    /// Takes a connection a step further and registers it for what it waits for then.
+    fn carry_on(
+        &self,
+        index: usize,
+        mut served: Served,
+        step: impl FnOnce(&mut Connection) -> Next,
+    ) {
+        // Events of a connection that has been closed may still be on their way.
+        let Some(connection) = served.as_mut() else {
+            return;
+        };
+        // A handler's panic is an answer, 500; one around it ends the connection and nothing else.
+        let next = catch_unwind(AssertUnwindSafe(|| step(connection))).unwrap_or(Next::Close);
+        let flags = match next {
+            Next::Readable => EventFlags::IN,
+            Next::Writable => EventFlags::OUT,
+            // A socket that takes more is ready at once, and queued behind all that are.
+            Next::Later => EventFlags::IN | EventFlags::OUT,
+            Next::Close => return self.slots.close(index, served),
+        };
+        self.slots.mark(index, connection.wait());
+        let data = EventData::new_u64(index as u64);
+        if let Err(why) = epoll::modify(
+            &self.epoll,
+            connection.stream(),
+            data,
+            flags | EventFlags::ONESHOT,
+        ) {
+            log::error!("cannot wait for a connection: {why}");
+            self.slots.close(index, served);
+        }
+    }
+}
+
+// ---- deadlines ----------------------------------------------------------------------------------
+
+/// Closes, every now and then, what has waited for too long.
+fn watch_deadlines(shared: &Shared) {
+    let mut scratch = vec![0; SCRATCH];
+    while !is_signalled(&shared.closed, SWEEP) {
+        let now = Instant::now();
+        for index in shared.slots.indices() {
+            let is_overdue = |wait: Wait| now > wait.since + shared.patience(wait.phase);
+            if let Some(served) = shared.slots.serve_if(index, is_overdue) {
+                shared.carry_on(index, served, |connection| {
+                    connection.expire(Error::Timeout, &mut shared.context(&mut scratch))
+                });
+            }
+        }
+    }
+}
+
+fn is_signalled(event: &OwnedFd, within: Duration) -> bool {
+    let timeout = Timespec::try_from(within).ok();
+    let ready = poll(&mut [PollFd::new(event, PollFlags::IN)], timeout.as_ref());
+    ready.is_ok_and(|ready| ready > 0)
+}
+
+impl Shared {
+    fn patience(&self, phase: Phase) -> Duration {
+        let limits = &self.app.config.limits;
+        match phase {
+            Phase::Idle => limits.idle_timeout.duration(),
+            Phase::Head => limits.head_timeout.duration(),
+            Phase::Body => limits.body_timeout.duration(),
+            Phase::Answer => limits.response_timeout.duration(),
+            Phase::Linger => LINGER,
+        }
+    }
+
+    /// Has the workers look at every connection that waits for bytes: whoever is between two requests,
+    /// and has not sent another one by now, is closed. When it `is_late`, the others are too.
+    fn hurry(&self, is_late: bool) {
+        let mut scratch = vec![0; SCRATCH];
+        for index in self.slots.indices() {
+            let Some(served) = self
+                .slots
+                .serve_if(index, |wait| wait.phase != Phase::Answer)
+            else {
+                continue;
+            };
+            self.carry_on(index, served, |connection| match is_late {
+                false => Next::Later,
+                true => {
+                    let error = Error::Busy("the server is stopping".to_owned());
+                    connection.expire(error, &mut self.context(&mut scratch))
+                }
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! From sockets to requests and back.
+
+#[cfg(target_os = "linux")]
+mod connection;
+#[cfg(target_os = "linux")]
+mod epoll;
+mod on_rouille;
+pub mod request;
+#[cfg(target_os = "linux")]
+mod response;
+#[cfg(target_os = "linux")]
+mod slots;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::config::ServerKind;
+
+/// How long a stop may wait for answers. Containers are killed 10 s after they are told to stop, and
+/// the database wants its checkpoint before that.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(8);
+
+/// A server that is answering requests with [`crate::middleware::handle`].
+#[derive(Debug)]
+pub struct Server(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    #[cfg(target_os = "linux")]
+    Epoll(epoll::Server),
+    Rouille(on_rouille::Server),
+}
+
+impl Server {
+    /// Binds the address, port 0 being any that is free, and begins to answer.
+    ///
+    /// # Errors
+    /// One line for the operator.
+    pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<Server, String> {
+        let kind = match app.config.server {
+            #[cfg(target_os = "linux")]
+            ServerKind::Epoll => Kind::Epoll(epoll::Server::start(app, host, port)?),
+            ServerKind::Rouille => Kind::Rouille(on_rouille::Server::start(app, host, port)?),
+        };
+        Ok(Server(kind))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        match &self.0 {
+            #[cfg(target_os = "linux")]
+            Kind::Epoll(server) => server.address(),
+            Kind::Rouille(server) => server.address(),
+        }
+    }
+
+    /// Takes no more connections, answers the requests in hand, and stops within `deadline`. Returns
+    /// whether all of them were answered.
+    pub fn stop(self, deadline: Duration) -> bool {
+        match self.0 {
+            #[cfg(target_os = "linux")]
+            Kind::Epoll(server) => server.stop(deadline),
+            Kind::Rouille(server) => server.stop(deadline),
+        }
+    }
+}
