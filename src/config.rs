@@ -160,6 +160,11 @@ pub struct LimitArgs {
     #[arg(long, env, hide_env_values = true, default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
+
+    /// The most memory for requests that have arrived in part and for answers that are not taken, in
+    /// bytes; small ones are not counted
+    #[arg(long, env, hide_env_values = true, default_value_t = 64 << 20)]
+    pub max_buffered_bytes: u64,
 }
 
 /// What `MAX_HEADER_FIELDS` may be at most.

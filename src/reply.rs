@@ -1,6 +1,7 @@
 //! Answers: what a handler returns, and the one place that writes an error.
 
 use rouille::Response;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
@@ -11,12 +12,12 @@ use crate::model::Page;
 pub type Reply = Result<Response, Error>;
 
 /// 200 with JSON.
-pub fn ok(body: &impl serde::Serialize) -> Response {
+pub fn ok(body: &impl Serialize) -> Response {
     Response::json(body)
 }
 
 /// 201 with JSON.
-pub fn created(body: &impl serde::Serialize) -> Response {
+pub fn created(body: &impl Serialize) -> Response {
     ok(body).with_status_code(201)
 }
 
@@ -27,9 +28,16 @@ pub fn no_content() -> Response {
 
 /// 200 with a page of a list: `{"items": [...], "next_cursor": "..." | null}`, and the next page's
 /// URL in `Link` (RFC 8288). `next` holds cursor and URL.
-pub fn page<T: serde::Serialize>(page: &Page<T>, next: Option<(String, String)>) -> Response {
-    let (cursor, url) = next.unzip();
-    let response = ok(&json!({ "items": page.items, "next_cursor": cursor }));
+pub fn page<T: Serialize>(page: &Page<T>, next: Option<(String, String)>) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a, T> {
+        items: &'a [T],
+        next_cursor: Option<String>,
+    }
+
+    let (next_cursor, url) = next.unzip();
+    let items = &page.items;
+    let response = ok(&Body { items, next_cursor });
     match url {
         Some(url) => response.with_additional_header("Link", format!("<{url}>; rel=\"next\"")),
         None => response,

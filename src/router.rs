@@ -73,8 +73,12 @@ pub const ROUTES: &[Route] = &[
 /// [`Error::NotFound`] for an unknown path, [`Error::MethodNotAllowed`], those of
 /// [`authenticate`], [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and the handler's.
 pub fn route(app: &App, call: &Call) -> Reply {
+    // RFC 9110, 9.3.7: about the server as a whole.
+    if (call.method(), call.path()) == ("OPTIONS", "*") {
+        return Ok(options(ROUTES));
+    }
     let segments = call.segments().ok_or(Error::NotFound)?;
-    let routes: Vec<&Route> = ROUTES
+    let routes: Vec<&'static Route> = ROUTES
         .iter()
         .filter(|route| matches(route.path, &segments))
         .collect();
@@ -82,7 +86,7 @@ pub fn route(app: &App, call: &Call) -> Reply {
         return Err(Error::NotFound);
     }
     if call.method() == "OPTIONS" {
-        return Ok(Response::empty_204().with_additional_header("Allow", allow(&routes)));
+        return Ok(options(routes));
     }
     let method = if call.method() == "HEAD" {
         "GET"
@@ -90,7 +94,7 @@ pub fn route(app: &App, call: &Call) -> Reply {
         call.method()
     };
     let Some(route) = routes.iter().find(|route| route.method == method) else {
-        return Err(Error::MethodNotAllowed(allow(&routes)));
+        return Err(Error::MethodNotAllowed(allow(routes)));
     };
     if let Some(id) = id_segment(route.path, &segments) {
         call.note_id(id);
@@ -120,13 +124,22 @@ fn id_segment<'a>(path: &str, segments: &'a [String]) -> Option<&'a str> {
     segments.get(at).map(String::as_str)
 }
 
+fn options<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Response {
+    Response::empty_204().with_additional_header("Allow", allow(routes))
+}
+
 /// The value of `Allow` (RFC 9110, 10.2.1).
-fn allow(routes: &[&Route]) -> String {
-    let mut methods = Vec::new();
+fn allow<'a>(routes: impl IntoIterator<Item = &'a Route>) -> String {
+    let mut methods: Vec<&str> = Vec::new();
     for route in routes {
-        methods.push(route.method);
-        if route.method == "GET" {
-            methods.push("HEAD");
+        let answered: &[&str] = match route.method {
+            "GET" => &["GET", "HEAD"],
+            _ => &[route.method],
+        };
+        for method in answered {
+            if !methods.contains(method) {
+                methods.push(method);
+            }
         }
     }
     methods.push("OPTIONS");

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use rouille::{Request, Response};
 
+use super::memory::{Memory, Share};
 use super::request::{Head, Incoming, Part, RequestReader, Version};
 use super::response::{self, Form};
 use crate::app::App;
@@ -28,6 +29,7 @@ pub struct Connection {
     wait: Wait,
     /// Whether the socket had nothing more at the last look.
     drained: bool,
+    share: Share,
 }
 
 /// Where a connection is on its way.
@@ -97,7 +99,7 @@ const BURST: usize = 32;
 
 impl Connection {
     /// A connection that has just been accepted. Its socket must not block.
-    pub fn new(stream: TcpStream, peer: SocketAddr, app: &App) -> Connection {
+    pub fn new(stream: TcpStream, peer: SocketAddr, app: &App, memory: &Memory) -> Connection {
         Connection {
             stream,
             peer,
@@ -109,6 +111,7 @@ impl Connection {
                 since: Instant::now(),
             },
             drained: false,
+            share: memory.share(),
         }
     }
 
@@ -134,7 +137,16 @@ impl Connection {
             self.wait.phase = phase;
             self.wait.since = Instant::now();
         }
-        next
+        match self
+            .share
+            .hold(self.reader.held() + self.unsent.bytes.capacity())
+        {
+            true => next,
+            false => self.expire(
+                Error::Busy("MAX_BUFFERED_BYTES is used up".to_owned()),
+                context,
+            ),
+        }
     }
 
     /// Ends a connection that has waited for too long, with an answer if it is in the middle of a
@@ -228,6 +240,7 @@ impl Connection {
             is_head: head.method == "HEAD",
             keeps_alive: false,
         };
+        self.reader = RequestReader::new(&context.app.config.limits);
         let request = self.request(head, Vec::new());
         self.post(middleware::refuse(context.app, &request, error), form)
     }

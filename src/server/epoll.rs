@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::connection::{Connection, Context, Next, Phase, Wait};
+use super::memory::Memory;
 use super::slots::{Served, Slots};
 use crate::app::App;
 use crate::error::Error;
@@ -61,6 +62,7 @@ struct Shared {
     slots: Slots,
     epoll: OwnedFd,
     turns: Arc<Turns>,
+    memory: Memory,
     /// No new connections; every answer is its connection's last.
     stopping: AtomicBool,
     /// Readable once `stopping` is true.
@@ -195,6 +197,7 @@ impl Shared {
         Ok(Shared {
             slots: Slots::new(connections),
             turns: Turns::new(app.config.threads.turns),
+            memory: Memory::new(app.config.limits.max_buffered_bytes),
             stopping: AtomicBool::new(false),
             app,
             epoll,
@@ -217,7 +220,7 @@ impl Shared {
             }
         };
         let mut served = self.slots.serve(index);
-        let connection = Connection::new(stream, peer, &self.app);
+        let connection = Connection::new(stream, peer, &self.app, &self.memory);
         self.slots.mark(index, connection.wait());
         let data = EventData::new_u64(index as u64);
         let added = epoll::add(

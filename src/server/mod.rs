@@ -4,6 +4,8 @@
 mod connection;
 #[cfg(target_os = "linux")]
 mod epoll;
+#[cfg(target_os = "linux")]
+mod memory;
 mod on_rouille;
 pub mod request;
 #[cfg(target_os = "linux")]

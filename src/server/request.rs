@@ -143,6 +143,18 @@ impl RequestReader {
         }
     }
 
+    /// How much memory is taken up by what has come, in bytes.
+    pub fn held(&self) -> usize {
+        let decoded = match &self.begun {
+            Some(Begun {
+                body: Body::Chunked(chunked),
+                ..
+            }) => chunked.content.capacity(),
+            _ => 0,
+        };
+        self.unread.bytes.capacity() + decoded
+    }
+
     /// Whether the client holds its body back until it is told to go on with `100 Continue`
     /// (RFC 9110, 10.1.1). It is told once.
     pub fn take_expectation(&mut self) -> bool {

@@ -90,6 +90,7 @@ pub fn config(folder: &TempDir) -> Config {
             idle_timeout: "60s".parse().unwrap(),
             response_timeout: "30s".parse().unwrap(),
             max_connections: 10_000,
+            max_buffered_bytes: 64 << 20,
         },
         rust_log: "info".parse().unwrap(),
         threads: Threads::for_cores(2),

@@ -1,0 +1,61 @@
+//! How much all connections may hold together: unfinished requests, and answers that are not taken.
+//!
+//! Each connection is bounded by itself, but ten thousand bodies of a megabyte are more than most
+//! machines have. Small requests are never in anybody's way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a connection may hold without being counted: any head, and the body of any usual request.
+const FREE: u64 = 32 << 10;
+
+/// The memory that connections share.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    used: Arc<AtomicU64>,
+    limit: u64,
+}
+
+/// One connection's part of it; given back when this is dropped.
+#[derive(Debug)]
+pub struct Share {
+    memory: Memory,
+    counted: u64,
+}
+
+impl Memory {
+    /// With room for this many bytes.
+    pub fn new(limit: u64) -> Memory {
+        Memory {
+            used: Arc::default(),
+            limit,
+        }
+    }
+
+    /// A share of nothing yet.
+    pub fn share(&self) -> Share {
+        Share {
+            memory: self.clone(),
+            counted: 0,
+        }
+    }
+}
+
+impl Share {
+    /// Says how many bytes the connection holds now. Returns whether it may.
+    pub fn hold(&mut self, bytes: usize) -> bool {
+        let counted = (bytes as u64).saturating_sub(FREE);
+        if counted != self.counted {
+            self.memory.used.fetch_add(counted, Ordering::SeqCst);
+            self.memory.used.fetch_sub(self.counted, Ordering::SeqCst);
+            self.counted = counted;
+        }
+        counted == 0 || self.memory.used.load(Ordering::SeqCst) <= self.memory.limit
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.hold(0);
+    }
+}
