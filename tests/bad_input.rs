@@ -889,7 +889,7 @@ fn a_path_that_is_not_in_the_table_is_404() {
         "",
         "/",
         "//",
-        "*",
+        "/*",
         "/nowhere",
         "/tasks%2F1",
         "/tasks%2f1",
@@ -990,6 +990,17 @@ fn every_method_that_a_path_has_not_is_405_and_allow_names_those_it_has() {
         assert_eq!(answer.status, 204, "{path}");
         assert_eq!(words(answer.header("Allow").unwrap()), allowed, "{path}");
     }
+}
+
+#[test]
+fn the_server_as_a_whole_has_every_method() {
+    let world = World::new();
+    let answer = world.app.send("OPTIONS *", None, "");
+    assert_eq!(answer.status, 204);
+    let mut all = BTreeSet::from(["HEAD".to_owned(), "OPTIONS".to_owned()]);
+    all.extend(ROUTES.iter().map(|route| route.method.to_owned()));
+    assert_eq!(words(answer.header("Allow").unwrap()), all);
+    world.refuses("GET *", "{}", 404, "not_found");
 }
 
 #[test]

@@ -288,9 +288,8 @@ fn an_idle_connection_does_not_hold_up_the_stop() {
     assert_eq!(idle.send("GET /healthz", None, None).status, 200);
     let mut half = Client::connect(server.address());
     half.write("GET /healthz HTTP/1.1\r\nHost:").unwrap();
-    let begin = Instant::now();
-    assert!(server.stop(Duration::from_secs(30)));
-    assert!(begin.elapsed() < Duration::from_secs(15));
+    // Half a request has half of the time to become a whole one.
+    assert!(server.stop(Duration::from_secs(2)));
 }
 
 #[test]
