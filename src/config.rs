@@ -233,7 +233,8 @@ impl Threads {
         let cores = cores as usize;
         Threads {
             workers: workers as usize,
-            turns: 2 * cores,
+            // A few more than cores, so that one is ready when another waits for a lock.
+            turns: 3 * cores,
             hashes: cores,
             hash_queue: 4 * cores,
             readers: workers,

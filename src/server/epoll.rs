@@ -229,7 +229,7 @@ impl Shared {
             data,
             EventFlags::IN | EventFlags::ONESHOT,
         );
-        *served = Some(connection);
+        *served = Some(Box::new(connection));
         if added.is_err() {
             self.slots.close(index, served);
         }

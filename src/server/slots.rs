@@ -21,13 +21,14 @@ pub struct Slots {
 
 #[derive(Debug, Default)]
 struct Slot {
-    connection: Mutex<Option<Connection>>,
+    /// Boxed, so that the slots nobody uses cost next to nothing.
+    connection: Mutex<Option<Box<Connection>>>,
     /// 0 while nobody waits here; else milliseconds since the epoch and, in the lowest bits, a phase.
     mark: AtomicU64,
 }
 
 /// A slot that is being served.
-pub type Served<'a> = MutexGuard<'a, Option<Connection>>;
+pub type Served<'a> = MutexGuard<'a, Option<Box<Connection>>>;
 
 const PHASES: [Phase; 5] = [
     Phase::Idle,
