@@ -44,7 +44,7 @@ pub enum Error {
     /// 413. Holds the limit in bytes.
     BodyTooLarge(u64),
     /// 414. Holds the limit in bytes.
-    TargetTooLong(usize),
+    TargetTooLong(u32),
     /// 415: the body is not declared as `application/json`.
     NotJson,
     /// 417: nothing but `100-continue` can be expected.

@@ -3,7 +3,7 @@
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use jwt_simple::JWTError;
 use jwt_simple::algorithms::{HS256Key, MACLike};
-use jwt_simple::claims::JWTClaims;
+use jwt_simple::claims::{JWTClaims, NoCustomClaims};
 use jwt_simple::common::VerificationOptions;
 use jwt_simple::reexports::coarsetime::{Duration, UnixTimeStamp};
 use jwt_simple::token::Token;
@@ -102,7 +102,7 @@ impl Tokens {
         };
         let verified = self
             .key
-            .verify_token::<Map<String, Value>>(token, Some(options));
+            .verify_token::<NoCustomClaims>(token, Some(options));
         match verified {
             Ok(_) => read(token, now).map_err(refused),
             Err(why) => Err(refused(complaint(token, now, &why))),

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use super::connection::{Connection, Context, Next, Phase, Wait};
 use super::memory::Memory;
 use super::slots::{Served, Slots};
 use crate::app::App;
+use crate::config::Config;
 use crate::error::Error;
 use crate::turn::Turns;
 
@@ -40,9 +41,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a client may take to close its side when it has been told that nothing follows.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// Descriptors that are no connections: the database's, the log, epoll.
-const OTHER_DESCRIPTORS: u64 = 128;
 
 /// What a worker reads into at a time.
 const SCRATCH: usize = 32 << 10;
@@ -63,6 +61,8 @@ struct Shared {
     epoll: OwnedFd,
     turns: Arc<Turns>,
     memory: Memory,
+    /// How many connections have been closed for new ones.
+    displaced: AtomicU64,
     /// No new connections; every answer is its connection's last.
     stopping: AtomicBool,
     /// Readable once `stopping` is true.
@@ -193,11 +193,12 @@ impl Shared {
         let (stop, closed) = (event()?, event()?);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &closed, EventData::new_u64(CLOSED), EventFlags::IN)?;
-        let connections = allowed_connections(app.config.limits.max_connections);
+        let connections = allowed_connections(&app.config);
         Ok(Shared {
             slots: Slots::new(connections),
             turns: Turns::new(app.config.threads.turns),
             memory: Memory::new(app.config.limits.max_buffered_bytes),
+            displaced: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             app,
             epoll,
@@ -242,8 +243,14 @@ impl Shared {
         let served = victim.and_then(|index| Some((index, self.slots.serve_if(index, |_| true)?)));
         match served {
             Some((index, served)) => {
-                log::debug!("closed the connection that was idle longest, for a new one");
                 self.slots.close(index, served);
+                let count = self.displaced.fetch_add(1, Ordering::SeqCst) + 1;
+                // Under attack a line each would fill the disk.
+                if count.is_power_of_two() {
+                    log::warn!(
+                        "closed for new connections, the longest idle first: {count} so far"
+                    );
+                }
                 true
             }
             None => false,
@@ -252,8 +259,8 @@ impl Shared {
 }
 
 /// Raises the limit of descriptors as far as the system permits, and returns how many connections
-/// that is enough for.
-fn allowed_connections(wanted: u32) -> usize {
+/// there may be.
+fn allowed_connections(config: &Config) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -263,13 +270,17 @@ fn allowed_connections(wanted: u32) -> usize {
         log::warn!("cannot raise the limit of open descriptors: {why}");
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let allowed = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
-    if u64::from(wanted) > allowed {
+    // SQLite has three files open for each of its connections.
+    let others = 64 + 3 * u64::from(config.threads.readers + 1);
+    let allowed = descriptors.saturating_sub(others).max(1);
+    let wanted = u64::from(config.limits.max_connections);
+    if wanted > allowed {
         log::warn!(
-            "MAX_CONNECTIONS: the system's limit of {descriptors} descriptors leaves room for {allowed}"
+            "MAX_CONNECTIONS is {wanted}, but the system's limit of {descriptors} descriptors leaves \
+             room for {allowed}"
         );
     }
-    u64::from(wanted).min(allowed) as usize
+    wanted.min(allowed) as usize
 }
 
 // ---- serving ------------------------------------------------------------------------------------

@@ -190,21 +190,31 @@ impl RequestReader {
     }
 
     fn read_head(&mut self) -> Result<Option<Head>, Error> {
-        // Whoever speaks TLS, say, sends no line end and would wait for an answer.
-        if self
-            .unread
-            .first()
-            .is_some_and(|byte| !byte.is_ascii_graphic() && byte != b'\r')
-        {
-            return Err(NO_REQUEST_LINE);
-        }
-        while let Some(section) = self.unread.take_section(&self.limits)? {
+        loop {
+            // Whoever speaks TLS, say, sends no line end and would wait for an answer.
+            if self
+                .unread
+                .first()
+                .is_some_and(|byte| !byte.is_ascii_graphic() && byte != b'\r')
+            {
+                return Err(NO_REQUEST_LINE);
+            }
+            let length = match self.unread.section(&self.limits) {
+                Err(Error::HeaderTooLarge(_)) if self.unread.is_in_its_first_line() => {
+                    return Err(Error::TargetTooLong(self.limits.max_head_bytes));
+                }
+                found => found?,
+            };
+            let Some(length) = length else {
+                return Ok(None);
+            };
+            let section = self.unread.take(length);
             // Some clients send a line break too many behind a body (RFC 9112, 2.2).
             if section != CRLF {
                 return Head::parse(section, &self.limits).map(Some);
             }
+            self.unread.shrink();
         }
-        Ok(None)
     }
 }
 
@@ -452,10 +462,10 @@ impl Chunked {
                     self.next = Chunk::Data(size - part.len());
                 }
                 Chunk::Trailers => {
-                    let Some(trailers) = unread.take_section(limits)? else {
+                    let Some(length) = unread.section(limits)? else {
                         return Ok(None);
                     };
-                    check_trailers(trailers, limits)?;
+                    check_trailers(unread.take(length), limits)?;
                     return Ok(Some(mem::take(&mut self.content)));
                 }
             }
@@ -549,8 +559,8 @@ impl Unread {
         }
     }
 
-    /// The lines up to the first empty one and this one too.
-    fn take_section(&mut self, limits: &LimitArgs) -> Result<Option<&[u8]>, Error> {
+    /// How many bytes the lines up to the first empty one are, and this one.
+    fn section(&mut self, limits: &LimitArgs) -> Result<Option<usize>, Error> {
         let limit = limits.max_head_bytes as usize;
         let within = self.bytes.len().min(self.start + limit);
         while let Some(length) = memchr(b'\n', &self.bytes[self.line..within]) {
@@ -560,14 +570,17 @@ impl Unread {
             }
             self.line += line.len();
             if line == CRLF {
-                return Ok(Some(self.take(self.line - self.start)));
+                return Ok(Some(self.line - self.start));
             }
         }
         match self.len() > limit {
-            true if self.line == self.start => Err(Error::TargetTooLong(limit)),
             true => Err(Error::HeaderTooLarge(format!("{limit} bytes"))),
             false => Ok(None),
         }
+    }
+
+    fn is_in_its_first_line(&self) -> bool {
+        self.line == self.start
     }
 }
 
