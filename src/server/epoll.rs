@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -53,6 +53,7 @@ const CLOSED: u64 = u64::MAX;
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
+    accepting: JoinHandle<()>,
 }
 
 struct Shared {
@@ -85,12 +86,16 @@ impl Server {
     fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<Server> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::new(app)?);
-        spawn("accept", &shared, move |shared| accept(shared, &listener))?;
+        let accepting = spawn("accept", &shared, move |shared| accept(shared, &listener))?;
         spawn("deadlines", &shared, watch_deadlines)?;
         for number in 0..shared.app.config.threads.workers {
             spawn(&format!("worker-{number}"), &shared, work)?;
         }
-        Ok(Server { shared, address })
+        Ok(Server {
+            shared,
+            address,
+            accepting,
+        })
     }
 
     /// Where it listens.
@@ -108,6 +113,10 @@ impl Server {
         let shared = &self.shared;
         shared.stopping.store(true, Ordering::SeqCst);
         signal(&shared.stop);
+        // Whoever is connected by now is served.
+        while !self.accepting.is_finished() && begin.elapsed() < deadline / 2 {
+            thread::sleep(Duration::from_millis(1));
+        }
         let mut empty = false;
         while !empty && begin.elapsed() < deadline {
             let is_late = begin.elapsed() > deadline / 2;
@@ -132,10 +141,10 @@ fn spawn(
     name: &str,
     shared: &Arc<Shared>,
     run: impl FnOnce(&Shared) + Send + 'static,
-) -> io::Result<()> {
+) -> io::Result<JoinHandle<()>> {
     let shared = Arc::clone(shared);
     let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn(move || run(&shared)).map(drop)
+    thread.spawn(move || run(&shared))
 }
 
 /// Makes an eventfd readable, for good.
