@@ -3,223 +3,22 @@
 
 mod common;
 mod http;
+mod program;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
 use std::sync::Mutex;
-use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::PASSWORD;
 use http::{Client, PATIENCE};
-use rusqlite::Connection;
+use program::{Place, Running, finish};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// A working directory of its own.
-struct Place(TempDir);
-
-/// What a command did.
-#[derive(Debug)]
-struct Outcome {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Place {
-    fn new() -> Place {
-        Place(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// The program with these arguments and nothing of the test's own environment.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_task-api"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("PASSWORD_ITERATIONS", "10")
-            .env("PORT", "0")
-            .current_dir(self.0.path())
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Outcome {
-        finish(&mut self.command(arguments))
-    }
-
-    /// Runs a command with text on its standard input.
-    fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
-        finish_with_input(&mut self.command(arguments), input)
-    }
-
-    /// Makes an account with the tests' password.
-    fn create(&self, username: &str, more: &[&str]) -> Outcome {
-        let email = format!("{username}@example.com");
-        let mut arguments = vec!["user", "create", "--username", username, "--email", &email];
-        arguments.push("--password-stdin");
-        arguments.extend(more);
-        let made = self.run_with_input(&arguments, &format!("{PASSWORD}\n"));
-        assert_eq!(made.code, Some(0), "{made:?}");
-        made
-    }
-
-    fn sql(&self) -> Connection {
-        Connection::open(self.path("project.db")).unwrap()
-    }
-
-    fn serve(&self) -> Running {
-        Running::start(&mut self.command(&[]))
-    }
-}
-
-impl Outcome {
-    /// The one line of a refusal.
-    fn refusal(&self) -> &str {
-        assert!(self.code.is_some_and(|code| code != 0), "{self:?}");
-        assert_eq!(self.out, "", "{self:?}");
-        let line = self.err.strip_suffix('\n').unwrap_or(&self.err);
-        assert!(!line.is_empty() && !line.contains('\n'), "{self:?}");
-        line
-    }
-}
-
-fn finish(command: &mut Command) -> Outcome {
-    finish_with_input(command, "")
-}
-
-fn finish_with_input(command: &mut Command, input: &str) -> Outcome {
-    if !input.is_empty() {
-        command.stdin(Stdio::piped());
-    }
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut child = Guard(child);
-    if let Some(mut stdin) = child.0.stdin.take() {
-        // A command that refuses before it reads closes the pipe.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let out = collect(child.0.stdout.take().unwrap());
-    let err = collect(child.0.stderr.take().unwrap());
-    let status = child.wait();
-    Outcome {
-        code: status.code(),
-        out: out.join().unwrap(),
-        err: err.join().unwrap(),
-    }
-}
-
-fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut text = String::new();
-        pipe.read_to_string(&mut text).unwrap();
-        text
-    })
-}
-
-/// A child that does not outlive the test, however that ends.
-struct Guard(Child);
-
-impl Guard {
-    /// Waits for the child's end, which has to come.
-    fn wait(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < end, "the program does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A server that has said where it listens.
-struct Running {
-    child: Guard,
-    address: SocketAddr,
-    lines: Receiver<String>,
-    log: Vec<String>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Running {
-        let child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut child = Guard(child);
-        let stderr = BufReader::new(child.0.stderr.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stderr.lines() {
-                let _ = sender.send(line.unwrap());
-            }
-        });
-        let mut log = Vec::new();
-        let address = loop {
-            let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|why| {
-                panic!("{why}, and no address in {log:?}");
-            });
-            let address = line
-                .rsplit_once("listening on http://")
-                .map(|(_, address)| address.parse().unwrap());
-            log.push(line);
-            if let Some(address) = address {
-                break address;
-            }
-        };
-        Running {
-            child,
-            address,
-            lines,
-            log,
-        }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.address)
-    }
-
-    /// Sends a signal and returns how the program ended, and all that it logged.
-    fn stop(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
-        let kill = format!("kill -s {signal} {}", self.child.0.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
-        assert!(sent.success());
-        let status = self.child.wait();
-        self.log.extend(self.lines.iter());
-        (status, self.log)
-    }
-
-    /// Stops as an operator does, and returns the log.
-    fn log(self) -> Vec<String> {
-        let (status, log) = self.stop("TERM");
-        assert_eq!(status.code(), Some(0), "{log:?}");
-        log
-    }
-}
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -257,8 +56,25 @@ fn every_command_explains_itself() {
                 "600000",
                 "CORS_ORIGINS",
                 "CORS_SUPPORTS_CREDENTIALS",
+                "SERVER",
+                "epoll",
+                "rouille",
                 "MAX_BODY_BYTES",
                 "1048576",
+                "MAX_HEAD_BYTES",
+                "16384",
+                "MAX_HEADER_FIELDS",
+                "HEAD_TIMEOUT",
+                "10s",
+                "BODY_TIMEOUT",
+                "RESPONSE_TIMEOUT",
+                "30s",
+                "IDLE_TIMEOUT",
+                "60s",
+                "MAX_CONNECTIONS",
+                "10000",
+                "MAX_BUFFERED_BYTES",
+                "67108864",
                 "RUST_LOG",
                 "Examples:",
             ],
@@ -623,6 +439,19 @@ fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
         ("MAX_BODY_BYTES", "-1"),
         ("MAX_BODY_BYTES", "0"),
         ("MAX_BODY_BYTES", "1MB"),
+        ("SERVER", "apache"),
+        ("MAX_HEAD_BYTES", "0"),
+        ("MAX_HEAD_BYTES", "16k"),
+        ("MAX_HEADER_FIELDS", "0"),
+        ("MAX_HEADER_FIELDS", "1001"),
+        ("HEAD_TIMEOUT", "0"),
+        ("HEAD_TIMEOUT", "soon"),
+        ("BODY_TIMEOUT", "-1s"),
+        ("RESPONSE_TIMEOUT", "2 days"),
+        ("IDLE_TIMEOUT", ""),
+        ("MAX_CONNECTIONS", "0"),
+        ("MAX_CONNECTIONS", "1000001"),
+        ("MAX_BUFFERED_BYTES", "64M"),
         ("ALLOW_WEAK_JWT_SECRET", "perhaps"),
         ("RUST_LOG", "a=b=c"),
         ("JWT_SECRET_KEY", ""),

@@ -231,7 +231,9 @@ impl Head {
             Err(httparse::Error::TooManyHeaders) => {
                 return Err(Error::HeaderTooLarge(format!("{limit} fields")));
             }
-            Err(httparse::Error::Version) => return Err(Error::HttpVersion),
+            Err(httparse::Error::Version) if names_a_version(section) => {
+                return Err(Error::HttpVersion);
+            }
             Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
                 return Err(Error::BadRequest("a header field is malformed"));
             }
@@ -320,6 +322,12 @@ impl Head {
             Version::Http10 => has("keep-alive") && !has("close"),
         }
     }
+}
+
+/// Whether the third word of the first line is some version of HTTP.
+fn names_a_version(section: &[u8]) -> bool {
+    let mut words = section.split(|byte| *byte == b' ');
+    words.nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
 }
 
 /// A value keeps its meaning where it is UTF-8; other bytes mean nothing to anybody here.

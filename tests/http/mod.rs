@@ -1,9 +1,10 @@
 //! A client for real sockets, as small as can be: one connection, HTTP/1.1, one answer at a time.
+//! What it sends can be any bytes; what it reads has to be answers in the form that every client knows.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // each test file uses a part
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -64,9 +65,14 @@ impl Client {
         format!("{line} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.address)
     }
 
-    /// Sends exactly this text.
-    pub fn write(&mut self, text: &str) -> io::Result<()> {
-        self.stream.get_mut().write_all(text.as_bytes())
+    /// Sends exactly these bytes.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end(&mut self) -> io::Result<()> {
+        self.stream.get_mut().shutdown(Shutdown::Write)
     }
 
     /// A second handle on the same connection, to write while this one reads.
@@ -95,12 +101,21 @@ impl Client {
             headers,
             body: Vec::new(),
         };
-        if !to_head && status != 204 {
+        if !to_head && status != 204 && status != 100 {
             let length = answer.header("Content-Length").expect("a length");
             answer.body = vec![0; length.parse().unwrap()];
             self.stream.read_exact(&mut answer.body)?;
         }
         Ok(answer)
+    }
+
+    /// Reads answers, none of them to HEAD, until the server closes its side.
+    pub fn answers(&mut self) -> io::Result<Vec<Answer>> {
+        let mut answers = Vec::new();
+        while !self.stream.fill_buf()?.is_empty() {
+            answers.push(self.answer(false)?);
+        }
+        Ok(answers)
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -1,0 +1,15 @@
+//! The input is what a client sends. It arrives byte by byte, and in pieces whose sizes are the input's
+//! own last bytes.
+
+#![no_main]
+
+#[path = "../../tests/reader/mod.rs"]
+mod reader;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let sizes: Vec<u8> = input.iter().rev().take(8).map(|byte| byte % 16).collect();
+    reader::check(input, &sizes);
+    reader::check(input, &[0]);
+});
