@@ -52,7 +52,7 @@ pub struct Config {
     pub address: AddressArgs,
 
     /// What stands between the sockets and the API; only epoll, which is Linux's, has all the limits
-    #[arg(long, env, hide_env_values = true, default_value = DEFAULT_SERVER)]
+    #[arg(long, env, hide_env_values = true, default_value_t, value_enum)]
     pub server: ServerKind,
 
     #[command(flatten)]
@@ -106,20 +106,16 @@ impl Config {
 }
 
 /// The servers that can stand under the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ServerKind {
     /// This program's own, on Linux's epoll
     #[cfg(target_os = "linux")]
+    #[default]
     Epoll,
     /// rouille's, for every system; not to be reached from the internet
+    #[cfg_attr(not(target_os = "linux"), default)]
     Rouille,
 }
-
-const DEFAULT_SERVER: &str = if cfg!(target_os = "linux") {
-    "epoll"
-} else {
-    "rouille"
-};
 
 /// What a client may take up: bytes, time and connections. `--server rouille` knows of
 /// `MAX_BODY_BYTES` alone.

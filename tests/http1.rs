@@ -1,5 +1,7 @@
 //! HTTP/1.1 on the wire, as RFC 9110 and 9112 have it: what is answered, how, and what is refused.
 
+#![cfg(target_os = "linux")] // the server of other systems is not this strict
+
 mod common;
 mod http;
 
@@ -9,10 +11,6 @@ use common::{Answer, TestApp};
 use http::Client;
 use serde_json::json;
 use task_api::server::Server;
-
-fn start(app: &TestApp) -> Server {
-    Server::start(Arc::clone(&app.app), "127.0.0.1", 0).unwrap()
-}
 
 /// All that a server answers to these bytes, until it closes the connection, which it has to do of
 /// itself.
@@ -34,7 +32,7 @@ const LAST: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\
 #[test]
 fn what_http_permits_is_answered() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let chunked = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     let sized = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
     let rows: &[(&str, String, &[u16])] = &[
@@ -160,7 +158,7 @@ fn what_http_permits_is_answered() {
 fn pipelined_requests_are_answered_in_their_order() {
     let app = TestApp::new();
     let admin = app.admin();
-    let server = start(&app);
+    let server = app.serve();
     let mut bytes = String::new();
     for number in 0..200 {
         let body = json!({ "title": format!("task {number}") }).to_string();
@@ -183,7 +181,7 @@ fn pipelined_requests_are_answered_in_their_order() {
 #[test]
 fn a_connection_ends_when_the_client_says_so_and_not_before() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let unanswered = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
     let rows: &[(&str, Option<&str>)] = &[
         (
@@ -226,7 +224,7 @@ fn a_connection_ends_when_the_client_says_so_and_not_before() {
 #[test]
 fn a_client_that_ends_its_side_still_gets_its_answers() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let request = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut client = Client::connect(server.address());
     client.write(request.repeat(3)).unwrap();
@@ -237,7 +235,7 @@ fn a_client_that_ends_its_side_still_gets_its_answers() {
 #[test]
 fn a_client_that_asks_first_is_told_to_go_on() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let head = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
                 Expect: 100-Continue\r\n";
     for (framing, body) in [
@@ -271,7 +269,7 @@ fn a_client_that_asks_first_is_told_to_go_on() {
 #[test]
 fn head_and_no_content_have_no_body_on_a_kept_connection() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let mut client = Client::connect(server.address());
     client
         .write("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -293,7 +291,7 @@ fn head_and_no_content_have_no_body_on_a_kept_connection() {
 fn an_absolute_target_says_the_host_of_links() {
     let app = TestApp::new();
     let admin = app.admin();
-    let server = start(&app);
+    let server = app.serve();
     let bytes = format!(
         "POST http://tasks.example/tasks HTTP/1.1\r\nHost: liar\r\nConnection: close\r\n\
          Authorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n\
@@ -396,7 +394,7 @@ const REFUSED: &[(&str, &[u8], u16)] = &[
 #[test]
 fn what_could_smuggle_a_request_is_refused_and_ends_the_connection() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let smuggled = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".as_slice();
     for (name, bytes, status) in REFUSED {
         let answers = exchange(&server, [*bytes, smuggled].concat());
@@ -430,7 +428,7 @@ fn what_could_smuggle_a_request_is_refused_and_ends_the_connection() {
 #[test]
 fn what_was_asked_before_is_answered_before_the_refusal() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let answers = exchange(
         &server,
         "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\n\r\n",
@@ -442,7 +440,7 @@ fn what_was_asked_before_is_answered_before_the_refusal() {
 #[test]
 fn a_body_that_ends_early_is_not_taken_for_a_whole_one() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let body =
         json!({ "username": "ada", "email": "a@b.c", "password": "long enough" }).to_string();
     let head = "POST /signup HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
@@ -475,7 +473,7 @@ fn a_body_that_ends_early_is_not_taken_for_a_whole_one() {
 #[test]
 fn whoever_speaks_tls_is_told_at_once() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     // The beginning of a ClientHello, which has no line end; the client waits for an answer.
     let answers = exchange(&server, [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
     assert_eq!(statuses(&answers), [400]);
@@ -487,7 +485,7 @@ fn no_header_of_an_answer_can_be_split_by_what_a_client_sends() {
         config.cors.cors_origins = "https://app.example".parse().unwrap();
     });
     let admin = app.admin();
-    let server = start(&app);
+    let server = app.serve();
     let split = "%0d%0aInjected:%20yes%0d%0a%0d%0aHTTP/1.1%20200%20OK";
     let quoted = "%3E%3B%20rel%3D%22prev%22";
     for _ in 0..2 {

@@ -20,10 +20,6 @@ use task_api::server::Server;
 /// Rounds that keep a core busy for a few tenths of a second at least.
 const SLOW: u32 = 3_000_000;
 
-fn start(app: &TestApp) -> Server {
-    Server::start(Arc::clone(&app.app), "127.0.0.1", 0).unwrap()
-}
-
 /// A day and time as in `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 fn is_http_date(text: &str) -> bool {
     let pattern = "Aaa, 00 Aaa 0000 00:00:00 GMT";
@@ -43,7 +39,7 @@ fn is_http_date(text: &str) -> bool {
 #[test]
 fn every_answer_carries_the_headers_that_clients_rely_on() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let mut client = Client::connect(server.address());
     for (line, status) in [
         ("GET /healthz", 200),
@@ -73,7 +69,7 @@ fn every_answer_carries_the_headers_that_clients_rely_on() {
 #[test]
 fn a_preflight_is_answered_without_a_body() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let mut client = Client::connect(server.address());
     let headers = "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n";
     for _ in 0..2 {
@@ -93,7 +89,7 @@ fn a_preflight_is_answered_without_a_body() {
 fn head_is_answered_as_get_is_but_without_the_body() {
     let app = TestApp::new();
     let admin = app.admin();
-    let server = start(&app);
+    let server = app.serve();
     let mut client = Client::connect(server.address());
     for (path, token) in [
         ("/healthz", None),
@@ -117,7 +113,7 @@ fn head_is_answered_as_get_is_but_without_the_body() {
 fn one_connection_carries_many_requests() {
     let app = TestApp::new();
     let admin = app.admin();
-    let server = start(&app);
+    let server = app.serve();
     let mut client = Client::connect(server.address());
     for number in 0..50 {
         let title = format!("task {number}");
@@ -134,7 +130,7 @@ fn one_connection_carries_many_requests() {
 fn thirty_two_clients_at_once_each_get_their_own_data() {
     // Sign-ups beyond the queue are answered 503 by intention; that is another test's matter.
     let app = TestApp::with(|config| config.threads.hash_queue = 64);
-    let server = start(&app);
+    let server = app.serve();
     let address = server.address();
     thread::scope(|scope| {
         for number in 0..32 {
@@ -167,7 +163,7 @@ fn thirty_two_clients_at_once_each_get_their_own_data() {
 #[test]
 fn connections_that_stay_open_keep_nobody_waiting() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     for _ in 0..20 {
         let connect = || Client::try_connect(server.address(), Duration::from_secs(10)).unwrap();
         let mut clients: Vec<_> = (0..32).map(|_| connect()).collect();
@@ -185,7 +181,7 @@ fn connections_that_stay_open_keep_nobody_waiting() {
 #[test]
 fn a_body_over_the_limit_is_refused() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     for framing in ["Content-Length", "Transfer-Encoding"] {
         let mut client = Client::connect(server.address());
         let body = json!({ "email": "a".repeat(1 << 20), "password": "p" }).to_string();
@@ -218,7 +214,7 @@ fn a_body_over_the_limit_is_refused() {
 #[test]
 fn a_body_of_just_the_limit_is_read() {
     let app = TestApp::with(|config| config.limits.max_body_bytes = 1000);
-    let server = start(&app);
+    let server = app.serve();
     let mut client = Client::connect(server.address());
     for (bytes, status) in [(1000, 401), (1001, 413)] {
         let mut body = json!({ "email": "", "password": "p" });
@@ -247,7 +243,7 @@ fn one_slow_hash() -> TestApp {
 #[test]
 fn a_request_in_hand_is_answered_before_the_server_stops() {
     let app = one_slow_hash();
-    let server = start(&app);
+    let server = app.serve();
     let address = server.address();
     // The quick check below may be in the slow one's way for a moment.
     let login = thread::spawn(move || {
@@ -269,7 +265,7 @@ fn a_request_in_hand_is_answered_before_the_server_stops() {
 #[test]
 fn nobody_is_answered_after_the_stop() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let address = server.address();
     let mut kept = Client::try_connect(address, Duration::from_secs(2)).unwrap();
     assert_eq!(kept.send("GET /healthz", None, None).status, 200);
@@ -283,7 +279,7 @@ fn nobody_is_answered_after_the_stop() {
 #[test]
 fn an_idle_connection_does_not_hold_up_the_stop() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let mut idle = Client::connect(server.address());
     assert_eq!(idle.send("GET /healthz", None, None).status, 200);
     let mut half = Client::connect(server.address());
@@ -295,7 +291,7 @@ fn an_idle_connection_does_not_hold_up_the_stop() {
 #[test]
 fn the_stop_keeps_its_deadline_while_requests_keep_coming() {
     let app = TestApp::new();
-    let server = start(&app);
+    let server = app.serve();
     let address = server.address();
     let done = AtomicBool::new(false);
     let answered = AtomicUsize::new(0);
@@ -331,7 +327,7 @@ fn the_stop_keeps_its_deadline_while_requests_keep_coming() {
 #[test]
 fn the_stop_gives_up_on_a_request_that_takes_longer_than_the_deadline() {
     let app = one_slow_hash();
-    let server = start(&app);
+    let server = app.serve();
     let address = server.address();
     let login = thread::spawn(
         move || {
@@ -362,7 +358,7 @@ fn a_port_in_use_is_named() {
 fn others_are_served_while_sign_ins_use_all_that_they_may() {
     let app = TestApp::with(|config| config.passwords.password_iterations = SLOW);
     let admin = app.admin();
-    let server = start(&app);
+    let server = app.serve();
     let address = server.address();
     let threads = app.app.config.threads;
     let (done, refused) = (AtomicBool::new(false), AtomicUsize::new(0));

@@ -23,7 +23,8 @@ pub struct Slots {
 struct Slot {
     /// Boxed, so that the slots nobody uses cost next to nothing.
     connection: Mutex<Option<Box<Connection>>>,
-    /// 0 while nobody waits here; else milliseconds since the epoch and, in the lowest bits, a phase.
+    /// 0 while nobody waits here; else milliseconds since the epoch, rounded up so that nobody is
+    /// overdue early, and a phase in the lowest bits.
     mark: AtomicU64,
 }
 
@@ -133,10 +134,11 @@ impl Slots {
 
     fn wait(&self, slot: &Slot) -> Option<Wait> {
         let mark = slot.mark.load(Ordering::SeqCst);
-        let since = (mark >> PHASE_BITS).checked_sub(1)?;
-        Some(Wait {
-            phase: *PHASES.get((mark & ((1 << PHASE_BITS) - 1)) as usize)?,
-            since: self.epoch + Duration::from_millis(since),
+        let since = Duration::from_millis(mark >> PHASE_BITS);
+        let phase = *PHASES.get((mark & ((1 << PHASE_BITS) - 1)) as usize)?;
+        (mark != 0).then(|| Wait {
+            phase,
+            since: self.epoch + since,
         })
     }
 }

@@ -17,6 +17,7 @@ use task_api::config::{
 };
 use task_api::middleware::handle;
 use task_api::model::{Role, Timestamp};
+use task_api::server::Server;
 use task_api::store::{Store, users};
 use tempfile::TempDir;
 
@@ -71,7 +72,7 @@ pub fn config(folder: &TempDir) -> Config {
             host: "127.0.0.1".into(),
             port: 0,
         },
-        server: ServerKind::Epoll,
+        server: ServerKind::default(),
         database: DatabaseArgs {
             database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
         },
@@ -129,6 +130,11 @@ impl TestApp {
             folder,
             clock,
         }
+    }
+
+    /// The application on a real socket.
+    pub fn serve(&self) -> Server {
+        Server::start(Arc::clone(&self.app), "127.0.0.1", 0).unwrap()
     }
 
     /// Moves the clock, back too.

@@ -56,7 +56,7 @@ impl Client {
             headers.push_str("Content-Type: application/json\r\n");
             headers.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
-        self.write(&format!("{}{body}", self.head(line, &headers)))?;
+        self.write(format!("{}{body}", self.head(line, &headers)))?;
         self.answer(line.starts_with("HEAD"))
     }
 

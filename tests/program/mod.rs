@@ -172,29 +172,33 @@ impl Running {
                 let _ = sender.send(line.unwrap());
             }
         });
-        let mut log = Vec::new();
-        let address = loop {
-            let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|why| {
-                panic!("{why}, and no address in {log:?}");
-            });
-            let address = line
-                .rsplit_once("listening on http://")
-                .map(|(_, address)| address.parse().unwrap());
-            log.push(line);
-            if let Some(address) = address {
-                break address;
-            }
-        };
-        Running {
+        let mut running = Running {
             child,
-            address,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
             lines,
-            log,
-        }
+            log: Vec::new(),
+        };
+        let line = running.wait_for_line("listening on http://");
+        let (_, address) = line.rsplit_once("http://").unwrap();
+        running.address = address.parse().unwrap();
+        running
     }
 
     pub fn client(&self) -> Client {
         Client::connect(self.address)
+    }
+
+    /// Waits until a line with this text is logged, and returns it.
+    pub fn wait_for_line(&mut self, text: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|why| {
+                panic!("{why}, and no {text:?} in {:?}", self.log);
+            });
+            self.log.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
     }
 
     /// Sends a signal and returns how the program ended, and all that it logged.

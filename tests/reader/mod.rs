@@ -75,9 +75,10 @@ pub fn check(bytes: &[u8], sizes: &[u8]) -> Reading {
         check_limits(request, &limits);
         again.extend(to_bytes(request));
     }
-    // What is no UTF-8 has become longer.
+    // What is no UTF-8 has become longer, and every request says the length of its body now.
     let roomy = LimitArgs {
         max_head_bytes: 3 * limits.max_head_bytes + 64,
+        max_header_fields: limits.max_header_fields + 1,
         ..limits
     };
     let mut second = read(&roomy, [again.as_slice()]);
