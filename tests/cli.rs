@@ -618,6 +618,22 @@ fn without_a_command_the_server_runs_and_says_where() {
 }
 
 #[test]
+fn the_server_of_other_systems_answers_the_tutorials_requests_too() {
+    let place = Place::new();
+    let server = Running::start(&mut place.command(&["serve", "--server", "rouille"]));
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    let hello = client.send("GET /hello", Some(&token), None);
+    assert_eq!(
+        (hello.status, &hello.json()["user_name"]),
+        (200, &json!("ada"))
+    );
+    assert_eq!(hello.header("Server"), Some("task-api"));
+    server.log();
+}
+
+#[test]
 fn the_files_are_the_owners_alone_and_tokens_outlive_a_restart() {
     let place = Place::new();
     let server = place.serve();

@@ -6,9 +6,11 @@ mod common;
 mod http;
 
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use common::{Answer, TestApp};
-use http::Client;
+use http::{Client, PATIENCE};
 use serde_json::json;
 use task_api::server::Server;
 
@@ -517,6 +519,57 @@ fn no_header_of_an_answer_can_be_split_by_what_a_client_sends() {
             assert!(!value.contains("\"prev\""), "{line}: {name}: {value:?}");
         }
     }
+}
+
+// ---- the stop -----------------------------------------------------------------------------------
+
+#[test]
+fn a_stop_answers_whoever_has_asked_and_says_that_nothing_follows() {
+    let app = TestApp::new();
+    let server = app.serve();
+    let mut clients: Vec<_> = (0..200)
+        .map(|_| Client::connect(server.address()))
+        .collect();
+    for client in &mut clients {
+        client
+            .write("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+    }
+    // Some are accepted by now and some are not.
+    assert!(server.stop(PATIENCE));
+    for client in &mut clients {
+        assert_eq!(statuses(&client.answers().unwrap()), [200]);
+    }
+}
+
+#[test]
+fn a_stop_closes_idle_connections_at_once_and_tells_the_unfinished_ones() {
+    let app = TestApp::new();
+    let server = app.serve();
+    let mut idle = Client::connect(server.address());
+    assert_eq!(idle.send("GET /healthz", None, None).status, 200);
+    let mut unfinished = Client::connect(server.address());
+    let get = "GET /healthz HTTP/1.1\r\nHost: a\r\n";
+    // In one piece: whoever is answered has been read.
+    unfinished.write(format!("{get}\r\n{get}")).unwrap();
+    assert_eq!(unfinished.answer(false).unwrap().status, 200);
+    let mut finished = Client::connect(server.address());
+    finished.write(format!("{get}\r\n{get}")).unwrap();
+    assert_eq!(finished.answer(false).unwrap().status, 200);
+
+    let stopping = thread::spawn(move || server.stop(Duration::from_secs(4)));
+    assert!(idle.answers().unwrap().is_empty());
+    // There is time for the rest of a request.
+    finished.write("\r\n").unwrap();
+    let answers = finished.answers().unwrap();
+    assert_eq!(statuses(&answers), [200]);
+    assert_eq!(answers[0].header("Connection"), Some("close"));
+    // But no more than half of the stop's.
+    let answers = unfinished.answers().unwrap();
+    assert_eq!(statuses(&answers), [503]);
+    assert_eq!(answers[0].header("Connection"), Some("close"));
+    assert!(answers[0].header("Retry-After").is_some());
+    assert!(stopping.join().unwrap());
 }
 
 // ---- a panic ------------------------------------------------------------------------------------

@@ -3,8 +3,7 @@
 //! Each connection is bounded by itself, but ten thousand bodies of a megabyte are more than most
 //! machines have. Small requests are never in anybody's way.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a connection may hold without being counted: any head, and the body of any usual request.
 const FREE: u64 = 32 << 10;
@@ -12,7 +11,7 @@ const FREE: u64 = 32 << 10;
 /// The memory that connections share.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    used: Arc<AtomicU64>,
+    used: Arc<Mutex<u64>>,
     limit: u64,
 }
 
@@ -42,15 +41,23 @@ impl Memory {
 }
 
 impl Share {
-    /// Says how many bytes the connection holds now. Returns whether it may.
+    /// Says how many bytes the connection holds now. Returns whether it may; if not, it has to give
+    /// them up, and no others are refused for their sake.
     pub fn hold(&mut self, bytes: usize) -> bool {
         let counted = (bytes as u64).saturating_sub(FREE);
-        if counted != self.counted {
-            self.memory.used.fetch_add(counted, Ordering::SeqCst);
-            self.memory.used.fetch_sub(self.counted, Ordering::SeqCst);
-            self.counted = counted;
+        if counted == self.counted {
+            return true;
         }
-        counted == 0 || self.memory.used.load(Ordering::SeqCst) <= self.memory.limit
+        let mut used = self
+            .memory
+            .used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *used -= self.counted;
+        let fits = counted <= self.memory.limit - *used;
+        self.counted = if fits { counted } else { 0 };
+        *used += self.counted;
+        fits
     }
 }
 
