@@ -253,7 +253,9 @@ fn hostile_clients_disturb_nobody_and_leave_nothing_behind() {
     eprintln!("before {before:?}, warm {warm:?}, after {after:?}");
     assert!(served > 10 && attacks > 100);
     assert_eq!(after.threads, before.threads);
-    assert!(after.memory < warm.memory + (8 << 10));
+    // What the allocator keeps differs by some ten megabytes from one moment to the next; a leak of
+    // sixteen bytes an attack would come to more than this in two minutes.
+    assert!(after.memory < warm.memory + (24 << 10));
     let log = server.log();
     let is_error = |line: &&String| line.contains("ERROR") || line.contains("panic");
     assert_eq!(log.iter().find(is_error), None);
