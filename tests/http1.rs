@@ -9,22 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{Answer, TestApp};
-use http::{Client, PATIENCE};
+use common::TestApp;
+use http::{Client, PATIENCE, exchange, statuses};
 use serde_json::json;
 use task_api::server::Server;
-
-/// All that a server answers to these bytes, until it closes the connection, which it has to do of
-/// itself.
-fn exchange(server: &Server, bytes: impl AsRef<[u8]>) -> Vec<Answer> {
-    let mut client = Client::connect(server.address());
-    client.write(bytes).unwrap();
-    client.answers().unwrap()
-}
-
-fn statuses(answers: &[Answer]) -> Vec<u16> {
-    answers.iter().map(|answer| answer.status).collect()
-}
 
 /// A request that ends its connection.
 const LAST: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -147,7 +135,7 @@ fn what_http_permits_is_answered() {
         ),
     ];
     for (name, bytes, expected) in rows {
-        let answers = exchange(&server, format!("{bytes}{LAST}"));
+        let answers = exchange(server.address(), format!("{bytes}{LAST}"));
         assert_eq!(
             statuses(&answers),
             [expected, [200].as_slice()].concat(),
@@ -171,7 +159,7 @@ fn pipelined_requests_are_answered_in_their_order() {
             body.len()
         );
     }
-    let answers = exchange(&server, bytes + LAST);
+    let answers = exchange(server.address(), bytes + LAST);
     assert_eq!(answers.len(), 201);
     for (number, answer) in answers[..200].iter().enumerate() {
         assert_eq!(answer.status, 201, "{answer:?}");
@@ -202,7 +190,7 @@ fn a_connection_ends_when_the_client_says_so_and_not_before() {
     ];
     for (bytes, connection) in rows {
         // Nothing behind the last request is looked at.
-        let answers = exchange(&server, format!("{bytes}{unanswered}"));
+        let answers = exchange(server.address(), format!("{bytes}{unanswered}"));
         assert_eq!(statuses(&answers), [200], "{bytes:?}");
         assert_eq!(answers[0].header("Connection"), *connection, "{bytes:?}");
     }
@@ -217,7 +205,7 @@ fn a_connection_ends_when_the_client_says_so_and_not_before() {
             Some("keep-alive"),
         ),
     ] {
-        let answers = exchange(&server, format!("{bytes}{LAST}"));
+        let answers = exchange(server.address(), format!("{bytes}{LAST}"));
         assert_eq!(statuses(&answers), [200, 200], "{bytes:?}");
         assert_eq!(answers[0].header("Connection"), connection, "{bytes:?}");
     }
@@ -257,14 +245,23 @@ fn a_client_that_asks_first_is_told_to_go_on() {
         );
 
         // Whoever sends the body all the same need not be told.
-        let answers = exchange(&server, format!("{head}{framing}\r\n\r\n{body}{LAST}"));
+        let answers = exchange(
+            server.address(),
+            format!("{head}{framing}\r\n\r\n{body}{LAST}"),
+        );
         assert_eq!(statuses(&answers), [422, 200], "{framing}");
     }
     // What would be refused anyway need not be sent.
-    let answers = exchange(&server, format!("{head}Content-Length: 99999999\r\n\r\n"));
+    let answers = exchange(
+        server.address(),
+        format!("{head}Content-Length: 99999999\r\n\r\n"),
+    );
     assert_eq!(statuses(&answers), [413]);
     // There is no body to hold back.
-    let answers = exchange(&server, format!("{head}Content-Length: 0\r\n\r\n{LAST}"));
+    let answers = exchange(
+        server.address(),
+        format!("{head}Content-Length: 0\r\n\r\n{LAST}"),
+    );
     assert_eq!(statuses(&answers), [400, 200]);
 }
 
@@ -300,7 +297,7 @@ fn an_absolute_target_says_the_host_of_links() {
          {{\"title\":\"a\"}}",
         admin.token
     );
-    let answers = exchange(&server, bytes);
+    let answers = exchange(server.address(), bytes);
     assert_eq!(statuses(&answers), [201], "{answers:?}");
     let location = answers[0].header("Location").unwrap();
     assert!(!location.contains("liar"), "{location}");
@@ -399,7 +396,7 @@ fn what_could_smuggle_a_request_is_refused_and_ends_the_connection() {
     let server = app.serve();
     let smuggled = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".as_slice();
     for (name, bytes, status) in REFUSED {
-        let answers = exchange(&server, [*bytes, smuggled].concat());
+        let answers = exchange(server.address(), [*bytes, smuggled].concat());
         assert_eq!(statuses(&answers), [*status], "{name}: {answers:?}");
         let answer = &answers[0];
         let code = match status {
@@ -432,7 +429,7 @@ fn what_was_asked_before_is_answered_before_the_refusal() {
     let app = TestApp::new();
     let server = app.serve();
     let answers = exchange(
-        &server,
+        server.address(),
         "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\n\r\n",
     );
     assert_eq!(statuses(&answers), [200, 400]);
@@ -477,7 +474,7 @@ fn whoever_speaks_tls_is_told_at_once() {
     let app = TestApp::new();
     let server = app.serve();
     // The beginning of a ClientHello, which has no line end; the client waits for an answer.
-    let answers = exchange(&server, [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
+    let answers = exchange(server.address(), [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
     assert_eq!(statuses(&answers), [400]);
 }
 
@@ -511,7 +508,7 @@ fn no_header_of_an_answer_can_be_split_by_what_a_client_sends() {
         let bytes = format!(
             "{line} HTTP/1.1\r\nHost: a%0d%0aInjected\r\n{headers}Connection: close\r\n\r\n"
         );
-        let answers = exchange(&server, bytes);
+        let answers = exchange(server.address(), bytes);
         assert_eq!(answers.len(), 1, "{line}: {answers:?}");
         assert_eq!(answers[0].header("Injected"), None, "{line}");
         for (name, value) in &answers[0].headers {

@@ -9,28 +9,16 @@ mod program;
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Answer, TestApp};
-use http::{Client, PATIENCE};
+use common::TestApp;
+use http::{Client, PATIENCE, exchange, statuses};
 use program::{Place, Running};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
 use task_api::config::{LimitArgs, Timeout};
-
-fn statuses(answers: &[Answer]) -> Vec<u16> {
-    answers.iter().map(|answer| answer.status).collect()
-}
-
-/// Sends bytes and returns what is answered until the server closes the connection.
-fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<Answer> {
-    let mut client = Client::connect(address);
-    client.write(bytes).unwrap();
-    client.answers().unwrap()
-}
 
 // ---- bytes --------------------------------------------------------------------------------------
 

@@ -149,3 +149,15 @@ impl Client {
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 }
+
+/// All that a server answers to these bytes, until it closes the connection, which it has to do of
+/// itself.
+pub fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<Answer> {
+    let mut client = Client::connect(address);
+    client.write(bytes).unwrap();
+    client.answers().unwrap()
+}
+
+pub fn statuses(answers: &[Answer]) -> Vec<u16> {
+    answers.iter().map(|answer| answer.status).collect()
+}
