@@ -22,19 +22,10 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// A page of at most `limit` rows, from up to `limit + 1` that were found: the one too many
-    /// tells that there is a next page, and `position` gives a row's place.
-    pub fn of(mut found: Vec<T>, limit: usize, position: impl FnOnce(&T) -> Position) -> Page<T> {
-        let more = found.len() > limit;
+    /// tells that there is a next page. `end` is the place of the last one that fits.
+    pub fn of(mut found: Vec<T>, limit: usize, end: Option<Position>) -> Page<T> {
+        let next = end.filter(|_| found.len() > limit);
         found.truncate(limit);
-        let next = found.last().filter(|_| more).map(position);
         Page { items: found, next }
-    }
-
-    /// The same page with each row made into something else.
-    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            items: self.items.into_iter().map(f).collect(),
-            next: self.next,
-        }
     }
 }

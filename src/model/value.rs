@@ -68,11 +68,11 @@ pub enum Stored<T> {
     Other(Option<String>),
 }
 
-impl<T: FromStr> From<Option<String>> for Stored<T> {
-    fn from(text: Option<String>) -> Stored<T> {
-        match text.as_deref().map(str::parse) {
+impl<T: FromStr> From<Option<&str>> for Stored<T> {
+    fn from(text: Option<&str>) -> Stored<T> {
+        match text.map(str::parse) {
             Some(Ok(known)) => Stored::Known(known),
-            _ => Stored::Other(text),
+            _ => Stored::Other(text.map(str::to_owned)),
         }
     }
 }

@@ -257,6 +257,11 @@ fn lenient<T: FromSql>(row: &Row, column: usize) -> rusqlite::Result<Option<T>> 
     Ok(T::column_result(row.get_ref(column)?).ok())
 }
 
+/// The same for text, which is not copied.
+fn text<'a>(row: &'a Row, column: usize) -> rusqlite::Result<Option<&'a str>> {
+    Ok(row.get_ref(column)?.as_str().ok())
+}
+
 /// A sort key as it is stored, and not as it is understood: any text keeps its place, and a number in
 /// a column of type DATETIME becomes one again when SQLite compares it.
 fn key(row: &Row, column: usize) -> rusqlite::Result<Option<String>> {
@@ -269,7 +274,7 @@ fn key(row: &Row, column: usize) -> rusqlite::Result<Option<String>> {
 
 /// A column of type DATETIME.
 fn timestamp(row: &Row, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(lenient::<String>(row, column)?.and_then(|text| Timestamp::from_stored(&text)))
+    Ok(text(row, column)?.and_then(Timestamp::from_stored))
 }
 
 /// The primary key.

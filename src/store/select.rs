@@ -69,15 +69,18 @@ pub struct Ordered {
 }
 
 impl Ordered {
-    /// Runs the statement.
-    pub fn rows<T>(
+    /// Runs the statement and hands over one row after the other.
+    pub fn for_each(
         self,
         db: &Connection,
-        decode: fn(&Row) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, Error> {
+        mut take: impl FnMut(&Row) -> rusqlite::Result<()>,
+    ) -> Result<(), Error> {
         let mut statement = db.prepare_cached(&self.sql)?;
-        let rows = statement.query_map(params_from_iter(self.values), decode)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut rows = statement.query(params_from_iter(self.values))?;
+        while let Some(row) = rows.next()? {
+            take(row)?;
+        }
+        Ok(())
     }
 
     /// How SQLite would run the statement, and the statement itself.

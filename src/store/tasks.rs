@@ -18,7 +18,7 @@ fn from_row(row: &Row) -> rusqlite::Result<Task> {
         id: super::id(row, 0)?,
         title: super::lenient(row, 1)?.unwrap_or_default(),
         description: super::lenient(row, 2)?,
-        status: super::lenient::<String>(row, 3)?.into(),
+        status: super::text(row, 3)?.into(),
         deadline: super::timestamp(row, 4)?,
         created_at: super::timestamp(row, 5)?,
         assigned_user_id: super::lenient::<i64>(row, 6)?.and_then(|id| Id::try_from(id).ok()),
@@ -132,15 +132,21 @@ pub fn list(
     // One snapshot for all runs: a row that moves between them is not shown twice.
     let snapshot = db.unchecked_transaction()?;
     let limit = filter.limit.get();
-    let mut found = Vec::with_capacity(limit + 1);
+    let (mut found, mut end) = (Vec::with_capacity(limit + 1), None);
     for run in runs(filter, after) {
         let missing = limit + 1 - found.len();
-        if missing > 0 {
-            found.extend(select_run(filter, &run, missing).rows(&snapshot, placed)?);
+        if missing == 0 {
+            break;
         }
+        select_run(filter, &run, missing).for_each(&snapshot, |row| {
+            found.push(from_row(row)?);
+            if found.len() == limit {
+                end = Some(position(row)?);
+            }
+            Ok(())
+        })?;
     }
-    let page = Page::of(found, limit, |last| last.position.clone());
-    Ok(page.map(|row| row.task))
+    Ok(Page::of(found, limit, end))
 }
 
 /// A part of a sorted list.
@@ -170,19 +176,12 @@ pub(super) fn runs<'a>(filter: &TaskFilter, after: Option<&'a Position>) -> Vec<
     runs
 }
 
-/// A task and its place in the list.
-struct Placed {
-    task: Task,
-    position: Position,
-}
-
-fn placed(row: &Row) -> rusqlite::Result<Placed> {
-    let task = from_row(row)?;
-    let position = Position {
+/// A row's place in the list.
+fn position(row: &Row) -> rusqlite::Result<Position> {
+    Ok(Position {
         key: super::key(row, 7)?,
-        id: task.id,
-    };
-    Ok(Placed { task, position })
+        id: super::id(row, 0)?,
+    })
 }
 
 /// The statement for one run. What limits the key itself becomes one range, since SQLite would search

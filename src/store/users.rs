@@ -17,7 +17,7 @@ fn from_row(row: &Row) -> rusqlite::Result<User> {
         id: super::id(row, 0)?,
         username: row.get(1)?,
         email: row.get(2)?,
-        role: super::lenient::<String>(row, 3)?.into(),
+        role: super::text(row, 3)?.into(),
         is_approved: super::lenient::<i64>(row, 4)? == Some(1),
         created_at: super::timestamp(row, 5)?,
     })
@@ -149,11 +149,17 @@ pub fn list(
     after: Option<&Position>,
 ) -> Result<Page<User>, Error> {
     let limit = filter.limit.get();
-    let found = select_page(filter, after, limit + 1).rows(db, from_row)?;
-    Ok(Page::of(found, limit, |last| Position {
+    let mut found = Vec::with_capacity(limit + 1);
+    select_page(filter, after, limit + 1).for_each(db, |row| {
+        found.push(from_row(row)?);
+        Ok(())
+    })?;
+    let last = found.get(limit - 1);
+    let end = last.map(|user: &User| Position {
         key: None,
-        id: last.id,
-    }))
+        id: user.id,
+    });
+    Ok(Page::of(found, limit, end))
 }
 
 pub(super) fn select_page(filter: &UserFilter, after: Option<&Position>, limit: usize) -> Ordered {
