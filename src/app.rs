@@ -38,8 +38,8 @@ impl App {
         signing_key: &[u8],
         clock: Clock,
     ) -> Result<App, String> {
-        let (lifetime, threads) = (config.jwt_access_token_expires, config.threads);
-        let passwords = Passwords::new(config.passwords.password_iterations, threads);
+        let (lifetime, hashes) = (config.jwt_access_token_expires, config.threads.hashes);
+        let passwords = Passwords::new(config.passwords.password_iterations, hashes);
         Ok(App {
             config,
             store,

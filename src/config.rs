@@ -205,9 +205,8 @@ pub struct CorsArgs {
     pub cors_supports_credentials: bool,
 }
 
-/// How many things happen at a time. The numbers are chosen together: sign-ins can fill the hash
-/// slots and their queue and still leave most of the workers to other requests, and every worker
-/// finds a connection.
+/// How many things happen at a time. The numbers are chosen together: whatever may take long can fill
+/// its bounds and still leave a worker to every turn, and whoever reads finds a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Threads {
     /// Requests, the ones that wait for a disk or for a hash included.
@@ -215,26 +214,59 @@ pub struct Threads {
     /// Requests that have a turn to run; see [`crate::turn`].
     pub turns: usize,
     /// Password hashes: each keeps a core busy.
-    pub hashes: usize,
-    /// Requests that wait for a hash; one more is answered 503.
-    pub hash_queue: usize,
-    /// Connections that read.
-    pub readers: u32,
+    pub hashes: Bound,
+    /// Transactions that write.
+    pub writes: Bound,
+    /// Searches that read along a long list.
+    pub searches: Bound,
+}
+
+/// How many requests do something at once, and how many more wait until they may; the next one is
+/// answered 503.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Bound {
+    pub at_once: usize,
+    pub waiting: usize,
+}
+
+impl Bound {
+    fn total(self) -> usize {
+        self.at_once + self.waiting
+    }
 }
 
 impl Threads {
     /// For this many cores.
     pub fn for_cores(cores: u32) -> Threads {
-        let workers = (8 * cores).max(16);
         let cores = cores as usize;
+        // A few more than cores, so that one is ready when another waits for a lock.
+        let turns = 3 * cores;
+        let hashes = Bound {
+            at_once: cores,
+            waiting: 4 * cores,
+        };
+        // SQLite has one writer at a time, however many cores there are.
+        let writes = Bound {
+            at_once: 1,
+            waiting: 63,
+        };
+        let searches = Bound {
+            at_once: cores,
+            waiting: 2 * cores,
+        };
         Threads {
-            workers: workers as usize,
-            // A few more than cores, so that one is ready when another waits for a lock.
-            turns: 3 * cores,
-            hashes: cores,
-            hash_queue: 4 * cores,
-            readers: workers,
+            workers: turns + hashes.total() + writes.total() + searches.total(),
+            turns,
+            hashes,
+            writes,
+            searches,
         }
+    }
+
+    /// Connections that read: one for every turn, and for the searches that have passed theirs on.
+    pub fn readers(&self) -> usize {
+        self.turns + self.searches.total()
     }
 }
 

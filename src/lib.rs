@@ -44,6 +44,9 @@ pub mod cursor;
 // Every SQL statement.
 pub mod store;
 
+// How many do what takes long.
+pub mod gate;
+
 // Every setting.
 pub mod config;
 

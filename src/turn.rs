@@ -61,6 +61,11 @@ impl Drop for Turn {
     }
 }
 
+/// Whether this thread has a turn.
+pub fn is_held() -> bool {
+    HELD.with_borrow(Option::is_some)
+}
+
 /// Gives this thread's turn, if it has one, to another thread: to be called before what takes long.
 /// The request goes on without; its thread waits for a turn before it serves another.
 pub fn pass_on() {

@@ -9,6 +9,7 @@ use std::sync::Barrier;
 use common::{PASSWORD, Person, SORTS, TestApp};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use task_api::config::Threads;
 use task_api::model::Role;
 use task_api::store::Store;
 
@@ -720,7 +721,7 @@ fn opening_adds_to_the_file_and_changes_nothing_that_is_in_it() {
 
     let mut opened_once = None;
     for _ in 0..3 {
-        drop(Store::open(&path, 2).unwrap());
+        drop(Store::open(&path, &Threads::for_cores(1)).unwrap());
         let db = Connection::open(&path).unwrap();
         assert_eq!(
             (raw(&db, "user"), raw(&db, "task")),
@@ -799,7 +800,7 @@ fn open_eight_times_at_once(path: &std::path::Path) {
             .map(|_| {
                 scope.spawn(|| {
                     start.wait();
-                    Store::open(path, 2)
+                    Store::open(path, &Threads::for_cores(1))
                 })
             })
             .collect();

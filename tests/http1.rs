@@ -470,6 +470,35 @@ fn a_body_that_ends_early_is_not_taken_for_a_whole_one() {
 }
 
 #[test]
+fn a_request_that_is_refused_halfway_is_answered_as_what_it_began_as() {
+    let app = TestApp::with(|config| {
+        config.cors.cors_origins = "https://app.example".parse().unwrap();
+    });
+    let server = app.serve();
+    let headers = "Host: a\r\nX-Request-Id: mine\r\nOrigin: https://app.example\r\n";
+    for (method, rest) in [
+        ("POST", "Content-Length: 5\r\n\r\n{}"),
+        ("POST", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}"),
+        ("HEAD", "Content-Length: 5\r\n\r\n{}"),
+    ] {
+        let mut client = Client::connect(server.address());
+        client
+            .write(format!("{method} /login HTTP/1.1\r\n{headers}{rest}"))
+            .unwrap();
+        client.end().unwrap();
+        let answer = client.answer(method == "HEAD").unwrap();
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert_eq!(answer.header("X-Request-Id"), Some("mine"));
+        assert_eq!(
+            answer.header("Access-Control-Allow-Origin"),
+            Some("https://app.example")
+        );
+        // No body either, where none may be.
+        assert_eq!(client.answers().unwrap().len(), 0);
+    }
+}
+
+#[test]
 fn whoever_speaks_tls_is_told_at_once() {
     let app = TestApp::new();
     let server = app.serve();

@@ -18,7 +18,7 @@ use http::{Client, PATIENCE, exchange, statuses};
 use program::{Place, Running};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
-use task_api::config::{LimitArgs, Timeout};
+use task_api::config::{Bound, LimitArgs, Timeout};
 
 // ---- bytes --------------------------------------------------------------------------------------
 
@@ -184,8 +184,16 @@ fn whoever_takes_too_long_is_told_and_disconnected() {
     let sized = format!("{post}Content-Length: 99999\r\n\r\n");
     let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
     // Name, deadline, what is sent at once, what is sent again and again, what is answered.
-    let rows: [(&str, Shortened, String, &str, &[u16]); 12] = [
+    let rows: [(&str, Shortened, String, &str, &[u16]); 14] = [
         ("nothing at all", HEAD, String::new(), "", &[]),
+        ("half a line break", HEAD, "\r".into(), "", &[]),
+        (
+            "half a line break behind a request",
+            IDLE,
+            format!("{get}\r\n\r"),
+            "",
+            &[200],
+        ),
         ("half a head", HEAD, get.into(), "", &[408]),
         ("a head that never ends", HEAD, get.into(), "a", &[408]),
         (
@@ -271,14 +279,23 @@ fn a_request_in_hand_takes_as_long_as_it_takes() {
     let slow = TestApp::on(quick.folder, |config| {
         // A core is busy for a few tenths of a second at least.
         config.passwords.password_iterations = 3_000_000;
+        config.threads.workers = 1;
         for timeout in [HEAD, BODY, IDLE, RESPONSE] {
             *timeout(&mut config.limits) = "50ms".parse().unwrap();
         }
     });
     let server = slow.serve();
     let start = Instant::now();
-    let answer = Client::connect(server.address()).sign_up("ada");
-    assert_eq!(answer.status, 201, "{answer:?}");
+    let mut first = Client::connect(server.address());
+    let mut second = Client::connect(server.address());
+    thread::scope(|scope| {
+        let signed_up = scope.spawn(|| first.sign_up("ada"));
+        // It has come whole and waits for the one worker.
+        let answer = second.send("GET /healthz", None, None);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer = signed_up.join().unwrap();
+        assert_eq!(answer.status, 201, "{answer:?}");
+    });
     assert!(
         start.elapsed() > Duration::from_millis(150),
         "not slow enough for this test"
@@ -390,6 +407,83 @@ fn a_stop_does_not_wait_for_a_client_that_does_not_read() {
     assert!(whole < 50, "{whole} answers were taken");
 }
 
+// ---- what takes long ----------------------------------------------------------------------------
+
+#[test]
+fn a_locked_database_leaves_threads_to_those_who_do_not_write() {
+    let app = TestApp::with(|config| {
+        config.threads.turns = 1;
+        config.threads.workers = 4;
+        config.threads.writes.waiting = 1;
+    });
+    let admin = app.admin();
+    let server = app.serve();
+    let other = app.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = r#"{"title":"a"}"#;
+    let mut writers: Vec<_> = (0..3).map(|_| Client::connect(server.address())).collect();
+    for writer in &mut writers {
+        let headers = format!(
+            "Authorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+            admin.token,
+            body.len()
+        );
+        let request = writer.head("POST /tasks", &headers) + body;
+        writer.write(request).unwrap();
+    }
+    // One writes, one waits, and the third is told at once.
+    let at = wait_for("refusal", || writers.iter().position(has_answer));
+    let answer = writers.swap_remove(at).answer(false).unwrap();
+    assert_eq!((answer.status, answer.code().as_str()), (503, "busy"));
+    assert!(answer.header("Retry-After").is_some());
+    let mut client = Client::connect(server.address());
+    for _ in 0..3 {
+        let answer = client.send("GET /tasks", Some(&admin.token), None);
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    assert!(!writers.iter().any(has_answer));
+    other.execute_batch("COMMIT").unwrap();
+    for writer in &mut writers {
+        let answer = writer.answer(false).unwrap();
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+}
+
+#[test]
+fn long_searches_are_bounded_and_short_ones_are_not() {
+    let many = "INSERT INTO task (title, status) WITH RECURSIVE n (i) AS \
+                (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
+                SELECT 'task ' || i, 'pending' FROM n";
+    let app = TestApp::new();
+    let admin = app.admin();
+    app.sql().execute_batch(many).unwrap();
+    let search = "/tasks?q=nowhere";
+    // Again and again: whoever has searched leaves room for the next one.
+    for _ in 0..20 {
+        assert_eq!(app.get(search, &admin).ids(), [0; 0]);
+    }
+    let full = TestApp::on(app.folder, |config| {
+        config.threads.searches = Bound {
+            at_once: 0,
+            waiting: 0,
+        };
+    });
+    let answer = full.get(search, &admin);
+    assert_eq!((answer.status, answer.code().as_str()), (503, "busy"));
+    assert!(answer.header("Retry-After").is_some());
+    assert_eq!(full.get("/tasks?q=task", &admin).ids().len(), 20);
+}
+
+#[test]
+fn the_last_checkpoint_does_not_wait_for_long() {
+    let app = TestApp::new();
+    let other = app.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = Instant::now();
+    assert!(app.app.store.checkpoint().is_err());
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
 // ---- connections --------------------------------------------------------------------------------
 
 #[test]
@@ -432,6 +526,27 @@ fn the_longest_idle_makes_room_and_nobody_in_the_middle_of_a_request() {
     assert_eq!(statuses(&in_head.answers().unwrap()), [200]);
     in_body.write("{}").unwrap();
     assert_eq!(statuses(&in_body.answers().unwrap()), [415]);
+}
+
+#[test]
+fn whoever_has_not_asked_for_anything_gives_way_to_whoever_has() {
+    let app = TestApp::with(|config| config.limits.max_connections = 3);
+    let server = app.serve();
+    let mut upload = Client::connect(server.address());
+    upload
+        .write("POST /login HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\n")
+        .unwrap();
+    assert_eq!(upload.answer(false).unwrap().status, 100);
+    let silent: Vec<_> = (0..10).map(|_| Client::connect(server.address())).collect();
+    assert_eq!(
+        Client::connect(server.address())
+            .send("GET /healthz", None, None)
+            .status,
+        200
+    );
+    upload.write("{}").unwrap();
+    assert_eq!(statuses(&upload.answers().unwrap()), [415]);
+    drop(silent);
 }
 
 #[test]

@@ -230,9 +230,18 @@ fn the_seeds_of_the_fuzzer_are_read_alike_at_every_cut() {
 }
 
 #[test]
-fn what_is_thrown_away_is_not_kept() {
-    let limits = limits();
-    let many_breaks = vec![b"\r\n".as_slice(); 10_000];
-    let reading = read(&limits, many_breaks);
-    assert_eq!((reading.refusal, reading.part), (None, Some(Part::Nothing)));
+fn a_few_line_breaks_in_front_of_a_request_are_thrown_away_and_not_any_number() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let breaks = |count| "\r\n".repeat(count);
+    let some = format!("{}{request}{}{request}{}", breaks(8), breaks(8), breaks(8));
+    for piece in [1, some.len()] {
+        let reading = read(&limits(), some.as_bytes().chunks(piece));
+        assert_eq!((reading.refusal, reading.part), (None, Some(Part::Nothing)));
+        assert_eq!(reading.requests.len(), 2);
+
+        let more = format!("{}{request}", breaks(9));
+        let reading = read(&limits(), more.as_bytes().chunks(piece));
+        assert_eq!(reading.refusal.map(|(status, _)| status), Some(400));
+        assert_eq!(reading.requests, []);
+    }
 }

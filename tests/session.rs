@@ -247,7 +247,7 @@ fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
     ];
     for (case, names) in cases {
         // Room for all of them: this is not about the queue for hashes.
-        let app = TestApp::with(|config| config.threads.hash_queue = 50);
+        let app = TestApp::with(|config| config.threads.hashes.waiting = 50);
         let start = Barrier::new(50);
         let statuses: Vec<u16> = std::thread::scope(|scope| {
             let (app, start) = (&app, &start);
@@ -540,8 +540,8 @@ fn a_hash_that_cannot_be_understood_opens_nothing() {
 #[test]
 fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
     let app = TestApp::with(|config| {
-        config.threads.hashes = 1;
-        config.threads.hash_queue = 0;
+        config.threads.hashes.at_once = 1;
+        config.threads.hashes.waiting = 0;
         config.passwords.password_iterations = 300_000;
     });
     let anna = app.person("anna", Role::Employee, true);

@@ -1,6 +1,5 @@
 //! Proofs of identity: passwords, tokens, and the key that signs them.
 
-pub mod gate;
 pub mod password;
 pub mod signing_key;
 pub mod token;

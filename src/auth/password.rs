@@ -5,9 +5,9 @@ use std::str::FromStr;
 use ct_codecs::{Decoder, Encoder, Hex};
 use sha2::Sha256;
 
-use super::gate::Gate;
-use crate::config::Threads;
+use crate::config::Bound;
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::model::{Password, TriedPassword};
 
 /// What a stored hash may cost at most: a row must not be able to keep a core busy for long.
@@ -23,11 +23,11 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// New hashes get this many iterations.
+    /// New hashes get this many iterations; `bound` is how many are made at a time.
     ///
     /// # Errors
     /// [`Error::Internal`] where the system has no random numbers.
-    pub fn new(iterations: u32, threads: Threads) -> Result<Passwords, Error> {
+    pub fn new(iterations: u32, bound: Bound) -> Result<Passwords, Error> {
         let dummy = Hash {
             iterations,
             salt: random_salt()?,
@@ -35,7 +35,7 @@ impl Passwords {
         };
         Ok(Passwords {
             iterations,
-            gate: Gate::new(threads.hashes, threads.hash_queue),
+            gate: Gate::new("password hashes", bound),
             dummy,
         })
     }
@@ -46,7 +46,7 @@ impl Passwords {
     /// [`Error::Busy`] where too many hashes are waiting already.
     pub fn hash(&self, password: &Password) -> Result<String, Error> {
         let salt = random_salt()?;
-        let _pass = self.gate.enter().ok_or_else(too_many)?;
+        let _pass = self.gate.enter()?;
         let key = derive(password.as_bytes(), &salt, self.iterations);
         Ok(Hash {
             iterations: self.iterations,
@@ -65,7 +65,7 @@ impl Passwords {
     pub fn verify(&self, password: &TriedPassword, stored: Option<&str>) -> Result<bool, Error> {
         let known = stored.and_then(|stored| stored.parse::<Hash>().ok());
         let hash = known.as_ref().unwrap_or(&self.dummy);
-        let _pass = self.gate.enter().ok_or_else(too_many)?;
+        let _pass = self.gate.enter()?;
         let key = derive(password.as_bytes(), &hash.salt, hash.iterations);
         let right = ct_codecs::verify(&key, &hash.key) && known.is_some();
         // A hash of fewer rounds than an account that does not exist "has" would tell them apart.
@@ -75,10 +75,6 @@ impl Passwords {
         }
         Ok(right)
     }
-}
-
-fn too_many() -> Error {
-    Error::Busy("too many password hashes are waiting".to_owned())
 }
 
 /// PBKDF2-HMAC-SHA256 (RFC 8018, 5.2). The salt's characters are the salt.

@@ -300,7 +300,7 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
 }
 
 fn open(database: &DatabaseArgs) -> Result<Store, String> {
-    Store::open(database.database_url.path(), 1)
+    Store::open(database.database_url.path(), &Threads::for_cores(1))
 }
 
 /// For commands that only make sense on a database that is there: a mistyped path makes no new one.
@@ -312,8 +312,8 @@ fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
 }
 
 fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
-    let passwords =
-        Passwords::new(hashing.password_iterations, Threads::default()).map_err(explain)?;
+    let passwords = Passwords::new(hashing.password_iterations, Threads::for_cores(1).hashes)
+        .map_err(explain)?;
     passwords.hash(password).map_err(explain)
 }
 

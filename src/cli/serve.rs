@@ -23,7 +23,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let signals =
         Signals::new([SIGTERM, SIGINT]).map_err(|why| format!("cannot handle signals: {why}"))?;
     let database = config.database.database_url.clone();
-    let store = Store::open(database.path(), config.threads.readers)?;
+    let store = Store::open(database.path(), &config.threads)?;
     let key = key.map_or_else(|| SigningKey::kept_beside(&database), Ok)?;
     warn_of_weakness(&config, &key);
     let (host, port) = (config.address.host.clone(), config.address.port);

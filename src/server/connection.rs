@@ -7,7 +7,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rouille::{Request, Response};
 
@@ -15,8 +15,10 @@ use super::memory::{Memory, Share};
 use super::request::{Head, Incoming, Part, RequestReader, Version};
 use super::response::{self, Form};
 use crate::app::App;
+use crate::config::LimitArgs;
 use crate::error::Error;
 use crate::middleware;
+use crate::turn;
 
 /// An open connection.
 #[derive(Debug)]
@@ -49,9 +51,11 @@ enum Course {
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// The first request.
+    New,
     /// The next request.
     Idle,
-    /// The rest of a request's head, or all of the first one's.
+    /// The rest of a request's head.
     Head,
     /// The rest of a body.
     Body,
@@ -61,12 +65,39 @@ pub enum Phase {
     Linger,
 }
 
+/// How long a client may take to close its side when it has been told that nothing follows.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Phase {
+    /// Whether nothing is under way.
+    pub fn is_idle(self) -> bool {
+        matches!(self, Phase::New | Phase::Idle)
+    }
+
+    fn patience(self, limits: &LimitArgs) -> Duration {
+        match self {
+            Phase::Idle => limits.idle_timeout.duration(),
+            Phase::New | Phase::Head => limits.head_timeout.duration(),
+            Phase::Body => limits.body_timeout.duration(),
+            Phase::Answer => limits.response_timeout.duration(),
+            Phase::Linger => LINGER,
+        }
+    }
+}
+
 /// What a connection waits for, and since when.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)]
 pub struct Wait {
     pub phase: Phase,
     pub since: Instant,
+}
+
+impl Wait {
+    /// Whether it has been too long.
+    pub fn is_overdue(&self, limits: &LimitArgs) -> bool {
+        self.since.elapsed() > self.phase.patience(limits)
+    }
 }
 
 /// When a connection goes on.
@@ -107,7 +138,7 @@ impl Connection {
             unsent: Unsent::default(),
             course: Course::New,
             wait: Wait {
-                phase: Phase::Head,
+                phase: Phase::New,
                 since: Instant::now(),
             },
             drained: false,
@@ -132,34 +163,46 @@ impl Connection {
             log::debug!("peer={} closed={:?}", self.peer, why.to_string());
             Next::Close
         });
-        let phase = self.phase();
-        if phase != self.wait.phase {
-            self.wait.phase = phase;
+        self.enter(self.phase());
+        let held = self.reader.held() + self.unsent.bytes.capacity();
+        if !self.share.hold(held) {
+            let cause = "MAX_BUFFERED_BYTES is used up".to_owned();
+            return self.give_up(Error::Busy(cause), context);
+        }
+        // Whoever sends without a pause is never found waiting by `expire`.
+        if next != Next::Close && self.wait.is_overdue(&context.app.config.limits) {
+            return self.give_up(Error::Timeout, context);
+        }
+        next
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        // The time for a first head began with the connection.
+        let goes_on = (self.wait.phase, phase) == (Phase::New, Phase::Head);
+        if phase != self.wait.phase && !goes_on {
             self.wait.since = Instant::now();
         }
-        match self
-            .share
-            .hold(self.reader.held() + self.unsent.bytes.capacity())
-        {
-            true => next,
-            false => self.expire(
-                Error::Busy("MAX_BUFFERED_BYTES is used up".to_owned()),
-                context,
-            ),
+        self.wait.phase = phase;
+    }
+
+    /// Gives up a connection that has waited for too long, unless something has come for it: that this
+    /// server has not read it yet is not the client's fault.
+    pub fn expire(&mut self, context: &mut Context) -> Next {
+        match rustix::io::ioctl_fionread(&self.stream) {
+            Ok(1..) if self.wait.phase != Phase::Answer => Next::Readable,
+            _ => self.give_up(Error::Timeout, context),
         }
     }
 
-    /// Ends a connection that has waited for too long, with an answer if it is in the middle of a
-    /// request.
-    pub fn expire(&mut self, error: Error, context: &mut Context) -> Next {
-        match (self.wait.phase, self.reader.part()) {
-            (Phase::Head | Phase::Body, Part::Head | Part::Body) => {
-                match self.refuse(error, None, context) {
-                    Ok(()) => self.advance(context),
-                    Err(_) => Next::Close,
-                }
-            }
-            _ => Next::Close,
+    /// Ends a connection, with an answer if it is in the middle of a request.
+    pub fn give_up(&mut self, error: Error, context: &mut Context) -> Next {
+        if !matches!(self.wait.phase, Phase::Head | Phase::Body) {
+            return Next::Close;
+        }
+        let head = self.reader.take_head();
+        match self.refuse(error, head, context) {
+            Ok(()) => self.advance(context),
+            Err(_) => Next::Close,
         }
     }
 
@@ -182,6 +225,10 @@ impl Connection {
 
     /// One step: answers a request that has come, or reads.
     fn serve(&mut self, context: &mut Context) -> io::Result<Option<Next>> {
+        // Whoever has passed its turn on leaves what comes next to a thread that has one.
+        if !turn::is_held() && !self.is_between_requests() {
+            return Ok(Some(Next::Later));
+        }
         match self.reader.next_request() {
             Ok(Some(request)) => self.answer(request, context)?,
             Ok(None) if self.reader.take_expectation() => self.unsent.put(CONTINUE.to_vec()),
@@ -200,7 +247,8 @@ impl Connection {
             Some(0) if self.is_between_requests() => return Ok(Some(Next::Close)),
             Some(0) => {
                 let error = Error::BadRequest("it ended early");
-                self.refuse(error, None, context)?;
+                let head = self.reader.take_head();
+                self.refuse(error, head, context)?;
             }
             Some(length) => {
                 self.reader.feed(&context.scratch[..length]);
@@ -278,8 +326,9 @@ impl Connection {
         match (self.course, self.reader.part()) {
             _ if !self.unsent.is_empty() => Phase::Answer,
             (Course::Ending | Course::Lingering, _) => Phase::Linger,
-            (Course::New, Part::Nothing) | (_, Part::Head) => Phase::Head,
+            (Course::New, Part::Nothing) => Phase::New,
             (Course::Open, Part::Nothing) => Phase::Idle,
+            (_, Part::Head) => Phase::Head,
             (_, Part::Body) => Phase::Body,
         }
     }

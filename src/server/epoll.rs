@@ -39,9 +39,6 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// How long to wait before accepting again where the system could not.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a client may take to close its side when it has been told that nothing follows.
-const LINGER: Duration = Duration::from_secs(2);
-
 /// What a worker reads into at a time.
 const SCRATCH: usize = 32 << 10;
 
@@ -117,15 +114,16 @@ impl Server {
         while !self.accepting.is_finished() && begin.elapsed() < deadline / 2 {
             thread::sleep(Duration::from_millis(1));
         }
-        let mut empty = false;
-        while !empty && begin.elapsed() < deadline {
-            let is_late = begin.elapsed() > deadline / 2;
-            shared.hurry(is_late);
+        // Whoever asks once more within the first pause is answered, and told that nothing follows.
+        loop {
             let pause = SWEEP.min(deadline.saturating_sub(begin.elapsed()));
-            empty = shared.slots.empty_before(Instant::now() + pause);
+            let empty = shared.slots.empty_before(Instant::now() + pause);
+            if empty || begin.elapsed() >= deadline {
+                signal(&shared.closed);
+                return empty;
+            }
+            shared.hurry(begin.elapsed() > deadline / 2);
         }
-        signal(&shared.closed);
-        empty
     }
 }
 
@@ -280,7 +278,7 @@ fn allowed_connections(config: &Config) -> usize {
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     // SQLite has three files open for each of its connections.
-    let others = 64 + 3 * u64::from(config.threads.readers + 1);
+    let others = 64 + 3 * (config.threads.readers() as u64 + 1);
     let allowed = descriptors.saturating_sub(others).max(1);
     let wanted = u64::from(config.limits.max_connections);
     if wanted > allowed {
@@ -372,12 +370,11 @@ impl Shared {
 fn watch_deadlines(shared: &Shared) {
     let mut scratch = vec![0; SCRATCH];
     while !is_signalled(&shared.closed, SWEEP) {
-        let now = Instant::now();
+        let is_overdue = |wait: Wait| wait.is_overdue(&shared.app.config.limits);
         for index in shared.slots.indices() {
-            let is_overdue = |wait: Wait| now > wait.since + shared.patience(wait.phase);
             if let Some(served) = shared.slots.serve_if(index, is_overdue) {
                 shared.carry_on(index, served, |connection| {
-                    connection.expire(Error::Timeout, &mut shared.context(&mut scratch))
+                    connection.expire(&mut shared.context(&mut scratch))
                 });
             }
         }
@@ -391,17 +388,6 @@ fn is_signalled(event: &OwnedFd, within: Duration) -> bool {
 }
 
 impl Shared {
-    fn patience(&self, phase: Phase) -> Duration {
-        let limits = &self.app.config.limits;
-        match phase {
-            Phase::Idle => limits.idle_timeout.duration(),
-            Phase::Head => limits.head_timeout.duration(),
-            Phase::Body => limits.body_timeout.duration(),
-            Phase::Answer => limits.response_timeout.duration(),
-            Phase::Linger => LINGER,
-        }
-    }
-
     /// Has the workers look at every connection that waits for bytes: whoever is between two requests,
     /// and has not sent another one by now, is closed. When it `is_late`, the others are too.
     fn hurry(&self, is_late: bool) {
@@ -417,7 +403,7 @@ impl Shared {
                 false => Next::Later,
                 true => {
                     let error = Error::Busy("the server is stopping".to_owned());
-                    connection.expire(error, &mut self.context(&mut scratch))
+                    connection.give_up(error, &mut self.context(&mut scratch))
                 }
             });
         }

@@ -71,6 +71,8 @@ pub enum Part {
 pub struct RequestReader {
     limits: LimitArgs,
     unread: Unread,
+    /// Line breaks that came instead of a request.
+    breaks: u8,
     begun: Option<Begun>,
 }
 
@@ -91,11 +93,14 @@ enum Body {
 }
 
 impl RequestReader {
+    const MAX_BREAKS: u8 = 8;
+
     /// A reader for one connection.
     pub fn new(limits: &LimitArgs) -> RequestReader {
         RequestReader {
             limits: *limits,
             unread: Unread::default(),
+            breaks: 0,
             begun: None,
         }
     }
@@ -138,7 +143,8 @@ impl RequestReader {
     pub fn part(&self) -> Part {
         match self.begun {
             Some(_) => Part::Body,
-            None if self.unread.is_empty() => Part::Nothing,
+            // The first half of a line break is no request yet.
+            None if self.unread.is_empty() || self.unread.is(b"\r") => Part::Nothing,
             None => Part::Head,
         }
     }
@@ -163,6 +169,11 @@ impl RequestReader {
             Some(begun) => mem::take(&mut begun.is_held_back) && nothing_came,
             None => false,
         }
+    }
+
+    /// The head of the request whose body is on its way.
+    pub fn take_head(&mut self) -> Option<Head> {
+        self.begun.take().map(|begun| begun.head)
     }
 
     fn begin(&mut self) -> Result<Option<Begun>, Refusal> {
@@ -209,9 +220,15 @@ impl RequestReader {
                 return Ok(None);
             };
             let section = self.unread.take(length);
-            // Some clients send a line break too many behind a body (RFC 9112, 2.2).
             if section != CRLF {
+                self.breaks = 0;
                 return Head::parse(section, &self.limits).map(Some);
+            }
+            // Some clients send a line break too many behind a body (RFC 9112, 2.2), but nobody sends
+            // them without an end.
+            self.breaks += 1;
+            if self.breaks > Self::MAX_BREAKS {
+                return Err(NO_REQUEST_LINE);
             }
             self.unread.shrink();
         }
@@ -531,6 +548,10 @@ impl Unread {
 
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn is(&self, bytes: &[u8]) -> bool {
+        self.bytes[self.start..] == *bytes
     }
 
     fn first(&self) -> Option<u8> {

@@ -31,7 +31,8 @@ struct Slot {
 /// A slot that is being served.
 pub type Served<'a> = MutexGuard<'a, Option<Box<Connection>>>;
 
-const PHASES: [Phase; 5] = [
+const PHASES: [Phase; 6] = [
+    Phase::New,
     Phase::Idle,
     Phase::Head,
     Phase::Body,
@@ -98,19 +99,20 @@ impl Slots {
     /// Closes the connection and makes its slot free.
     pub fn close(&self, index: usize, mut served: Served) {
         let connection = served.take();
+        self.slots[index].mark.store(0, Ordering::SeqCst);
         drop(served);
         drop(connection);
         self.free().push(index);
         self.freed.notify_all();
     }
 
-    /// The connection that has been idle longest; if none is idle, the one that has been in the middle
-    /// of a request for longest.
+    /// The connection that has been idle longest, whether after a request or before its first; if none
+    /// is idle, the one that has been in the middle of a request for longest.
     pub fn longest_waiting(&self) -> Option<usize> {
         let waits = self.slots.iter().enumerate();
         waits
             .filter_map(|(index, slot)| Some((index, self.wait(slot)?)))
-            .min_by_key(|(_, wait)| (wait.phase != Phase::Idle, wait.since))
+            .min_by_key(|(_, wait)| (!wait.phase.is_idle(), wait.since))
             .map(|(index, _)| index)
     }
 
@@ -140,5 +142,25 @@ impl Slots {
             phase,
             since: self.epoch + since,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_slot_is_free_once_and_waits_for_nothing() {
+        let slots = Slots::new(1);
+        assert_eq!(slots.claim(), Some(0));
+        let served = slots.serve(0);
+        let wait = Wait {
+            phase: Phase::New,
+            since: Instant::now(),
+        };
+        slots.mark(0, wait);
+        slots.close(0, served);
+        assert_eq!(slots.longest_waiting(), None);
+        assert_eq!((slots.claim(), slots.claim()), (Some(0), None));
     }
 }

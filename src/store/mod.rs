@@ -8,6 +8,7 @@ pub mod users;
 mod plans;
 mod select;
 
+use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,14 +21,18 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{ErrorCode, Row, Transaction, TransactionBehavior};
 
+use crate::config::Threads;
 use crate::error::Error;
+use crate::gate::{Gate, Pass};
 use crate::model::{Id, Timestamp, fold_case};
-use crate::turn;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// How long a statement waits for another process's lock, and a request for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same for the checkpoint at the end: whoever stops this process waits for it.
+const LAST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The open database: many connections that read, one that writes.
 ///
@@ -37,30 +42,38 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Store {
     readers: Pool<SqliteConnectionManager>,
     writer: Pool<SqliteConnectionManager>,
+    writes: Gate,
 }
 
 impl Store {
     /// Opens the file, makes it where there is none, and brings its tables and indexes up to date.
-    /// `readers` is how many threads can read at the same time.
+    /// `threads` says how many can read and write at a time.
     ///
     /// # Errors
     /// One line for the operator, which names the setting and the file.
-    pub fn open(path: &Path, readers: u32) -> Result<Store, String> {
+    pub fn open(path: &Path, threads: &Threads) -> Result<Store, String> {
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
         prepare(path).map_err(explain)?;
         let file = || SqliteConnectionManager::file(path);
+        let searches = Gate::new("long searches", threads.searches);
+        let reader = file().with_init(move |db| set_up_reader(db, searches.clone()));
         Ok(Store {
-            readers: pool(file().with_init(set_up_reader), readers).map_err(explain)?,
+            readers: pool(reader, threads.readers()).map_err(explain)?,
             writer: pool(file().with_init(set_up_writer), 1).map_err(explain)?,
+            writes: Gate::new("writes", threads.writes),
         })
     }
 
-    /// Lends a connection that cannot write.
+    /// Lends a connection that cannot write. A search that turns out to take long gives the thread's
+    /// turn away.
     ///
     /// # Errors
-    /// Those of `f`, and [`Error::Busy`] where no connection becomes free.
+    /// Those of `f`, and [`Error::Busy`] where no connection becomes free, or too many such searches
+    /// are under way.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        f(&*connection(&self.readers)?)
+        let connection = connection(&self.readers)?;
+        let _search = Search;
+        f(&connection)
     }
 
     /// Runs `f` in one transaction: all that it writes is there afterwards, on the disk, or nothing.
@@ -70,9 +83,9 @@ impl Store {
     /// somebody else's commit fails at once, whatever the busy timeout.
     ///
     /// # Errors
-    /// Those of `f`, and [`Error::Busy`] where the database stays locked.
+    /// Those of `f`, and [`Error::Busy`] where the database stays locked, or too many writes wait.
     pub fn write<T>(&self, f: impl FnOnce(&Transaction) -> Result<T, Error>) -> Result<T, Error> {
-        turn::pass_on();
+        let _pass = self.writes.enter()?;
         let mut connection = connection(&self.writer)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = f(&transaction)?;
@@ -99,15 +112,43 @@ impl Store {
     /// [`Error::Busy`] where another process is reading or writing at that moment; nothing is lost
     /// then, the log stays beside the file.
     pub fn checkpoint(&self) -> Result<(), Error> {
+        let writer = self.writer.get_timeout(LAST_PATIENCE);
+        let writer = writer.map_err(|why| Error::Busy(format!("a write goes on: {why}")))?;
+        writer.busy_timeout(LAST_PATIENCE)?;
         let blocked: bool =
-            connection(&self.writer)?
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if blocked { Err(locked()) } else { Ok(()) }
     }
 }
 
 /// In steps of SQLite's virtual machine: about a millisecond. A page of a list takes a tenth of it.
 const LONG_STATEMENT: i32 = 20_000;
+
+thread_local! {
+    /// The leave to go on of the search that this thread is in the middle of, if it has taken long.
+    static LONG_SEARCH: RefCell<Option<Pass>> = const { RefCell::new(None) };
+}
+
+/// What a thread reads, from beginning to end.
+struct Search;
+
+impl Search {
+    /// Called every now and then while a statement runs; false breaks it off.
+    fn may_go_on(gate: &Gate) -> bool {
+        LONG_SEARCH.with_borrow_mut(|pass| {
+            if pass.is_none() {
+                *pass = gate.enter().ok();
+            }
+            pass.is_some()
+        })
+    }
+}
+
+impl Drop for Search {
+    fn drop(&mut self) {
+        LONG_SEARCH.take();
+    }
+}
 
 /// Makes the file and what is in it, as far as it is missing.
 fn prepare(path: &Path) -> Result<(), Error> {
@@ -158,7 +199,7 @@ fn enter_wal(db: &Connection) -> Result<(), Error> {
 
 fn pool(
     manager: SqliteConnectionManager,
-    size: u32,
+    size: usize,
 ) -> Result<Pool<SqliteConnectionManager>, Error> {
     #[derive(Debug)]
     struct KeepStatements;
@@ -172,7 +213,7 @@ fn pool(
     }
 
     Pool::builder()
-        .max_size(size)
+        .max_size(u32::try_from(size).unwrap_or(u32::MAX))
         .connection_timeout(PATIENCE)
         // Connections to a file neither go stale nor cost anything while idle.
         .idle_timeout(None)
@@ -207,16 +248,9 @@ fn set_up(db: &mut Connection) -> rusqlite::Result<()> {
     })
 }
 
-fn set_up_reader(db: &mut Connection) -> rusqlite::Result<()> {
+fn set_up_reader(db: &mut Connection, searches: Gate) -> rusqlite::Result<()> {
     set_up(db)?;
-    // A search that reads along a long list gives its turn away, and goes on.
-    db.progress_handler(
-        LONG_STATEMENT,
-        Some(|| {
-            turn::pass_on();
-            false
-        }),
-    )?;
+    db.progress_handler(LONG_STATEMENT, Some(move || !Search::may_go_on(&searches)))?;
     db.pragma_update(None, "query_only", true)
 }
 
@@ -244,10 +278,13 @@ fn breaks(why: &rusqlite::Error, constraint: i32) -> bool {
 
 impl From<rusqlite::Error> for Error {
     fn from(why: rusqlite::Error) -> Error {
-        if is_busy(&why) {
-            locked()
-        } else {
-            Error::Internal(format!("SQLite: {why}"))
+        match why.sqlite_error_code() {
+            _ if is_busy(&why) => locked(),
+            // Nothing but the gate breaks a statement off.
+            Some(ErrorCode::OperationInterrupted) => {
+                Error::Busy("too many long searches are waiting".to_owned())
+            }
+            _ => Error::Internal(format!("SQLite: {why}")),
         }
     }
 }

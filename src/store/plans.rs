@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Store, tasks, users};
+use crate::config::Threads;
 use crate::model::{
     Deadlines, Position, Role, Search, Sort, SortKey, Status, TaskFilter, UserFilter,
 };
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("project.db"), 1).unwrap();
+    let store = Store::open(&folder.path().join("project.db"), &Threads::for_cores(1)).unwrap();
     (folder, store)
 }
 

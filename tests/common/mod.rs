@@ -100,7 +100,7 @@ pub fn config(folder: &TempDir) -> Config {
 
 /// The application on its database.
 pub fn open(config: Config, clock: Clock) -> App {
-    let store = Store::open(config.database.database_url.path(), config.threads.readers).unwrap();
+    let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
     App::new(config, store, KEY, clock).unwrap()
 }
 
