@@ -13,7 +13,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::TestApp;
+use common::{PASSWORD, TestApp};
 use http::{Client, PATIENCE, exchange, statuses};
 use program::{Place, Running};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
@@ -288,14 +288,19 @@ fn a_request_in_hand_takes_as_long_as_it_takes() {
     let start = Instant::now();
     let mut first = Client::connect(server.address());
     let mut second = Client::connect(server.address());
-    thread::scope(|scope| {
-        let signed_up = scope.spawn(|| first.sign_up("ada"));
-        // It has come whole and waits for the one worker.
-        let answer = second.send("GET /healthz", None, None);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let answer = signed_up.join().unwrap();
-        assert_eq!(answer.status, 201, "{answer:?}");
-    });
+    let body = json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD });
+    let body = body.to_string();
+    let headers = format!(
+        "Content-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    let request = first.head("POST /signup", &headers) + &body;
+    first.write(request).unwrap();
+    // It comes whole and has to wait for the one worker.
+    let answer = second.send("GET /healthz", None, None);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer = first.answer(false).unwrap();
+    assert_eq!(answer.status, 201, "{answer:?}");
     assert!(
         start.elapsed() > Duration::from_millis(150),
         "not slow enough for this test"
