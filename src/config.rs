@@ -249,7 +249,7 @@ impl Threads {
         // SQLite has one writer at a time, however many cores there are.
         let writes = Bound {
             at_once: 1,
-            waiting: 63,
+            waiting: 127,
         };
         let searches = Bound {
             at_once: cores,

@@ -293,7 +293,7 @@ fn allowed_connections(config: &Config) -> usize {
 // ---- serving ------------------------------------------------------------------------------------
 
 fn work(shared: &Shared) {
-    let mut scratch = vec![0; SCRATCH];
+    let mut scratch = Vec::new();
     let mut events = Vec::with_capacity(1);
     loop {
         shared.turns.take();
@@ -305,6 +305,8 @@ fn work(shared: &Shared) {
                 thread::sleep(ACCEPT_PAUSE);
             }
         }
+        // Most threads are there for bad times and never need any.
+        scratch.resize(SCRATCH, 0);
         for event in &events {
             match event.data.u64() {
                 CLOSED => return,
