@@ -483,7 +483,7 @@ impl Chunked {
                 Chunk::Data(_) if unread.is_empty() => return Ok(None),
                 Chunk::Data(size) => {
                     let part = unread.take(size.min(unread.len()));
-                    self.content.extend_from_slice(part);
+                    append(&mut self.content, part);
                     self.next = Chunk::Data(size - part.len());
                 }
                 Chunk::Trailers => {
@@ -523,6 +523,15 @@ fn check_trailers(section: &[u8], limits: &LimitArgs) -> Result<(), Error> {
 
 const CRLF: &[u8] = b"\r\n";
 
+/// Appends to a buffer that does not double, as they usually do: whatever it reserves counts as held.
+fn append(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    const STEP: usize = 1024;
+    if buffer.capacity() - buffer.len() < bytes.len() {
+        buffer.reserve_exact(bytes.len().max(STEP));
+    }
+    buffer.extend_from_slice(bytes);
+}
+
 /// What has come and is not part of a request yet.
 #[derive(Debug, Default)]
 struct Unread {
@@ -539,7 +548,7 @@ impl Unread {
         self.bytes.drain(..self.start);
         self.line -= self.start;
         self.start = 0;
-        self.bytes.extend_from_slice(bytes);
+        append(&mut self.bytes, bytes);
     }
 
     fn len(&self) -> usize {
