@@ -164,8 +164,7 @@ impl Connection {
             Next::Close
         });
         self.enter(self.phase());
-        let held = self.reader.held() + self.unsent.bytes.capacity();
-        if !self.share.hold(held) {
+        if !self.count_memory() {
             let cause = "MAX_BUFFERED_BYTES is used up".to_owned();
             return self.give_up(Error::Busy(cause), context);
         }
@@ -174,6 +173,12 @@ impl Connection {
             return self.give_up(Error::Timeout, context);
         }
         next
+    }
+
+    /// Whether it may hold what it holds.
+    fn count_memory(&mut self) -> bool {
+        let held = self.reader.held() + self.unsent.bytes.capacity();
+        self.share.hold(held)
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -305,6 +310,9 @@ impl Connection {
         };
         // Whatever comes next is another wait, of the same kind or not.
         self.wait.since = Instant::now();
+        // Who has an answer may ask for more at once, on another connection: the request's memory is
+        // free by then. What the answer itself takes is looked at when it has been sent, or not.
+        self.count_memory();
         Ok(())
     }
 
