@@ -1,17 +1,22 @@
-//! Hashing and checking passwords, in the form that Werkzeug reads and writes.
+//! Hashing and checking passwords, in the forms that Werkzeug reads and writes.
 
 use std::str::FromStr;
 
 use ct_codecs::{Decoder, Encoder, Hex};
-use sha2::Sha256;
+use scrypt::Params;
+use sha1::Sha1;
+use sha2::{Sha256, Sha512};
 
 use crate::config::Bound;
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::model::{Password, TriedPassword};
+use crate::model::{Id, Password, TriedPassword};
 
-/// What a stored hash may cost at most: a row must not be able to keep a core busy for long.
+/// What a stored PBKDF2 hash may cost at most: a row must not be able to keep a core busy for long.
 const MAX_ITERATIONS: u32 = 10_000_000;
+
+/// The same for scrypt, N times r times p: the strongest that OWASP names, which takes 128 MiB.
+const MAX_SCRYPT_WORK: u32 = 1 << 20;
 
 /// Hashes passwords, as many at once as there are cores. A hash takes a tenth of a second of a core
 /// by intention; without a bound, sign-ins alone would take the whole machine.
@@ -28,10 +33,11 @@ impl Passwords {
     /// # Errors
     /// [`Error::Internal`] where the system has no random numbers.
     pub fn new(iterations: u32, bound: Bound) -> Result<Passwords, Error> {
+        let method = Method::Pbkdf2(Digest::Sha256, iterations);
         let dummy = Hash {
-            iterations,
+            key: vec![0; method.key_length()],
+            method,
             salt: random_salt()?,
-            key: [0; 32],
         };
         Ok(Passwords {
             iterations,
@@ -45,86 +51,186 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] where too many hashes are waiting already.
     pub fn hash(&self, password: &Password) -> Result<String, Error> {
-        let salt = random_salt()?;
-        let _pass = self.gate.enter()?;
-        let key = derive(password.as_bytes(), &salt, self.iterations);
-        Ok(Hash {
-            iterations: self.iterations,
-            salt,
-            key,
-        }
-        .to_stored())
+        self.hash_bytes(password.as_bytes())
     }
 
-    /// Whether the password is the one that was hashed. `None`, for an account that does not exist,
-    /// takes as long as a wrong password (OWASP ASVS 5.0, 6.3.8), and so does a hash of another kind;
-    /// only one of more rounds than today's takes longer.
+    fn hash_bytes(&self, password: &[u8]) -> Result<String, Error> {
+        let salt = random_salt()?;
+        let _pass = self.gate.enter()?;
+        let key = Method::Pbkdf2(Digest::Sha256, self.iterations).derive(password, &salt)?;
+        let key = Hex::encode_to_string(key).map_err(internal)?;
+        Ok(format!("pbkdf2:sha256:{}${salt}${key}", self.iterations))
+    }
+
+    /// Whether the password is the one that was hashed; `stored` is an account's id, for the log, and
+    /// the hash. `None`, for an account that does not exist, takes as long as a wrong password (OWASP
+    /// ASVS 5.0, 6.3.8), and so does what is no hash; only one of another kind or of more rounds than
+    /// today's takes its own time.
     ///
     /// # Errors
     /// [`Error::Busy`] where too many hashes are waiting already.
-    pub fn verify(&self, password: &TriedPassword, stored: Option<&str>) -> Result<bool, Error> {
-        let known = stored.and_then(|stored| stored.parse::<Hash>().ok());
+    pub fn verify(
+        &self,
+        password: &TriedPassword,
+        stored: Option<(Id, &str)>,
+    ) -> Result<bool, Error> {
+        let known = stored.and_then(|(id, stored)| {
+            let hash = stored.parse::<Hash>();
+            if hash.is_err() {
+                log::warn!("nobody can sign in to account {id}: its password hash is unreadable");
+            }
+            hash.ok()
+        });
         let hash = known.as_ref().unwrap_or(&self.dummy);
         let _pass = self.gate.enter()?;
-        let key = derive(password.as_bytes(), &hash.salt, hash.iterations);
+        let key = hash.method.derive(password.as_bytes(), &hash.salt)?;
         let right = ct_codecs::verify(&key, &hash.key) && known.is_some();
         // A hash of fewer rounds than an account that does not exist "has" would tell them apart.
-        let missing = self.iterations.saturating_sub(hash.iterations);
-        if !right && missing > 0 {
-            std::hint::black_box(derive(password.as_bytes(), &hash.salt, missing));
+        if let (false, Some(missing)) = (right, hash.method.rounds_below(self.iterations)) {
+            let rest = Method::Pbkdf2(Digest::Sha256, missing);
+            std::hint::black_box(rest.derive(password.as_bytes(), &hash.salt)?);
         }
         Ok(right)
     }
+
+    /// Today's hash of a password that was right, where the stored one is of another kind or of fewer
+    /// rounds.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where too many hashes are waiting already.
+    pub fn renew(&self, password: &TriedPassword, stored: &str) -> Result<Option<String>, Error> {
+        match stored.parse() {
+            Ok(Hash {
+                method: Method::Pbkdf2(Digest::Sha256, iterations),
+                ..
+            }) if iterations >= self.iterations => Ok(None),
+            _ => self.hash_bytes(password.as_bytes()).map(Some),
+        }
+    }
 }
 
-/// PBKDF2-HMAC-SHA256 (RFC 8018, 5.2). The salt's characters are the salt.
-fn derive(password: &[u8], salt: &str, iterations: u32) -> [u8; 32] {
-    pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt.as_bytes(), iterations)
+fn internal(why: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("hashing a password: {why}"))
 }
 
 fn random_salt() -> Result<String, Error> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|why| Error::Internal(format!("no random numbers: {why}")))?;
-    Hex::encode_to_string(bytes).map_err(|why| Error::Internal(why.to_string()))
+    getrandom::fill(&mut bytes).map_err(internal)?;
+    Hex::encode_to_string(bytes).map_err(internal)
 }
 
 /// A hash, taken apart.
 #[derive(Debug)]
 struct Hash {
-    iterations: u32,
+    method: Method,
+    /// Its characters are the salt.
     salt: String,
-    key: [u8; 32],
+    key: Vec<u8>,
 }
 
-impl Hash {
-    fn to_stored(&self) -> String {
-        let key = Hex::encode_to_string(self.key).unwrap_or_default();
-        format!("pbkdf2:sha256:{}${}${key}", self.iterations, self.salt)
+/// How a key comes from a password.
+#[derive(Debug)]
+enum Method {
+    /// RFC 8018, 5.2, with so many rounds.
+    Pbkdf2(Digest, u32),
+    /// RFC 7914.
+    Scrypt(Params),
+}
+
+/// What PBKDF2's HMAC is made of; older Werkzeugs wrote others than today's.
+#[derive(Debug, Clone, Copy)]
+enum Digest {
+    Sha1,
+    Sha256,
+    Sha512,
+}
+
+impl Method {
+    fn derive(&self, password: &[u8], salt: &str) -> Result<Vec<u8>, Error> {
+        let mut key = vec![0; self.key_length()];
+        let (salt, out) = (salt.as_bytes(), &mut key[..]);
+        match self {
+            Method::Pbkdf2(Digest::Sha1, n) => pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, *n, out),
+            Method::Pbkdf2(Digest::Sha256, n) => {
+                pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, *n, out);
+            }
+            Method::Pbkdf2(Digest::Sha512, n) => {
+                pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, *n, out);
+            }
+            Method::Scrypt(params) => {
+                scrypt::scrypt(password, salt, params, out).map_err(internal)?;
+            }
+        }
+        Ok(key)
+    }
+
+    /// In bytes: the digest's own, and Werkzeug's choice for scrypt.
+    fn key_length(&self) -> usize {
+        match self {
+            Method::Pbkdf2(Digest::Sha1, _) => 20,
+            Method::Pbkdf2(Digest::Sha256, _) => 32,
+            Method::Pbkdf2(Digest::Sha512, _) | Method::Scrypt(_) => 64,
+        }
+    }
+
+    /// How many rounds of today's kind this one is short of.
+    fn rounds_below(&self, iterations: u32) -> Option<u32> {
+        match self {
+            Method::Pbkdf2(Digest::Sha256, own) => iterations.checked_sub(*own).filter(|n| *n > 0),
+            _ => None,
+        }
     }
 }
 
+/// `METHOD$SALT$HEX`.
 impl FromStr for Hash {
     type Err = ();
 
     fn from_str(stored: &str) -> Result<Hash, ()> {
         let (method, rest) = stored.split_once('$').ok_or(())?;
         let (salt, hex) = rest.split_once('$').ok_or(())?;
-        let iterations = method
-            .strip_prefix("pbkdf2:sha256:")
-            .ok_or(())?
-            .parse()
-            .map_err(|_| ())?;
-        let key = Hex::decode_to_vec(hex, None)
-            .ok()
-            .and_then(|key| key.try_into().ok())
-            .ok_or(())?;
-        match iterations {
-            1..=MAX_ITERATIONS => Ok(Hash {
-                iterations,
+        let method: Method = method.parse()?;
+        let key = Hex::decode_to_vec(hex, None).map_err(|_| ())?;
+        match key.len() == method.key_length() {
+            true => Ok(Hash {
+                method,
                 salt: salt.to_owned(),
                 key,
             }),
+            false => Err(()),
+        }
+    }
+}
+
+/// `pbkdf2:DIGEST:ROUNDS` or `scrypt:N:r:p`, if it costs no more than a row may ask for.
+impl FromStr for Method {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Method, ()> {
+        let words: Vec<&str> = text.split(':').collect();
+        let number = |text: &str| text.parse::<u32>().map_err(|_| ());
+        match words[..] {
+            ["pbkdf2", digest, rounds] => {
+                let digest = match digest {
+                    "sha1" => Digest::Sha1,
+                    "sha256" => Digest::Sha256,
+                    "sha512" => Digest::Sha512,
+                    _ => return Err(()),
+                };
+                match number(rounds)? {
+                    rounds @ 1..=MAX_ITERATIONS => Ok(Method::Pbkdf2(digest, rounds)),
+                    _ => Err(()),
+                }
+            }
+            ["scrypt", n, r, p] => {
+                let (n, r, p) = (number(n)?, number(r)?, number(p)?);
+                let work = n.checked_mul(r).and_then(|work| work.checked_mul(p));
+                if !n.is_power_of_two() || work.is_none_or(|work| work > MAX_SCRYPT_WORK) {
+                    return Err(());
+                }
+                let params = Params::new(n.trailing_zeros() as u8, r, p);
+                Ok(Method::Scrypt(params.map_err(|_| ())?))
+            }
             _ => Err(()),
         }
     }

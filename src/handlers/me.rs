@@ -16,9 +16,10 @@ pub fn show(_: &App, _: &Call, user: &User) -> Reply {
 pub fn update(app: &App, call: &Call, user: &User) -> Reply {
     let patch = call.body(app.config.limits.max_body_bytes, ProfilePatch::from_fields)?;
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
-    let right = app
-        .passwords
-        .verify(&patch.current_password, hash.as_deref())?;
+    let right = app.passwords.verify(
+        &patch.current_password,
+        hash.as_deref().map(|hash| (user.id, hash)),
+    )?;
     let verified = hash.filter(|_| right).ok_or(Error::WrongPassword)?;
     let new = patch
         .password

@@ -250,6 +250,14 @@ pub fn change_profile(
     }
 }
 
+/// Puts one hash in the place of another, unless the password has been changed since.
+pub fn replace_password_hash(db: &Connection, id: Id, old: &str, new: &str) -> Result<(), Error> {
+    let sql = r#"UPDATE "user" SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2"#;
+    db.prepare_cached(sql)?
+        .execute(params![id.get(), old, new])?;
+    Ok(())
+}
+
 /// Changes an account's password.
 pub fn set_password_hash(db: &Connection, id: Id, hash: &str) -> Result<(), Error> {
     db.prepare_cached(r#"UPDATE "user" SET password_hash = ?2 WHERE id = ?1"#)?
