@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::auth::password::Passwords;
+use crate::auth::signing_key::SigningKeys;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::cursor::Cursors;
@@ -28,14 +29,14 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the parts together. `signing_key` signs the tokens.
+    /// Puts the parts together. `keys` are those of the tokens.
     ///
     /// # Errors
     /// One line for the operator.
     pub fn new(
         config: Config,
         store: Store,
-        signing_key: &[u8],
+        keys: &SigningKeys,
         clock: Clock,
     ) -> Result<App, String> {
         let (lifetime, hashes) = (config.jwt_access_token_expires, config.threads.hashes);
@@ -43,9 +44,9 @@ impl App {
         Ok(App {
             config,
             store,
-            tokens: Tokens::new(signing_key, lifetime),
+            tokens: Tokens::new(keys, lifetime),
             passwords: passwords.map_err(|why| why.to_string())?,
-            cursors: Cursors::new(signing_key).map_err(|why| why.to_string())?,
+            cursors: Cursors::new(&keys.current.bytes).map_err(|why| why.to_string())?,
             clock,
         })
     }

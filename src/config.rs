@@ -174,6 +174,10 @@ pub struct SecretArgs {
     #[arg(long, env, hide_env_values = true)]
     pub jwt_secret_key_file: Option<PathBuf>,
 
+    /// File with the keys that signed tokens before, one on each line; they verify and never sign
+    #[arg(long, env, hide_env_values = true)]
+    pub jwt_secret_key_previous_file: Option<PathBuf>,
+
     /// Accept a key of less than 32 bytes, such as the tutorial's; whoever guesses it is admin
     #[arg(
         long,

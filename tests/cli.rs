@@ -11,6 +11,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
@@ -49,6 +50,7 @@ fn every_command_explains_itself() {
                 "sqlite:///project.db",
                 "JWT_SECRET_KEY",
                 "JWT_SECRET_KEY_FILE",
+                "JWT_SECRET_KEY_PREVIOUS_FILE",
                 "ALLOW_WEAK_JWT_SECRET",
                 "JWT_ACCESS_TOKEN_EXPIRES",
                 "24h",
@@ -459,6 +461,8 @@ fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
         ("JWT_SECRET_KEY", "aStrongSecretKey"),
         ("JWT_SECRET_KEY", "thirty-one bytes are one short!"),
         ("JWT_SECRET_KEY_FILE", "missing.txt"),
+        ("JWT_SECRET_KEY_PREVIOUS", "brief"),
+        ("JWT_SECRET_KEY_PREVIOUS_FILE", "missing.txt"),
     ] {
         let refused = finish(place.command(&[]).env(name, value));
         assert!(
@@ -546,6 +550,63 @@ fn a_weak_key_is_accepted_on_demand_and_warned_of() {
             .env("ALLOW_WEAK_JWT_SECRET", "1"),
     );
     assert!(empty.refusal().contains("JWT_SECRET_KEY"));
+}
+
+#[test]
+fn a_key_is_rotated_without_signing_anyone_out() {
+    let place = Place::new();
+    let old = "aStrongSecretKey";
+    let weak = |command: &mut Command| {
+        command.env("ALLOW_WEAK_JWT_SECRET", "1");
+        Running::start(command)
+    };
+    let server = weak(place.command(&[]).env("JWT_SECRET_KEY", old));
+    assert_eq!(server.client().sign_up("ada").status, 201);
+    let token = server.client().token("ada");
+    server.log();
+
+    let new = "n".repeat(40);
+    fs::write(
+        place.path("old.txt"),
+        format!("{}\n{old}\n", "x".repeat(40)),
+    )
+    .unwrap();
+    let keys = [
+        (
+            "JWT_SECRET_KEY_PREVIOUS",
+            format!("{}, {old}", "x".repeat(40)),
+        ),
+        ("JWT_SECRET_KEY_PREVIOUS_FILE", "old.txt".to_owned()),
+    ];
+    let mut newer = String::new();
+    for (name, value) in &keys {
+        let mut command = place.command(&[]);
+        let server = weak(command.env("JWT_SECRET_KEY", &new).env(name, value));
+        let mut client = server.client();
+        assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
+        newer = client.token("ada");
+        let log = server.log();
+        let warning = log.iter().find(|line| line.contains("WARN"));
+        assert!(warning.is_some_and(|line| line.contains(name)), "{log:?}");
+        assert!(log.iter().all(|line| !line.contains(old)), "{log:?}");
+    }
+    // The new key alone: the new token stays good, and nobody warns any more.
+    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY", &new));
+    let mut client = server.client();
+    assert_eq!(client.send("GET /hello", Some(&newer), None).status, 200);
+    assert_eq!(client.send("GET /hello", Some(&token), None).status, 401);
+    assert!(
+        !server
+            .log()
+            .iter()
+            .any(|line| line.contains("JWT_SECRET_KEY_PREVIOUS"))
+    );
+
+    let both = finish(place.command(&[]).envs(keys));
+    assert!(
+        both.refusal().contains("JWT_SECRET_KEY_PREVIOUS and"),
+        "{both:?}"
+    );
 }
 
 #[test]

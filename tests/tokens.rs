@@ -625,7 +625,7 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
         }
     }
     // To the microsecond.
-    let tokens = Tokens::new(KEY, "1h".parse().unwrap());
+    let tokens = Tokens::new(&common::keys(KEY, &[]), "1h".parse().unwrap());
     let token = signed(
         &hs256_header(),
         &with(&claims, "exp", Some(json!(START + 10))),
@@ -969,7 +969,7 @@ fn keys_of_any_length_make_tokens_that_others_understand() {
     let user = user(&app, &app.employee());
     let now = app.app.now();
     for key in [&b"secret"[..], b"x", b"aStrongSecretKey", KEY, &[7; 200]] {
-        let tokens = Tokens::new(key, "1h".parse().unwrap());
+        let tokens = Tokens::new(&common::keys(key, &[]), "1h".parse().unwrap());
         let token = tokens.issue(&user, now).unwrap();
         let (text, tag) = token.rsplit_once('.').unwrap();
         assert_eq!(tag, base64(hs256(key, text)), "as PyJWT would sign it");
@@ -979,7 +979,7 @@ fn keys_of_any_length_make_tokens_that_others_understand() {
         let flask = signed_with(key, &hs256_header().to_string(), &claims);
         assert_eq!(tokens.verify(&flask, now).unwrap().username, "employee");
 
-        let other = Tokens::new(b"Secret", "1h".parse().unwrap());
+        let other = Tokens::new(&common::keys(b"Secret", &[]), "1h".parse().unwrap());
         assert!(other.verify(&token, now).is_err());
         assert!(other.verify(&flask, now).is_err());
     }

@@ -1,4 +1,5 @@
-//! The key that signs tokens: from the environment, from a file, or made at the first start.
+//! The key that signs tokens: from the environment, from a file, or made at the first start; and those
+//! that did so before.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,7 +12,16 @@ use crate::config::{DatabaseUrl, SecretArgs};
 /// A key of fewer bytes than the hash has can be guessed (RFC 7518, 3.2).
 const MIN_BYTES: usize = 32;
 
-/// The key, and where it came from, for the log.
+/// What signs tokens, and what has signed some that are still about.
+#[derive(Debug)]
+pub struct SigningKeys {
+    /// Signs and verifies.
+    pub current: SigningKey,
+    /// Verify, so that a key is changed without signing anybody out.
+    pub previous: Vec<SigningKey>,
+}
+
+/// A key, and where it came from, for the log.
 #[derive(Debug)]
 pub struct SigningKey {
     /// The key itself.
@@ -31,23 +41,36 @@ impl SigningKey {
         settings: &SecretArgs,
         from_environment: Option<String>,
     ) -> Result<Option<SigningKey>, String> {
-        let (source, key) = match (from_environment, &settings.jwt_secret_key_file) {
-            (None, None) => return Ok(None),
-            (Some(_), Some(_)) => {
-                return Err(
-                    "JWT_SECRET_KEY and JWT_SECRET_KEY_FILE are both set; keep one of them"
-                        .to_owned(),
-                );
-            }
-            (Some(key), None) => ("JWT_SECRET_KEY".to_owned(), key),
-            (None, Some(path)) => {
-                let source = format!("JWT_SECRET_KEY_FILE {}", path.display());
-                let key =
-                    std::fs::read_to_string(path).map_err(|why| format!("{source}: {why}"))?;
-                (source, key.trim_end_matches(['\r', '\n']).to_owned())
-            }
+        let path = settings.jwt_secret_key_file.as_deref();
+        let Some((source, text)) = set_once("JWT_SECRET_KEY", from_environment, path)? else {
+            return Ok(None);
+        };
+        let key = match path {
+            Some(_) => text.trim_end_matches(['\r', '\n']),
+            None => &text,
         };
         SigningKey::checked(source, key, settings.allow_weak_jwt_secret).map(Some)
+    }
+
+    /// The keys that signed before this one. `from_environment` is the value of
+    /// `JWT_SECRET_KEY_PREVIOUS`, in which commas are between them; the file has one on each line.
+    ///
+    /// # Errors
+    /// One line for the operator, as above.
+    pub fn previous(
+        settings: &SecretArgs,
+        from_environment: Option<String>,
+    ) -> Result<Vec<SigningKey>, String> {
+        let path = settings.jwt_secret_key_previous_file.as_deref();
+        let Some((source, text)) = set_once("JWT_SECRET_KEY_PREVIOUS", from_environment, path)?
+        else {
+            return Ok(Vec::new());
+        };
+        let separator = if path.is_some() { '\n' } else { ',' };
+        let keys = text.split(separator).map(str::trim);
+        keys.filter(|key| !key.is_empty())
+            .map(|key| SigningKey::checked(source.clone(), key, settings.allow_weak_jwt_secret))
+            .collect()
     }
 
     /// The key that is kept beside the database, made now if this is the first start.
@@ -59,10 +82,10 @@ impl SigningKey {
         let source = format!("the file {}", path.display());
         let key = kept_in(&path)
             .map_err(|why| format!("cannot keep the token key in {source}: {why}"))?;
-        SigningKey::checked(source, key, false)
+        SigningKey::checked(source, &key, false)
     }
 
-    fn checked(source: String, key: String, allow_weak: bool) -> Result<SigningKey, String> {
+    fn checked(source: String, key: &str, allow_weak: bool) -> Result<SigningKey, String> {
         let weak = key.len() < MIN_BYTES;
         if key.is_empty() || (weak && !allow_weak) {
             return Err(format!(
@@ -73,10 +96,33 @@ impl SigningKey {
             ));
         }
         Ok(SigningKey {
-            bytes: key.into_bytes(),
+            bytes: key.as_bytes().to_owned(),
             source,
             weak,
         })
+    }
+}
+
+/// What is set under this name in the environment, or stands in the file of the setting that ends
+/// with `_FILE`; and where.
+fn set_once(
+    name: &str,
+    from_environment: Option<String>,
+    path: Option<&Path>,
+) -> Result<Option<(String, String)>, String> {
+    match (from_environment, path) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(format!(
+            "{name} and {name}_FILE are both set; keep one of them"
+        )),
+        (Some(text), None) => Ok(Some((name.to_owned(), text))),
+        (None, Some(path)) => {
+            let source = format!("{name}_FILE {}", path.display());
+            match std::fs::read_to_string(path) {
+                Ok(text) => Ok(Some((source, text))),
+                Err(why) => Err(format!("{source}: {why}")),
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Signing and checking tokens (JWT, RFC 7519), with flask-jwt-extended's claims.
 
+use std::iter;
+
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use jwt_simple::JWTError;
 use jwt_simple::algorithms::{HS256Key, MACLike};
@@ -11,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::signing_key::{SigningKey, SigningKeys};
 use crate::config::Lifetime;
 use crate::error::Error;
 use crate::model::{Timestamp, User};
@@ -19,6 +22,8 @@ use crate::model::{Timestamp, User};
 #[derive(Debug)]
 pub struct Tokens {
     key: HS256Key,
+    /// Tokens that these signed are good for their time.
+    previous: Vec<HS256Key>,
     lifetime: Lifetime,
 }
 
@@ -42,14 +47,11 @@ pub struct Claims {
 }
 
 impl Tokens {
-    /// `key` signs and verifies; a token is good for `lifetime`.
-    pub fn new(key: &[u8], lifetime: Lifetime) -> Tokens {
-        // jwt-simple takes no key under 12 bytes, and the Flask app may have one that operators admit
-        // on purpose. Zeros behind a short key leave HMAC as it is (RFC 2104, 2).
-        let mut key = key.to_vec();
-        key.resize(key.len().max(12), 0);
+    /// The current one of `keys` signs and all of them verify; a token is good for `lifetime`.
+    pub fn new(keys: &SigningKeys, lifetime: Lifetime) -> Tokens {
         Tokens {
-            key: HS256Key::from_bytes(&key),
+            key: hs256(&keys.current),
+            previous: keys.previous.iter().map(hs256).collect(),
             lifetime,
         }
     }
@@ -86,13 +88,13 @@ impl Tokens {
             .map_err(|why| Error::Internal(format!("signing a token: {why}")))
     }
 
-    /// Reads a token that this key signed and that is good at `now`.
+    /// Reads a token that one of the keys signed and that is good at `now`.
     ///
     /// # Errors
     /// [`Error::InvalidToken`]. Whatever is wrong before the signature is known to be ours gets one
     /// and the same answer.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Error> {
-        let options = VerificationOptions {
+        let options = || VerificationOptions {
             // The library's clock checks are coarser than the contract: 15 minutes of leeway, `exp`
             // optional, seconds of 32 bits. They are passed here and made by `check_times`.
             accept_future: true,
@@ -100,14 +102,27 @@ impl Tokens {
             time_tolerance: Some(Duration::from_secs(0)),
             ..VerificationOptions::default()
         };
-        let verified = self
-            .key
-            .verify_token::<NoCustomClaims>(token, Some(options));
-        match verified {
-            Ok(_) => read(token, now).map_err(refused),
-            Err(why) => Err(refused(complaint(token, now, &why))),
+        for key in iter::once(&self.key).chain(&self.previous) {
+            match key.verify_token::<NoCustomClaims>(token, Some(options())) {
+                Ok(_) => return read(token, now).map_err(refused),
+                Err(why) if is_not_this_keys(&why) => {}
+                Err(why) => return Err(refused(complaint(token, now, &why))),
+            }
         }
+        Err(refused(BAD_SIGNATURE))
     }
+}
+
+fn is_not_this_keys(why: &jwt_simple::Error) -> bool {
+    matches!(why.downcast_ref(), Some(JWTError::InvalidAuthenticationTag))
+}
+
+fn hs256(key: &SigningKey) -> HS256Key {
+    // jwt-simple takes no key under 12 bytes, and the Flask app may have one that operators admit on
+    // purpose. Zeros behind a short key leave HMAC as it is (RFC 2104, 2).
+    let mut key = key.bytes.clone();
+    key.resize(key.len().max(12), 0);
+    HS256Key::from_bytes(&key)
 }
 
 /// Words for a token that the library has refused.
@@ -120,7 +135,7 @@ fn complaint(token: &str, now: Timestamp, why: &jwt_simple::Error) -> &'static s
     let odd_claims = why.is::<serde_json::Error>() && Token::decode_metadata(token).is_ok();
     match odd_claims {
         true => read(token, now).err().unwrap_or(INVALID_CLAIM),
-        false => "Signature verification failed",
+        false => BAD_SIGNATURE,
     }
 }
 
@@ -165,6 +180,7 @@ impl Claims {
     }
 }
 
+const BAD_SIGNATURE: &str = "Signature verification failed";
 const INVALID_CLAIM: &str = "Invalid claim format in token";
 
 fn refused(why: &'static str) -> Error {

@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::App;
-use crate::auth::signing_key::SigningKey;
+use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::config::Config;
 use crate::model::Timestamp;
 use crate::server::{STOP_DEADLINE, Server};
@@ -19,27 +19,25 @@ pub fn run(config: Config) -> Result<(), String> {
     start_log(&config);
     config.check()?;
     let key = SigningKey::configured(&config.secret, environment("JWT_SECRET_KEY")?)?;
+    let previous = environment("JWT_SECRET_KEY_PREVIOUS")?;
+    let previous = SigningKey::previous(&config.secret, previous)?;
     // From here on a signal no longer ends the process by itself.
     let signals =
         Signals::new([SIGTERM, SIGINT]).map_err(|why| format!("cannot handle signals: {why}"))?;
     let database = config.database.database_url.clone();
     let store = Store::open(database.path(), &config.threads)?;
-    let key = key.map_or_else(|| SigningKey::kept_beside(&database), Ok)?;
-    warn_of_weakness(&config, &key);
+    let current = key.map_or_else(|| SigningKey::kept_beside(&database), Ok)?;
+    let keys = SigningKeys { current, previous };
+    warn_of_weakness(&config, &keys);
     let (host, port) = (config.address.host.clone(), config.address.port);
-    let app = Arc::new(App::new(
-        config,
-        store,
-        &key.bytes,
-        Box::new(Timestamp::now),
-    )?);
+    let app = Arc::new(App::new(config, store, &keys, Box::new(Timestamp::now))?);
     let server = Server::start(Arc::clone(&app), &host, port)?;
     info!(
         "task-api {} uses the database {}",
         env!("CARGO_PKG_VERSION"),
         absolute(database.path()).display()
     );
-    info!("tokens are signed with the key of {}", key.source);
+    info!("tokens are signed with the key of {}", keys.current.source);
     info!("listening on http://{}", server.address());
     wait_for_stop(signals);
     stop(server, &app);
@@ -69,11 +67,19 @@ fn environment(name: &str) -> Result<Option<String>, String> {
     }
 }
 
-fn warn_of_weakness(config: &Config, key: &SigningKey) {
-    if key.weak {
+fn warn_of_weakness(config: &Config, keys: &SigningKeys) {
+    if keys.current.weak {
         warn!(
-            "{} has fewer than 32 bytes: whoever guesses it can sign in as anybody. Set a longer \
-             JWT_SECRET_KEY and unset ALLOW_WEAK_JWT_SECRET; everybody signs in again then",
+            "{} has fewer than 32 bytes: whoever guesses it can sign in as anybody. To rotate it, \
+             name it in JWT_SECRET_KEY_PREVIOUS and set JWT_SECRET_KEY to a new one, such as \
+             `openssl rand -base64 32` prints; nobody is signed out",
+            keys.current.source
+        );
+    }
+    for key in keys.previous.iter().filter(|key| key.weak) {
+        warn!(
+            "{} holds a key of fewer than 32 bytes: whoever guesses it can sign in as anybody. Take it \
+             out, and ALLOW_WEAK_JWT_SECRET with it, once the tokens that it signed have expired",
             key.source
         );
     }

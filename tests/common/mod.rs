@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use rouille::Request;
 use serde_json::Value;
 use task_api::app::{App, Clock};
+use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::{
     AddressArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, SecretArgs, ServerKind,
     Threads,
@@ -98,10 +99,23 @@ pub fn config(folder: &TempDir) -> Config {
     }
 }
 
+/// One key that signs, and those that did before.
+pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
+    let key = |bytes: &[u8]| SigningKey {
+        bytes: bytes.to_owned(),
+        source: "a test".to_owned(),
+        weak: false,
+    };
+    SigningKeys {
+        current: key(current),
+        previous: previous.iter().map(|bytes| key(bytes)).collect(),
+    }
+}
+
 /// The application on its database.
 pub fn open(config: Config, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    App::new(config, store, KEY, clock).unwrap()
+    App::new(config, store, &keys(KEY, &[]), clock).unwrap()
 }
 
 impl TestApp {
