@@ -6,12 +6,12 @@ pub mod users;
 
 #[cfg(test)]
 mod plans;
+mod schema;
 mod select;
 
 use std::cell::RefCell;
-use std::fs::OpenOptions;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use r2d2::{CustomizeConnection, NopErrorHandler, Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
@@ -25,8 +25,6 @@ use crate::config::Threads;
 use crate::error::Error;
 use crate::gate::{Gate, Pass};
 use crate::model::{Id, Timestamp, fold_case};
-
-const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// How long a statement waits for another process's lock, and a request for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,7 +51,7 @@ impl Store {
     /// One line for the operator, which names the setting and the file.
     pub fn open(path: &Path, threads: &Threads) -> Result<Store, String> {
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
-        prepare(path).map_err(explain)?;
+        schema::prepare(path).map_err(explain)?;
         let file = || SqliteConnectionManager::file(path);
         let searches = Gate::new("long searches", threads.searches);
         let reader = file().with_init(move |db| set_up_reader(db, searches.clone()));
@@ -147,53 +145,6 @@ impl Search {
 impl Drop for Search {
     fn drop(&mut self) {
         LONG_SEARCH.take();
-    }
-}
-
-/// Makes the file and what is in it, as far as it is missing.
-fn prepare(path: &Path) -> Result<(), Error> {
-    create_private(path).map_err(|why| Error::Internal(why.to_string()))?;
-    let mut db = Connection::open(path)?;
-    set_up_writer(&mut db)?;
-    enter_wal(&db)?;
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(SCHEMA)?;
-    Ok(transaction.commit()?)
-}
-
-/// A new database holds password hashes: only its owner may read it. SQLite gives its `-wal` and
-/// `-shm` files the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(why) if why.kind() != std::io::ErrorKind::AlreadyExists => Err(why),
-        _ => Ok(()),
-    }
-}
-
-/// WAL lets readers go on while somebody writes. The file remembers it; only the first start changes
-/// anything. Two first starts at once can collide here, where the busy timeout does not apply.
-fn enter_wal(db: &Connection) -> Result<(), Error> {
-    let deadline = Instant::now() + PATIENCE;
-    let mode = loop {
-        match db.query_row("PRAGMA journal_mode = WAL", [], |row| {
-            row.get::<_, String>(0)
-        }) {
-            Err(why) if is_busy(&why) && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            answer => break answer?,
-        }
-    };
-    match mode.as_str() {
-        "wal" => Ok(()),
-        // File systems without shared memory, such as those over a network.
-        _ => Err(Error::Internal(
-            "its file system does not support SQLite's WAL".to_owned(),
-        )),
     }
 }
 
