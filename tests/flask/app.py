@@ -1,0 +1,84 @@
+"""An app of the tutorial's kind, faults included: what Task API takes the place of.
+
+DATABASE is the file, JWT_SECRET_KEY the key, which is the tutorial's own if none is set.
+"""
+
+import os
+from datetime import datetime, timedelta, timezone
+
+from flask import Flask, request
+from flask_cors import CORS
+from flask_jwt_extended import JWTManager, create_access_token, get_jwt_identity, jwt_required
+from flask_restful import Api, Resource
+from flask_sqlalchemy import SQLAlchemy
+from werkzeug.security import check_password_hash, generate_password_hash
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///" + os.path.abspath(os.environ["DATABASE"])
+app.config["JWT_SECRET_KEY"] = os.environ.get("JWT_SECRET_KEY", "aStrongSecretKey")
+app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(hours=24)
+# With it a refused token is flask-jwt-extended's own answer and not a 500.
+app.config["PROPAGATE_EXCEPTIONS"] = True
+CORS(app)
+db = SQLAlchemy(app)
+api = Api(app)
+JWTManager(app)
+
+
+def now():
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+class User(db.Model):
+    id = db.Column(db.Integer, primary_key=True)
+    username = db.Column(db.String(80), unique=True, nullable=False)
+    email = db.Column(db.String(120), unique=True, nullable=False)
+    password_hash = db.Column(db.String(128), nullable=False)
+    role = db.Column(db.String(20), default="employee")
+    is_approved = db.Column(db.Boolean, default=False)
+    created_at = db.Column(db.DateTime, default=now)
+
+
+class Task(db.Model):
+    id = db.Column(db.Integer, primary_key=True)
+    title = db.Column(db.String(255), nullable=False)
+    description = db.Column(db.Text)
+    status = db.Column(db.String(20), default="pending")
+    deadline = db.Column(db.DateTime)
+    created_at = db.Column(db.DateTime, default=now)
+    assigned_user_id = db.Column(db.Integer, db.ForeignKey("user.id"))
+
+
+class SignUp(Resource):
+    def post(self):
+        given = request.get_json()
+        username, email = given["username"], given["email"]
+        if User.query.filter((User.username == username) | (User.email == email)).first():
+            return {"message": "Username or Email already exists"}
+        password_hash = generate_password_hash(given["password"])
+        db.session.add(User(username=username, email=email, password_hash=password_hash))
+        db.session.commit()
+        return {"username": username, "email": email}
+
+
+class Login(Resource):
+    def post(self):
+        given = request.get_json()
+        user = User.query.filter_by(email=given["email"]).first()
+        if user and check_password_hash(user.password_hash, given["password"]):
+            return {"msg": "successfully logged in", "token": create_access_token(identity=user.username)}, 401
+        return {"msg": "email or password incorrect."}, 200
+
+
+class Hello(Resource):
+    @jwt_required()
+    def get(self):
+        return {"msg": "hello world! from flask restful", "user_name": get_jwt_identity()}
+
+
+api.add_resource(SignUp, "/signup")
+api.add_resource(Login, "/login")
+api.add_resource(Hello, "/hello")
+
+with app.app_context():
+    db.create_all()
