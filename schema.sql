@@ -1,4 +1,6 @@
--- The whole database. Run at every start, so each statement must do nothing the second time.
+-- The whole database. Run on a file of an older version, the Flask app's and an empty one among them, so
+-- each statement must do nothing where its work is done already. A change here raises the version in
+-- src/store/schema.rs.
 
 -- The tutorial's tables -------------------------------------------------------------------------
 -- Word for word what SQLAlchemy's create_all() makes of the tutorial's models: the Flask app can be
