@@ -392,6 +392,13 @@ fn a_file_that_is_not_ours_to_change_stays_as_it_is_byte_for_byte() {
 }
 
 #[test]
+fn a_folder_is_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let why = Store::open(folder.path(), &Threads::for_cores(1)).map(drop);
+    assert!(why.unwrap_err().contains("it is a folder"));
+}
+
+#[test]
 fn a_file_that_another_program_holds_stays_as_it_is() {
     // Each waits for the lock for a while.
     thread::scope(|scope| {

@@ -53,6 +53,9 @@ const TABLES: [(&str, &[&str]); 2] = [
 /// [`Error::Internal`] for a file that is not this program's to change, and [`Error::Busy`] for one
 /// that another program holds.
 pub fn prepare(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Err(internal("it is a folder"));
+    }
     create_private(path).map_err(internal)?;
     inspect(path)?;
     let mut db = Connection::open(path)?;
