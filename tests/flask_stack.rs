@@ -364,7 +364,9 @@ const UNFIT: [Unfit; 6] = [
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));
             // Whoever closes a file as the last one moves the log into it.
             drop(db);
-            files.map(|(file, bytes)| fs::write(file, bytes).unwrap());
+            for (file, bytes) in files {
+                fs::write(file, bytes).unwrap();
+            }
         },
         "newer version",
     ),
