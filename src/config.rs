@@ -10,6 +10,8 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use url::{Position, Url};
 
+use crate::model::{Email, Username};
+
 /// Where the database is.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
@@ -62,6 +64,10 @@ pub struct Config {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub secret: SecretArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub admin: AdminArgs,
 
     /// How long a token is good for: 24h, 15m, or a number of seconds
     #[arg(long, env, hide_env_values = true, default_value = "24h")]
@@ -188,6 +194,49 @@ pub struct SecretArgs {
     )]
     #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub allow_weak_jwt_secret: bool,
+}
+
+/// A secret, and where it is from: `from_environment` is the value of the variable `name`, `path` that of
+/// the setting which ends with `_FILE` instead.
+///
+/// # Errors
+/// One line for the operator: both are set, or the file cannot be read.
+pub fn secret(
+    name: &str,
+    from_environment: Option<String>,
+    path: Option<&Path>,
+) -> Result<Option<(String, String)>, String> {
+    match (from_environment, path) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(format!(
+            "{name} and {name}_FILE are both set; keep one of them"
+        )),
+        (Some(text), None) => Ok(Some((name.to_owned(), text))),
+        (None, Some(path)) => {
+            let source = format!("{name}_FILE {}", path.display());
+            match std::fs::read_to_string(path) {
+                Ok(text) => Ok(Some((source, text))),
+                Err(why) => Err(format!("{source}: {why}")),
+            }
+        }
+    }
+}
+
+/// Who is made admin at a start that finds none; the password is the environment variable
+/// `ADMIN_PASSWORD`, or a file's.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AdminArgs {
+    /// Name of the admin that is made at the start if there is none
+    #[arg(long, env, hide_env_values = true)]
+    pub admin_username: Option<Username>,
+
+    /// E-mail of that admin
+    #[arg(long, env, hide_env_values = true)]
+    pub admin_email: Option<Email>,
+
+    /// File with that admin's password; it has no default
+    #[arg(long, env, hide_env_values = true)]
+    pub admin_password_file: Option<PathBuf>,
 }
 
 /// Which websites may call the API from a browser.

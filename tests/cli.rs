@@ -52,6 +52,9 @@ fn every_command_explains_itself() {
                 "JWT_SECRET_KEY_FILE",
                 "JWT_SECRET_KEY_PREVIOUS_FILE",
                 "ALLOW_WEAK_JWT_SECRET",
+                "ADMIN_USERNAME",
+                "ADMIN_EMAIL",
+                "ADMIN_PASSWORD_FILE",
                 "JWT_ACCESS_TOKEN_EXPIRES",
                 "24h",
                 "PASSWORD_ITERATIONS",
@@ -607,6 +610,82 @@ fn a_key_is_rotated_without_signing_anyone_out() {
         both.refusal().contains("JWT_SECRET_KEY_PREVIOUS and"),
         "{both:?}"
     );
+}
+
+#[test]
+fn a_start_makes_the_first_admin_and_no_second_one() {
+    let place = Place::new();
+    fs::write(place.path("password.txt"), format!("{PASSWORD}\n")).unwrap();
+    let named = |name: &str| {
+        let mut command = place.command(&[]);
+        command.env("ADMIN_USERNAME", name);
+        command.env("ADMIN_EMAIL", format!("{name}@example.com"));
+        command
+    };
+    let server = Running::start(named("first").env("ADMIN_PASSWORD_FILE", "password.txt"));
+    let mut client = server.client();
+    let token = client.token("first");
+    let me = client.send("GET /me", Some(&token), None).json();
+    assert_eq!(
+        (&me["role"], &me["is_approved"]),
+        (&json!("admin"), &json!(true))
+    );
+    assert_eq!(client.send("GET /users", Some(&token), None).status, 200);
+    let log = server.log();
+    assert!(log.iter().any(|line| line.contains("made the first admin")));
+    assert!(log.iter().all(|line| !line.contains(PASSWORD)), "{log:?}");
+
+    // Again, with another password, and for somebody else: nothing changes.
+    for name in ["first", "second"] {
+        let server = Running::start(named(name).env("ADMIN_PASSWORD", "another password"));
+        let mut client = server.client();
+        let token = client.token("first");
+        let users = client.send("GET /users", Some(&token), None);
+        assert_eq!(users.ids(), [1]);
+        server.log();
+    }
+}
+
+#[test]
+fn a_first_admin_without_a_password_of_its_own_is_refused() {
+    let place = Place::new();
+    fs::write(place.path("short.txt"), "1234567\n").unwrap();
+    let whole = [
+        ("ADMIN_USERNAME", "root"),
+        ("ADMIN_EMAIL", "root@example.com"),
+        ("ADMIN_PASSWORD", PASSWORD),
+    ];
+    let start = |settings: &[(&str, &str)]| {
+        let mut command = place.command(&[]);
+        let settings = settings.iter().copied();
+        let refused = finish(command.envs(settings).env("RUST_LOG", "error"));
+        refused.refusal().to_owned()
+    };
+    for missing in whole {
+        let settings: Vec<_> = whole.into_iter().filter(|set| *set != missing).collect();
+        let line = start(&settings);
+        assert!(line.contains(missing.0), "{line}");
+    }
+    for (name, value) in [
+        ("ADMIN_PASSWORD", ""),
+        ("ADMIN_PASSWORD_FILE", "short.txt"),
+        ("ADMIN_PASSWORD_FILE", "missing.txt"),
+        ("ADMIN_EMAIL", "nobody"),
+    ] {
+        let mut settings = whole[..2].to_vec();
+        settings.push((name, value));
+        if name == "ADMIN_EMAIL" {
+            settings.push(whole[2]);
+        }
+        let line = start(&settings);
+        assert!(line.contains(name), "{line}");
+    }
+    let both = [&whole[..], &[("ADMIN_PASSWORD_FILE", "short.txt")]].concat();
+    assert!(start(&both).contains("ADMIN_PASSWORD and ADMIN_PASSWORD_FILE"));
+    // Nobody is promoted by a name alone.
+    place.create("root", &[]);
+    let line = start(&whole);
+    assert!(line.contains("ADMIN_USERNAME"), "{line}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 
-use crate::config::{DatabaseUrl, SecretArgs};
+use crate::config::{DatabaseUrl, SecretArgs, secret};
 
 /// A key of fewer bytes than the hash has can be guessed (RFC 7518, 3.2).
 const MIN_BYTES: usize = 32;
@@ -42,7 +42,7 @@ impl SigningKey {
         from_environment: Option<String>,
     ) -> Result<Option<SigningKey>, String> {
         let path = settings.jwt_secret_key_file.as_deref();
-        let Some((source, text)) = set_once("JWT_SECRET_KEY", from_environment, path)? else {
+        let Some((source, text)) = secret("JWT_SECRET_KEY", from_environment, path)? else {
             return Ok(None);
         };
         let key = match path {
@@ -62,7 +62,7 @@ impl SigningKey {
         from_environment: Option<String>,
     ) -> Result<Vec<SigningKey>, String> {
         let path = settings.jwt_secret_key_previous_file.as_deref();
-        let Some((source, text)) = set_once("JWT_SECRET_KEY_PREVIOUS", from_environment, path)?
+        let Some((source, text)) = secret("JWT_SECRET_KEY_PREVIOUS", from_environment, path)?
         else {
             return Ok(Vec::new());
         };
@@ -100,29 +100,6 @@ impl SigningKey {
             source,
             weak,
         })
-    }
-}
-
-/// What is set under this name in the environment, or stands in the file of the setting that ends
-/// with `_FILE`; and where.
-fn set_once(
-    name: &str,
-    from_environment: Option<String>,
-    path: Option<&Path>,
-) -> Result<Option<(String, String)>, String> {
-    match (from_environment, path) {
-        (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(format!(
-            "{name} and {name}_FILE are both set; keep one of them"
-        )),
-        (Some(text), None) => Ok(Some((name.to_owned(), text))),
-        (None, Some(path)) => {
-            let source = format!("{name}_FILE {}", path.display());
-            match std::fs::read_to_string(path) {
-                Ok(text) => Ok(Some((source, text))),
-                Err(why) => Err(format!("{source}: {why}")),
-            }
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod accounts;
+mod first_admin;
 mod healthcheck;
 mod serve;
 

@@ -7,6 +7,7 @@ use log::{info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::first_admin::FirstAdmin;
 use crate::app::App;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::config::Config;
@@ -21,6 +22,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let key = SigningKey::configured(&config.secret, environment("JWT_SECRET_KEY")?)?;
     let previous = environment("JWT_SECRET_KEY_PREVIOUS")?;
     let previous = SigningKey::previous(&config.secret, previous)?;
+    let admin = FirstAdmin::configured(&config.admin, environment("ADMIN_PASSWORD")?)?;
     // From here on a signal no longer ends the process by itself.
     let signals =
         Signals::new([SIGTERM, SIGINT]).map_err(|why| format!("cannot handle signals: {why}"))?;
@@ -31,6 +33,9 @@ pub fn run(config: Config) -> Result<(), String> {
     warn_of_weakness(&config, &keys);
     let (host, port) = (config.address.host.clone(), config.address.port);
     let app = Arc::new(App::new(config, store, &keys, Box::new(Timestamp::now))?);
+    if let Some(admin) = admin {
+        admin.make(&app)?;
+    }
     let server = Server::start(Arc::clone(&app), &host, port)?;
     info!(
         "task-api {} uses the database {}",

@@ -213,11 +213,18 @@ fn keep_an_admin(db: &Connection, before: &User) -> Result<(), Error> {
     if !before.is_approved_admin() {
         return Ok(());
     }
+    match has_approved_admin(db)? {
+        true => Ok(()),
+        false => Err(Error::LastAdmin),
+    }
+}
+
+/// Whether anybody may approve accounts.
+pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
     let sql = r#"SELECT EXISTS (SELECT 1 FROM "user" WHERE role = ?1 AND coalesce(is_approved, FALSE) = TRUE)"#;
-    let left = db
+    Ok(db
         .prepare_cached(sql)?
-        .query_row([Role::Admin.as_str()], |row| row.get(0))?;
-    if left { Ok(()) } else { Err(Error::LastAdmin) }
+        .query_row([Role::Admin.as_str()], |row| row.get(0))?)
 }
 
 /// Changes an account's e-mail, or its password's hash, if `verified` is still its hash: in the

@@ -13,8 +13,8 @@ use serde_json::Value;
 use task_api::app::{App, Clock};
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::{
-    AddressArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, SecretArgs, ServerKind,
-    Threads,
+    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, SecretArgs,
+    ServerKind, Threads,
 };
 use task_api::middleware::handle;
 use task_api::model::{Role, Timestamp};
@@ -78,6 +78,7 @@ pub fn config(folder: &TempDir) -> Config {
             database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
         },
         secret: SecretArgs::default(),
+        admin: AdminArgs::default(),
         jwt_access_token_expires: "24h".parse().unwrap(),
         passwords: PasswordArgs {
             password_iterations: 10,
