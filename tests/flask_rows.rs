@@ -837,5 +837,9 @@ fn eight_programs_that_start_at_once_on_the_flask_apps_database_all_start() {
         let before = raw(&Connection::open(&path).unwrap(), "task");
         open_eight_times_at_once(&path);
         assert_eq!(raw(&Connection::open(&path).unwrap(), "task"), before);
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        // The first one keeps a copy, and the others find nothing to change.
+        assert_eq!(names.filter(|name| name.ends_with(".bak")).count(), 1);
     }
 }

@@ -173,14 +173,12 @@ fn keep_copy(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// `project.db` becomes `project.db.20261123T042241Z.bak`.
+/// `project.db` becomes `project.db.20261123T042241.136817Z.bak`.
 fn copy_path(path: &Path) -> PathBuf {
     let now = Timestamp::now().to_stored();
-    let digits = |text: &str| text.replace(['-', ':'], "");
-    let (date, time) = now.split_once(' ').unwrap_or_default();
-    let time = time.split('.').next().unwrap_or_default();
+    let now = now.replace(['-', ':'], "").replace(' ', "T");
     let mut copy = path.as_os_str().to_owned();
-    copy.push(format!(".{}T{}Z.bak", digits(date), digits(time)));
+    copy.push(format!(".{now}Z.bak"));
     PathBuf::from(copy)
 }
 
