@@ -363,7 +363,7 @@ fn a_panic_is_a_500_that_a_page_can_read_and_the_next_request_works() {
     };
     let mut config = common::config(&folder);
     config.cors.cors_origins = LISTED.parse().unwrap();
-    let app = common::open(config, Box::new(clock));
+    let app = common::open(config, &common::keys(common::KEY, &[]), Box::new(clock));
     let send = |line: &str, token: &str, body: &str| {
         let (method, path) = line.split_once(' ').unwrap();
         let headers = [

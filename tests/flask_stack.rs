@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use common::{Answer, KEY, TestApp, keys};
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::{Value, json};
-use task_api::app::App;
 use task_api::config::{Bound, Config, Threads};
 use task_api::store::Store;
 use tempfile::TempDir;
@@ -38,20 +37,16 @@ fn folder() -> TempDir {
 }
 
 /// Task API on such a copy, at the time at which it was made, with keys of its own choice.
-fn taken_over(
-    change: impl FnOnce(&mut Config),
-    current: &[u8],
-    previous: &[&[u8]],
-) -> (App, TempDir) {
-    let folder = folder();
-    let mut config = common::config(&folder);
-    change(&mut config);
+fn taken_over(change: impl FnOnce(&mut Config), current: &[u8], previous: &[&[u8]]) -> TestApp {
+    let app = TestApp::with_keys(folder(), &keys(current, previous), change);
+    set_clock(&app);
+    app
+}
+
+/// To the second after the Flask app's sign-in.
+fn set_clock(app: &TestApp) {
     let token = text(&flask()["tokens"]["access"]);
-    let now = issued_at(&token) + 1;
-    let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    let clock = Box::new(move || common::timestamp(now * 1_000_000));
-    let app = App::new(config, store, &keys(current, previous), clock).unwrap();
-    (app, folder)
+    app.advance(issued_at(&token) + 1 - app.now());
 }
 
 fn issued_at(token: &str) -> i64 {
@@ -62,41 +57,23 @@ fn issued_at(token: &str) -> i64 {
     claims["iat"].as_i64().unwrap()
 }
 
-fn send(app: &App, line: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
-    let (method, target) = line.split_once(' ').unwrap();
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
-    let body = body.to_string().into_bytes();
-    let request = rouille::Request::fake_http(method, target, headers, body);
-    Answer::from(task_api::middleware::handle(app, &request))
-}
-
-fn sign_in(app: &App, name: &str, password: &str) -> Answer {
+fn sign_in(app: &TestApp, name: &str, password: &str) -> Answer {
     let body = json!({ "email": format!("{name}@example.com"), "password": password });
-    send(
-        app,
-        "POST /login",
-        &[("Content-Type", "application/json")],
-        &body,
-    )
+    app.send("POST /login", None, &body.to_string())
 }
 
-fn hello(app: &App, token: &str) -> Answer {
-    let authorization = format!("Bearer {token}");
-    send(
-        app,
+fn hello(app: &TestApp, token: &str) -> Answer {
+    app.send_raw(
         "GET /hello",
-        &[("Authorization", &authorization)],
-        &Value::Null,
+        &[("Authorization", format!("Bearer {token}"))],
+        b"",
     )
 }
 
 // ---- passwords ----------------------------------------------------------------------------------
 
-fn hashes(folder: &TempDir) -> Vec<(String, String)> {
-    let db = Connection::open(folder.path().join("project.db")).unwrap();
+fn hashes(app: &TestApp) -> Vec<(String, String)> {
+    let db = app.sql();
     let mut statement = db
         .prepare("SELECT username, password_hash FROM user ORDER BY id")
         .unwrap();
@@ -107,24 +84,24 @@ fn hashes(folder: &TempDir) -> Vec<(String, String)> {
 #[test]
 fn every_form_of_hash_that_werkzeug_writes_signs_in_and_becomes_todays() {
     let password = text(&flask()["password"]);
-    let (app, folder) = taken_over(
+    let app = taken_over(
         |config| config.passwords.password_iterations = 2000,
         KEY,
         &[],
     );
-    let before = hashes(&folder);
+    let before = hashes(&app);
     assert_eq!(before.len(), 6);
     for (name, _) in &before {
         let refused = sign_in(&app, name, "not the password");
         assert_eq!(refused.status, 401, "{name}: {refused:?}");
     }
-    assert_eq!(hashes(&folder), before);
+    assert_eq!(hashes(&app), before);
     for (name, _) in &before {
         let answer = sign_in(&app, name, &password);
         assert_eq!(answer.status, 200, "{name}: {answer:?}");
         assert_eq!(hello(&app, &text(&answer.json()["token"])).status, 200);
     }
-    let after = hashes(&folder);
+    let after = hashes(&app);
     for ((name, old), (_, new)) in before.iter().zip(&after) {
         // A million rounds are more than today's.
         if name == "pbkdf2" {
@@ -136,7 +113,7 @@ fn every_form_of_hash_that_werkzeug_writes_signs_in_and_becomes_todays() {
         assert_eq!(sign_in(&app, name, "not the password").status, 401);
     }
     // Once is enough.
-    assert_eq!(hashes(&folder), after);
+    assert_eq!(hashes(&app), after);
 }
 
 #[test]
@@ -147,18 +124,18 @@ fn a_sign_in_succeeds_where_the_hash_cannot_be_renewed() {
         at_once: 0,
         waiting: 0,
     };
-    let (app, folder) = taken_over(|config| config.threads.writes = nobody, KEY, &[]);
-    let before = hashes(&folder);
+    let app = taken_over(|config| config.threads.writes = nobody, KEY, &[]);
+    let before = hashes(&app);
     let answer = sign_in(&app, "scrypt-other", &password);
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(hashes(&folder), before);
+    assert_eq!(hashes(&app), before);
 }
 
 #[test]
 fn a_hash_that_is_none_or_costs_too_much_is_a_wrong_password_and_nothing_else() {
     let password = text(&flask()["password"]);
-    let (app, folder) = taken_over(|_| {}, KEY, &[]);
-    let db = Connection::open(folder.path().join("project.db")).unwrap();
+    let app = taken_over(|_| {}, KEY, &[]);
+    let db = app.sql();
     let key = "0".repeat(128);
     for hash in [
         "".to_owned(),
@@ -190,7 +167,7 @@ fn a_hash_that_is_none_or_costs_too_much_is_a_wrong_password_and_nothing_else() 
         assert_eq!(answer.status, 401, "{hash}");
         assert_eq!(answer.code(), "wrong_email_or_password", "{hash}");
         assert!(start.elapsed() < Duration::from_secs(5), "{hash}");
-        assert_eq!(hashes(&folder)[0].1, hash);
+        assert_eq!(hashes(&app)[0].1, hash);
     }
     assert_eq!(sign_in(&app, "scrypt-other", &password).status, 200);
 }
@@ -200,7 +177,7 @@ fn a_hash_that_is_none_or_costs_too_much_is_a_wrong_password_and_nothing_else() 
 #[test]
 fn a_live_token_of_the_flask_app_is_accepted_and_no_other_kind() {
     let flask = flask();
-    let (app, _folder) = taken_over(|_| {}, text(&flask["key"]).as_bytes(), &[]);
+    let app = taken_over(|_| {}, text(&flask["key"]).as_bytes(), &[]);
     let answer = hello(&app, &text(&flask["tokens"]["access"]));
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()["user_name"], "scrypt");
@@ -212,7 +189,7 @@ fn a_live_token_of_the_flask_app_is_accepted_and_no_other_kind() {
         let answer = hello(&app, &text(&flask["tokens"][name]));
         assert_eq!((answer.status, answer.msg().as_str()), (401, words));
     }
-    let (app, _folder) = taken_over(|_| {}, KEY, &[]);
+    let app = taken_over(|_| {}, KEY, &[]);
     let answer = hello(&app, &text(&flask["tokens"]["access"]));
     assert_eq!(answer.status, 401);
 }
@@ -222,7 +199,7 @@ fn a_previous_key_verifies_and_never_signs() {
     let flask = flask();
     let (old, token) = (text(&flask["key"]), text(&flask["tokens"]["access"]));
     let another = b"another key of thirty-two bytes or more";
-    let (app, folder) = taken_over(|_| {}, KEY, &[another, old.as_bytes()]);
+    let app = taken_over(|_| {}, KEY, &[another, old.as_bytes()]);
     assert_eq!(hello(&app, &token).status, 200);
     // What is wrong with a token of a previous key is said as it is of the current one's.
     let expired = hello(&app, &text(&flask["tokens"]["expired"]));
@@ -232,13 +209,10 @@ fn a_previous_key_verifies_and_never_signs() {
 
     let answer = sign_in(&app, "pbkdf2-few", &text(&flask["password"]));
     let new = text(&answer.json()["token"]);
-    let with = |current: &[u8]| {
-        let config = common::config(&folder);
-        let clock = Box::new(move || common::timestamp((issued_at(&token) + 1) * 1_000_000));
-        let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-        App::new(config, store, &keys(current, &[]), clock).unwrap()
-    };
-    assert_eq!(hello(&with(old.as_bytes()), &new).status, 401);
+    let before = TestApp::with_keys(app.folder, &keys(old.as_bytes(), &[]), |_| {});
+    set_clock(&before);
+    assert_eq!(hello(&before, &token).status, 200);
+    assert_eq!(hello(&before, &new).status, 401);
 }
 
 // ---- the file -----------------------------------------------------------------------------------

@@ -628,7 +628,11 @@ fn a_panic_in_a_handler_is_an_answer_and_a_line_of_the_log_and_the_server_goes_o
     let config = common::config(&healthy.folder);
     let workers = config.threads.workers;
     // Whoever checks a token looks at the clock.
-    let app = common::open(config, Box::new(|| panic!("the clock has stopped")));
+    let app = common::open(
+        config,
+        &common::keys(common::KEY, &[]),
+        Box::new(|| panic!("the clock has stopped")),
+    );
     let server = Server::start(Arc::new(app), "127.0.0.1", 0).unwrap();
     let mut client = Client::connect(server.address());
     for _ in 0..3 * workers {

@@ -114,9 +114,9 @@ pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
 }
 
 /// The application on its database.
-pub fn open(config: Config, clock: Clock) -> App {
+pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    App::new(config, store, &keys(KEY, &[]), clock).unwrap()
+    App::new(config, store, keys, clock).unwrap()
 }
 
 impl TestApp {
@@ -133,13 +133,22 @@ impl TestApp {
 
     /// An application on the database `project.db` in this folder.
     pub fn on(folder: TempDir, change: impl FnOnce(&mut Config)) -> TestApp {
+        TestApp::with_keys(folder, &keys(KEY, &[]), change)
+    }
+
+    /// The same with other keys for its tokens.
+    pub fn with_keys(
+        folder: TempDir,
+        keys: &SigningKeys,
+        change: impl FnOnce(&mut Config),
+    ) -> TestApp {
         let mut config = config(&folder);
         change(&mut config);
         // Microseconds since 1970. The clock goes on by one with each look at it, as real ones do.
         let clock = Arc::new(AtomicI64::new(START * 1_000_000));
         let hand = Arc::clone(&clock);
         let now = move || timestamp(hand.fetch_add(1, Ordering::SeqCst));
-        let app = open(config, Box::new(now));
+        let app = open(config, keys, Box::new(now));
         TestApp {
             app: Arc::new(app),
             folder,
