@@ -1,6 +1,7 @@
 """An app of the tutorial's kind, faults included: what Task API takes the place of.
 
-DATABASE is the file, JWT_SECRET_KEY the key, which is the tutorial's own if none is set.
+DATABASE is the file, JWT_SECRET_KEY the key, which is the tutorial's own if none is set. Variables that
+begin with FLASK_ are further settings of Flask, in JSON.
 """
 
 import os
@@ -17,8 +18,7 @@ app = Flask(__name__)
 app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///" + os.path.abspath(os.environ["DATABASE"])
 app.config["JWT_SECRET_KEY"] = os.environ.get("JWT_SECRET_KEY", "aStrongSecretKey")
 app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(hours=24)
-# With it a refused token is flask-jwt-extended's own answer and not a 500.
-app.config["PROPAGATE_EXCEPTIONS"] = True
+app.config.from_prefixed_env()
 CORS(app)
 db = SQLAlchemy(app)
 api = Api(app)
