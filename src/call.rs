@@ -10,6 +10,8 @@ use rouille::Request;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use uuid::Uuid;
 
+use crate::client::Client;
+use crate::config::TrustedProxies;
 use crate::error::Error;
 use crate::fields::{Fields, Scalar};
 use crate::model::Id;
@@ -20,13 +22,16 @@ pub struct Call<'a> {
     request: &'a Request,
     /// Names this request in every line of the log and in the answer.
     pub request_id: String,
+    /// Where the request comes from.
+    pub client: Client,
     id_segment: OnceCell<String>,
     user: OnceCell<String>,
 }
 
 impl<'a> Call<'a> {
-    /// Takes over the client's `X-Request-Id` if it is sane, and makes one otherwise.
-    pub fn new(request: &'a Request) -> Call<'a> {
+    /// Takes over the client's `X-Request-Id` if it is sane, and makes one otherwise; believes `trusted`
+    /// about the client's address.
+    pub fn new(request: &'a Request, trusted: &TrustedProxies) -> Call<'a> {
         let request_id = match request.header("X-Request-Id") {
             Some(id) if is_sane_request_id(id) => id.to_owned(),
             _ => Uuid::new_v4().to_string(),
@@ -34,6 +39,7 @@ impl<'a> Call<'a> {
         Call {
             request,
             request_id,
+            client: Client::of(request, trusted),
             id_segment: OnceCell::new(),
             user: OnceCell::new(),
         }
@@ -74,11 +80,6 @@ impl<'a> Call<'a> {
             .headers()
             .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
-    }
-
-    /// Where the request comes from.
-    pub fn peer(&self) -> String {
-        self.request.remote_addr().to_string()
     }
 
     /// Notes who is calling, for the log.

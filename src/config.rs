@@ -2,12 +2,14 @@
 //! environment variable of the same name; a secret is never a flag, since other users of a machine
 //! can read a program's arguments.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
+use ipnet::IpNet;
 use url::{Position, Url};
 
 use crate::model::{Email, Username};
@@ -80,6 +82,17 @@ pub struct Config {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cors: CorsArgs,
+
+    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: a comma-separated list of
+    /// addresses and networks, such as 127.0.0.1,10.0.0.0/8; nobody's are by default
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub trusted_proxies: TrustedProxies,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -473,6 +486,48 @@ fn checked_origin(text: &str) -> Result<String, String> {
         true => Ok(sent),
         false => Err(format!(
             "'{text}' is not an origin as browsers send it; they send '{sent}'"
+        )),
+    }
+}
+
+/// The networks of `TRUSTED_PROXIES`. By default there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Whether what comes from this address is believed.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl FromStr for TrustedProxies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<TrustedProxies, String> {
+        if text.trim().is_empty() {
+            return Ok(TrustedProxies::default());
+        }
+        let list: Result<_, _> = text.split(',').map(|text| network(text.trim())).collect();
+        list.map(TrustedProxies)
+    }
+}
+
+/// An address, or a network in CIDR form (RFC 4632, 3.1).
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse::<IpNet>().map_err(|_| {
+            format!("'{text}' is neither an address nor a network such as 10.0.0.0/8")
+        })?,
+    };
+    // 10.0.0.5/8 may be a slip for 10.0.0.5, and would trust 16 million machines.
+    match network.trunc() == network {
+        true => Ok(network),
+        false => Err(format!(
+            "'{text}' is no network: write {} or {}",
+            network.trunc(),
+            network.addr()
         )),
     }
 }

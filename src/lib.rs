@@ -38,6 +38,9 @@ pub mod reply;
 // Path, query and body of a request.
 pub mod call;
 
+// Where a request comes from.
+pub mod client;
+
 // Where a page of a list ended.
 pub mod cursor;
 

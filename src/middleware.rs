@@ -27,9 +27,9 @@ pub fn refuse(app: &App, request: &Request, error: Error) -> Response {
 
 /// The order of the lines is the order in which they run.
 fn chain(app: &App, request: &Request, end: impl FnOnce(&App, &Call) -> Reply) -> Response {
-    let call = Call::new(request);
+    let call = Call::new(request, &app.config.trusted_proxies);
     log(&call, || {
-        security_headers(|| {
+        security_headers(&call, || {
             cors(&app.config.cors, &call, || {
                 catch_panic(&call, || end(app, &call))
             })
@@ -44,7 +44,7 @@ fn log(call: &Call, next: impl FnOnce() -> Response) -> Response {
     let (response, bytes) = measure(response);
     log::info!(
         target: "access",
-        "request_id={} method={} path={} status={} duration_ms={:.3} bytes={} user={} peer={}",
+        "request_id={} method={} path={} status={} duration_ms={:.3} bytes={} user={} client={}",
         call.request_id,
         log_word(call.method()),
         log_word(call.path()),
@@ -52,7 +52,7 @@ fn log(call: &Call, next: impl FnOnce() -> Response) -> Response {
         start.elapsed().as_secs_f64() * 1e3,
         bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
         call.user().map_or("-".to_owned(), log_word),
-        call.peer(),
+        call.client.address,
     );
     response.with_unique_header("X-Request-Id", call.request_id.clone())
 }
@@ -80,15 +80,20 @@ fn log_word(text: &str) -> String {
 
 /// Answers are somebody's data and nothing to look at: no cache keeps them, and a browser neither guesses
 /// another type, nor runs or frames them, nor tells the next site their URL (OWASP ASVS 5.0, 3.4).
-fn security_headers(next: impl FnOnce() -> Response) -> Response {
-    next()
+/// Who came by TLS comes by TLS for the next year (RFC 6797); without TLS nobody is told so.
+fn security_headers(call: &Call, next: impl FnOnce() -> Response) -> Response {
+    let response = next()
         .with_unique_header("Cache-Control", "no-store")
         .with_unique_header("X-Content-Type-Options", "nosniff")
         .with_unique_header(
             "Content-Security-Policy",
             "default-src 'none'; frame-ancestors 'none'",
         )
-        .with_unique_header("Referrer-Policy", "no-referrer")
+        .with_unique_header("Referrer-Policy", "no-referrer");
+    match call.client.https {
+        true => response.with_unique_header("Strict-Transport-Security", "max-age=31536000"),
+        false => response,
+    }
 }
 
 /// The request headers that the API reads and that a page must ask leave for.

@@ -61,6 +61,7 @@ fn every_command_explains_itself() {
                 "600000",
                 "CORS_ORIGINS",
                 "CORS_SUPPORTS_CREDENTIALS",
+                "TRUSTED_PROXIES",
                 "SERVER",
                 "epoll",
                 "rouille",

@@ -14,7 +14,7 @@ use task_api::app::{App, Clock};
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::{
     AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, SecretArgs,
-    ServerKind, Threads,
+    ServerKind, Threads, TrustedProxies,
 };
 use task_api::middleware::handle;
 use task_api::model::{Role, Timestamp};
@@ -84,6 +84,7 @@ pub fn config(folder: &TempDir) -> Config {
             password_iterations: 10,
         },
         cors: CorsArgs::default(),
+        trusted_proxies: TrustedProxies::default(),
         limits: LimitArgs {
             max_body_bytes: 1 << 20,
             max_head_bytes: 16 << 10,
