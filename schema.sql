@@ -34,6 +34,43 @@ CREATE TABLE IF NOT EXISTS task (
   FOREIGN KEY (assigned_user_id) REFERENCES "user" (id)
 );
 
+-- Sessions ------------------------------------------------------------------------------------
+-- What the Flask app knows nothing of: tables of their own, so that its own stay as they are.
+
+-- A sign-in begins a session, and the access tokens that it gives out count as long as the row is there.
+-- No token is in it, only the SHA-256 of the refresh token's random id: whoever reads the database cannot
+-- sign in with it.
+CREATE TABLE IF NOT EXISTS session (
+  id              INTEGER      NOT NULL, -- random: the ids of rows that are gone would come back
+  user_id         INTEGER      NOT NULL,
+  user_created_at DATETIME,              -- SQLite gives an account's id out again, and then this differs
+  created_at      DATETIME     NOT NULL,
+  last_used_at    DATETIME     NOT NULL,
+  refreshed_at    DATETIME     NOT NULL, -- when refresh_digest took the place of previous_digest
+  expires_at      DATETIME     NOT NULL,
+  refresh_digest  VARCHAR(64)  NOT NULL,
+  previous_digest VARCHAR(64),           -- is answered for a few seconds, then it is a theft
+  address         VARCHAR(45)  NOT NULL,
+  user_agent      VARCHAR(255),
+  PRIMARY KEY (id),
+  FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
+);
+
+-- Tokens of the Flask app belong to no session, and can be ended before their time all the same: one by
+-- its SHA-256, or all that an account was given until a moment (in seconds since 1970, as tokens have it).
+CREATE TABLE IF NOT EXISTS ended_token (
+  digest     VARCHAR(64) NOT NULL,
+  expires_at DATETIME    NOT NULL,
+  PRIMARY KEY (digest)
+);
+
+CREATE TABLE IF NOT EXISTS token_cutoff (
+  user_id       INTEGER NOT NULL,
+  issued_before INTEGER NOT NULL,
+  PRIMARY KEY (user_id),
+  FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
+);
+
 -- Indexes ---------------------------------------------------------------------------------------
 
 -- Sign-in finds an account by its e-mail in any case. Not UNIQUE: the Flask app may have stored two
@@ -41,6 +78,11 @@ CREATE TABLE IF NOT EXISTS task (
 -- and both programs must compute an index alike; this program stores addresses in lower case, so only
 -- a row of the Flask app's with capitals beyond ASCII has to be spelled as it was.
 CREATE INDEX IF NOT EXISTS user_by_email ON "user" (lower(email));
+
+-- An account's sessions, and what has expired.
+CREATE INDEX IF NOT EXISTS session_by_user       ON session (user_id);
+CREATE INDEX IF NOT EXISTS session_by_expiry     ON session (expires_at);
+CREATE INDEX IF NOT EXISTS ended_token_by_expiry ON ended_token (expires_at);
 
 -- GET /users runs in the order of `id`; one index for each set of filters. The Flask app may leave
 -- `is_approved` NULL, which means no.

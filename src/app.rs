@@ -3,12 +3,14 @@
 use std::fmt;
 
 use crate::auth::password::Passwords;
+use crate::auth::refresh::RefreshIds;
 use crate::auth::signing_key::SigningKeys;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::cursor::Cursors;
 use crate::model::Timestamp;
 use crate::store::Store;
+use crate::uses::Uses;
 
 /// Tells the time. Tests bring their own.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -21,6 +23,10 @@ pub struct App {
     pub store: Store,
     /// Makes and checks tokens.
     pub tokens: Tokens,
+    /// Knows the successors of refresh tokens.
+    pub refresh_ids: RefreshIds,
+    /// Which sessions were used lately.
+    pub uses: Uses,
     /// Makes and checks password hashes.
     pub passwords: Passwords,
     /// Makes and checks the cursors of lists.
@@ -45,10 +51,17 @@ impl App {
             config,
             store,
             tokens: Tokens::new(keys, lifetime),
+            refresh_ids: RefreshIds::new(&keys.current.bytes).map_err(|why| why.to_string())?,
+            uses: Uses::default(),
             passwords: passwords.map_err(|why| why.to_string())?,
             cursors: Cursors::new(&keys.current.bytes).map_err(|why| why.to_string())?,
             clock,
         })
+    }
+
+    /// When a session ends that is begun or refreshed now.
+    pub fn refresh_expiry(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.config.jwt_refresh_token_expires.seconds())
     }
 
     /// The time.

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
+use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 use rouille::Request;
@@ -14,7 +15,7 @@ use crate::client::Client;
 use crate::config::TrustedProxies;
 use crate::error::Error;
 use crate::fields::{Fields, Scalar};
-use crate::model::Id;
+use crate::model::is_control;
 
 /// One request on its way through the program.
 #[derive(Debug)]
@@ -97,11 +98,17 @@ impl<'a> Call<'a> {
         let _ = self.id_segment.set(id_segment.to_owned());
     }
 
+    /// What the client says it is, as far as it fits a line of text.
+    pub fn user_agent(&self) -> Option<String> {
+        let agent = self.header("User-Agent")?.chars();
+        Some(agent.filter(|c| !is_control(*c)).take(255).collect())
+    }
+
     /// The `{id}` of the path.
     ///
     /// # Errors
     /// [`Error::NotFound`] for what can be no row's id.
-    pub fn id(&self) -> Result<Id, Error> {
+    pub fn id<T: FromStr>(&self) -> Result<T, Error> {
         self.id_segment
             .get()
             .and_then(|text| text.parse().ok())

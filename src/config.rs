@@ -75,6 +75,10 @@ pub struct Config {
     #[arg(long, env, hide_env_values = true, default_value = "24h")]
     pub jwt_access_token_expires: Lifetime,
 
+    /// How long a session lasts behind its last sign-in or refresh
+    #[arg(long, env, hide_env_values = true, default_value = "30d")]
+    pub jwt_refresh_token_expires: Lifetime,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub passwords: PasswordArgs,
@@ -119,6 +123,12 @@ impl Config {
                         with * any website could act for a signed-in user"
                     .to_owned(),
             );
+        }
+        // The row of a session has to be there for as long as its access tokens are about.
+        if self.jwt_refresh_token_expires < self.jwt_access_token_expires {
+            return Err("JWT_REFRESH_TOKEN_EXPIRES must not be shorter than \
+                        JWT_ACCESS_TOKEN_EXPIRES"
+                .to_owned());
         }
         Ok(())
     }
@@ -378,7 +388,7 @@ impl FromStr for DatabaseUrl {
 }
 
 /// How long a token is good for: a second to ten years.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lifetime(i64);
 
 impl Lifetime {

@@ -1,13 +1,11 @@
 //! Cursors: the place where a page ended, sealed so that it comes back unchanged or not at all.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
+use pbkdf2::hmac::Mac;
 use pbkdf2::hmac::digest::InvalidLength;
-use pbkdf2::hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 
+use crate::auth::keyed_hash::{KeyedHash, keyed_hash};
 use crate::model::{Id, Position};
-
-type HmacSha256 = Hmac<Sha256>;
 
 /// Bytes of the seal: 128 bits, far beyond guessing.
 const SEAL: usize = 16;
@@ -18,7 +16,7 @@ const SEAL: usize = 16;
 /// to nowhere, and the client would miss rows without a word.
 #[derive(Debug)]
 pub struct Cursors {
-    mac: HmacSha256,
+    mac: KeyedHash,
 }
 
 impl Cursors {
@@ -27,11 +25,8 @@ impl Cursors {
     /// # Errors
     /// None in practice: HMAC takes a key of any length.
     pub fn new(signing_key: &[u8]) -> Result<Cursors, InvalidLength> {
-        let derived =
-            HmacSha256::new_from_slice(signing_key)?.chain_update("task-api: cursors of lists");
-        Ok(Cursors {
-            mac: HmacSha256::new_from_slice(&derived.finalize().into_bytes())?,
-        })
+        let mac = keyed_hash(signing_key, "task-api: cursors of lists")?;
+        Ok(Cursors { mac })
     }
 
     /// Makes the cursor for a place in `list`, a URL without the parameters that page through it.

@@ -14,6 +14,9 @@ pub mod cli;
 // A socket becomes a Request.
 pub mod server;
 
+// What is done beside the requests.
+pub mod upkeep;
+
 // What every request passes through.
 pub mod middleware;
 
@@ -37,6 +40,9 @@ pub mod reply;
 
 // Path, query and body of a request.
 pub mod call;
+
+// When sessions were last used.
+pub mod uses;
 
 // Where a request comes from.
 pub mod client;

@@ -3,14 +3,14 @@
 use rouille::Response;
 
 use crate::app::App;
-use crate::bearer::authenticate;
+use crate::bearer::{authenticate, refresh_token};
 use crate::call::Call;
 use crate::error::Error;
 use crate::handlers::{health, me, session, tasks, users};
-use crate::model::{Admin, Approved, Manager, User};
+use crate::model::{Admin, Approved, Manager, RefreshToken, SignedIn};
 use crate::reply::Reply;
 
-use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, SignedIn};
+use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, Refresh, SignedInOnly};
 
 /// Who may call a handler, told by what it is given: a handler that takes an `&Admin` fits no other
 /// line of the table than [`Access::AdminOnly`].
@@ -18,8 +18,10 @@ use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, SignedIn};
 pub enum Access {
     /// Everybody.
     Anyone(fn(&App, &Call) -> Reply),
-    /// Whoever has a token.
-    SignedIn(fn(&App, &Call, &User) -> Reply),
+    /// Whoever has a refresh token.
+    Refresh(fn(&App, &Call, &RefreshToken) -> Reply),
+    /// Whoever has an access token.
+    SignedInOnly(fn(&App, &Call, &SignedIn) -> Reply),
     /// Accounts that an admin has approved.
     ApprovedOnly(fn(&App, &Call, &Approved) -> Reply),
     /// Approved managers and admins.
@@ -51,9 +53,18 @@ const fn on(method: &'static str, path: &'static str, access: Access) -> Route {
 pub const ROUTES: &[Route] = &[
     on("POST", "/signup", Anyone(session::signup)),
     on("POST", "/login", Anyone(session::login)),
-    on("GET", "/hello", SignedIn(session::hello)),
-    on("GET", "/me", SignedIn(me::show)),
-    on("PATCH", "/me", SignedIn(me::update)),
+    on("POST", "/refresh", Refresh(session::refresh)),
+    on("POST", "/logout", SignedInOnly(session::logout)),
+    on("GET", "/hello", SignedInOnly(session::hello)),
+    on("GET", "/me", SignedInOnly(me::show)),
+    on("PATCH", "/me", SignedInOnly(me::update)),
+    on("GET", "/me/sessions", SignedInOnly(me::sessions)),
+    on(
+        "POST",
+        "/me/sessions/revoke-all",
+        SignedInOnly(me::end_sessions),
+    ),
+    on("DELETE", "/me/sessions/{id}", SignedInOnly(me::end_session)),
     on("GET", "/users", ManagerOrAdmin(users::list)),
     on("GET", "/users/{id}", ManagerOrAdmin(users::show)),
     on("PATCH", "/users/{id}", AdminOnly(users::update)),
@@ -78,12 +89,16 @@ pub fn route(app: &App, call: &Call) -> Reply {
         return Ok(options(ROUTES));
     }
     let segments = call.segments().ok_or(Error::NotFound)?;
-    let routes: Vec<&'static Route> = ROUTES
+    let mut routes: Vec<&'static Route> = ROUTES
         .iter()
         .filter(|route| matches(route.path, &segments))
         .collect();
     if routes.is_empty() {
         return Err(Error::NotFound);
+    }
+    // What a path says in words is no id.
+    if routes.iter().any(is_literal) {
+        routes.retain(is_literal);
     }
     if call.method() == "OPTIONS" {
         return Ok(options(routes));
@@ -101,7 +116,8 @@ pub fn route(app: &App, call: &Call) -> Reply {
     }
     match route.access {
         Anyone(handler) => handler(app, call),
-        SignedIn(handler) => handler(app, call, &authenticate(app, call)?),
+        Refresh(handler) => handler(app, call, &refresh_token(app, call)?),
+        SignedInOnly(handler) => handler(app, call, &authenticate(app, call)?),
         ApprovedOnly(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
         ManagerOrAdmin(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
         AdminOnly(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
@@ -109,6 +125,10 @@ pub fn route(app: &App, call: &Call) -> Reply {
 }
 
 const ID: &str = "{id}";
+
+fn is_literal(route: &&Route) -> bool {
+    !route.path.contains(ID)
+}
 
 fn matches(path: &str, segments: &[String]) -> bool {
     let mut pattern = path.split('/').skip(1);

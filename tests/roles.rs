@@ -12,9 +12,14 @@ use task_api::router::{Access, ROUTES};
 const CONTRACT: &[(&str, &str)] = &[
     ("POST /signup", "anyone"),
     ("POST /login", "anyone"),
+    ("POST /refresh", "refresh"),
+    ("POST /logout", "signed in"),
     ("GET /hello", "signed in"),
     ("GET /me", "signed in"),
     ("PATCH /me", "signed in"),
+    ("GET /me/sessions", "signed in"),
+    ("POST /me/sessions/revoke-all", "signed in"),
+    ("DELETE /me/sessions/{id}", "signed in"),
     ("GET /users", "manager"),
     ("GET /users/{id}", "manager"),
     ("PATCH /users/{id}", "admin"),
@@ -26,6 +31,13 @@ const CONTRACT: &[(&str, &str)] = &[
     ("DELETE /tasks/{id}", "manager"),
     ("GET /healthz", "anyone"),
     ("GET /readyz", "anyone"),
+];
+
+/// What changes something and takes no body.
+const WITHOUT_BODY: &[&str] = &[
+    "POST /refresh",
+    "POST /logout",
+    "POST /me/sessions/revoke-all",
 ];
 
 /// The callers, from the least to the most powerful, with the levels of access that each has.
@@ -59,6 +71,8 @@ fn expected(who: &str, level: &str, levels: &[&str]) -> Option<(u16, &'static st
     }
     match who {
         "nobody" => Some((401, "unauthorized")),
+        // An access token is no refresh token, whoever has it.
+        _ if level == "refresh" => Some((401, "invalid_token")),
         who if who.starts_with("unapproved") => Some((403, "awaiting_approval")),
         _ => Some((403, "insufficient_role")),
     }
@@ -79,7 +93,8 @@ fn the_table_gives_each_route_the_access_of_the_contract() {
     for (route, (line, level)) in ROUTES.iter().zip(CONTRACT) {
         let listed = match route.access {
             Access::Anyone(_) => "anyone",
-            Access::SignedIn(_) => "signed in",
+            Access::Refresh(_) => "refresh",
+            Access::SignedInOnly(_) => "signed in",
             Access::ApprovedOnly(_) => "approved",
             Access::ManagerOrAdmin(_) => "manager",
             Access::AdminOnly(_) => "admin",
@@ -98,7 +113,7 @@ fn everybody_gets_what_their_role_permits_and_nothing_else() {
             &admin,
             json!({ "title": "t", "assigned_user_id": other.id }),
         );
-        let caller = caller(&app, who);
+        let mut caller = caller(&app, who);
         for (line, level) in CONTRACT {
             let id = if line.contains("/users/") {
                 other.id
@@ -107,11 +122,18 @@ fn everybody_gets_what_their_role_permits_and_nothing_else() {
             };
             let line = line.replace("{id}", &id.to_string());
             // A body that is refused, so that nothing changes and the next line finds all in place.
-            let body = if line.starts_with("GET") || line.starts_with("DELETE") {
+            let body = if line.starts_with("GET")
+                || line.starts_with("DELETE")
+                || WITHOUT_BODY.contains(&line.as_str())
+            {
                 ""
             } else {
                 "[]"
             };
+            // Some lines end the session.
+            if let Some(caller) = &mut caller {
+                caller.token = app.sign_in_again(caller);
+            }
             let answer = app.send(&line, caller.clone(), body);
             match expected(who, level, levels) {
                 Some((status, code)) => {

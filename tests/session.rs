@@ -360,15 +360,17 @@ fn no_part_of_a_password_is_cut_off_or_trimmed() {
 // Signing in --------------------------------------------------------------------------------------
 
 #[test]
-fn a_login_answers_with_a_token_and_the_account() {
+fn a_login_answers_with_tokens_and_the_account() {
     let app = TestApp::with(|config| config.jwt_access_token_expires = "15m".parse().unwrap());
     let account = sign_up(&app, "anna", "anna@example.com", PASSWORD).json();
     let answer = log_in(&app, "anna@example.com", PASSWORD);
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
     let mut body = answer.json();
-    let token = body["token"].take();
-    assert_eq!(token.as_str().unwrap().split('.').count(), 3);
+    for name in ["token", "refresh_token"] {
+        let token = body[name].take();
+        assert_eq!(token.as_str().unwrap().split('.').count(), 3);
+    }
     assert_eq!(
         body,
         json!({
@@ -376,6 +378,7 @@ fn a_login_answers_with_a_token_and_the_account() {
             "token": null,
             "token_type": "Bearer",
             "expires_in": 900,
+            "refresh_token": null,
             "user": account,
         })
     );

@@ -9,8 +9,8 @@ use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use pbkdf2::hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha384, Sha512};
-use task_api::auth::token::Tokens;
-use task_api::model::{Role, User};
+use task_api::auth::token::{Kind, Tokens};
+use task_api::model::{Role, SessionId, User};
 use task_api::store::users;
 
 const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
@@ -631,9 +631,21 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
         &with(&claims, "exp", Some(json!(START + 10))),
     );
     let micros = (START + 10) * 1_000_000;
-    assert!(tokens.verify(&token, timestamp(micros - 1)).is_ok());
-    assert!(tokens.verify(&token, timestamp(micros)).is_err());
-    assert!(tokens.verify(&token, timestamp(micros + 1)).is_err());
+    assert!(
+        tokens
+            .verify(&token, Kind::Access, timestamp(micros - 1))
+            .is_ok()
+    );
+    assert!(
+        tokens
+            .verify(&token, Kind::Access, timestamp(micros))
+            .is_err()
+    );
+    assert!(
+        tokens
+            .verify(&token, Kind::Access, timestamp(micros + 1))
+            .is_err()
+    );
 }
 
 #[test]
@@ -848,8 +860,9 @@ fn no_two_tokens_are_equal() {
     let user = user(&app, &person);
     let now = app.app.now();
     let mut seen = HashSet::new();
+    let session = SessionId::random().unwrap();
     for _ in 0..1_000 {
-        let token = app.app.tokens.issue(&user, now).unwrap();
+        let token = app.app.tokens.access(&user, session, now).unwrap();
         let claims = decoded(token.split('.').nth(1).unwrap());
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
@@ -970,17 +983,25 @@ fn keys_of_any_length_make_tokens_that_others_understand() {
     let now = app.app.now();
     for key in [&b"secret"[..], b"x", b"aStrongSecretKey", KEY, &[7; 200]] {
         let tokens = Tokens::new(&common::keys(key, &[]), "1h".parse().unwrap());
-        let token = tokens.issue(&user, now).unwrap();
+        let token = tokens
+            .access(&user, SessionId::random().unwrap(), now)
+            .unwrap();
         let (text, tag) = token.rsplit_once('.').unwrap();
         assert_eq!(tag, base64(hs256(key, text)), "as PyJWT would sign it");
-        assert_eq!(tokens.verify(&token, now).unwrap().username, "employee");
+        assert_eq!(
+            tokens.verify(&token, Kind::Access, now).unwrap().username,
+            "employee"
+        );
 
         let claims = of_flask("employee", app.now()).to_string();
         let flask = signed_with(key, &hs256_header().to_string(), &claims);
-        assert_eq!(tokens.verify(&flask, now).unwrap().username, "employee");
+        assert_eq!(
+            tokens.verify(&flask, Kind::Access, now).unwrap().username,
+            "employee"
+        );
 
         let other = Tokens::new(&common::keys(b"Secret", &[]), "1h".parse().unwrap());
-        assert!(other.verify(&token, now).is_err());
-        assert!(other.verify(&flask, now).is_err());
+        assert!(other.verify(&token, Kind::Access, now).is_err());
+        assert!(other.verify(&flask, Kind::Access, now).is_err());
     }
 }

@@ -13,10 +13,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::refresh::RefreshId;
 use super::signing_key::{SigningKey, SigningKeys};
 use crate::config::Lifetime;
 use crate::error::Error;
-use crate::model::{Timestamp, User};
+use crate::model::{SessionId, Timestamp, User};
 
 /// The one place that makes and accepts tokens: HS256 and nothing else (RFC 8725, 3.1).
 #[derive(Debug)]
@@ -27,14 +28,24 @@ pub struct Tokens {
     lifetime: Lifetime,
 }
 
-/// The claims beside the registered ones. `type` and `fresh` are flask-jwt-extended's; the last two
-/// tie the token to this very account, since a name, and even an id, can come back with a new one.
+/// What a token is for (RFC 8725, 3.12); the words are flask-jwt-extended's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Lets requests in.
+    Access,
+    /// Is exchanged for new tokens.
+    Refresh,
+}
+
+/// The claims beside the registered ones. `type` and `fresh` are flask-jwt-extended's; `sid` names the
+/// session (OpenID Connect Front-Channel Logout 1.0, 3), and so the very account: a name, and even an
+/// account's id, can come back with a new one.
 #[derive(Debug, Serialize)]
 struct OwnClaims {
-    r#type: &'static str,
+    r#type: Kind,
     fresh: bool,
-    account_id: i64,
-    account_created_at: Option<Timestamp>,
+    sid: SessionId,
 }
 
 /// What a token says, once it counts.
@@ -42,8 +53,14 @@ struct OwnClaims {
 pub struct Claims {
     /// The account's name.
     pub username: String,
-    issued_at: Option<f64>,
-    account: Option<(Value, Value)>,
+    /// The session that it belongs to; the Flask app's belong to none.
+    pub session: Option<SessionId>,
+    /// Its own name.
+    pub id: Option<String>,
+    /// Since when it is about, in seconds since 1970.
+    pub issued_at: Option<f64>,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
 }
 
 impl Tokens {
@@ -61,26 +78,62 @@ impl Tokens {
         self.lifetime.seconds()
     }
 
-    /// Signs a new token for an account.
+    /// Signs a new access token of a session.
     ///
     /// # Errors
     /// [`Error::Internal`].
-    pub fn issue(&self, user: &User, now: Timestamp) -> Result<String, Error> {
+    pub fn access(&self, user: &User, sid: SessionId, now: Timestamp) -> Result<String, Error> {
+        let id = Uuid::new_v4().to_string();
         let now = now.unix_seconds();
+        let until = now + self.lifetime.seconds();
+        self.sign(Kind::Access, user, sid, id, now, until)
+    }
+
+    /// Signs the session's refresh token of this id; the same one, if the moments are the same.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn refresh(
+        &self,
+        user: &User,
+        sid: SessionId,
+        id: &RefreshId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<String, Error> {
+        let (from, until) = (from.unix_seconds(), until.unix_seconds());
+        self.sign(
+            Kind::Refresh,
+            user,
+            sid,
+            id.as_str().to_owned(),
+            from,
+            until,
+        )
+    }
+
+    fn sign(
+        &self,
+        kind: Kind,
+        user: &User,
+        sid: SessionId,
+        id: String,
+        from: i64,
+        until: i64,
+    ) -> Result<String, Error> {
         let claims = JWTClaims {
-            issued_at: Some(seconds(now)),
-            invalid_before: Some(seconds(now)),
-            expires_at: Some(seconds(now + self.lifetime.seconds())),
+            issued_at: Some(seconds(from)),
+            invalid_before: Some(seconds(from)),
+            expires_at: Some(seconds(until)),
             subject: Some(user.username.clone()),
-            jwt_id: Some(Uuid::new_v4().to_string()),
+            jwt_id: Some(id),
             issuer: None,
             audiences: None,
             nonce: None,
             custom: OwnClaims {
-                r#type: "access",
+                r#type: kind,
                 fresh: false,
-                account_id: user.id.get(),
-                account_created_at: user.created_at,
+                sid,
             },
         };
         self.key
@@ -88,12 +141,12 @@ impl Tokens {
             .map_err(|why| Error::Internal(format!("signing a token: {why}")))
     }
 
-    /// Reads a token that one of the keys signed and that is good at `now`.
+    /// Reads a token of this kind that one of the keys signed and that is good at `now`.
     ///
     /// # Errors
     /// [`Error::InvalidToken`]. Whatever is wrong before the signature is known to be ours gets one
     /// and the same answer.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Error> {
+    pub fn verify(&self, token: &str, kind: Kind, now: Timestamp) -> Result<Claims, Error> {
         let options = || VerificationOptions {
             // The library's clock checks are coarser than the contract: 15 minutes of leeway, `exp`
             // optional, seconds of 32 bits. They are passed here and made by `check_times`.
@@ -104,9 +157,9 @@ impl Tokens {
         };
         for key in iter::once(&self.key).chain(&self.previous) {
             match key.verify_token::<NoCustomClaims>(token, Some(options())) {
-                Ok(_) => return read(token, now).map_err(refused),
+                Ok(_) => return read(token, kind, now).map_err(refused),
                 Err(why) if is_not_this_keys(&why) => {}
-                Err(why) => return Err(refused(complaint(token, now, &why))),
+                Err(why) => return Err(refused(complaint(token, kind, now, &why))),
             }
         }
         Err(refused(BAD_SIGNATURE))
@@ -126,7 +179,7 @@ fn hs256(key: &SigningKey) -> HS256Key {
 }
 
 /// Words for a token that the library has refused.
-fn complaint(token: &str, now: Timestamp, why: &jwt_simple::Error) -> &'static str {
+fn complaint(token: &str, kind: Kind, now: Timestamp, why: &jwt_simple::Error) -> &'static str {
     if let Some(JWTError::CompactEncodingError) = why.downcast_ref() {
         return "Not enough segments";
     }
@@ -134,50 +187,36 @@ fn complaint(token: &str, now: Timestamp, why: &jwt_simple::Error) -> &'static s
     // the claims after the signature.
     let odd_claims = why.is::<serde_json::Error>() && Token::decode_metadata(token).is_ok();
     match odd_claims {
-        true => read(token, now).err().unwrap_or(INVALID_CLAIM),
+        true => read(token, kind, now).err().unwrap_or(INVALID_CLAIM),
         false => BAD_SIGNATURE,
     }
 }
 
 /// Reads and checks the claims of a token whose signature is known to be ours.
-fn read(token: &str, now: Timestamp) -> Result<Claims, &'static str> {
+fn read(token: &str, kind: Kind, now: Timestamp) -> Result<Claims, &'static str> {
     let claims = payload(token).ok_or(INVALID_CLAIM)?;
-    check_times(&claims, now)?;
-    check_purpose(&claims)?;
+    let expires_at = check_times(&claims, now)?;
+    check_purpose(&claims, kind)?;
     let username = match claims.get("sub") {
         Some(Value::String(username)) => username.clone(),
         Some(_) => return Err("Subject must be a string"),
         None => return Err("Missing claim: sub"),
     };
+    let session = match claims.get("sid") {
+        None => None,
+        Some(sid) => Some(
+            sid.as_str()
+                .and_then(|sid| sid.parse().ok())
+                .ok_or(INVALID_CLAIM)?,
+        ),
+    };
     Ok(Claims {
         username,
+        session,
+        id: claims.get("jti").and_then(Value::as_str).map(str::to_owned),
         issued_at: claims.get("iat").and_then(Value::as_f64),
-        account: claims
-            .get("account_id")
-            .cloned()
-            .zip(claims.get("account_created_at").cloned()),
+        expires_at,
     })
-}
-
-impl Claims {
-    /// Whether the token was given to this account, and not to an earlier one of the same name.
-    ///
-    /// A token of the Flask app names no account; it must not be older than the account.
-    pub fn issued_to(&self, user: &User) -> bool {
-        match &self.account {
-            Some((id, created_at)) => {
-                let stored = serde_json::to_value(user.created_at).unwrap_or_default();
-                id.as_i64() == Some(user.id.get()) && *created_at == stored
-            }
-            None => match (self.issued_at, user.created_at) {
-                (Some(issued_at), Some(created_at)) => {
-                    issued_at >= created_at.unix_seconds() as f64
-                }
-                (None, Some(_)) => false,
-                (_, None) => true,
-            },
-        }
-    }
 }
 
 const BAD_SIGNATURE: &str = "Signature verification failed";
@@ -197,8 +236,8 @@ fn payload(token: &str) -> Option<Map<String, Value>> {
 }
 
 /// `exp` must be there and still to come, `nbf` and `iat` must not (RFC 7519, 4.1.4 to 4.1.6), to
-/// the microsecond and without leeway, as in PyJWT.
-fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), &'static str> {
+/// the microsecond and without leeway, as in PyJWT. Returns the moment of `exp`.
+fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static str> {
     let now = now.unix_micros() as f64 / 1e6;
     let read = |name: &str, wrong: &'static str| match claims.get(name) {
         None => Ok(None),
@@ -211,7 +250,8 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), &'stat
     let expires = read("exp", "Expiration Time claim (exp) must be an integer.")?;
     let not_before = read("nbf", "Not Before claim (nbf) must be an integer.")?;
     let issued = read("iat", "Issued At claim (iat) must be an integer.")?;
-    if expires.ok_or("Missing claim: exp")? <= now {
+    let expires = expires.ok_or("Missing claim: exp")?;
+    if expires <= now {
         return Err("Token has expired");
     }
     if issued.is_some_and(|issued| issued > now) {
@@ -220,16 +260,17 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), &'stat
     if not_before.is_some_and(|not_before| not_before > now) {
         return Err("The token is not yet valid (nbf)");
     }
-    Ok(())
+    Timestamp::from_unix_seconds(expires.ceil() as i64).ok_or(INVALID_CLAIM)
 }
 
 /// A token of another kind, or one that the same key signed for another service, opens nothing
 /// (RFC 8725, 3.8 to 3.12). This program's own tokens name neither issuer nor audience.
-fn check_purpose(claims: &Map<String, Value>) -> Result<(), &'static str> {
-    match claims.get("type").and_then(Value::as_str) {
-        Some("access") => {}
-        Some("refresh") => return Err("Only non-refresh tokens are allowed"),
-        _ => return Err("Only access tokens are allowed"),
+fn check_purpose(claims: &Map<String, Value>, kind: Kind) -> Result<(), &'static str> {
+    match (kind, claims.get("type").and_then(Value::as_str)) {
+        (Kind::Access, Some("access")) | (Kind::Refresh, Some("refresh")) => {}
+        (Kind::Refresh, _) => return Err("Only refresh tokens are allowed"),
+        (Kind::Access, Some("refresh")) => return Err("Only non-refresh tokens are allowed"),
+        (Kind::Access, _) => return Err("Only access tokens are allowed"),
     }
     if claims.contains_key("aud") {
         return Err("Audience doesn't match");

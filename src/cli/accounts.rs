@@ -10,7 +10,7 @@ use crate::auth::password::Passwords;
 use crate::config::{DatabaseArgs, PasswordArgs, Threads};
 use crate::error::Error;
 use crate::model::{Email, Password, Role, Timestamp, User, UserFilter, UserPatch, Username};
-use crate::store::{Connection, Store, users};
+use crate::store::{Connection, Store, sessions, users};
 
 /// The commands about accounts.
 #[derive(Debug, Subcommand)]
@@ -291,6 +291,7 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
     let hash = hash(&command.hashing, &password)?;
     let user = command.account.change(&command.database, |db, user| {
         users::set_password_hash(db, user.id, &hash)?;
+        sessions::end_all(db, user.id, None, Timestamp::now())?;
         Ok(user)
     })?;
     print(format_args!(

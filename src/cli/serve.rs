@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::model::Timestamp;
 use crate::server::{STOP_DEADLINE, Server};
 use crate::store::Store;
+use crate::upkeep::Upkeep;
 
 /// Runs the server until it is told to stop.
 pub fn run(config: Config) -> Result<(), String> {
@@ -37,6 +38,7 @@ pub fn run(config: Config) -> Result<(), String> {
         admin.make(&app)?;
     }
     let server = Server::start(Arc::clone(&app), &host, port)?;
+    let upkeep = Upkeep::start(Arc::clone(&app))?;
     info!(
         "task-api {} uses the database {}",
         env!("CARGO_PKG_VERSION"),
@@ -45,6 +47,7 @@ pub fn run(config: Config) -> Result<(), String> {
     info!("tokens are signed with the key of {}", keys.current.source);
     info!("listening on http://{}", server.address());
     wait_for_stop(signals);
+    drop(upkeep);
     stop(server, &app);
     Ok(())
 }

@@ -1,19 +1,23 @@
-//! One's own account.
+//! One's own account and its sessions.
+
+use serde::Serialize;
+use serde_json::json;
 
 use crate::app::App;
 use crate::call::Call;
 use crate::error::Error;
-use crate::model::{ProfilePatch, User};
+use crate::model::{ProfilePatch, Session, SessionId, SignedIn};
 use crate::reply::{self, Reply};
-use crate::store::users;
+use crate::store::{sessions, users};
 
 /// Shows the caller's account.
-pub fn show(_: &App, _: &Call, user: &User) -> Reply {
-    Ok(reply::ok(user))
+pub fn show(_: &App, _: &Call, caller: &SignedIn) -> Reply {
+    Ok(reply::ok(&caller.user))
 }
 
-/// Changes e-mail or password of whoever knows the current password.
-pub fn update(app: &App, call: &Call, user: &User) -> Reply {
+/// Changes e-mail or password of whoever knows the current password. A new password ends the account's
+/// other sessions (OWASP ASVS 5.0, 7.4.3).
+pub fn update(app: &App, call: &Call, user: &SignedIn) -> Reply {
     let patch = call.body(app.config.limits.max_body_bytes, ProfilePatch::from_fields)?;
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
     let right = app.passwords.verify(
@@ -25,8 +29,47 @@ pub fn update(app: &App, call: &Call, user: &User) -> Reply {
         .password
         .map(|password| app.passwords.hash(&password))
         .transpose()?;
-    let user = app.store.write(|db| {
+    let changed = app.store.write(|db| {
+        if new.is_some() {
+            sessions::end_all(db, user.id, user.session(), app.now())?;
+        }
         users::change_profile(db, user.id, &verified, patch.email.as_ref(), new.as_deref())
     })?;
-    Ok(reply::ok(&user))
+    Ok(reply::ok(&changed))
+}
+
+/// Lists the account's sessions, and tells which of them asks.
+pub fn sessions(app: &App, _: &Call, caller: &SignedIn) -> Reply {
+    #[derive(Serialize)]
+    struct Item {
+        #[serde(flatten)]
+        session: Session,
+        current: bool,
+    }
+
+    let found = app
+        .store
+        .read(|db| sessions::list(db, caller.id, app.now()))?;
+    let items: Vec<Item> = found
+        .into_iter()
+        .map(|session| Item {
+            current: caller.session() == Some(session.id),
+            session,
+        })
+        .collect();
+    Ok(reply::ok(&json!({ "items": items })))
+}
+
+/// Ends one of the account's sessions.
+pub fn end_session(app: &App, call: &Call, caller: &SignedIn) -> Reply {
+    let id: SessionId = call.id()?;
+    app.store.write(|db| sessions::end_own(db, caller.id, id))?;
+    Ok(reply::no_content())
+}
+
+/// Signs the account out everywhere, here too.
+pub fn end_sessions(app: &App, _: &Call, caller: &SignedIn) -> Reply {
+    app.store
+        .write(|db| sessions::end_all(db, caller.id, None, app.now()))?;
+    Ok(reply::no_content())
 }

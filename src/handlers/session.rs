@@ -1,12 +1,19 @@
-//! Signing up, signing in, and the tutorial's protected resource.
+//! Signing up, in and out, and the tutorial's protected resource.
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::app::App;
+use crate::auth::refresh::RefreshId;
+use crate::bearer::revoked;
 use crate::call::Call;
 use crate::error::Error;
-use crate::model::{Credentials, Id, NewUser, Role, TriedPassword, User};
+use crate::model::{
+    Credential, Credentials, NewUser, RefreshToken, Role, SessionId, SignedIn, Timestamp,
+    TriedPassword, User,
+};
 use crate::reply::{self, Reply};
+use crate::store::sessions::{self, Exchange, NewSession};
 use crate::store::users;
 
 /// Makes an account: an employee that awaits approval.
@@ -25,7 +32,7 @@ pub fn signup(app: &App, call: &Call) -> Reply {
     Ok(reply::created(&user))
 }
 
-/// Gives out a token. An unknown e-mail and a wrong password get the same answer in the same time.
+/// Begins a session. An unknown e-mail and a wrong password get the same answer in the same time.
 pub fn login(app: &App, call: &Call) -> Reply {
     let given = call.body(app.config.limits.max_body_bytes, Credentials::from_fields)?;
     let found = app
@@ -35,35 +42,127 @@ pub fn login(app: &App, call: &Call) -> Reply {
     let right = app.passwords.verify(&given.password, stored)?;
     let (user, hash) = found.filter(|_| right).ok_or(Error::WrongEmailOrPassword)?;
     call.note_user(&user.username);
-    if let Err(why) = renew_hash(app, user.id, &given.password, &hash) {
-        log::warn!(
-            "request_id={} the password's old hash stays: {why}",
-            call.request_id
-        );
-    }
-    Ok(reply::ok(&json!({
-        "msg": "successfully logged in",
-        "token": app.tokens.issue(&user, app.now())?,
-        "token_type": "Bearer",
-        "expires_in": app.tokens.lifetime_seconds(),
-        "user": user,
-    })))
+    let renewed = renewed_hash(app, call, &given.password, &hash);
+    let tokens = begin(app, call, &user, &hash, renewed.as_deref())?;
+    Ok(reply::ok(&tokens))
 }
 
-/// Puts today's hash in the place of one that the Flask app has written, or this program at a time of
-/// fewer rounds. The next sign-in tries again where this one could not.
-fn renew_hash(app: &App, id: Id, password: &TriedPassword, stored: &str) -> Result<(), Error> {
-    match app.passwords.renew(password, stored)? {
-        Some(new) => app
-            .store
-            .write(|db| users::replace_password_hash(db, id, stored, &new)),
-        None => Ok(()),
+/// Today's hash for one that the Flask app has written, or this program at a time of fewer rounds. The
+/// next sign-in tries again where this one cannot.
+fn renewed_hash(app: &App, call: &Call, password: &TriedPassword, stored: &str) -> Option<String> {
+    app.passwords.renew(password, stored).unwrap_or_else(|why| {
+        let id = &call.request_id;
+        log::warn!("request_id={id} the password's old hash stays: {why}");
+        None
+    })
+}
+
+/// Begins a session of an account whose hash `verified` is, and puts `renewed` in the hash's place.
+fn begin<'a>(
+    app: &App,
+    call: &Call,
+    user: &'a User,
+    verified: &str,
+    renewed: Option<&str>,
+) -> Result<Tokens<'a>, Error> {
+    let (now, refresh_id) = (app.now(), RefreshId::random()?);
+    let (address, agent) = (call.client.address.to_string(), call.user_agent());
+    let session = NewSession {
+        id: SessionId::random()?,
+        user_id: user.id,
+        refresh_digest: &refresh_id.digest(),
+        now,
+        expires_at: app.refresh_expiry(now),
+        address: &address,
+        user_agent: agent.as_deref(),
+    };
+    app.store.write(|db| {
+        users::confirm_password(db, user.id, verified, renewed)?;
+        sessions::begin(db, &session)
+    })?;
+    let (from, until) = (session.now, session.expires_at);
+    Tokens::of(app, user, session.id, &refresh_id, (from, until))
+}
+
+/// Exchanges a refresh token for new tokens. It is good for one exchange: used again, it is in two
+/// hands, and its session ends.
+pub fn refresh(app: &App, call: &Call, presented: &RefreshToken) -> Reply {
+    let next = app.refresh_ids.successor(&presented.id);
+    let now = app.now();
+    let exchange = app.store.write(|db| {
+        let (session, until) = (presented.session, app.refresh_expiry(now));
+        sessions::exchange(
+            db,
+            session,
+            &presented.id.digest(),
+            &next.digest(),
+            now,
+            until,
+        )
+    })?;
+    match exchange {
+        Exchange::Successor(from, until) => {
+            let RefreshToken { user, session, .. } = presented;
+            let tokens = Tokens::of(app, user, *session, &next, (from, until))?;
+            Ok(reply::ok(&tokens))
+        }
+        Exchange::Reused => {
+            log::warn!(
+                "request_id={} a refresh token was used twice: session {} of {:?} has ended",
+                call.request_id,
+                presented.session,
+                presented.user.username
+            );
+            Err(revoked())
+        }
+        Exchange::Unknown => Err(revoked()),
     }
+}
+
+/// Ends the session, its access tokens included.
+pub fn logout(app: &App, _: &Call, caller: &SignedIn) -> Reply {
+    app.store.write(|db| match &caller.credential {
+        Credential::Session(id) => sessions::end(db, *id),
+        Credential::Flask { digest, expires_at } => sessions::end_token(db, digest, *expires_at),
+    })?;
+    Ok(reply::no_content())
 }
 
 /// Greets whoever is signed in.
-pub fn hello(_: &App, _: &Call, user: &User) -> Reply {
+pub fn hello(_: &App, _: &Call, caller: &SignedIn) -> Reply {
     Ok(reply::ok(
-        &json!({ "msg": "hello world! from rouille", "user_name": user.username }),
+        &json!({ "msg": "hello world! from rouille", "user_name": caller.username }),
     ))
+}
+
+/// What a client is given of its session (RFC 6749, 5.1, with the tutorial's names).
+#[derive(Serialize)]
+struct Tokens<'a> {
+    msg: &'static str,
+    token: String,
+    token_type: &'static str,
+    expires_in: i64,
+    refresh_token: String,
+    user: &'a User,
+}
+
+impl<'a> Tokens<'a> {
+    /// A new access token, and the refresh token of this id, which is good from the first moment to the
+    /// second.
+    fn of(
+        app: &App,
+        user: &'a User,
+        session: SessionId,
+        refresh_id: &RefreshId,
+        (from, until): (Timestamp, Timestamp),
+    ) -> Result<Tokens<'a>, Error> {
+        Ok(Tokens {
+            msg: "successfully logged in",
+            token: app.tokens.access(user, session, app.now())?,
+            token_type: "Bearer",
+            expires_in: app.tokens.lifetime_seconds(),
+            refresh_token: app.tokens.refresh(user, session, refresh_id, from, until)?,
+            user,
+        })
+    }
 }

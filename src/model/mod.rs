@@ -4,12 +4,14 @@
 //! HTTP or SQL.
 
 mod page;
+mod session;
 mod task;
 mod time;
 mod user;
 mod value;
 
 pub use page::{Page, Position};
+pub use session::{Credential, RefreshToken, Session, SessionId, SignedIn};
 pub use task::{
     Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
 };
@@ -18,4 +20,4 @@ pub use user::{
     Admin, Approved, Credentials, Manager, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch,
 };
 pub use user::{Email, Password, TriedPassword, Username};
-pub use value::{Id, Limit, Search, Stored, fold_case, is_control};
+pub use value::{Id, Limit, Search, Stored, fold_case, is_control, random_bytes};

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use time::format_description::FormatItem;
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
+use time::macros::{datetime, format_description};
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 /// A moment in UTC, to the microsecond, in the years 1 to 9999 (Python's `datetime` has no others).
@@ -23,7 +23,12 @@ const STORED: &[FormatItem] =
 const STORED_LENIENT: &[FormatItem] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
 
+const END_OF_TIME: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
+
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Timestamp = Timestamp(OffsetDateTime::UNIX_EPOCH);
+
     /// The system's clock.
     pub fn now() -> Timestamp {
         SystemTime::now().into()
@@ -41,6 +46,19 @@ impl Timestamp {
     /// Whole seconds since 1970, rounded down: the unit of a token's claims.
     pub fn unix_seconds(self) -> i64 {
         self.0.unix_timestamp()
+    }
+
+    /// The moment so many seconds since 1970, which lie in the years 1 to 9999.
+    pub fn from_unix_seconds(seconds: i64) -> Option<Timestamp> {
+        Timestamp::from_utc(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
+    }
+
+    /// The moment so many seconds later; the end of the year 9999, if that is earlier.
+    pub fn plus_seconds(self, seconds: i64) -> Timestamp {
+        let later = self.0.checked_add(time::Duration::seconds(seconds));
+        later
+            .and_then(Timestamp::from_utc)
+            .unwrap_or(Timestamp(END_OF_TIME))
     }
 
     /// Microseconds since 1970.
@@ -64,7 +82,7 @@ impl Timestamp {
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
         let moment = Timestamp::from_utc(time.into());
-        moment.unwrap_or(Timestamp(OffsetDateTime::UNIX_EPOCH))
+        moment.unwrap_or(Timestamp::EPOCH)
     }
 }
 

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::Timestamp;
 use super::value::{Id, Limit, Search, Stored, checked_text, is_control};
+use super::{SignedIn, Timestamp};
 use crate::error::Error;
 use crate::fields::{Fields, Scalar, flag, text};
 
@@ -101,10 +101,10 @@ pub struct Manager(Approved);
 #[derive(Debug)]
 pub struct Admin(Approved);
 
-impl TryFrom<User> for Approved {
+impl TryFrom<SignedIn> for Approved {
     type Error = Error;
 
-    fn try_from(user: User) -> Result<Approved, Error> {
+    fn try_from(SignedIn { user, .. }: SignedIn) -> Result<Approved, Error> {
         if user.is_approved {
             Ok(Approved(user))
         } else {
@@ -113,11 +113,11 @@ impl TryFrom<User> for Approved {
     }
 }
 
-impl TryFrom<User> for Manager {
+impl TryFrom<SignedIn> for Manager {
     type Error = Error;
 
-    fn try_from(user: User) -> Result<Manager, Error> {
-        let user = Approved::try_from(user)?;
+    fn try_from(caller: SignedIn) -> Result<Manager, Error> {
+        let user = Approved::try_from(caller)?;
         if user.manages_tasks() {
             Ok(Manager(user))
         } else {
@@ -126,11 +126,11 @@ impl TryFrom<User> for Manager {
     }
 }
 
-impl TryFrom<User> for Admin {
+impl TryFrom<SignedIn> for Admin {
     type Error = Error;
 
-    fn try_from(user: User) -> Result<Admin, Error> {
-        let user = Approved::try_from(user)?;
+    fn try_from(caller: SignedIn) -> Result<Admin, Error> {
+        let user = Approved::try_from(caller)?;
         if user.role() == Role::Admin {
             Ok(Admin(user))
         } else {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::error::Error;
+
 /// The id of a row: 1 and up, as SQLite numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(into = "i64")]
@@ -148,6 +150,16 @@ impl FromStr for Search {
 pub fn fold_case(text: &str) -> String {
     let lower = text.chars().flat_map(char::to_lowercase);
     lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect()
+}
+
+/// Bytes that nobody can guess, from the operating system.
+///
+/// # Errors
+/// [`Error::Internal`] where it has none.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|why| Error::Internal(format!("randomness: {why}")))?;
+    Ok(bytes)
 }
 
 /// Text without the white space around it, of `1..=max` characters, none of them in `forbidden`.

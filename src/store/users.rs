@@ -12,7 +12,11 @@ use crate::model::{
 
 const COLUMNS: &str = "id, username, email, role, is_approved, created_at";
 
-fn from_row(row: &Row) -> rusqlite::Result<User> {
+/// The same where another table has columns of these names.
+pub(super) const QUALIFIED_COLUMNS: &str =
+    r#""user".id, username, email, role, is_approved, "user".created_at"#;
+
+pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
     Ok(User {
         id: super::id(row, 0)?,
         username: row.get(1)?,
@@ -257,12 +261,25 @@ pub fn change_profile(
     }
 }
 
-/// Puts one hash in the place of another, unless the password has been changed since.
-pub fn replace_password_hash(db: &Connection, id: Id, old: &str, new: &str) -> Result<(), Error> {
-    let sql = r#"UPDATE "user" SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2"#;
-    db.prepare_cached(sql)?
-        .execute(params![id.get(), old, new])?;
-    Ok(())
+/// Confirms that `verified` is still the hash of the account's password, and puts `renewed` in its place.
+///
+/// # Errors
+/// [`Error::WrongEmailOrPassword`] where the password has been changed, or the account is gone.
+pub fn confirm_password(
+    db: &Connection,
+    id: Id,
+    verified: &str,
+    renewed: Option<&str>,
+) -> Result<(), Error> {
+    let sql = r#"UPDATE "user" SET password_hash = coalesce(?3, password_hash)
+        WHERE id = ?1 AND password_hash = ?2"#;
+    match db
+        .prepare_cached(sql)?
+        .execute(params![id.get(), verified, renewed])?
+    {
+        0 => Err(Error::WrongEmailOrPassword),
+        _ => Ok(()),
+    }
 }
 
 /// Changes an account's password.

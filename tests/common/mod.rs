@@ -17,8 +17,9 @@ use task_api::config::{
     ServerKind, Threads, TrustedProxies,
 };
 use task_api::middleware::handle;
-use task_api::model::{Role, Timestamp};
+use task_api::model::{Role, SessionId, Timestamp, User};
 use task_api::server::Server;
+use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
 use tempfile::TempDir;
 
@@ -80,6 +81,7 @@ pub fn config(folder: &TempDir) -> Config {
         secret: SecretArgs::default(),
         admin: AdminArgs::default(),
         jwt_access_token_expires: "24h".parse().unwrap(),
+        jwt_refresh_token_expires: "30d".parse().unwrap(),
         passwords: PasswordArgs {
             password_iterations: 10,
         },
@@ -196,13 +198,41 @@ impl TestApp {
             created_at: self.app.now(),
         };
         let user = self.app.store.write(|db| users::insert(db, &row)).unwrap();
-        let token = self.app.tokens.issue(&user, self.app.now()).unwrap();
+        let token = self.session_of(&user);
         Person {
             id: user.id.get(),
             username: user.username,
             email: user.email,
             token,
         }
+    }
+
+    /// Begins a session beside the API, and returns an access token of it.
+    pub fn session_of(&self, user: &User) -> String {
+        let (id, now) = (SessionId::random().unwrap(), self.app.now());
+        let session = NewSession {
+            id,
+            user_id: user.id,
+            refresh_digest: "none",
+            now,
+            expires_at: self.app.refresh_expiry(now),
+            address: "127.0.0.1",
+            user_agent: None,
+        };
+        self.app
+            .store
+            .write(|db| sessions::begin(db, &session))
+            .unwrap();
+        self.app.tokens.access(user, id, now).unwrap()
+    }
+
+    /// An access token of another session of the same person.
+    pub fn sign_in_again(&self, person: &Person) -> String {
+        let user = self
+            .app
+            .store
+            .read(|db| users::by_username(db, &person.username));
+        self.session_of(&user.unwrap().unwrap())
     }
 
     pub fn admin(&self) -> Person {
