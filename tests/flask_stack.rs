@@ -267,7 +267,7 @@ fn a_copy_is_kept_before_the_first_change_and_once() {
     let new = tempfile::tempdir().unwrap();
     drop(open(&new).unwrap());
     assert!(copies(&new).is_empty());
-    assert_eq!(version(&new.path().join("project.db")), 1);
+    assert_eq!(version(&new.path().join("project.db")), 2);
 }
 
 /// A file that cannot be taken over: what it is, how it comes to be, and what is said about it.

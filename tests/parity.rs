@@ -7,11 +7,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 
-use common::{Answer, TestApp, keys};
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
-use pbkdf2::hmac::{Hmac, KeyInit, Mac};
+use common::{Answer, TestApp, base64, hs256, keys};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use task_api::config::{Config, CorsArgs};
 
 fn corpus() -> Value {
@@ -47,19 +44,12 @@ fn expected(case: &Value) -> &Value {
     case.get("ours").unwrap_or(&case["flask"])
 }
 
-fn hmac(key: &str, signed: &str) -> Vec<u8> {
-    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-    let mac = mac.chain_update(signed);
-    mac.finalize().into_bytes().to_vec()
-}
-
 /// The corpus' token with a case's changes.
 fn token(corpus: &Value, change: &Value) -> String {
-    let base64 = |bytes: &[u8]| Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap();
     // JSON, or text as it is.
     let part = |value: &Value| match value {
-        Value::String(text) => base64(text.as_bytes()),
-        json => base64(json.to_string().as_bytes()),
+        Value::String(text) => base64(text),
+        json => base64(json.to_string()),
     };
     let usual = &corpus["token"];
     let mut claims = usual["claims"].as_object().unwrap().clone();
@@ -75,7 +65,7 @@ fn token(corpus: &Value, change: &Value) -> String {
     let key = text(change.get("key").unwrap_or(&corpus["key"]));
     let tag = match change.get("tag") {
         Some(tag) => text(tag).to_owned(),
-        None => base64(&hmac(key, &signed)),
+        None => base64(hs256(key.as_bytes(), &signed)),
     };
     format!("{signed}.{tag}")
 }

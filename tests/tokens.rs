@@ -4,11 +4,13 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::{Answer, KEY, PASSWORD, Person, START, TestApp, timestamp};
-use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
+use common::{
+    Answer, KEY, PASSWORD, Person, START, TestApp, base64, decoded, hs256, signed_with, timestamp,
+};
+use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use pbkdf2::hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::{Sha256, Sha384, Sha512};
+use sha2::{Sha384, Sha512};
 use task_api::auth::token::{Kind, Tokens};
 use task_api::model::{Role, SessionId, User};
 use task_api::store::users;
@@ -20,23 +22,6 @@ const BAD_SIGNATURE: &str = "Signature verification failed";
 
 const BARE: &str = "Bearer";
 const INVALID_TOKEN: &str = r#"Bearer error="invalid_token""#;
-
-fn base64(bytes: impl AsRef<[u8]>) -> String {
-    Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap()
-}
-
-fn hs256(key: &[u8], text: &str) -> Vec<u8> {
-    let mac = Hmac::<Sha256>::new_from_slice(key)
-        .unwrap()
-        .chain_update(text);
-    mac.finalize().into_bytes().to_vec()
-}
-
-fn signed_with(key: &[u8], header: &str, payload: &str) -> String {
-    let text = format!("{}.{}", base64(header), base64(payload));
-    let tag = base64(hs256(key, &text));
-    format!("{text}.{tag}")
-}
 
 fn signed(header: &Value, claims: &Value) -> String {
     signed_with(KEY, &header.to_string(), &claims.to_string())
@@ -69,11 +54,6 @@ fn with(claims: &Value, name: &str, value: Option<Value>) -> Value {
         None => members.shift_remove(name),
     };
     claims
-}
-
-fn decoded(segment: &str) -> Value {
-    let bytes = Base64UrlSafeNoPadding::decode_to_vec(segment, None).unwrap();
-    serde_json::from_slice(&bytes).unwrap()
 }
 
 fn hello(app: &TestApp, token: &str) -> Answer {
