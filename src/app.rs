@@ -8,6 +8,7 @@ use crate::auth::signing_key::SigningKeys;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::cursor::Cursors;
+use crate::limits::Limits;
 use crate::model::Timestamp;
 use crate::store::Store;
 use crate::uses::Uses;
@@ -25,6 +26,8 @@ pub struct App {
     pub tokens: Tokens,
     /// Knows the successors of refresh tokens.
     pub refresh_ids: RefreshIds,
+    /// How often somebody may ask.
+    pub limits: Limits,
     /// Which sessions were used lately.
     pub uses: Uses,
     /// Makes and checks password hashes.
@@ -48,14 +51,15 @@ impl App {
         let (lifetime, hashes) = (config.jwt_access_token_expires, config.threads.hashes);
         let passwords = Passwords::new(config.passwords.password_iterations, hashes);
         Ok(App {
-            config,
             store,
             tokens: Tokens::new(keys, lifetime),
             refresh_ids: RefreshIds::new(&keys.current.bytes).map_err(|why| why.to_string())?,
+            limits: Limits::new(config.rates),
             uses: Uses::default(),
             passwords: passwords.map_err(|why| why.to_string())?,
             cursors: Cursors::new(&keys.current.bytes).map_err(|why| why.to_string())?,
             clock,
+            config,
         })
     }
 

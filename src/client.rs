@@ -2,6 +2,7 @@
 //! from where the proxy says.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Once;
 
 use rouille::Request;
 
@@ -29,12 +30,30 @@ impl Client {
                 _ => break,
             }
         }
+        if !trusted.contains(peer) && is_forwarded(request) {
+            tell_of_proxy(peer);
+        }
         let mut schemes = values(request, "X-Forwarded-Proto").peekable();
         let https = trusted.contains(peer)
             && schemes.peek().is_some()
             && schemes.all(|scheme| scheme.eq_ignore_ascii_case("https"));
         Client { address, https }
     }
+}
+
+fn is_forwarded(request: &Request) -> bool {
+    request.header("X-Forwarded-For").is_some()
+}
+
+/// An operator who has forgotten the setting would see everybody behind the proxy share one limit.
+fn tell_of_proxy(peer: IpAddr) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::warn!(
+            "a request from {peer} has X-Forwarded-For: if that is your proxy, name it in \
+             TRUSTED_PROXIES; until then all of its clients count as one"
+        );
+    });
 }
 
 /// The elements of a header that is a list (RFC 9110, 5.6.1), however many lines it has.

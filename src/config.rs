@@ -100,6 +100,10 @@ pub struct Config {
 
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub rates: RateArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub limits: LimitArgs,
 
     /// What is logged: error, warn, info, debug or trace, also by module (env_logger's syntax)
@@ -144,6 +148,27 @@ pub enum ServerKind {
     /// rouille's, for every system; not to be reached from the internet
     #[cfg_attr(not(target_os = "linux"), default)]
     Rouille,
+}
+
+/// How often somebody may ask.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RateArgs {
+    /// Slow down who guesses passwords, signs up or asks too often: 429; off is for load tests
+    #[arg(long, env, hide_env_values = true, default_value = "on")]
+    pub rate_limits: Switch,
+
+    /// The most requests of one account in a minute, or of one address that is not signed in
+    #[arg(long, env, hide_env_values = true, default_value_t = 6000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000_000))]
+    pub requests_per_minute: u32,
+}
+
+/// `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Switch {
+    On,
+    Off,
 }
 
 /// What a client may take up: bytes, time and connections. `--server rouille` knows of

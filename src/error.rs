@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// Field name → why it was refused.
 pub type FieldErrors = BTreeMap<String, String>;
@@ -51,6 +52,8 @@ pub enum Error {
     ExpectationFailed,
     /// 422. Holds every field that was refused.
     Invalid(FieldErrors),
+    /// 429. Holds how long to wait.
+    TooManyRequests(Duration),
     /// 431. Holds the limit.
     HeaderTooLarge(String),
     /// 503: not at the moment. Holds the cause, for the log.
@@ -156,6 +159,11 @@ impl Error {
                 "Nothing but 100-continue can be expected here".into(),
             ),
             Error::Invalid(errors) => (422, "invalid", summary(errors).into()),
+            Error::TooManyRequests(wait) => (
+                429,
+                "too_many_requests",
+                format!("Too many requests, try again in {} s", whole_seconds(*wait)).into(),
+            ),
             Error::HeaderTooLarge(limit) => (
                 431,
                 "header_too_large",
@@ -171,6 +179,11 @@ impl Error {
         };
         Public { status, code, msg }
     }
+}
+
+/// A wait in the unit of `Retry-After` (RFC 9110, 10.2.3), rounded up.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).max(1) as u64
 }
 
 fn summary(errors: &FieldErrors) -> String {

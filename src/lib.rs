@@ -41,6 +41,9 @@ pub mod reply;
 // Path, query and body of a request.
 pub mod call;
 
+// How often somebody may ask.
+pub mod limits;
+
 // When sessions were last used.
 pub mod uses;
 

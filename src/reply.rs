@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
-use crate::error::{Error, Public};
+use crate::error::{Error, Public, whole_seconds};
 use crate::model::Page;
 
 /// What a handler returns.
@@ -72,6 +72,9 @@ pub fn error(call: &Call, error: &Error) -> Response {
         Error::InsufficientRole => response
             .with_additional_header("WWW-Authenticate", r#"Bearer error="insufficient_scope""#),
         Error::MethodNotAllowed(allow) => response.with_additional_header("Allow", allow.clone()),
+        Error::TooManyRequests(wait) => {
+            response.with_additional_header("Retry-After", whole_seconds(*wait).to_string())
+        }
         Error::Busy(_) => response.with_additional_header("Retry-After", "1"),
         _ => response,
     }

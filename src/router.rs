@@ -82,7 +82,7 @@ pub const ROUTES: &[Route] = &[
 ///
 /// # Errors
 /// [`Error::NotFound`] for an unknown path, [`Error::MethodNotAllowed`], those of
-/// [`authenticate`], [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and the handler's.
+/// [`authenticate`], [`Error::TooManyRequests`], [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and the handler's.
 pub fn route(app: &App, call: &Call) -> Reply {
     // RFC 9110, 9.3.7: about the server as a whole.
     if (call.method(), call.path()) == ("OPTIONS", "*") {
@@ -115,13 +115,29 @@ pub fn route(app: &App, call: &Call) -> Reply {
         call.note_id(id);
     }
     match route.access {
-        Anyone(handler) => handler(app, call),
-        Refresh(handler) => handler(app, call, &refresh_token(app, call)?),
-        SignedInOnly(handler) => handler(app, call, &authenticate(app, call)?),
-        ApprovedOnly(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
-        ManagerOrAdmin(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
-        AdminOnly(handler) => handler(app, call, &authenticate(app, call)?.try_into()?),
+        Anyone(handler) => {
+            app.limits.request_from(call.client.address, app.now())?;
+            handler(app, call)
+        }
+        Refresh(handler) => {
+            app.limits.refresh(call.client.address, app.now())?;
+            handler(app, call, &refresh_token(app, call)?)
+        }
+        SignedInOnly(handler) => handler(app, call, &caller(app, call)?),
+        ApprovedOnly(handler) => handler(app, call, &caller(app, call)?.try_into()?),
+        ManagerOrAdmin(handler) => handler(app, call, &caller(app, call)?.try_into()?),
+        AdminOnly(handler) => handler(app, call, &caller(app, call)?.try_into()?),
     }
+}
+
+/// Who calls, if not too often. Whoever is not let in is counted by address.
+fn caller(app: &App, call: &Call) -> Result<SignedIn, Error> {
+    let caller = authenticate(app, call);
+    match &caller {
+        Ok(caller) => app.limits.request_of(caller.id, app.now())?,
+        Err(_) => app.limits.request_from(call.client.address, app.now())?,
+    }
+    caller
 }
 
 const ID: &str = "{id}";

@@ -18,6 +18,7 @@ use crate::store::users;
 
 /// Makes an account: an employee that awaits approval.
 pub fn signup(app: &App, call: &Call) -> Reply {
+    app.limits.signup(call.client.address, app.now())?;
     let new = call.body(app.config.limits.max_body_bytes, NewUser::from_fields)?;
     let password_hash = app.passwords.hash(&new.password)?;
     let row = users::NewRow {
@@ -35,12 +36,16 @@ pub fn signup(app: &App, call: &Call) -> Reply {
 /// Begins a session. An unknown e-mail and a wrong password get the same answer in the same time.
 pub fn login(app: &App, call: &Call) -> Reply {
     let given = call.body(app.config.limits.max_body_bytes, Credentials::from_fields)?;
+    let attempt = app
+        .limits
+        .login(call.client.address, &given.email, app.now())?;
     let found = app
         .store
         .read(|db| users::by_email(db, given.email.trim()))?;
     let stored = found.as_ref().map(|(user, hash)| (user.id, hash.as_str()));
     let right = app.passwords.verify(&given.password, stored)?;
     let (user, hash) = found.filter(|_| right).ok_or(Error::WrongEmailOrPassword)?;
+    app.limits.signed_in(attempt);
     call.note_user(&user.username);
     let renewed = renewed_hash(app, call, &given.password, &hash);
     let tokens = begin(app, call, &user, &hash, renewed.as_deref())?;

@@ -16,8 +16,8 @@ use sha2::Sha256;
 use task_api::app::{App, Clock};
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::{
-    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, SecretArgs,
-    ServerKind, Threads, TrustedProxies,
+    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, RateArgs,
+    SecretArgs, ServerKind, Switch, Threads, TrustedProxies,
 };
 use task_api::middleware::handle;
 use task_api::model::{Role, SessionId, Timestamp, User};
@@ -90,6 +90,10 @@ pub fn config(folder: &TempDir) -> Config {
         },
         cors: CorsArgs::default(),
         trusted_proxies: TrustedProxies::default(),
+        rates: RateArgs {
+            rate_limits: Switch::Off,
+            requests_per_minute: 6000,
+        },
         limits: LimitArgs {
             max_body_bytes: 1 << 20,
             max_head_bytes: 16 << 10,

@@ -44,6 +44,7 @@ impl Place {
             .env_clear()
             .env("PASSWORD_ITERATIONS", "10")
             .env("PORT", "0")
+            .env("RATE_LIMITS", "off")
             .current_dir(self.0.path())
             .stdin(Stdio::null());
         command
