@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::config::TrustedProxies;
 use crate::error::Error;
+use crate::etag::Preconditions;
 use crate::fields::{Fields, Scalar};
 use crate::model::Id;
 
@@ -80,6 +81,14 @@ impl<'a> Call<'a> {
             .headers()
             .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// What the request demands of the version that it meets.
+    ///
+    /// # Errors
+    /// Those of [`Preconditions::read`].
+    pub fn preconditions(&self) -> Result<Preconditions, Error> {
+        Preconditions::read(self.headers("If-Match"), self.headers("If-None-Match"))
     }
 
     /// Notes who is calling, for the log.

@@ -44,6 +44,9 @@ pub mod client;
 // Where a page of a list ended.
 pub mod cursor;
 
+// Which version is shown, and which is asked for.
+pub mod etag;
+
 // Every SQL statement.
 pub mod store;
 

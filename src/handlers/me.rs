@@ -8,13 +8,14 @@ use crate::reply::{self, Reply};
 use crate::store::users;
 
 /// Shows the caller's account.
-pub fn show(_: &App, _: &Call, user: &User) -> Reply {
-    Ok(reply::ok(user))
+pub fn show(_: &App, call: &Call, user: &User) -> Reply {
+    reply::current(call, user)
 }
 
 /// Changes e-mail or password of whoever knows the current password.
 pub fn update(app: &App, call: &Call, user: &User) -> Reply {
     let patch = call.body(app.config.limits.max_body_bytes, ProfilePatch::from_fields)?;
+    let preconditions = call.preconditions()?;
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
     let right = app.passwords.verify(
         &patch.current_password,
@@ -26,7 +27,11 @@ pub fn update(app: &App, call: &Call, user: &User) -> Reply {
         .map(|password| app.passwords.hash(&password))
         .transpose()?;
     let user = app.store.write(|db| {
-        users::change_profile(db, user.id, &verified, patch.email.as_ref(), new.as_deref())
+        let before = users::by_id(db, user.id)?;
+        let (email, hash) = (patch.email.as_ref(), new.as_deref());
+        let user = users::change_profile(db, user.id, &verified, email, hash)?;
+        preconditions.permit_change(&before)?;
+        Ok(user)
     })?;
-    Ok(reply::ok(&user))
+    reply::versioned(&user)
 }

@@ -22,7 +22,7 @@ pub fn signup(app: &App, call: &Call) -> Reply {
         created_at: app.now(),
     };
     let user = app.store.write(|db| users::insert(db, &row))?;
-    Ok(reply::created(&user))
+    reply::created(&user)
 }
 
 /// Gives out a token. An unknown e-mail and a wrong password get the same answer in the same time.

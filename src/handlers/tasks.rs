@@ -19,7 +19,7 @@ pub fn list(app: &App, call: &Call, user: &Approved) -> Reply {
 pub fn create(app: &App, call: &Call, _: &Manager) -> Reply {
     let new = call.body(app.config.limits.max_body_bytes, NewTask::from_fields)?;
     let task = app.store.write(|db| tasks::insert(db, &new, app.now()))?;
-    Ok(reply::created(&task).with_additional_header("Location", format!("/tasks/{}", task.id)))
+    Ok(reply::created(&task)?.with_additional_header("Location", format!("/tasks/{}", task.id)))
 }
 
 /// Shows a task. Somebody else's does not exist for an employee.
@@ -29,26 +29,35 @@ pub fn show(app: &App, call: &Call, user: &Approved) -> Reply {
     if !task.visible_to(user) {
         return Err(Error::NotFound);
     }
-    Ok(reply::ok(&task))
+    reply::current(call, &task)
 }
 
 /// Changes a task, as far as the caller may.
 pub fn update(app: &App, call: &Call, user: &Approved) -> Reply {
     let id = call.id()?;
     let patch = call.body(app.config.limits.max_body_bytes, TaskPatch::from_fields)?;
+    let preconditions = call.preconditions()?;
     let task = app.store.write(|db| {
-        if !tasks::by_id(db, id)?.visible_to(user) {
+        let before = tasks::by_id(db, id)?;
+        if !before.visible_to(user) {
             return Err(Error::NotFound);
         }
         patch.permitted_to(user)?;
-        tasks::update(db, id, &patch)
+        let task = tasks::update(db, id, &patch)?;
+        preconditions.permit_change(&before)?;
+        Ok(task)
     })?;
-    Ok(reply::ok(&task))
+    reply::versioned(&task)
 }
 
 /// Removes a task.
 pub fn delete(app: &App, call: &Call, _: &Manager) -> Reply {
     let id = call.id()?;
-    app.store.write(|db| tasks::delete(db, id))?;
+    let preconditions = call.preconditions()?;
+    app.store.write(|db| {
+        let before = tasks::by_id(db, id)?;
+        tasks::delete(db, id)?;
+        preconditions.permit_change(&before)
+    })?;
     Ok(reply::no_content())
 }
