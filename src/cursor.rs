@@ -1,13 +1,11 @@
 //! Cursors: the place where a page ended, sealed so that it comes back unchanged or not at all.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
+use pbkdf2::hmac::Mac;
 use pbkdf2::hmac::digest::InvalidLength;
-use pbkdf2::hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 
+use crate::mac::{self, HmacSha256};
 use crate::model::{Id, Position};
-
-type HmacSha256 = Hmac<Sha256>;
 
 /// Bytes of the seal: 128 bits, far beyond guessing.
 const SEAL: usize = 16;
@@ -25,13 +23,10 @@ impl Cursors {
     /// The key is derived from the one that signs tokens.
     ///
     /// # Errors
-    /// None in practice: HMAC takes a key of any length.
+    /// Those of [`mac::derived`].
     pub fn new(signing_key: &[u8]) -> Result<Cursors, InvalidLength> {
-        let derived =
-            HmacSha256::new_from_slice(signing_key)?.chain_update("task-api: cursors of lists");
-        Ok(Cursors {
-            mac: HmacSha256::new_from_slice(&derived.finalize().into_bytes())?,
-        })
+        let mac = mac::derived(signing_key, "task-api: cursors of lists")?;
+        Ok(Cursors { mac })
     }
 
     /// Makes the cursor for a place in `list`, a URL without the parameters that page through it.

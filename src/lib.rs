@@ -65,5 +65,8 @@ pub mod turn;
 // Named values from a client.
 pub mod fields;
 
+// Keys for one purpose each.
+pub mod mac;
+
 // What can go wrong.
 pub mod error;
