@@ -34,6 +34,20 @@ CREATE TABLE IF NOT EXISTS task (
   FOREIGN KEY (assigned_user_id) REFERENCES "user" (id)
 );
 
+-- This program's own ----------------------------------------------------------------------------
+
+-- What POST /tasks and POST /signup have made for requests with an Idempotency-Key, so that a retry makes
+-- nothing twice and gets the same answer. `key` and `body` are HMACs: the body of a sign-up holds a
+-- password. A row is written together with the one that it tells of, but does not refer to it: the
+-- answer stays the same when the task is changed or gone.
+CREATE TABLE IF NOT EXISTS idempotency (
+  key        BLOB    NOT NULL,         -- of the header, the route and the caller
+  body       BLOB    NOT NULL,         -- of these and what was sent
+  shown      TEXT    NOT NULL,         -- the account or task as it was answered, JSON
+  expires_at INTEGER NOT NULL,         -- in seconds since 1970; a row counts no more from then on
+  PRIMARY KEY (key)
+);
+
 -- Indexes ---------------------------------------------------------------------------------------
 
 -- Sign-in finds an account by its e-mail in any case. Not UNIQUE: the Flask app may have stored two
@@ -65,3 +79,6 @@ CREATE INDEX IF NOT EXISTS task_by_status_title             ON task (status, tit
 CREATE INDEX IF NOT EXISTS task_by_created                  ON task (created_at, id);
 CREATE INDEX IF NOT EXISTS task_by_deadline                 ON task (deadline, id);
 CREATE INDEX IF NOT EXISTS task_by_title                    ON task (title, id);
+
+-- What has expired is found and removed a few rows at a time.
+CREATE INDEX IF NOT EXISTS idempotency_by_expiry ON idempotency (expires_at);

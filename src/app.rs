@@ -7,6 +7,7 @@ use crate::auth::signing_key::SigningKeys;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::cursor::Cursors;
+use crate::idempotency::Fingerprints;
 use crate::model::Timestamp;
 use crate::store::Store;
 
@@ -25,6 +26,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Makes and checks the cursors of lists.
     pub cursors: Cursors,
+    /// Makes the fingerprints of requests that may come again.
+    pub fingerprints: Fingerprints,
     clock: Clock,
 }
 
@@ -41,12 +44,14 @@ impl App {
     ) -> Result<App, String> {
         let (lifetime, hashes) = (config.jwt_access_token_expires, config.threads.hashes);
         let passwords = Passwords::new(config.passwords.password_iterations, hashes);
+        let key = &keys.current.bytes;
         Ok(App {
             config,
             store,
             tokens: Tokens::new(keys, lifetime),
             passwords: passwords.map_err(|why| why.to_string())?,
-            cursors: Cursors::new(&keys.current.bytes).map_err(|why| why.to_string())?,
+            cursors: Cursors::new(key).map_err(|why| why.to_string())?,
+            fingerprints: Fingerprints::new(key).map_err(|why| why.to_string())?,
             clock,
         })
     }

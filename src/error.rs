@@ -54,6 +54,8 @@ pub enum Error {
     ExpectationFailed,
     /// 422. Holds every field that was refused.
     Invalid(FieldErrors),
+    /// 422: the `Idempotency-Key` is that of a request with another body.
+    IdempotencyKeyReused,
     /// 431. Holds the limit.
     HeaderTooLarge(String),
     /// 503: not at the moment. Holds the cause, for the log.
@@ -164,6 +166,11 @@ impl Error {
                 "Nothing but 100-continue can be expected here".into(),
             ),
             Error::Invalid(errors) => (422, "invalid", summary(errors).into()),
+            Error::IdempotencyKeyReused => (
+                422,
+                "idempotency_key_reused",
+                "This Idempotency-Key came with another body before".into(),
+            ),
             Error::HeaderTooLarge(limit) => (
                 431,
                 "header_too_large",

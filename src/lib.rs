@@ -47,6 +47,9 @@ pub mod cursor;
 // Which version is shown, and which is asked for.
 pub mod etag;
 
+// Which request has come before.
+pub mod idempotency;
+
 // Every SQL statement.
 pub mod store;
 

@@ -270,7 +270,7 @@ fn a_copy_is_kept_before_the_first_change_and_once() {
     let path = folder.path().join("project.db");
     for _ in 0..3 {
         drop(open(&folder).unwrap());
-        assert_eq!(version(&path), 1);
+        assert_eq!(version(&path), 2);
         let copies = copies(&folder);
         assert_eq!(copies.len(), 1, "{copies:?}");
         assert_eq!(version(&copies[0]), 0);
@@ -282,7 +282,31 @@ fn a_copy_is_kept_before_the_first_change_and_once() {
     let new = tempfile::tempdir().unwrap();
     drop(open(&new).unwrap());
     assert!(copies(&new).is_empty());
-    assert_eq!(version(&new.path().join("project.db")), 1);
+    assert_eq!(version(&new.path().join("project.db")), 2);
+}
+
+#[test]
+fn a_file_of_an_earlier_version_gets_what_it_lacks() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    app.task(&manager, json!({ "title": "t" }));
+    let (path, rows) = (app.database(), app.rows());
+    let now = content(&path);
+    drop(app.app);
+    sql(&path, "DROP TABLE idempotency; PRAGMA user_version = 1");
+    let then = content(&path);
+    assert_ne!(then, now);
+    for _ in 0..3 {
+        drop(open(&app.folder).unwrap());
+        assert_eq!((version(&path), content(&path)), (2, now.clone()));
+        let copies = copies(&app.folder);
+        assert_eq!(copies.len(), 1, "{copies:?}");
+        assert_eq!(
+            (version(&copies[0]), content(&copies[0])),
+            (1, then.clone())
+        );
+    }
+    assert_eq!(TestApp::on(app.folder, |_| {}).rows(), rows);
 }
 
 /// A file that cannot be taken over: what it is, how it comes to be, and what is said about it.
@@ -296,7 +320,7 @@ const UNFIT: [Unfit; 6] = [
     ),
     (
         "newer than this program",
-        |path| sql(path, "PRAGMA user_version = 2"),
+        |path| sql(path, "PRAGMA user_version = 3"),
         "newer version",
     ),
     (
@@ -332,7 +356,7 @@ const UNFIT: [Unfit; 6] = [
             let log = PathBuf::from(format!("{}-wal", path.display()));
             let db = Connection::open(path).unwrap();
             db.execute_batch(
-                "PRAGMA user_version = 2; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
+                "PRAGMA user_version = 3; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
             )
             .unwrap();
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));

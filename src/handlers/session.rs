@@ -7,11 +7,20 @@ use crate::call::Call;
 use crate::error::Error;
 use crate::model::{Credentials, Id, NewUser, Role, TriedPassword, User};
 use crate::reply::{self, Reply};
-use crate::store::users;
+use crate::store::{idempotency, users};
 
 /// Makes an account: an employee that awaits approval.
 pub fn signup(app: &App, call: &Call) -> Reply {
-    let new = call.body(app.config.limits.max_body_bytes, NewUser::from_fields)?;
+    let body = call.json(app.config.limits.max_body_bytes)?;
+    let new = body.read(NewUser::from_fields)?;
+    let fingerprint = super::fingerprint(app, call, "POST /signup", None, &body)?;
+    // A retry need not wait for a hash.
+    let before = app
+        .store
+        .read(|db| idempotency::find(db, fingerprint.as_ref(), app.now()))?;
+    if let Some(made) = before {
+        return super::created(&made);
+    }
     let password_hash = app.passwords.hash(&new.password)?;
     let row = users::NewRow {
         username: &new.username,
@@ -21,8 +30,11 @@ pub fn signup(app: &App, call: &Call) -> Reply {
         is_approved: false,
         created_at: app.now(),
     };
-    let user = app.store.write(|db| users::insert(db, &row))?;
-    reply::created(&user)
+    let made = app.store.write(|db| {
+        let make = || users::insert(db, &row);
+        idempotency::once(db, fingerprint.as_ref(), app.now(), make)
+    })?;
+    super::created(&made)
 }
 
 /// Gives out a token. An unknown e-mail and a wrong password get the same answer in the same time.

@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::error::Error;
 use crate::model::{Approved, Manager, NewTask, TaskFilter, TaskPatch};
 use crate::reply::{self, Reply};
-use crate::store::tasks;
+use crate::store::{idempotency, tasks};
 
 /// Lists the tasks that the caller may see.
 pub fn list(app: &App, call: &Call, user: &Approved) -> Reply {
@@ -16,10 +16,16 @@ pub fn list(app: &App, call: &Call, user: &Approved) -> Reply {
 }
 
 /// Makes a task.
-pub fn create(app: &App, call: &Call, _: &Manager) -> Reply {
-    let new = call.body(app.config.limits.max_body_bytes, NewTask::from_fields)?;
-    let task = app.store.write(|db| tasks::insert(db, &new, app.now()))?;
-    Ok(reply::created(&task)?.with_additional_header("Location", format!("/tasks/{}", task.id)))
+pub fn create(app: &App, call: &Call, user: &Manager) -> Reply {
+    let body = call.json(app.config.limits.max_body_bytes)?;
+    let new = body.read(NewTask::from_fields)?;
+    let fingerprint = super::fingerprint(app, call, "POST /tasks", Some(user), &body)?;
+    let made = app.store.write(|db| {
+        let make = || tasks::insert(db, &new, app.now());
+        idempotency::once(db, fingerprint.as_ref(), app.now(), make)
+    })?;
+    let location = format!("/tasks/{}", made.shown["id"]);
+    Ok(super::created(&made)?.with_additional_header("Location", location))
 }
 
 /// Shows a task. Somebody else's does not exist for an employee.

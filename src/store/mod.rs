@@ -1,6 +1,7 @@
 //! The database: pools of connections, their settings, and transactions. The statements are in the
 //! modules below, one for each table.
 
+pub mod idempotency;
 pub mod tasks;
 pub mod users;
 

@@ -16,7 +16,7 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// Which version of `schema.sql` a file has is kept in it (`PRAGMA user_version`). The Flask app's
 /// has 0.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// The tutorial's tables and columns, which everything here relies on.
 const TABLES: [(&str, &[&str]); 2] = [
