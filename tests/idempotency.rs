@@ -4,11 +4,14 @@
 mod common;
 mod http;
 
-use common::{Answer, KEY, PASSWORD, Person, TestApp, at_once, keys};
+use std::collections::BTreeSet;
+
+use common::{Answer, KEY, PASSWORD, Person, TestApp, at_once, keys, timestamp};
 use http::Client;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use task_api::model::Role;
+use task_api::idempotency::Fingerprints;
+use task_api::model::{Role, User};
 use task_api::store::idempotency;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -39,6 +42,15 @@ fn make_task(app: &TestApp, person: &Person, key: &str, body: &str) -> Answer {
 
 fn sign_up(app: &TestApp, key: &str, body: &str) -> Answer {
     post(app, "/signup", None, &[key], body)
+}
+
+/// The same person with a new token.
+fn signed_in_again(app: &TestApp, person: Person) -> Person {
+    let body = json!({ "email": person.email, "password": PASSWORD }).to_string();
+    let login = app.send("POST /login", None, &body).json();
+    let token = login["token"].as_str().unwrap().to_owned();
+    assert_ne!(token, person.token);
+    Person { token, ..person }
 }
 
 /// A sign-up of this name.
@@ -312,10 +324,7 @@ fn everybody_has_keys_of_their_own_and_so_has_each_route() {
     assert_replays(&first, &make_task(&app, &manager, UUID, body));
     assert_replays(&third, &sign_up(&app, UUID, &account("ada")));
     // It is the account that counts, not the token.
-    let log_in = json!({ "email": manager.email, "password": PASSWORD }).to_string();
-    let login = app.send("POST /login", None, &log_in).json();
-    let token = login["token"].as_str().unwrap().to_owned();
-    let manager = Person { token, ..manager };
+    let manager = signed_in_again(&app, manager);
     assert_replays(&first, &make_task(&app, &manager, UUID, body));
     // And the route, not how its path is spelled.
     assert_replays(
@@ -340,18 +349,51 @@ fn the_next_account_with_an_id_does_not_inherit_the_keys_of_the_last() {
 }
 
 #[test]
-fn an_account_of_the_flask_app_without_an_age_has_keys_too() {
+fn accounts_of_the_flask_app_without_an_age_have_keys_of_their_own_too() {
     let app = app();
-    let manager = app.manager();
+    let managers = ["ada", "eve"].map(|name| app.person(name, Role::Manager, true));
     app.sql()
         .execute("UPDATE user SET created_at = NULL", [])
         .unwrap();
-    let log_in = json!({ "email": manager.email, "password": PASSWORD }).to_string();
-    let login = app.send("POST /login", None, &log_in).json();
-    let token = login["token"].as_str().unwrap().to_owned();
-    let manager = Person { token, ..manager };
-    let first = make_task(&app, &manager, UUID, r#"{"title":"t"}"#);
-    assert_replays(&first, &make_task(&app, &manager, UUID, r#"{"title":"t"}"#));
+    for manager in managers {
+        let manager = signed_in_again(&app, manager);
+        let first = make_task(&app, &manager, UUID, r#"{"title":"t"}"#);
+        assert_replays(&first, &make_task(&app, &manager, UUID, r#"{"title":"t"}"#));
+    }
+    assert_eq!(count(&app, "task"), 2);
+}
+
+#[test]
+fn whatever_is_another_request_has_another_fingerprint() {
+    let fingerprints = Fingerprints::new(KEY).unwrap();
+    let user = |id: i64, age: Option<i64>| User {
+        id: id.try_into().unwrap(),
+        username: "ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        role: Some("manager").into(),
+        is_approved: true,
+        created_at: age.map(timestamp),
+    };
+    let users = [
+        user(1, None),
+        user(2, None),
+        user(1, Some(1)),
+        user(1, Some(2)),
+    ];
+    let mut seen = BTreeSet::new();
+    let mut count = 0;
+    for caller in [None].into_iter().chain(users.iter().map(Some)) {
+        for route in ["POST /tasks", "POST /signup"] {
+            for key in ["a", "b", "a\",\"b"] {
+                let of = |body: &[u8]| fingerprints.of(key, route, caller, body);
+                let fingerprint = of(b"{}");
+                assert_eq!(of(b"{ }").key, fingerprint.key);
+                seen.extend([fingerprint.key, fingerprint.body, of(b"{ }").body]);
+                count += 3;
+            }
+        }
+    }
+    assert_eq!(seen.len(), count);
 }
 
 #[test]
