@@ -71,6 +71,45 @@ CREATE TABLE IF NOT EXISTS token_cutoff (
   FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
 );
 
+-- The record ------------------------------------------------------------------------------------
+-- Who did what to which account. Rows are added and never changed; each one's hash covers the one before,
+-- so that a row which is changed, removed or inserted later shows (`task-api audit verify`).
+CREATE TABLE IF NOT EXISTS audit (
+  id         INTEGER     NOT NULL,      -- 1, 2, 3 and so on
+  at         DATETIME    NOT NULL,
+  action     VARCHAR(40) NOT NULL,
+  actor_id   INTEGER,                   -- names and ids as they were: accounts come and go
+  actor      VARCHAR(80),
+  subject_id INTEGER,
+  subject    VARCHAR(80),
+  address    VARCHAR(45),
+  detail     TEXT,                      -- JSON
+  hash       VARCHAR(64) NOT NULL,
+  PRIMARY KEY (id)
+);
+
+-- One row: how many there are, and the last one's hash. Without it the end could be cut off.
+CREATE TABLE IF NOT EXISTS audit_head (
+  id    INTEGER     NOT NULL,
+  count INTEGER     NOT NULL,
+  hash  VARCHAR(64) NOT NULL,
+  PRIMARY KEY (id)
+);
+
+-- Retries ---------------------------------------------------------------------------------------
+
+-- What POST /tasks and POST /signup have made for requests with an Idempotency-Key, so that a retry makes
+-- nothing twice and gets the same answer. `key` and `body` are HMACs: the body of a sign-up holds a
+-- password. A row is written together with the one that it tells of, but does not refer to it: the
+-- answer stays the same when the task is changed or gone.
+CREATE TABLE IF NOT EXISTS idempotency (
+  key        BLOB    NOT NULL,         -- of the header, the route and the caller
+  body       BLOB    NOT NULL,         -- of these and what was sent
+  shown      TEXT    NOT NULL,         -- the account or task as it was answered, JSON
+  expires_at INTEGER NOT NULL,         -- in seconds since 1970; a row counts no more from then on
+  PRIMARY KEY (key)
+);
+
 -- Indexes ---------------------------------------------------------------------------------------
 
 -- Sign-in finds an account by its e-mail in any case. Not UNIQUE: the Flask app may have stored two
@@ -83,6 +122,12 @@ CREATE INDEX IF NOT EXISTS user_by_email ON "user" (lower(email));
 CREATE INDEX IF NOT EXISTS session_by_user       ON session (user_id);
 CREATE INDEX IF NOT EXISTS session_by_expiry     ON session (expires_at);
 CREATE INDEX IF NOT EXISTS ended_token_by_expiry ON ended_token (expires_at);
+
+-- GET /audit runs in the order of `id`; a moment is looked up first.
+CREATE INDEX IF NOT EXISTS audit_by_action  ON audit (action, id);
+CREATE INDEX IF NOT EXISTS audit_by_actor   ON audit (actor_id, id);
+CREATE INDEX IF NOT EXISTS audit_by_subject ON audit (subject_id, id);
+CREATE INDEX IF NOT EXISTS audit_by_time    ON audit (at, id);
 
 -- GET /users runs in the order of `id`; one index for each set of filters. The Flask app may leave
 -- `is_approved` NULL, which means no.
@@ -107,3 +152,6 @@ CREATE INDEX IF NOT EXISTS task_by_status_title             ON task (status, tit
 CREATE INDEX IF NOT EXISTS task_by_created                  ON task (created_at, id);
 CREATE INDEX IF NOT EXISTS task_by_deadline                 ON task (deadline, id);
 CREATE INDEX IF NOT EXISTS task_by_title                    ON task (title, id);
+
+-- What has expired is found and removed a few rows at a time.
+CREATE INDEX IF NOT EXISTS idempotency_by_expiry ON idempotency (expires_at);

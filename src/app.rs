@@ -8,6 +8,7 @@ use crate::auth::signing_key::SigningKeys;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::cursor::Cursors;
+use crate::idempotency::Fingerprints;
 use crate::limits::Limits;
 use crate::model::Timestamp;
 use crate::store::Store;
@@ -34,6 +35,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Makes and checks the cursors of lists.
     pub cursors: Cursors,
+    /// Makes the fingerprints of requests that may come again.
+    pub fingerprints: Fingerprints,
     clock: Clock,
 }
 
@@ -50,14 +53,16 @@ impl App {
     ) -> Result<App, String> {
         let (lifetime, hashes) = (config.jwt_access_token_expires, config.threads.hashes);
         let passwords = Passwords::new(config.passwords.password_iterations, hashes);
+        let key = &keys.current.bytes;
         Ok(App {
             store,
             tokens: Tokens::new(keys, lifetime),
-            refresh_ids: RefreshIds::new(&keys.current.bytes).map_err(|why| why.to_string())?,
+            refresh_ids: RefreshIds::new(key).map_err(|why| why.to_string())?,
             limits: Limits::new(config.rates),
             uses: Uses::default(),
             passwords: passwords.map_err(|why| why.to_string())?,
-            cursors: Cursors::new(&keys.current.bytes).map_err(|why| why.to_string())?,
+            cursors: Cursors::new(key).map_err(|why| why.to_string())?,
+            fingerprints: Fingerprints::new(key).map_err(|why| why.to_string())?,
             clock,
             config,
         })

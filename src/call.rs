@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::config::TrustedProxies;
 use crate::error::Error;
+use crate::etag::Preconditions;
 use crate::fields::{Fields, Scalar};
 use crate::model::is_control;
 
@@ -81,6 +82,33 @@ impl<'a> Call<'a> {
             .headers()
             .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// What the request demands of the version that it meets.
+    ///
+    /// # Errors
+    /// Those of [`Preconditions::read`].
+    pub fn preconditions(&self) -> Result<Preconditions, Error> {
+        Preconditions::read(self.headers("If-Match"), self.headers("If-None-Match"))
+    }
+
+    /// What the client calls this request, so that it is known when it comes again. The specification
+    /// (draft-ietf-httpapi-idempotency-key-header) puts it in quotes, which few clients do: here quotes
+    /// are a part of it.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] for anything but 1 to 255 visible ASCII characters, once.
+    pub fn idempotency_key(&self) -> Result<Option<&str>, Error> {
+        let is_sane =
+            |key: &str| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+        let mut keys = self.headers("Idempotency-Key");
+        match (keys.next(), keys.next()) {
+            (None, _) => Ok(None),
+            (Some(key), None) if is_sane(key) => Ok(Some(key)),
+            _ => Err(Error::BadRequest(
+                "its Idempotency-Key is not 1 to 255 visible ASCII characters, once",
+            )),
+        }
     }
 
     /// Notes who is calling, for the log.
@@ -155,30 +183,28 @@ impl<'a> Call<'a> {
         Ok(parameters)
     }
 
-    /// Reads the JSON object in the body by way of `read`, such as `NewTask::from_fields`. `limit`
+    /// Reads the JSON object in the body by way of `read`, such as `TaskPatch::from_fields`. `limit`
     /// is in bytes.
     ///
     /// # Errors
-    /// [`Error::NotJson`], [`Error::BodyTooLarge`], [`Error::Malformed`], [`Error::Invalid`], in
-    /// this order.
+    /// Those of [`Call::json`] and of [`Json::read`], in this order.
     pub fn body<T>(
         &self,
         limit: u64,
         read: impl FnOnce(&mut Fields<Scalar>) -> Option<T>,
     ) -> Result<T, Error> {
+        self.json(limit)?.read(read)
+    }
+
+    /// The body as it was sent. `limit` is in bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`], [`Error::BodyTooLarge`], [`Error::Malformed`], in this order.
+    pub fn json(&self, limit: u64) -> Result<Json, Error> {
         if !self.header("Content-Type").is_some_and(is_json) {
             return Err(Error::NotJson);
         }
-        let bytes = self.body_bytes(limit)?;
-        let text = str::from_utf8(&bytes).map_err(|why| Error::Malformed(why.to_string()))?;
-        if !text.trim_start().starts_with('{') {
-            serde_json::from_str::<IgnoredAny>(text).map_err(malformed)?;
-            return Err(Error::invalid("body", "must be a JSON object"));
-        }
-        let Members(members) = serde_json::from_str(text).map_err(malformed)?;
-        let mut fields = Fields::new(members);
-        let value = read(&mut fields);
-        fields.finish(value)
+        self.body_bytes(limit).map(Json)
     }
 
     fn body_bytes(&self, limit: u64) -> Result<Vec<u8>, Error> {
@@ -204,6 +230,32 @@ impl<'a> Call<'a> {
             return Err(Error::Malformed("it ended early".to_owned()));
         }
         Ok(bytes)
+    }
+}
+
+/// A body that is said to be JSON.
+pub struct Json(Vec<u8>);
+
+impl Json {
+    /// What was sent, byte by byte.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Reads a JSON object by way of `read`, such as `NewTask::from_fields`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Invalid`], in this order.
+    pub fn read<T>(&self, read: impl FnOnce(&mut Fields<Scalar>) -> Option<T>) -> Result<T, Error> {
+        let text = str::from_utf8(&self.0).map_err(|why| Error::Malformed(why.to_string()))?;
+        if !text.trim_start().starts_with('{') {
+            serde_json::from_str::<IgnoredAny>(text).map_err(malformed)?;
+            return Err(Error::invalid("body", "must be a JSON object"));
+        }
+        let Members(members) = serde_json::from_str(text).map_err(malformed)?;
+        let mut fields = Fields::new(members);
+        let value = read(&mut fields);
+        fields.finish(value)
     }
 }
 

@@ -4,7 +4,7 @@ use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use pbkdf2::hmac::Mac;
 use pbkdf2::hmac::digest::InvalidLength;
 
-use crate::auth::keyed_hash::{KeyedHash, keyed_hash};
+use crate::mac::{self, HmacSha256};
 use crate::model::{Id, Position};
 
 /// Bytes of the seal: 128 bits, far beyond guessing.
@@ -16,16 +16,16 @@ const SEAL: usize = 16;
 /// to nowhere, and the client would miss rows without a word.
 #[derive(Debug)]
 pub struct Cursors {
-    mac: KeyedHash,
+    mac: HmacSha256,
 }
 
 impl Cursors {
     /// The key is derived from the one that signs tokens.
     ///
     /// # Errors
-    /// None in practice: HMAC takes a key of any length.
+    /// Those of [`mac::derived`].
     pub fn new(signing_key: &[u8]) -> Result<Cursors, InvalidLength> {
-        let mac = keyed_hash(signing_key, "task-api: cursors of lists")?;
+        let mac = mac::derived(signing_key, "task-api: cursors of lists")?;
         Ok(Cursors { mac })
     }
 

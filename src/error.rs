@@ -16,7 +16,8 @@ pub type FieldErrors = BTreeMap<String, String>;
 pub enum Error {
     /// 400: the body is not JSON, or ended early. Holds why.
     Malformed(String),
-    /// 400: what came is no HTTP/1.1 request, or could be taken for two. Holds what is wrong with it.
+    /// 400: what came is no HTTP/1.1 request, could be taken for two, or has a header field that makes no
+    /// sense. Holds what is wrong with it.
     BadRequest(&'static str),
     /// 401 without credentials in the request. Holds flask-jwt-extended's words.
     NoCredentials(&'static str),
@@ -42,6 +43,8 @@ pub enum Error {
     AccountExists,
     /// 409: no approved admin would be left.
     LastAdmin,
+    /// 412: not the version that the request demands.
+    PreconditionFailed,
     /// 413. Holds the limit in bytes.
     BodyTooLarge(u64),
     /// 414. Holds the limit in bytes.
@@ -54,6 +57,8 @@ pub enum Error {
     Invalid(FieldErrors),
     /// 429. Holds how long to wait.
     TooManyRequests(Duration),
+    /// 422: the `Idempotency-Key` is that of a request with another body.
+    IdempotencyKeyReused,
     /// 431. Holds the limit.
     HeaderTooLarge(String),
     /// 503: not at the moment. Holds the cause, for the log.
@@ -138,6 +143,11 @@ impl Error {
                 "Username or Email already exists".into(),
             ),
             Error::LastAdmin => (409, "last_admin", "No approved admin would be left".into()),
+            Error::PreconditionFailed => (
+                412,
+                "precondition_failed",
+                "This is not the version that the request demands; read it again".into(),
+            ),
             Error::BodyTooLarge(limit) => (
                 413,
                 "body_too_large",
@@ -163,6 +173,11 @@ impl Error {
                 429,
                 "too_many_requests",
                 format!("Too many requests, try again in {} s", whole_seconds(*wait)).into(),
+            ),
+            Error::IdempotencyKeyReused => (
+                422,
+                "idempotency_key_reused",
+                "This Idempotency-Key came with another body before".into(),
             ),
             Error::HeaderTooLarge(limit) => (
                 431,

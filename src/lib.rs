@@ -53,6 +53,12 @@ pub mod client;
 // Where a page of a list ended.
 pub mod cursor;
 
+// Which version is shown, and which is asked for.
+pub mod etag;
+
+// Which request has come before.
+pub mod idempotency;
+
 // Every SQL statement.
 pub mod store;
 
@@ -70,6 +76,9 @@ pub mod turn;
 
 // Named values from a client.
 pub mod fields;
+
+// Keys for one purpose each.
+pub mod mac;
 
 // What can go wrong.
 pub mod error;

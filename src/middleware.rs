@@ -97,9 +97,11 @@ fn security_headers(call: &Call, next: impl FnOnce() -> Response) -> Response {
 }
 
 /// The request headers that the API reads and that a page must ask leave for.
-const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-Request-Id";
+const REQUEST_HEADERS: &str =
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id";
 /// The response headers that a page may read beyond the few that it always may.
-const EXPOSED_HEADERS: &str = "Location, Link, Retry-After, X-Request-Id";
+const EXPOSED_HEADERS: &str =
+    "ETag, Idempotency-Replayed, Location, Link, Retry-After, X-Request-Id";
 
 /// Tells browsers which websites may call (Fetch Standard, 3.2). Outside everything that can fail,
 /// so that a page can read errors too.

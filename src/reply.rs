@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::{Error, Public, whole_seconds};
+use crate::etag::ETag;
 use crate::model::Page;
 
 /// What a handler returns.
@@ -16,9 +17,38 @@ pub fn ok(body: &impl Serialize) -> Response {
     Response::json(body)
 }
 
-/// 201 with JSON.
-pub fn created(body: &impl Serialize) -> Response {
-    ok(body).with_status_code(201)
+/// 200 with an account or a task, and its version in `ETag`.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn versioned(body: &impl Serialize) -> Reply {
+    Ok(with_version(ok(body), &ETag::of(body)?))
+}
+
+/// The same to a request that reads. Where its client has that version already: 304, without it (RFC 9110,
+/// 15.4.5).
+///
+/// # Errors
+/// [`Error::BadRequest`] and [`Error::PreconditionFailed`], for what the request demands.
+pub fn current(call: &Call, body: &impl Serialize) -> Reply {
+    let version = ETag::of(body)?;
+    let response = match call.preconditions()?.client_has(&version)? {
+        true => no_content().with_status_code(304),
+        false => ok(body),
+    };
+    Ok(with_version(response, &version))
+}
+
+/// 201 with an account or a task, and its version.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn created(body: &impl Serialize) -> Reply {
+    Ok(versioned(body)?.with_status_code(201))
+}
+
+fn with_version(response: Response, version: &ETag) -> Response {
+    response.with_additional_header("ETag", version.to_string())
 }
 
 /// 204: done, and nothing to say about it.

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::bearer::{authenticate, refresh_token};
 use crate::call::Call;
 use crate::error::Error;
-use crate::handlers::{health, me, session, tasks, users};
+use crate::handlers::{audit, health, me, session, tasks, users};
 use crate::model::{Admin, Approved, Manager, RefreshToken, SignedIn};
 use crate::reply::Reply;
 
@@ -74,6 +74,7 @@ pub const ROUTES: &[Route] = &[
     on("GET", "/tasks/{id}", ApprovedOnly(tasks::show)),
     on("PATCH", "/tasks/{id}", ApprovedOnly(tasks::update)),
     on("DELETE", "/tasks/{id}", ManagerOrAdmin(tasks::delete)),
+    on("GET", "/audit", AdminOnly(audit::list)),
     on("GET", "/healthz", Anyone(health::alive)),
     on("GET", "/readyz", Anyone(health::ready)),
 ];

@@ -5,7 +5,6 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Answer, PASSWORD, Person, TestApp};
-use rusqlite::types::Value as Stored;
 use serde_json::{Value, json};
 use task_api::router::ROUTES;
 
@@ -36,33 +35,15 @@ impl World {
         }
     }
 
-    /// Every row of every table of the tutorial.
-    fn rows(&self) -> Vec<Vec<Stored>> {
-        let db = self.app.sql();
-        let mut rows = Vec::new();
-        for sql in [
-            r#"SELECT * FROM "user" ORDER BY id"#,
-            "SELECT * FROM task ORDER BY id",
-        ] {
-            let mut statement = db.prepare(sql).unwrap();
-            let columns = statement.column_count();
-            let found = statement
-                .query_map([], |row| (0..columns).map(|i| row.get(i)).collect())
-                .unwrap();
-            rows.extend(found.map(Result::unwrap));
-        }
-        rows
-    }
-
     /// Sends as the admin, and sees to it that nothing changes.
     fn refused_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> Answer {
-        let before = self.rows();
+        let before = self.app.rows();
         let mut headers = headers.to_vec();
         headers.push(("Authorization", format!("Bearer {}", self.admin.token)));
         let answer = self.app.send_raw(line, &headers, body);
         let shown = String::from_utf8_lossy(&body[..body.len().min(100)]);
         assert!(answer.status >= 400, "{line} {shown}: {answer:?}");
-        assert_eq!(self.rows(), before, "{line} {shown} changed something");
+        assert_eq!(self.app.rows(), before, "{line} {shown} changed something");
         assert!(answer.body.len() < 5_000, "{line} {shown}: a long answer");
         answer
     }

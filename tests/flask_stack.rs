@@ -270,6 +270,30 @@ fn a_copy_is_kept_before_the_first_change_and_once() {
     assert_eq!(version(&new.path().join("project.db")), 2);
 }
 
+#[test]
+fn a_file_of_an_earlier_version_gets_what_it_lacks() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    app.task(&manager, json!({ "title": "t" }));
+    let (path, rows) = (app.database(), app.rows());
+    let now = content(&path);
+    drop(app.app);
+    sql(&path, "DROP TABLE idempotency; PRAGMA user_version = 1");
+    let then = content(&path);
+    assert_ne!(then, now);
+    for _ in 0..3 {
+        drop(open(&app.folder).unwrap());
+        assert_eq!((version(&path), content(&path)), (2, now.clone()));
+        let copies = copies(&app.folder);
+        assert_eq!(copies.len(), 1, "{copies:?}");
+        assert_eq!(
+            (version(&copies[0]), content(&copies[0])),
+            (1, then.clone())
+        );
+    }
+    assert_eq!(TestApp::on(app.folder, |_| {}).rows(), rows);
+}
+
 /// A file that cannot be taken over: what it is, how it comes to be, and what is said about it.
 type Unfit = (&'static str, fn(&Path), &'static str);
 

@@ -138,6 +138,15 @@ proptest! {
     }
 
     #[test]
+    fn any_precondition_gets_an_answer_of_the_contract(
+        name in prop::sample::select(vec!["If-Match", "If-None-Match"]),
+        value in "[ -~é\\t]{0,40}|((W/)?\"[a-z]{0,3}\"[, \t]{0,2}){0,4}",
+        route in prop::sample::select(vec!["GET /me", "HEAD /me", "PATCH /me", "DELETE /tasks/9"]),
+    ) {
+        is_contractual(route, &[signed_in(), as_json(), (name, value)], b"{}")?;
+    }
+
+    #[test]
     fn a_moment_survives_both_of_its_forms(micros in 0_i64..250_000_000_000_000_000) {
         let stored = timestamp(micros);
         prop_assert_eq!(Timestamp::from_stored(&stored.to_stored()), Some(stored));

@@ -1,6 +1,5 @@
 //! Proofs of identity: passwords, tokens, and the key that signs them.
 
-pub mod keyed_hash;
 pub mod password;
 pub mod refresh;
 pub mod signing_key;

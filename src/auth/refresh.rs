@@ -5,8 +5,8 @@ use pbkdf2::hmac::Mac;
 use pbkdf2::hmac::digest::InvalidLength;
 use sha2::{Digest, Sha256};
 
-use super::keyed_hash::{KeyedHash, keyed_hash};
 use crate::error::Error;
+use crate::mac::{self, HmacSha256};
 use crate::model::random_bytes;
 
 /// Bytes of an id: 128 bits, far beyond guessing (OWASP ASVS 5.0, 7.2.3).
@@ -15,7 +15,7 @@ const LENGTH: usize = 16;
 /// Knows the successor of each refresh token.
 #[derive(Debug)]
 pub struct RefreshIds {
-    mac: KeyedHash,
+    mac: HmacSha256,
 }
 
 /// The `jti` of a refresh token.
@@ -26,9 +26,9 @@ impl RefreshIds {
     /// The key is derived from the one that signs tokens.
     ///
     /// # Errors
-    /// None in practice: HMAC takes a key of any length.
+    /// Those of [`mac::derived`].
     pub fn new(signing_key: &[u8]) -> Result<RefreshIds, InvalidLength> {
-        let mac = keyed_hash(signing_key, "task-api: successors of refresh tokens")?;
+        let mac = mac::derived(signing_key, "task-api: successors of refresh tokens")?;
         Ok(RefreshIds { mac })
     }
 

@@ -8,7 +8,10 @@ use crate::store::audit;
 
 /// Lists the record, the newest rows first.
 pub fn list(app: &App, call: &Call, _: &Admin) -> Reply {
-    super::paged(app, call, AuditFilter::from_query, |store, filter, after| {
-        store.read(|db| audit::list(db, filter, after))
-    })
+    super::paged(
+        app,
+        call,
+        AuditFilter::from_query,
+        |store, filter, after| store.read(|db| audit::list(db, filter, after)),
+    )
 }

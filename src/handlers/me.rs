@@ -6,19 +6,20 @@ use serde_json::json;
 use crate::app::App;
 use crate::call::Call;
 use crate::error::Error;
-use crate::model::{ProfilePatch, Session, SessionId, SignedIn};
+use crate::model::{Action, ProfilePatch, Session, SessionId, SignedIn};
 use crate::reply::{self, Reply};
-use crate::store::{sessions, users};
+use crate::store::{audit, sessions, users};
 
 /// Shows the caller's account.
-pub fn show(_: &App, _: &Call, caller: &SignedIn) -> Reply {
-    Ok(reply::ok(&caller.user))
+pub fn show(_: &App, call: &Call, caller: &SignedIn) -> Reply {
+    reply::current(call, &caller.user)
 }
 
 /// Changes e-mail or password of whoever knows the current password. A new password ends the account's
 /// other sessions (OWASP ASVS 5.0, 7.4.3).
 pub fn update(app: &App, call: &Call, user: &SignedIn) -> Reply {
     let patch = call.body(app.config.limits.max_body_bytes, ProfilePatch::from_fields)?;
+    let preconditions = call.preconditions()?;
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
     let right = app.passwords.verify(
         &patch.current_password,
@@ -30,12 +31,19 @@ pub fn update(app: &App, call: &Call, user: &SignedIn) -> Reply {
         .map(|password| app.passwords.hash(&password))
         .transpose()?;
     let changed = app.store.write(|db| {
+        let before = users::by_id(db, user.id)?;
+        let (email, hash) = (patch.email.as_ref(), new.as_deref());
+        let changed = users::change_profile(db, user.id, &verified, email, hash)?;
+        preconditions.permit_change(&before)?;
+        let by = super::by(app, call, user);
+        audit::record_changes(db, &by, &before, &changed)?;
         if new.is_some() {
             sessions::end_all(db, user.id, user.session(), app.now())?;
+            audit::record(db, &by, Action::PasswordChanged, Some(&changed), None)?;
         }
-        users::change_profile(db, user.id, &verified, patch.email.as_ref(), new.as_deref())
+        Ok(changed)
     })?;
-    Ok(reply::ok(&changed))
+    reply::versioned(&changed)
 }
 
 /// Lists the account's sessions, and tells which of them asks.
@@ -63,13 +71,20 @@ pub fn sessions(app: &App, _: &Call, caller: &SignedIn) -> Reply {
 /// Ends one of the account's sessions.
 pub fn end_session(app: &App, call: &Call, caller: &SignedIn) -> Reply {
     let id: SessionId = call.id()?;
-    app.store.write(|db| sessions::end_own(db, caller.id, id))?;
+    app.store.write(|db| {
+        sessions::end_own(db, caller.id, id)?;
+        let by = super::by(app, call, caller);
+        audit::record(db, &by, Action::SessionEnded, Some(caller), None)
+    })?;
     Ok(reply::no_content())
 }
 
 /// Signs the account out everywhere, here too.
-pub fn end_sessions(app: &App, _: &Call, caller: &SignedIn) -> Reply {
-    app.store
-        .write(|db| sessions::end_all(db, caller.id, None, app.now()))?;
+pub fn end_sessions(app: &App, call: &Call, caller: &SignedIn) -> Reply {
+    app.store.write(|db| {
+        sessions::end_all(db, caller.id, None, app.now())?;
+        let by = super::by(app, call, caller);
+        audit::record(db, &by, Action::SessionsEnded, Some(caller), None)
+    })?;
     Ok(reply::no_content())
 }

@@ -1,5 +1,6 @@
 //! What each route does: take the input, use the store, reply.
 
+pub mod audit;
 pub mod health;
 pub mod me;
 pub mod session;
@@ -9,12 +10,13 @@ pub mod users;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Json};
 use crate::error::Error;
 use crate::fields::Fields;
-use crate::model::{Page, Position};
+use crate::model::{By, Page, Position, User};
 use crate::reply::{self, Reply};
 use crate::store::Store;
+use crate::store::idempotency::{Fingerprint, Made};
 
 /// Answers with a page of a list. `read_filter` takes the list's own parameters from the query,
 /// `find` looks up the rows behind a place.
@@ -54,4 +56,43 @@ fn foreign_cursor() -> Error {
         "cursor",
         "is not one that this list gave out; begin again without it",
     )
+}
+
+/// Who does what this request asks for, for the record.
+fn by<'a>(app: &App, call: &Call, account: &'a User) -> By<'a> {
+    By {
+        account: Some(account),
+        ..by_nobody(app, call)
+    }
+}
+
+/// The same for whoever is not signed in.
+fn by_nobody(app: &App, call: &Call) -> By<'static> {
+    By {
+        account: None,
+        address: Some(call.client.address),
+        at: app.now(),
+    }
+}
+
+/// By what this request is known when it comes again, if its client wants that. `route` is a line of the
+/// router's table, `body` what was sent.
+fn fingerprint(
+    app: &App,
+    call: &Call,
+    route: &str,
+    caller: Option<&User>,
+    body: &Json,
+) -> Result<Option<Fingerprint>, Error> {
+    let key = call.idempotency_key()?;
+    Ok(key.map(|key| app.fingerprints.of(key, route, caller, body.bytes())))
+}
+
+/// Answers with what was made. A retry gets the first answer, and is told that it is one.
+fn created(made: &Made) -> Reply {
+    let response = reply::created(&made.shown)?;
+    Ok(match made.is_replay {
+        true => response.with_additional_header("Idempotency-Replayed", "true"),
+        false => response,
+    })
 }

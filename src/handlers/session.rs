@@ -9,17 +9,26 @@ use crate::bearer::revoked;
 use crate::call::Call;
 use crate::error::Error;
 use crate::model::{
-    Credential, Credentials, NewUser, RefreshToken, Role, SessionId, SignedIn, Timestamp,
+    Action, Credential, Credentials, NewUser, RefreshToken, Role, SessionId, SignedIn, Timestamp,
     TriedPassword, User,
 };
 use crate::reply::{self, Reply};
 use crate::store::sessions::{self, Exchange, NewSession};
-use crate::store::users;
+use crate::store::{audit, idempotency, users};
 
 /// Makes an account: an employee that awaits approval.
 pub fn signup(app: &App, call: &Call) -> Reply {
     app.limits.signup(call.client.address, app.now())?;
-    let new = call.body(app.config.limits.max_body_bytes, NewUser::from_fields)?;
+    let body = call.json(app.config.limits.max_body_bytes)?;
+    let new = body.read(NewUser::from_fields)?;
+    let fingerprint = super::fingerprint(app, call, "POST /signup", None, &body)?;
+    // A retry need not wait for a hash.
+    let before = app
+        .store
+        .read(|db| idempotency::find(db, fingerprint.as_ref(), app.now()))?;
+    if let Some(made) = before {
+        return super::created(&made);
+    }
     let password_hash = app.passwords.hash(&new.password)?;
     let row = users::NewRow {
         username: &new.username,
@@ -29,8 +38,21 @@ pub fn signup(app: &App, call: &Call) -> Reply {
         is_approved: false,
         created_at: app.now(),
     };
-    let user = app.store.write(|db| users::insert(db, &row))?;
-    Ok(reply::created(&user))
+    let made = app.store.write(|db| {
+        let make = || {
+            let user = users::insert(db, &row)?;
+            audit::record(
+                db,
+                &super::by_nobody(app, call),
+                Action::SignUp,
+                Some(&user),
+                None,
+            )?;
+            Ok(user)
+        };
+        idempotency::once(db, fingerprint.as_ref(), app.now(), make)
+    })?;
+    super::created(&made)
 }
 
 /// Begins a session. An unknown e-mail and a wrong password get the same answer in the same time.
@@ -44,12 +66,22 @@ pub fn login(app: &App, call: &Call) -> Reply {
         .read(|db| users::by_email(db, given.email.trim()))?;
     let stored = found.as_ref().map(|(user, hash)| (user.id, hash.as_str()));
     let right = app.passwords.verify(&given.password, stored)?;
+    if !right {
+        refused(app, call, found.as_ref().map(|(user, _)| user))?;
+    }
     let (user, hash) = found.filter(|_| right).ok_or(Error::WrongEmailOrPassword)?;
     app.limits.signed_in(attempt);
     call.note_user(&user.username);
     let renewed = renewed_hash(app, call, &given.password, &hash);
     let tokens = begin(app, call, &user, &hash, renewed.as_deref())?;
     Ok(reply::ok(&tokens))
+}
+
+/// Records a sign-in that was refused; not what was typed, which may be a password in the wrong place.
+fn refused(app: &App, call: &Call, user: Option<&User>) -> Result<(), Error> {
+    let by = super::by_nobody(app, call);
+    app.store
+        .write(|db| audit::record(db, &by, Action::SignInRefused, user, None))
 }
 
 /// Today's hash for one that the Flask app has written, or this program at a time of fewer rounds. The
@@ -83,7 +115,14 @@ fn begin<'a>(
     };
     app.store.write(|db| {
         users::confirm_password(db, user.id, verified, renewed)?;
-        sessions::begin(db, &session)
+        sessions::begin(db, &session)?;
+        audit::record(
+            db,
+            &super::by_nobody(app, call),
+            Action::SignIn,
+            Some(user),
+            None,
+        )
     })?;
     let (from, until) = (session.now, session.expires_at);
     Tokens::of(app, user, session.id, &refresh_id, (from, until))
@@ -92,43 +131,37 @@ fn begin<'a>(
 /// Exchanges a refresh token for new tokens. It is good for one exchange: used again, it is in two
 /// hands, and its session ends.
 pub fn refresh(app: &App, call: &Call, presented: &RefreshToken) -> Reply {
-    let next = app.refresh_ids.successor(&presented.id);
-    let now = app.now();
+    let RefreshToken { user, session, id } = presented;
+    let (next, now) = (app.refresh_ids.successor(id), app.now());
     let exchange = app.store.write(|db| {
-        let (session, until) = (presented.session, app.refresh_expiry(now));
-        sessions::exchange(
-            db,
-            session,
-            &presented.id.digest(),
-            &next.digest(),
-            now,
-            until,
-        )
+        let digests = (id.digest(), next.digest());
+        let exchange = sessions::exchange(db, *session, &digests, now, app.refresh_expiry(now))?;
+        if exchange == Exchange::Reused {
+            let by = super::by_nobody(app, call);
+            audit::record(db, &by, Action::RefreshReused, Some(user), None)?;
+        }
+        Ok(exchange)
     })?;
     match exchange {
         Exchange::Successor(from, until) => {
-            let RefreshToken { user, session, .. } = presented;
             let tokens = Tokens::of(app, user, *session, &next, (from, until))?;
             Ok(reply::ok(&tokens))
         }
-        Exchange::Reused => {
-            log::warn!(
-                "request_id={} a refresh token was used twice: session {} of {:?} has ended",
-                call.request_id,
-                presented.session,
-                presented.user.username
-            );
-            Err(revoked())
-        }
-        Exchange::Unknown => Err(revoked()),
+        Exchange::Reused | Exchange::Unknown => Err(revoked()),
     }
 }
 
 /// Ends the session, its access tokens included.
-pub fn logout(app: &App, _: &Call, caller: &SignedIn) -> Reply {
-    app.store.write(|db| match &caller.credential {
-        Credential::Session(id) => sessions::end(db, *id),
-        Credential::Flask { digest, expires_at } => sessions::end_token(db, digest, *expires_at),
+pub fn logout(app: &App, call: &Call, caller: &SignedIn) -> Reply {
+    app.store.write(|db| {
+        match &caller.credential {
+            Credential::Session(id) => sessions::end(db, *id)?,
+            Credential::Flask { digest, expires_at } => {
+                sessions::end_token(db, digest, *expires_at)?;
+            }
+        }
+        let by = super::by(app, call, caller);
+        audit::record(db, &by, Action::SignOut, Some(caller), None)
     })?;
     Ok(reply::no_content())
 }

@@ -1,11 +1,13 @@
 //! Tasks.
 
+use serde_json::json;
+
 use crate::app::App;
 use crate::call::Call;
 use crate::error::Error;
-use crate::model::{Approved, Manager, NewTask, TaskFilter, TaskPatch};
+use crate::model::{Action, Approved, Manager, NewTask, TaskFilter, TaskPatch};
 use crate::reply::{self, Reply};
-use crate::store::tasks;
+use crate::store::{audit, idempotency, tasks};
 
 /// Lists the tasks that the caller may see.
 pub fn list(app: &App, call: &Call, user: &Approved) -> Reply {
@@ -16,10 +18,16 @@ pub fn list(app: &App, call: &Call, user: &Approved) -> Reply {
 }
 
 /// Makes a task.
-pub fn create(app: &App, call: &Call, _: &Manager) -> Reply {
-    let new = call.body(app.config.limits.max_body_bytes, NewTask::from_fields)?;
-    let task = app.store.write(|db| tasks::insert(db, &new, app.now()))?;
-    Ok(reply::created(&task).with_additional_header("Location", format!("/tasks/{}", task.id)))
+pub fn create(app: &App, call: &Call, user: &Manager) -> Reply {
+    let body = call.json(app.config.limits.max_body_bytes)?;
+    let new = body.read(NewTask::from_fields)?;
+    let fingerprint = super::fingerprint(app, call, "POST /tasks", Some(user), &body)?;
+    let made = app.store.write(|db| {
+        let make = || tasks::insert(db, &new, app.now());
+        idempotency::once(db, fingerprint.as_ref(), app.now(), make)
+    })?;
+    let location = format!("/tasks/{}", made.shown["id"]);
+    Ok(super::created(&made)?.with_additional_header("Location", location))
 }
 
 /// Shows a task. Somebody else's does not exist for an employee.
@@ -29,26 +37,37 @@ pub fn show(app: &App, call: &Call, user: &Approved) -> Reply {
     if !task.visible_to(user) {
         return Err(Error::NotFound);
     }
-    Ok(reply::ok(&task))
+    reply::current(call, &task)
 }
 
 /// Changes a task, as far as the caller may.
 pub fn update(app: &App, call: &Call, user: &Approved) -> Reply {
     let id = call.id()?;
     let patch = call.body(app.config.limits.max_body_bytes, TaskPatch::from_fields)?;
+    let preconditions = call.preconditions()?;
     let task = app.store.write(|db| {
-        if !tasks::by_id(db, id)?.visible_to(user) {
+        let before = tasks::by_id(db, id)?;
+        if !before.visible_to(user) {
             return Err(Error::NotFound);
         }
         patch.permitted_to(user)?;
-        tasks::update(db, id, &patch)
+        let task = tasks::update(db, id, &patch)?;
+        preconditions.permit_change(&before)?;
+        Ok(task)
     })?;
-    Ok(reply::ok(&task))
+    reply::versioned(&task)
 }
 
 /// Removes a task.
-pub fn delete(app: &App, call: &Call, _: &Manager) -> Reply {
+pub fn delete(app: &App, call: &Call, manager: &Manager) -> Reply {
     let id = call.id()?;
-    app.store.write(|db| tasks::delete(db, id))?;
+    let preconditions = call.preconditions()?;
+    app.store.write(|db| {
+        let before = tasks::by_id(db, id)?;
+        tasks::delete(db, id)?;
+        preconditions.permit_change(&before)?;
+        let (by, detail) = (super::by(app, call, manager), json!({ "task_id": id }));
+        audit::record(db, &by, Action::TaskDeleted, None, Some(detail))
+    })?;
     Ok(reply::no_content())
 }

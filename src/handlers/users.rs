@@ -2,9 +2,9 @@
 
 use crate::app::App;
 use crate::call::Call;
-use crate::model::{Admin, Manager, UserFilter, UserPatch};
+use crate::model::{Action, Admin, Manager, UserFilter, UserPatch};
 use crate::reply::{self, Reply};
-use crate::store::users;
+use crate::store::{audit, users};
 
 /// Lists accounts.
 pub fn list(app: &App, call: &Call, _: &Manager) -> Reply {
@@ -17,20 +17,34 @@ pub fn list(app: &App, call: &Call, _: &Manager) -> Reply {
 pub fn show(app: &App, call: &Call, _: &Manager) -> Reply {
     let id = call.id()?;
     let user = app.store.read(|db| users::by_id(db, id))?;
-    Ok(reply::ok(&user))
+    reply::current(call, &user)
 }
 
 /// Changes an account's role, or lets it in or out.
-pub fn update(app: &App, call: &Call, _: &Admin) -> Reply {
+pub fn update(app: &App, call: &Call, admin: &Admin) -> Reply {
     let id = call.id()?;
     let patch = call.body(app.config.limits.max_body_bytes, UserPatch::from_fields)?;
-    let user = app.store.write(|db| users::update(db, id, patch))?;
-    Ok(reply::ok(&user))
+    let preconditions = call.preconditions()?;
+    let user = app.store.write(|db| {
+        let before = users::by_id(db, id)?;
+        let user = users::update(db, id, patch)?;
+        preconditions.permit_change(&before)?;
+        audit::record_changes(db, &super::by(app, call, admin), &before, &user)?;
+        Ok(user)
+    })?;
+    reply::versioned(&user)
 }
 
 /// Removes an account; its tasks stay.
-pub fn delete(app: &App, call: &Call, _: &Admin) -> Reply {
+pub fn delete(app: &App, call: &Call, admin: &Admin) -> Reply {
     let id = call.id()?;
-    app.store.write(|db| users::delete(db, id))?;
+    let preconditions = call.preconditions()?;
+    app.store.write(|db| {
+        let before = users::by_id(db, id)?;
+        users::delete(db, id)?;
+        preconditions.permit_change(&before)?;
+        let by = super::by(app, call, admin);
+        audit::record(db, &by, Action::AccountDeleted, Some(&before), None)
+    })?;
     Ok(reply::no_content())
 }

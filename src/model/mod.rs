@@ -3,6 +3,7 @@
 //! A value that exists is valid: each type's only door checks what comes in. Nothing here knows
 //! HTTP or SQL.
 
+mod audit;
 mod page;
 mod session;
 mod task;
@@ -10,6 +11,7 @@ mod time;
 mod user;
 mod value;
 
+pub use audit::{Action, AuditFilter, AuditRow, By};
 pub use page::{Page, Position};
 pub use session::{Credential, RefreshToken, Session, SessionId, SignedIn};
 pub use task::{

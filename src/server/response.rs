@@ -53,13 +53,13 @@ pub fn to_bytes(response: Response, form: Form) -> io::Result<Vec<u8>> {
             put(&[name, ": ", value, "\r\n"]);
         }
     }
-    // RFC 9110, 8.6: these have no body, and no length either.
-    let has_length = status >= 200 && status != 204;
-    if has_length {
+    // RFC 9110, 8.6: these have no body, and no length either; that of a 304 would be the 200's.
+    let has_body = status >= 200 && status != 204 && status != 304;
+    if has_body {
         put(&["Content-Length: ", &body.len().to_string(), "\r\n"]);
     }
     put(&["\r\n"]);
-    if has_length && !form.is_head && status != 304 {
+    if has_body && !form.is_head {
         bytes.append(&mut body);
     }
     Ok(bytes)
@@ -103,6 +103,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         204 => "No Content",
+        304 => "Not Modified",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -110,6 +111,7 @@ fn reason(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         409 => "Conflict",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         414 => "URI Too Long",
         415 => "Unsupported Media Type",

@@ -9,8 +9,7 @@ use crate::auth::refresh::sha256_hex;
 use crate::error::Error;
 use crate::model::{Action, AuditFilter, AuditRow, By, Page, Position, User};
 
-const COLUMNS: &str =
-    "id, at, action, actor_id, actor, subject_id, subject, address, detail";
+const COLUMNS: &str = "id, at, action, actor_id, actor, subject_id, subject, address, detail";
 
 /// What the first row is chained to.
 const NO_HASH: &str = "";
@@ -198,11 +197,13 @@ pub fn list(
 
 pub(super) fn select_page(filter: &AuditFilter, after: Option<&Position>, limit: usize) -> Ordered {
     // Rows are numbered in the order of time, and so a moment is a number.
-    const FIRST_SINCE: &str =
-        "coalesce((SELECT id FROM audit WHERE at >= ? ORDER BY at, id LIMIT 1), 9223372036854775807)";
+    const FIRST_SINCE: &str = "coalesce((SELECT id FROM audit WHERE at >= ? ORDER BY at, id LIMIT 1), 9223372036854775807)";
     let mut select = Select::new(COLUMNS, "audit");
     select
-        .filter_some("action = ?", filter.action.map(|action| action.as_str().to_owned()))
+        .filter_some(
+            "action = ?",
+            filter.action.map(|action| action.as_str().to_owned()),
+        )
         .filter_some("actor_id = ?", filter.actor_id.map(i64::from))
         .filter_some("subject_id = ?", filter.subject_id.map(i64::from))
         .filter_some(

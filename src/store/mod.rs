@@ -1,6 +1,8 @@
 //! The database: pools of connections, their settings, and transactions. The statements are in the
 //! modules below, one for each table.
 
+pub mod audit;
+pub mod idempotency;
 pub mod sessions;
 pub mod tasks;
 pub mod users;

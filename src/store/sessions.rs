@@ -91,13 +91,12 @@ pub enum Exchange {
     Unknown,
 }
 
-/// Puts `next` in the place of the refresh token `presented`; both are digests. The token that was
-/// exchanged last can be presented again for a short time.
+/// Puts a refresh token in the place of the one that is presented; the digests are of both, in the order
+/// of time. The token that was exchanged last can be presented again for a short time.
 pub fn exchange(
     db: &Connection,
     id: SessionId,
-    presented: &str,
-    next: &str,
+    (presented, next): &(String, String),
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Exchange, Error> {
@@ -114,7 +113,7 @@ pub fn exchange(
     let Some((current, previous, refreshed_at, expires)) = found else {
         return Ok(Exchange::Unknown);
     };
-    if presented == current {
+    if *presented == current {
         let sql = "UPDATE session SET refresh_digest = ?2, previous_digest = ?3, refreshed_at = ?4,
             last_used_at = ?4, expires_at = ?5 WHERE id = ?1";
         let (from, until) = (now.to_stored(), expires_at.to_stored());
@@ -123,7 +122,7 @@ pub fn exchange(
         return Ok(Exchange::Successor(now, expires_at));
     }
     let age = now.unix_micros() - refreshed_at.unix_micros();
-    let again = previous.as_deref() == Some(presented) && next == current;
+    let again = previous.as_ref() == Some(presented) && *next == current;
     if again && age <= GRACE_SECONDS * 1_000_000 {
         return Ok(Exchange::Successor(refreshed_at, expires));
     }

@@ -5,12 +5,13 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Barrier};
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use pbkdf2::hmac::{Hmac, KeyInit, Mac};
 use rouille::Request;
+use rusqlite::types::Value as Stored;
 use serde_json::Value;
 use sha2::Sha256;
 use task_api::app::{App, Clock};
@@ -197,6 +198,24 @@ impl TestApp {
         rusqlite::Connection::open(self.database()).unwrap()
     }
 
+    /// Every row of every table of the tutorial.
+    pub fn rows(&self) -> Vec<Vec<Stored>> {
+        let db = self.sql();
+        let mut rows = Vec::new();
+        for sql in [
+            r#"SELECT * FROM "user" ORDER BY id"#,
+            "SELECT * FROM task ORDER BY id",
+        ] {
+            let mut statement = db.prepare(sql).unwrap();
+            let columns = statement.column_count();
+            let found = statement
+                .query_map([], |row| (0..columns).map(|i| row.get(i)).collect())
+                .unwrap();
+            rows.extend(found.map(Result::unwrap));
+        }
+        rows
+    }
+
     /// An account made beside the API, and a token for it.
     pub fn person(&self, username: &str, role: Role, is_approved: bool) -> Person {
         let email = format!("{username}@example.com");
@@ -376,6 +395,23 @@ impl Answer {
             .cloned()
             .collect()
     }
+}
+
+/// The answers to `send(0)`, `send(1)` and so on, all of them sent at the same moment.
+pub fn at_once(count: usize, send: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
+    let start = Barrier::new(count);
+    std::thread::scope(|scope| {
+        let (send, start) = (&send, &start);
+        let threads: Vec<_> = (0..count)
+            .map(|n| {
+                scope.spawn(move || {
+                    start.wait();
+                    send(n)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    })
 }
 
 /// A moment in microseconds since 1970.

@@ -101,7 +101,7 @@ impl Client {
             headers,
             body: Vec::new(),
         };
-        if !to_head && status != 204 && status != 100 {
+        if !to_head && ![100, 204, 304].contains(&status) {
             let length = answer.header("Content-Length").expect("a length");
             answer.body = vec![0; length.parse().unwrap()];
             self.stream.read_exact(&mut answer.body)?;

@@ -1,0 +1,181 @@
+//! Which version of an account or a task an answer shows, and which one a request demands (RFC 9110, 8.8.3
+//! and 13): so that nobody overwrites what they have not seen.
+
+use std::fmt;
+
+use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+
+/// Bytes of a tag: 128 bits of a hash, so that no two versions ever share one.
+const LENGTH: usize = 16;
+
+/// The strong entity tag of a representation: the same JSON has the same tag, any other JSON another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ETag(String);
+
+impl ETag {
+    /// The tag of what is shown as this JSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for what cannot be shown as JSON.
+    pub fn of(shown: &impl Serialize) -> Result<ETag, Error> {
+        let internal = |why: String| Error::Internal(format!("making an ETag: {why}"));
+        let json = serde_json::to_vec(shown).map_err(|why| internal(why.to_string()))?;
+        let hash = Sha256::digest(json);
+        Base64UrlSafeNoPadding::encode_to_string(&hash[..LENGTH])
+            .map(ETag)
+            .map_err(|why| internal(why.to_string()))
+    }
+}
+
+/// As the header has it, in quotes.
+impl fmt::Display for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
+    }
+}
+
+/// What a request demands of the version that it meets: `If-Match` and `If-None-Match`, or nothing.
+#[derive(Debug)]
+pub struct Preconditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+impl Preconditions {
+    /// Reads all that was sent of each of the two headers.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] where one of them holds anything but `*` or entity tags.
+    pub fn read<'a>(
+        if_match: impl Iterator<Item = &'a str>,
+        if_none_match: impl Iterator<Item = &'a str>,
+    ) -> Result<Preconditions, Error> {
+        Ok(Preconditions {
+            if_match: Tags::read(
+                if_match,
+                "its If-Match is neither * nor entity tags in quotes",
+            )?,
+            if_none_match: Tags::read(
+                if_none_match,
+                "its If-None-Match is neither * nor entity tags in quotes",
+            )?,
+        })
+    }
+
+    /// For a request that reads: whether its client has the current version already.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] where `If-Match` asks for another (RFC 9110, 13.2.2).
+    pub fn client_has(&self, current: &ETag) -> Result<bool, Error> {
+        let wanted = self.if_match.as_ref();
+        if wanted.is_some_and(|tags| !tags.name(current, Tag::is)) {
+            return Err(Error::PreconditionFailed);
+        }
+        let known = self.if_none_match.as_ref();
+        Ok(known.is_some_and(|tags| tags.name(current, Tag::is_like)))
+    }
+
+    /// For a request that changes what was `before`. Asked last, in the transaction of the change, which
+    /// an error rolls back: a precondition counts only where all else is well (RFC 9110, 13.2.1), and
+    /// nobody can come between.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`].
+    pub fn permit_change(&self, before: &impl Serialize) -> Result<(), Error> {
+        match self.client_has(&ETag::of(before)?)? {
+            true => Err(Error::PreconditionFailed),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The tags that a header names.
+#[derive(Debug)]
+enum Tags {
+    /// `*`: whatever the current one is.
+    Any,
+    /// These.
+    Listed(Vec<Tag>),
+}
+
+impl Tags {
+    /// The values of several lines are one list (RFC 9110, 5.3).
+    fn read<'a>(
+        values: impl Iterator<Item = &'a str>,
+        wrong: &'static str,
+    ) -> Result<Option<Tags>, Error> {
+        let values: Vec<&str> = values.collect();
+        match values.is_empty() {
+            true => Ok(None),
+            false => Tags::parse(&values.join(","))
+                .map(Some)
+                .ok_or(Error::BadRequest(wrong)),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Tags> {
+        if text.trim_matches(BLANKS) == "*" {
+            return Some(Tags::Any);
+        }
+        let (mut tags, mut rest) = (Vec::new(), text);
+        loop {
+            // Elements of a list may be empty (RFC 9110, 5.6.1).
+            rest = rest.trim_start_matches([' ', '\t', ',']);
+            if rest.is_empty() {
+                break;
+            }
+            let (tag, behind) = Tag::split_off(rest)?;
+            tags.push(tag);
+            rest = behind.trim_start_matches(BLANKS);
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return None;
+            }
+        }
+        (!tags.is_empty()).then_some(Tags::Listed(tags))
+    }
+
+    /// Whether the current version is among them, by [`Tag::is`] or by [`Tag::is_like`].
+    fn name(&self, current: &ETag, compare: fn(&Tag, &ETag) -> bool) -> bool {
+        match self {
+            Tags::Any => true,
+            Tags::Listed(tags) => tags.iter().any(|tag| compare(tag, current)),
+        }
+    }
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// One tag: `"abc"`, or `W/"abc"`.
+#[derive(Debug)]
+struct Tag {
+    is_weak: bool,
+    opaque: String,
+}
+
+impl Tag {
+    /// The tag that the text begins with, and what is behind it. There is no escaping: a quote ends it.
+    fn split_off(text: &str) -> Option<(Tag, &str)> {
+        let quoted = text.strip_prefix("W/").unwrap_or(text);
+        let (opaque, behind) = quoted.strip_prefix('"')?.split_once('"')?;
+        let is_sound = !opaque.contains(|c: char| c == ' ' || c.is_ascii_control());
+        let tag = Tag {
+            is_weak: quoted.len() < text.len(),
+            opaque: opaque.to_owned(),
+        };
+        is_sound.then_some((tag, behind))
+    }
+
+    /// The strong comparison (RFC 9110, 8.8.3.2): what is weak may be another version.
+    fn is(&self, version: &ETag) -> bool {
+        !self.is_weak && self.is_like(version)
+    }
+
+    /// The weak comparison, for who reads.
+    fn is_like(&self, version: &ETag) -> bool {
+        self.opaque == version.0
+    }
+}
