@@ -4,12 +4,14 @@
 //! HTTP or SQL.
 
 mod page;
+mod password;
 mod task;
 mod time;
 mod user;
 mod value;
 
 pub use page::{Page, Position};
+pub use password::{Password, TriedPassword};
 pub use task::{
     Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
 };
@@ -17,5 +19,5 @@ pub use time::Timestamp;
 pub use user::{
     Admin, Approved, Credentials, Manager, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch,
 };
-pub use user::{Email, Password, TriedPassword, Username};
+pub use user::{Email, Username};
 pub use value::{Id, Limit, Search, Stored, fold_case, is_control};
