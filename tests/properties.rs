@@ -189,7 +189,7 @@ proptest! {
             prop_assert_eq!(description.as_str(), text.as_str());
         }
         let fits = (8..=128).contains(&text.chars().count());
-        prop_assert_eq!(Password::from_str(&text).is_ok(), fits);
+        prop_assert_eq!(Password::for_account(&text, []).is_ok(), fits);
     }
 
     #[test]

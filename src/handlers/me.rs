@@ -14,7 +14,9 @@ pub fn show(_: &App, _: &Call, user: &User) -> Reply {
 
 /// Changes e-mail or password of whoever knows the current password.
 pub fn update(app: &App, call: &Call, user: &User) -> Reply {
-    let patch = call.body(app.config.limits.max_body_bytes, ProfilePatch::from_fields)?;
+    let patch = call.body(app.config.limits.max_body_bytes, |fields| {
+        ProfilePatch::from_fields(fields, user)
+    })?;
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
     let right = app.passwords.verify(
         &patch.current_password,

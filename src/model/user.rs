@@ -236,11 +236,15 @@ pub struct NewUser {
 impl NewUser {
     /// Reads `{username, email, password}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewUser> {
-        let (username, email, password) = (
-            fields.required("username", text),
-            fields.required("email", text),
-            fields.required("password", text),
-        );
+        let username = fields.required("username", text);
+        let email = fields.required("email", text);
+        let names = [
+            username.as_ref().map(Username::as_str),
+            email.as_ref().map(Email::as_str),
+        ];
+        let password = fields.required("password", |value| {
+            Password::for_account(&text::<String>(value)?, names.into_iter().flatten())
+        });
         Some(NewUser {
             username: username?,
             email: email?,
@@ -284,12 +288,17 @@ pub struct ProfilePatch {
 }
 
 impl ProfilePatch {
-    /// Reads `{email?, password?, current_password}`.
-    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<ProfilePatch> {
-        let (email, password) = (
-            fields.optional("email", text),
-            fields.optional("password", text),
-        );
+    /// Reads `{email?, password?, current_password}` for the account of `user`.
+    pub fn from_fields(fields: &mut Fields<Scalar>, user: &User) -> Option<ProfilePatch> {
+        let email = fields.optional("email", text);
+        let names = [
+            Some(user.username.as_str()),
+            Some(user.email.as_str()),
+            email.as_ref().map(Email::as_str),
+        ];
+        let password = fields.optional("password", |value| {
+            Password::for_account(&text::<String>(value)?, names.into_iter().flatten())
+        });
         Some(ProfilePatch {
             current_password: fields.required("current_password", text)?,
             email,

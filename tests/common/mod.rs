@@ -17,7 +17,7 @@ use task_api::config::{
     ServerKind, Threads, TrustedProxies,
 };
 use task_api::middleware::handle;
-use task_api::model::{Role, Timestamp};
+use task_api::model::{Password, Role, Timestamp};
 use task_api::server::Server;
 use task_api::store::{Store, users};
 use tempfile::TempDir;
@@ -185,7 +185,7 @@ impl TestApp {
     /// An account made beside the API, and a token for it.
     pub fn person(&self, username: &str, role: Role, is_approved: bool) -> Person {
         let email = format!("{username}@example.com");
-        let password = PASSWORD.parse().unwrap();
+        let password = Password::for_account(PASSWORD, [username, &email]).unwrap();
         let hash = self.app.passwords.hash(&password).unwrap();
         let row = users::NewRow {
             username: &username.parse().unwrap(),
