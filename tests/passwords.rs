@@ -10,8 +10,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use common::{Answer, PASSWORD, Person, TestApp};
+use ct_codecs::{Encoder, Hex};
+use pbkdf2::pbkdf2_hmac_array;
 use program::{Guard, Place};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 fn sign_up(app: &TestApp, username: &str, email: &str, password: &str) -> Answer {
     let body = json!({ "username": username, "email": email, "password": password });
@@ -77,6 +80,17 @@ fn a_password_has_8_to_128_characters_of_any_kind() {
         ("null\0inside".to_owned(), 201),
         ("line\nbreak\ttab".to_owned(), 201),
         ("'; DROP TABLE user; --".to_owned(), 201),
+        // They count in NFC, which makes one of two here: é.
+        ("e\u{301}".repeat(4), 422),
+        ("e\u{301}".repeat(7), 422),
+        ("e\u{301}".repeat(8), 201),
+        ("e\u{301}".repeat(128), 201),
+        ("e\u{301}".repeat(129), 422),
+        // And one of four at most: ᾂ.
+        ("\u{3b1}\u{313}\u{300}\u{345}".repeat(128), 201),
+        ("\u{3b1}\u{313}\u{300}\u{345}".repeat(129), 422),
+        // These two stay two.
+        ("q\u{301}".repeat(4), 201),
     ];
     for (i, (password, status)) in cases.iter().enumerate() {
         let email = format!("a{i}@example.com");
@@ -244,7 +258,11 @@ fn every_place_where_a_password_is_set_has_the_same_rule() {
         ("ZOË ÅNGSTRÖM", Some(NAME)),
         ("zoë.ångström@example.com", Some(NAME)),
         ("Zoë.Ångström@Example.COM", Some(NAME)),
+        // In NFD, and with the sign of the unit.
+        ("Zoe\u{308} A\u{30a}ngstro\u{308}m", Some(NAME)),
+        ("ZOE\u{308}.\u{212b}NGSTR\u{d6}M@EXAMPLE.COM", Some(NAME)),
         ("Zoë Ångström!", None),
+        ("Zoe Angstrom", None),
         ("zoë.ångström", None),
     ] {
         for (place, set) in PLACES {
@@ -295,6 +313,21 @@ fn a_new_password_is_neither_the_old_e_mail_nor_the_new_one() {
         log_in(&app, "new@example.com", "not.zoe@example.com").status,
         200
     );
+}
+
+#[test]
+fn a_name_that_has_other_characters_in_capitals_is_recognised() {
+    let app = TestApp::new();
+    for (username, password) in [
+        // There is no capital ǰ but J and a caron.
+        ("the \u{1f0} of old", "THE J\u{30c} OF OLD"),
+        ("THE J\u{30c} OF OLD", "the \u{1f0} of old"),
+        ("ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"),
+        ("ὈΔΥΣΣΕΎΣ", "ὀδυσσεύς"),
+    ] {
+        let answer = sign_up(&app, username, "a@example.com", password);
+        assert_eq!(why(&answer), NAME, "{username} {password}");
+    }
 }
 
 #[test]
@@ -355,6 +388,11 @@ fn no_part_of_a_password_is_cut_off_or_trimmed() {
             vec!["abcdefgh".into(), "abcdefgh\0two".into()],
         ),
         (
+            // Neither does NFC make a 2 of a ².
+            "x\u{b2} + y\u{b2} = z\u{b2}".into(),
+            vec!["x2 + y2 = z2".into()],
+        ),
+        (
             "  at both ends  ".into(),
             vec!["at both ends".into(), "  at both ends".into()],
         ),
@@ -376,6 +414,239 @@ fn no_part_of_a_password_is_cut_off_or_trimmed() {
                 401,
                 "{other:?} for {password:?}"
             );
+        }
+    }
+}
+
+/// Passwords in NFC, in NFD, and as some keyboard may send them.
+const FORMS: [[&str; 3]; 2] = [
+    [
+        "cr\u{e8}me br\u{fb}l\u{e9}e",
+        "cre\u{300}me bru\u{302}le\u{301}e",
+        "cre\u{300}me br\u{fb}l\u{e9}e",
+    ],
+    [
+        "\u{c5}ngstr\u{f6}m and Kelvin",
+        "A\u{30a}ngstro\u{308}m and Kelvin",
+        "\u{212b}ngstr\u{f6}m and \u{212a}elvin",
+    ],
+];
+
+/// What is no form of the first of them.
+const WRONG: [&str; 4] = [
+    "creme brulee",
+    "cre\u{301}me bru\u{302}le\u{301}e",
+    "cr\u{e8}me br\u{fb}l\u{e9}",
+    "",
+];
+
+/// A password's hash as Werkzeug makes it, of as many rounds as the tests' applications make.
+fn hash_of(password: &str) -> String {
+    let key = pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 10);
+    format!(
+        "pbkdf2:sha256:10$salt${}",
+        Hex::encode_to_string(key).unwrap()
+    )
+}
+
+fn is_hash_of(stored: &str, password: &str) -> bool {
+    let [method, salt, key] = stored.split('$').collect::<Vec<_>>()[..] else {
+        panic!("{stored}")
+    };
+    assert_eq!(method, "pbkdf2:sha256:10");
+    let again = pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt.as_bytes(), 10);
+    Hex::encode_to_string(again).unwrap() == key
+}
+
+fn stored_hash(app: &TestApp) -> String {
+    app.sql()
+        .query_row(r#"SELECT password_hash FROM "user""#, [], |row| row.get(0))
+        .unwrap()
+}
+
+/// An application that hashes in so many rounds, and whose one account, Anna's, has this hash.
+fn with_hash(rounds: u32, hash: &str) -> (TestApp, Person) {
+    let app = TestApp::with(|config| config.passwords.password_iterations = rounds);
+    let anna = signed_up(&app, "anna", "anna@example.com");
+    app.sql()
+        .execute(r#"UPDATE "user" SET password_hash = ?1"#, [hash])
+        .unwrap();
+    (app, anna)
+}
+
+#[test]
+fn a_password_that_is_set_in_one_form_signs_in_typed_in_any() {
+    for forms in FORMS {
+        for set in forms {
+            let app = TestApp::new();
+            assert_eq!(sign_up(&app, "anna", "anna@example.com", set).status, 201);
+            let hash = stored_hash(&app);
+            assert!(is_hash_of(&hash, forms[0]), "{set:?}");
+            for typed in forms {
+                let answer = log_in(&app, "anna@example.com", typed);
+                assert_eq!(answer.status, 200, "{set:?} {typed:?}");
+            }
+            assert_eq!(stored_hash(&app), hash, "{set:?}");
+            for wrong in WRONG {
+                assert_eq!(
+                    log_in(&app, "anna@example.com", wrong).status,
+                    401,
+                    "{wrong:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hash_of_another_form_signs_in_typed_so_and_becomes_that_of_nfc() {
+    for forms in FORMS {
+        let [nfc, nfd, mixed] = forms;
+        for (hashed, typed, signs_in) in [
+            (nfc, nfc, true),
+            (nfc, nfd, true),
+            (nfc, mixed, true),
+            (nfd, nfc, true),
+            (nfd, nfd, true),
+            (nfd, mixed, true),
+            (mixed, mixed, true),
+            // How else it may have been typed, nobody can know.
+            (mixed, nfc, false),
+            (mixed, nfd, false),
+        ] {
+            let (app, _) = with_hash(10, &hash_of(hashed));
+            for wrong in WRONG {
+                assert_eq!(
+                    log_in(&app, "anna@example.com", wrong).status,
+                    401,
+                    "{wrong:?}"
+                );
+            }
+            assert_eq!(stored_hash(&app), hash_of(hashed));
+            let status = log_in(&app, "anna@example.com", typed).status;
+            assert_eq!(status == 200, signs_in, "{hashed:?} {typed:?}");
+            if !signs_in || hashed == nfc {
+                assert_eq!(stored_hash(&app), hash_of(hashed), "{hashed:?} {typed:?}");
+                continue;
+            }
+            assert!(is_hash_of(&stored_hash(&app), nfc), "{hashed:?} {typed:?}");
+            for typed in forms {
+                assert_eq!(
+                    log_in(&app, "anna@example.com", typed).status,
+                    200,
+                    "{typed:?}"
+                );
+            }
+            for wrong in WRONG {
+                assert_eq!(
+                    log_in(&app, "anna@example.com", wrong).status,
+                    401,
+                    "{wrong:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_current_password_may_be_typed_in_any_form_too() {
+    for forms in FORMS {
+        for hashed in forms {
+            let (app, anna) = with_hash(10, &hash_of(hashed));
+            for wrong in WRONG {
+                let body = json!({ "current_password": wrong });
+                assert_eq!(patch_me(&app, &anna, body).code(), "wrong_password");
+            }
+            let body = json!({ "password": forms[1], "current_password": hashed });
+            assert_eq!(patch_me(&app, &anna, body).status, 200, "{hashed:?}");
+            assert!(is_hash_of(&stored_hash(&app), forms[0]), "{hashed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_password_of_the_flask_app_may_be_common_short_or_long_and_signs_in() {
+    for password in [
+        "x".to_owned(),
+        "password1".to_owned(),
+        "anna@example.com".to_owned(),
+        "x".repeat(129),
+        "correct horse ".repeat(10_000),
+        "bru\u{302}le\u{301}e ".repeat(10_000),
+    ] {
+        // Renewed at the first time, since it has too few rounds.
+        let (app, anna) = with_hash(20, &hash_of(&password));
+        let shown: String = password.chars().take(20).collect();
+        for _ in 0..2 {
+            for wrong in [format!("{password} "), password[1..].to_owned()] {
+                assert_eq!(
+                    log_in(&app, "anna@example.com", &wrong).status,
+                    401,
+                    "{shown}"
+                );
+            }
+            assert_eq!(
+                log_in(&app, "anna@example.com", &password).status,
+                200,
+                "{shown}"
+            );
+        }
+        assert!(stored_hash(&app).starts_with("pbkdf2:sha256:20$"));
+        let body = json!({ "email": "new@example.com", "current_password": password });
+        assert_eq!(patch_me(&app, &anna, body).status, 200, "{shown}");
+    }
+}
+
+#[test]
+fn what_is_too_long_for_a_password_is_tried_as_typed_and_in_no_other_form() {
+    let nfc = |n| "\u{e9}".repeat(n);
+    let nfd = |n| "e\u{301}".repeat(n);
+    for (hashed, typed, signs_in) in [
+        // 512 characters are typed.
+        (nfc(256), nfd(256), true),
+        (nfc(256) + "!", nfd(256) + "!", false),
+        (nfc(256) + "!", nfc(256) + "!", true),
+        (nfd(256) + "!", nfd(256) + "!", true),
+        (nfd(256) + "!", nfc(256) + "!", true),
+    ] {
+        let (app, _) = with_hash(10, &hash_of(&hashed));
+        let status = log_in(&app, "anna@example.com", &typed).status;
+        let lengths = (hashed.chars().count(), typed.chars().count());
+        assert_eq!(status == 200, signs_in, "{lengths:?}");
+    }
+}
+
+/// What the processor has done for this thread, in nanoseconds: unlike time, it is the same on a busy
+/// machine.
+#[cfg(target_os = "linux")]
+fn work() -> u64 {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    stat.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_wrong_password_costs_a_hash_for_each_of_its_forms_whoever_is_asked_for() {
+    let app = TestApp::with(|config| config.passwords.password_iterations = 200_000);
+    signed_up(&app, "anna", "anna@example.com");
+    let fred = r#"INSERT INTO "user" (username, email, password_hash) VALUES ('fred', 'fred@example.com', ?1)"#;
+    app.sql().execute(fred, [hash_of(PASSWORD)]).unwrap();
+    let long = "long ".repeat(200_000);
+    let [nfc, nfd, mixed] = FORMS[0];
+    let mut one = None;
+    for (password, hashes) in [("wrong", 1), (nfc, 2), (nfd, 2), (mixed, 3), (&long, 1)] {
+        for who in ["anna", "fred", "nobody"] {
+            // The cheapest of three.
+            let cost = (0..3).map(|_| {
+                let before = work();
+                let answer = log_in(&app, &format!("{who}@example.com"), password);
+                assert_eq!(answer.status, 401);
+                work() - before
+            });
+            let cost = cost.min().unwrap() as f64;
+            let found = cost / *one.get_or_insert(cost);
+            let off = (found - f64::from(hashes)).abs();
+            assert!(off < 0.5, "{who}, {hashes}: {found}");
         }
     }
 }

@@ -18,11 +18,9 @@ pub fn update(app: &App, call: &Call, user: &User) -> Reply {
         ProfilePatch::from_fields(fields, user)
     })?;
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
-    let right = app.passwords.verify(
-        &patch.current_password,
-        hash.as_deref().map(|hash| (user.id, hash)),
-    )?;
-    let verified = hash.filter(|_| right).ok_or(Error::WrongPassword)?;
+    let stored = hash.as_deref().map(|hash| (user.id, hash));
+    let right = app.passwords.verify(&patch.current_password, stored)?;
+    let (verified, _) = hash.zip(right).ok_or(Error::WrongPassword)?;
     let new = patch
         .password
         .map(|password| app.passwords.hash(&password))

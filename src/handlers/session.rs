@@ -32,10 +32,12 @@ pub fn login(app: &App, call: &Call) -> Reply {
         .store
         .read(|db| users::by_email(db, given.email.trim()))?;
     let stored = found.as_ref().map(|(user, hash)| (user.id, hash.as_str()));
-    let right = app.passwords.verify(&given.password, stored)?;
-    let (user, hash) = found.filter(|_| right).ok_or(Error::WrongEmailOrPassword)?;
+    let verified = app.passwords.verify(&given.password, stored)?;
+    let ((user, hash), verified) = found.zip(verified).ok_or(Error::WrongEmailOrPassword)?;
     call.note_user(&user.username);
-    if let Err(why) = renew_hash(app, user.id, &given.password, &hash) {
+    if verified.is_outdated
+        && let Err(why) = renew_hash(app, user.id, &given.password, &hash)
+    {
         log::warn!(
             "request_id={} the password's old hash stays: {why}",
             call.request_id
@@ -52,13 +54,10 @@ pub fn login(app: &App, call: &Call) -> Reply {
 
 /// Puts today's hash in the place of one that the Flask app has written, or this program at a time of
 /// fewer rounds. The next sign-in tries again where this one could not.
-fn renew_hash(app: &App, id: Id, password: &TriedPassword, stored: &str) -> Result<(), Error> {
-    match app.passwords.renew(password, stored)? {
-        Some(new) => app
-            .store
-            .write(|db| users::replace_password_hash(db, id, stored, &new)),
-        None => Ok(()),
-    }
+fn renew_hash(app: &App, id: Id, password: &TriedPassword, outdated: &str) -> Result<(), Error> {
+    let new = app.passwords.renew(password)?;
+    app.store
+        .write(|db| users::replace_password_hash(db, id, outdated, &new))
 }
 
 /// Greets whoever is signed in.

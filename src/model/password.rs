@@ -3,16 +3,40 @@
 use std::fmt;
 use std::str::FromStr;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::value::fold_case;
 
+/// How many characters a password has at most.
+const MAX_CHARS: usize = 128;
+
+/// Text of more characters than this is no password that was set here, since NFC makes one of four at
+/// most. The Flask app may have hashed it as it was typed: that is tried, and nothing that would have to
+/// be brought into its form first, at any length.
+const MAX_NORMALISED_CHARS: usize = 4 * MAX_CHARS;
+
 /// A password as a client sent it; shows itself to nobody, so that it cannot get into a log.
+///
+/// Equal text can be typed in several ways: an `é` is one code point on one keyboard, two on another.
+/// This program hashes the form NFC (RFC 8265, 4.2); the Flask app has hashed what it was sent.
 #[derive(Clone)]
-pub struct TriedPassword(String);
+pub struct TriedPassword {
+    normal: String,
+    others: Vec<String>,
+}
 
 impl TriedPassword {
-    /// The bytes to hash.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    /// The form to hash.
+    pub fn normal(&self) -> &str {
+        &self.normal
+    }
+
+    /// Every form that may have been hashed, and none of them twice: [`TriedPassword::normal`], as
+    /// typed, NFD. For ASCII it is one.
+    pub fn forms(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.normal)
+            .chain(&self.others)
+            .map(String::as_str)
     }
 }
 
@@ -20,7 +44,16 @@ impl FromStr for TriedPassword {
     type Err = String;
 
     fn from_str(text: &str) -> Result<TriedPassword, String> {
-        Ok(TriedPassword(text.to_owned()))
+        let (normal, mut others) = match text.chars().nth(MAX_NORMALISED_CHARS) {
+            None => (
+                text.nfc().collect(),
+                vec![text.to_owned(), text.nfd().collect()],
+            ),
+            Some(_) => (text.to_owned(), Vec::new()),
+        };
+        others.retain(|other| *other != normal);
+        others.dedup();
+        Ok(TriedPassword { normal, others })
     }
 }
 
@@ -35,8 +68,8 @@ impl fmt::Debug for TriedPassword {
 /// zxcvbn 4.5.0 (PyPI), which counts how often each one was seen in leaks.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// A password to set (OWASP ASVS 5.0, 6.2): 8 to 128 characters of any kind, none of them changed or
-/// cut, that are not easy to guess.
+/// A password to set (OWASP ASVS 5.0, 6.2): 8 to 128 characters in NFC, of any kind, none of them cut
+/// off, that are not what everybody would guess.
 #[derive(Debug, Clone)]
 pub struct Password(TriedPassword);
 
@@ -50,21 +83,28 @@ impl Password {
         text: &str,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Password, String> {
-        let folded = fold_case(text);
-        if !(8..=128).contains(&text.chars().count()) {
-            return Err("must be 8 to 128 characters".to_owned());
+        let password: TriedPassword = text.parse()?;
+        if !(8..=MAX_CHARS).contains(&password.normal().chars().count()) {
+            return Err(format!("must be 8 to {MAX_CHARS} characters"));
         }
+        let folded = caseless(password.normal());
         if COMMON.lines().any(|common| common == folded) {
             return Err("is one of the most common passwords".to_owned());
         }
-        if names.into_iter().any(|name| fold_case(name) == folded) {
+        if names.into_iter().any(|name| caseless(name) == folded) {
             return Err("must not be the account's name or e-mail".to_owned());
         }
-        Ok(Password(text.parse()?))
+        Ok(Password(password))
     }
 
-    /// The bytes to hash.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    /// The form to hash.
+    pub fn normal(&self) -> &str {
+        self.0.normal()
     }
+}
+
+/// Makes texts the same that differ in case or normal form alone. NFD goes first: a small letter may be
+/// one character where its capital is two.
+fn caseless(text: &str) -> String {
+    fold_case(&text.nfd().collect::<String>())
 }
