@@ -169,7 +169,7 @@ fn a_common_password_is_refused_in_any_case() {
 // ---- where one is set ---------------------------------------------------------------------------
 
 /// The account that the passwords are for: its name, its e-mail.
-const ZOË: (&str, &str) = ("Zoë Ångström", "zoë.ångström@example.com");
+const ZOE: (&str, &str) = ("Zoë Ångström", "zoë.ångström@example.com");
 
 /// Sets a password for this account. Where it is refused: what is said about it.
 type Setting = fn(&str) -> Result<(), String>;
@@ -177,13 +177,13 @@ type Setting = fn(&str) -> Result<(), String>;
 /// Every place where a password is set.
 const PLACES: [(&str, Setting); 6] = [
     ("POST /signup", |password| {
-        outcome(&sign_up(&TestApp::new(), ZOË.0, ZOË.1, password))
+        outcome(&sign_up(&TestApp::new(), ZOE.0, ZOE.1, password))
     }),
     ("PATCH /me", |password| {
         let app = TestApp::new();
-        let zoë = signed_up(&app, ZOË.0, ZOË.1);
+        let zoe = signed_up(&app, ZOE.0, ZOE.1);
         let body = json!({ "password": password, "current_password": PASSWORD });
-        outcome(&patch_me(&app, &zoë, body))
+        outcome(&patch_me(&app, &zoe, body))
     }),
     ("user create", |password| {
         command(&Place::new(), CREATE, password)
@@ -191,7 +191,7 @@ const PLACES: [(&str, Setting); 6] = [
     ("user set-password", |password| {
         let place = Place::new();
         command(&place, CREATE, PASSWORD).unwrap();
-        command(&place, &["user", "set-password", ZOË.0], password)
+        command(&place, &["user", "set-password", ZOE.0], password)
     }),
     ("ADMIN_PASSWORD", |password| {
         let place = Place::new();
@@ -204,7 +204,7 @@ const PLACES: [(&str, Setting); 6] = [
     }),
 ];
 
-const CREATE: &[&str] = &["user", "create", "--username", ZOË.0, "--email", ZOË.1];
+const CREATE: &[&str] = &["user", "create", "--username", ZOE.0, "--email", ZOE.1];
 
 fn outcome(answer: &Answer) -> Result<(), String> {
     match answer.status {
@@ -224,8 +224,8 @@ fn command(place: &Place, arguments: &[&str], password: &str) -> Result<(), Stri
 
 fn first_admin(place: &Place) -> Command {
     let mut command = place.command(&[]);
-    command.env("ADMIN_USERNAME", ZOË.0);
-    command.env("ADMIN_EMAIL", ZOË.1);
+    command.env("ADMIN_USERNAME", ZOE.0);
+    command.env("ADMIN_EMAIL", ZOE.1);
     command
 }
 
@@ -284,7 +284,7 @@ fn every_place_where_a_password_is_set_has_the_same_rule() {
 #[test]
 fn a_new_password_is_neither_the_old_e_mail_nor_the_new_one() {
     let app = TestApp::new();
-    let zoë = signed_up(&app, "zoë", "zoe@example.com");
+    let zoe = signed_up(&app, "zoë", "zoe@example.com");
     // As the Flask app would have stored it.
     app.sql()
         .execute(r#"UPDATE "user" SET email = 'Zoe@Example.com'"#, [])
@@ -302,7 +302,7 @@ fn a_new_password_is_neither_the_old_e_mail_nor_the_new_one() {
         if let Some(email) = email {
             body["email"] = email.into();
         }
-        let answer = patch_me(&app, &zoë, body);
+        let answer = patch_me(&app, &zoe, body);
         assert_eq!(
             outcome(&answer).err().as_deref(),
             reason,

@@ -54,12 +54,16 @@ impl Passwords {
         self.hash_text(password.normal())
     }
 
-    /// Today's hash of a password that was right, in the place of an outdated one.
+    /// Today's hash of a password that was right, where the stored one is of another kind, of fewer
+    /// rounds, or of another form of it.
     ///
     /// # Errors
     /// [`Error::Busy`] where too many hashes are waiting already.
-    pub fn renew(&self, password: &TriedPassword) -> Result<String, Error> {
-        self.hash_text(password.normal())
+    pub fn renew(&self, verified: &Verified) -> Result<Option<String>, Error> {
+        match verified.is_outdated {
+            true => self.hash_text(verified.password.normal()).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn hash_text(&self, password: &str) -> Result<String, Error> {
@@ -77,11 +81,11 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::Busy`] where too many hashes are waiting already.
-    pub fn verify(
+    pub fn verify<'a>(
         &self,
-        password: &TriedPassword,
+        password: &'a TriedPassword,
         stored: Option<(Id, &str)>,
-    ) -> Result<Option<Verified>, Error> {
+    ) -> Result<Option<Verified<'a>>, Error> {
         let known = stored.and_then(|(id, stored)| {
             let hash = stored.parse::<Hash>();
             if hash.is_err() {
@@ -95,6 +99,7 @@ impl Passwords {
             if self.matches(hash, form)? && known.is_some() {
                 let is_todays = form == password.normal() && self.is_todays(&hash.method);
                 return Ok(Some(Verified {
+                    password,
                     is_outdated: !is_todays,
                 }));
             }
@@ -120,12 +125,11 @@ impl Passwords {
     }
 }
 
-/// A password was right.
+/// Proof that a password was right.
 #[derive(Debug)]
-pub struct Verified {
-    /// Whether its hash is of another kind than today's, of fewer rounds, or of another form than
-    /// [`TriedPassword::normal`].
-    pub is_outdated: bool,
+pub struct Verified<'a> {
+    password: &'a TriedPassword,
+    is_outdated: bool,
 }
 
 fn internal(why: impl std::fmt::Display) -> Error {

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::app::App;
+use crate::auth::password::Verified;
 use crate::call::Call;
 use crate::error::Error;
-use crate::model::{Credentials, Id, NewUser, Role, TriedPassword, User};
+use crate::model::{Credentials, Id, NewUser, Role, User};
 use crate::reply::{self, Reply};
 use crate::store::users;
 
@@ -35,9 +36,7 @@ pub fn login(app: &App, call: &Call) -> Reply {
     let verified = app.passwords.verify(&given.password, stored)?;
     let ((user, hash), verified) = found.zip(verified).ok_or(Error::WrongEmailOrPassword)?;
     call.note_user(&user.username);
-    if verified.is_outdated
-        && let Err(why) = renew_hash(app, user.id, &given.password, &hash)
-    {
+    if let Err(why) = renew_hash(app, user.id, &verified, &hash) {
         log::warn!(
             "request_id={} the password's old hash stays: {why}",
             call.request_id
@@ -54,10 +53,13 @@ pub fn login(app: &App, call: &Call) -> Reply {
 
 /// Puts today's hash in the place of one that the Flask app has written, or this program at a time of
 /// fewer rounds. The next sign-in tries again where this one could not.
-fn renew_hash(app: &App, id: Id, password: &TriedPassword, outdated: &str) -> Result<(), Error> {
-    let new = app.passwords.renew(password)?;
-    app.store
-        .write(|db| users::replace_password_hash(db, id, outdated, &new))
+fn renew_hash(app: &App, id: Id, verified: &Verified, stored: &str) -> Result<(), Error> {
+    match app.passwords.renew(verified)? {
+        Some(new) => app
+            .store
+            .write(|db| users::replace_password_hash(db, id, stored, &new)),
+        None => Ok(()),
+    }
 }
 
 /// Greets whoever is signed in.
