@@ -51,8 +51,14 @@ impl<V> Fields<V> {
 }
 
 impl Fields<Scalar> {
-    /// A field that must be there. `read` is [`text`], [`whole_number`] or [`flag`].
-    pub fn required<T>(&mut self, name: &str, read: Reader<T>) -> Option<T> {
+    /// A field that must be there. `read` turns the JSON value into what the field holds: [`text`],
+    /// [`whole_number`], [`flag`]. Its reason for a refusal does not repeat the value, which may be a
+    /// password.
+    pub fn required<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Scalar) -> Result<T, String>,
+    ) -> Option<T> {
         if !self.given.contains_key(name) {
             self.refuse(name, "is required");
         }
@@ -60,13 +66,21 @@ impl Fields<Scalar> {
     }
 
     /// A field that may be absent, but not `null`.
-    pub fn optional<T>(&mut self, name: &str, read: Reader<T>) -> Option<T> {
+    pub fn optional<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Scalar) -> Result<T, String>,
+    ) -> Option<T> {
         let value = self.given.remove(name)?;
         read(value).map_err(|why| self.refuse(name, why)).ok()
     }
 
     /// A field that may be absent (`None`) or `null` (`Some(None)`).
-    pub fn nullable<T>(&mut self, name: &str, read: Reader<T>) -> Option<Option<T>> {
+    pub fn nullable<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Scalar) -> Result<T, String>,
+    ) -> Option<Option<T>> {
         match self.given.get(name) {
             Some(Scalar::Null) => self.given.remove(name).map(|_| None),
             _ => self.optional(name, read).map(Some),
@@ -139,10 +153,6 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Other)
     }
 }
-
-/// Turns a JSON value into what a field holds. The reason for a refusal does not repeat the value,
-/// which may be a password.
-pub type Reader<T> = fn(Scalar) -> Result<T, String>;
 
 /// Reads a JSON string.
 pub fn text<T: FromStr<Err: ToString>>(value: Scalar) -> Result<T, String> {

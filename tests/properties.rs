@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use task_api::config::{CorsOrigins, DatabaseUrl, Lifetime, LogFilter};
 use task_api::cursor::Cursors;
 use task_api::model::{Description, Email, Id, Limit, Password, Position, Search, Sort};
-use task_api::model::{Role, Status, Timestamp, Title, Username};
+use task_api::model::{Role, Status, Timestamp, Title, TriedPassword, Username};
+use unicode_normalization::UnicodeNormalization;
 
 /// One application for all cases: none of them is meant to change anything that another reads.
 static SHARED: LazyLock<(TestApp, Person)> = LazyLock::new(|| {
@@ -197,8 +198,23 @@ proptest! {
         if let Ok(description) = Description::from_str(&text) {
             prop_assert_eq!(description.as_str(), text.as_str());
         }
-        let fits = (8..=128).contains(&text.chars().count());
-        prop_assert_eq!(Password::from_str(&text).is_ok(), fits);
+        let fits = (8..=128).contains(&text.nfc().count());
+        let password = Password::for_account(&text, []).ok();
+        prop_assert_eq!(password.is_some(), fits);
+        prop_assert!(password.is_none_or(|password| password.normal().chars().eq(text.nfc())));
+    }
+
+    #[test]
+    fn a_password_is_tried_in_nfc_as_typed_and_in_nfd_each_once(text in "(.|[a-z]|[éﬁÅ\u{212b}\u{f900}\u{301}\u{323}\u{340}]){0,40}") {
+        let mut expected: Vec<String> = Vec::new();
+        for form in [text.nfc().collect(), text.clone(), text.nfd().collect()] {
+            if !expected.contains(&form) {
+                expected.push(form);
+            }
+        }
+        let tried = TriedPassword::from_str(&text).unwrap();
+        prop_assert_eq!(tried.forms().collect::<Vec<_>>(), expected);
+        prop_assert!(!text.is_ascii() || tried.forms().count() == 1);
     }
 
     #[test]

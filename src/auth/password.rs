@@ -51,10 +51,22 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] where too many hashes are waiting already.
     pub fn hash(&self, password: &Password) -> Result<String, Error> {
-        self.hash_bytes(password.as_bytes())
+        self.hash_text(password.normal())
     }
 
-    fn hash_bytes(&self, password: &[u8]) -> Result<String, Error> {
+    /// Today's hash of a password that was right, where the stored one is of another kind, of fewer
+    /// rounds, or of another form of it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where too many hashes are waiting already.
+    pub fn renew(&self, verified: &Verified) -> Result<Option<String>, Error> {
+        match verified.is_outdated {
+            true => self.hash_text(verified.password.normal()).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn hash_text(&self, password: &str) -> Result<String, Error> {
         let salt = random_salt()?;
         let _pass = self.gate.enter()?;
         let key = Method::Pbkdf2(Digest::Sha256, self.iterations).derive(password, &salt)?;
@@ -62,18 +74,18 @@ impl Passwords {
         Ok(format!("pbkdf2:sha256:{}${salt}${key}", self.iterations))
     }
 
-    /// Whether the password is the one that was hashed; `stored` is an account's id, for the log, and
-    /// the hash. `None`, for an account that does not exist, takes as long as a wrong password (OWASP
-    /// ASVS 5.0, 6.3.8), and so does what is no hash; only one of another kind or of more rounds than
-    /// today's takes its own time.
+    /// Whether the password, in one of its forms, is the one that was hashed; `stored` is an account's
+    /// id, for the log, and the hash. `None`, for an account that does not exist, takes as long as a
+    /// wrong password (OWASP ASVS 5.0, 6.3.8), and so does what is no hash; only one of another kind or
+    /// of more rounds than today's takes its own time.
     ///
     /// # Errors
     /// [`Error::Busy`] where too many hashes are waiting already.
-    pub fn verify(
+    pub fn verify<'a>(
         &self,
-        password: &TriedPassword,
+        password: &'a TriedPassword,
         stored: Option<(Id, &str)>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Verified<'a>>, Error> {
         let known = stored.and_then(|(id, stored)| {
             let hash = stored.parse::<Hash>();
             if hash.is_err() {
@@ -83,30 +95,41 @@ impl Passwords {
         });
         let hash = known.as_ref().unwrap_or(&self.dummy);
         let _pass = self.gate.enter()?;
-        let key = hash.method.derive(password.as_bytes(), &hash.salt)?;
-        let right = ct_codecs::verify(&key, &hash.key) && known.is_some();
-        // A hash of fewer rounds than an account that does not exist "has" would tell them apart.
+        for form in password.forms() {
+            if self.matches(hash, form)? && known.is_some() {
+                let is_todays = form == password.normal() && self.is_todays(&hash.method);
+                return Ok(Some(Verified {
+                    password,
+                    is_outdated: !is_todays,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the hash was made from this form of a password. If not, that takes as long as with a hash
+    /// of today's: one of fewer rounds than an account that does not exist "has" would tell them apart.
+    fn matches(&self, hash: &Hash, password: &str) -> Result<bool, Error> {
+        let key = hash.method.derive(password, &hash.salt)?;
+        let right = ct_codecs::verify(&key, &hash.key);
         if let (false, Some(missing)) = (right, hash.method.rounds_below(self.iterations)) {
             let rest = Method::Pbkdf2(Digest::Sha256, missing);
-            std::hint::black_box(rest.derive(password.as_bytes(), &hash.salt)?);
+            // Not the password again, of which a long one costs more.
+            std::hint::black_box(rest.derive("", &hash.salt)?);
         }
         Ok(right)
     }
 
-    /// Today's hash of a password that was right, where the stored one is of another kind or of fewer
-    /// rounds.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] where too many hashes are waiting already.
-    pub fn renew(&self, password: &TriedPassword, stored: &str) -> Result<Option<String>, Error> {
-        match stored.parse() {
-            Ok(Hash {
-                method: Method::Pbkdf2(Digest::Sha256, iterations),
-                ..
-            }) if iterations >= self.iterations => Ok(None),
-            _ => self.hash_bytes(password.as_bytes()).map(Some),
-        }
+    fn is_todays(&self, method: &Method) -> bool {
+        matches!(method, Method::Pbkdf2(Digest::Sha256, rounds) if *rounds >= self.iterations)
     }
+}
+
+/// Proof that a password was right.
+#[derive(Debug)]
+pub struct Verified<'a> {
+    password: &'a TriedPassword,
+    is_outdated: bool,
 }
 
 fn internal(why: impl std::fmt::Display) -> Error {
@@ -146,9 +169,9 @@ enum Digest {
 }
 
 impl Method {
-    fn derive(&self, password: &[u8], salt: &str) -> Result<Vec<u8>, Error> {
+    fn derive(&self, password: &str, salt: &str) -> Result<Vec<u8>, Error> {
         let mut key = vec![0; self.key_length()];
-        let (salt, out) = (salt.as_bytes(), &mut key[..]);
+        let (password, salt, out) = (password.as_bytes(), salt.as_bytes(), &mut key[..]);
         match self {
             Method::Pbkdf2(Digest::Sha1, n) => pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, *n, out),
             Method::Pbkdf2(Digest::Sha256, n) => {

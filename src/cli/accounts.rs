@@ -119,15 +119,22 @@ impl Account {
         }
     }
 
+    /// The account as it is.
+    fn read(&self, store: &Store) -> Result<User, String> {
+        self.or_unknown(store.read(|db| self.find(db)))
+    }
+
     /// Finds the account and does something to it, in one transaction.
     fn change(
         &self,
-        database: &DatabaseArgs,
+        store: &Store,
         change: impl FnOnce(&Connection, User) -> Result<User, Error>,
     ) -> Result<User, String> {
-        let store = open_existing(database)?;
-        let changed = store.write(|db| self.find(db)?.map(|user| change(db, user)).transpose());
-        changed
+        self.or_unknown(store.write(|db| self.find(db)?.map(|user| change(db, user)).transpose()))
+    }
+
+    fn or_unknown(&self, found: Result<Option<User>, Error>) -> Result<User, String> {
+        found
             .map_err(explain)?
             .ok_or_else(|| format!("there is no account {}", self.account))
     }
@@ -142,7 +149,8 @@ struct PasswordSource {
 }
 
 impl PasswordSource {
-    fn read(&self) -> Result<Password, String> {
+    /// A password for the account that goes by these names.
+    fn read(&self, names: [&str; 2]) -> Result<Password, String> {
         let text = match self.password_stdin {
             true => from_standard_input()?,
             false if stdin().is_terminal() => from_prompt()?,
@@ -152,7 +160,7 @@ impl PasswordSource {
                 );
             }
         };
-        text.parse().map_err(|why| format!("the password {why}"))
+        Password::for_account(&text, names).map_err(|why| format!("the password {why}"))
     }
 }
 
@@ -206,7 +214,8 @@ pub fn run(command: UserCommand) -> Result<(), String> {
 }
 
 fn create(command: &Create) -> Result<(), String> {
-    let password = command.password.read()?;
+    let names = [command.username.as_str(), command.email.as_str()];
+    let password = command.password.read(names)?;
     let store = open(&command.database)?;
     let password_hash = hash(&command.hashing, &password)?;
     let row = users::NewRow {
@@ -282,14 +291,17 @@ fn print(line: fmt::Arguments) -> Result<(), String> {
 }
 
 fn update(database: &DatabaseArgs, account: &Account, patch: UserPatch) -> Result<(), String> {
-    let user = account.change(database, |db, user| users::update(db, user.id, patch))?;
+    let store = open_existing(database)?;
+    let user = account.change(&store, |db, user| users::update(db, user.id, patch))?;
     print(format_args!("changed account {}", describe(&user)))
 }
 
 fn set_password(command: &SetPassword) -> Result<(), String> {
-    let password = command.password.read()?;
+    let store = open_existing(&command.database)?;
+    let user = command.account.read(&store)?;
+    let password = command.password.read([&user.username, &user.email])?;
     let hash = hash(&command.hashing, &password)?;
-    let user = command.account.change(&command.database, |db, user| {
+    let user = command.account.change(&store, |db, user| {
         users::set_password_hash(db, user.id, &hash)?;
         sessions::end_all(db, user.id, None, Timestamp::now())?;
         Ok(user)

@@ -32,7 +32,8 @@ impl FirstAdmin {
         match (&settings.admin_username, &settings.admin_email, password) {
             (None, None, None) => Ok(None),
             (Some(username), Some(email), Some((source, text))) => {
-                let password = text.trim_end_matches(['\r', '\n']).parse();
+                let text = text.trim_end_matches(['\r', '\n']);
+                let password = Password::for_account(text, [username.as_str(), email.as_str()]);
                 Ok(Some(FirstAdmin {
                     username: username.clone(),
                     email: email.clone(),

@@ -18,14 +18,14 @@ pub fn show(_: &App, call: &Call, caller: &SignedIn) -> Reply {
 /// Changes e-mail or password of whoever knows the current password. A new password ends the account's
 /// other sessions (OWASP ASVS 5.0, 7.4.3).
 pub fn update(app: &App, call: &Call, user: &SignedIn) -> Reply {
-    let patch = call.body(app.config.limits.max_body_bytes, ProfilePatch::from_fields)?;
+    let patch = call.body(app.config.limits.max_body_bytes, |fields| {
+        ProfilePatch::from_fields(fields, user)
+    })?;
     let preconditions = call.preconditions()?;
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
-    let right = app.passwords.verify(
-        &patch.current_password,
-        hash.as_deref().map(|hash| (user.id, hash)),
-    )?;
-    let verified = hash.filter(|_| right).ok_or(Error::WrongPassword)?;
+    let stored = hash.as_deref().map(|hash| (user.id, hash));
+    let right = app.passwords.verify(&patch.current_password, stored)?;
+    let (verified, _) = hash.zip(right).ok_or(Error::WrongPassword)?;
     let new = patch
         .password
         .map(|password| app.passwords.hash(&password))

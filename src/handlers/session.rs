@@ -4,13 +4,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::app::App;
+use crate::auth::password::Verified;
 use crate::auth::refresh::RefreshId;
 use crate::bearer::revoked;
 use crate::call::Call;
 use crate::error::Error;
 use crate::model::{
     Action, Credential, Credentials, NewUser, RefreshToken, Role, SessionId, SignedIn, Timestamp,
-    TriedPassword, User,
+    User,
 };
 use crate::reply::{self, Reply};
 use crate::store::sessions::{self, Exchange, NewSession};
@@ -65,29 +66,29 @@ pub fn login(app: &App, call: &Call) -> Reply {
         .store
         .read(|db| users::by_email(db, given.email.trim()))?;
     let stored = found.as_ref().map(|(user, hash)| (user.id, hash.as_str()));
-    let right = app.passwords.verify(&given.password, stored)?;
-    if !right {
-        refused(app, call, found.as_ref().map(|(user, _)| user))?;
-    }
-    let (user, hash) = found.filter(|_| right).ok_or(Error::WrongEmailOrPassword)?;
+    let Some(verified) = app.passwords.verify(&given.password, stored)? else {
+        return refused(app, call, found.as_ref().map(|(user, _)| user));
+    };
+    let (user, hash) = found.ok_or(Error::WrongEmailOrPassword)?;
     app.limits.signed_in(attempt);
     call.note_user(&user.username);
-    let renewed = renewed_hash(app, call, &given.password, &hash);
+    let renewed = renewed_hash(app, call, &verified);
     let tokens = begin(app, call, &user, &hash, renewed.as_deref())?;
     Ok(reply::ok(&tokens))
 }
 
-/// Records a sign-in that was refused; not what was typed, which may be a password in the wrong place.
-fn refused(app: &App, call: &Call, user: Option<&User>) -> Result<(), Error> {
+/// Records a sign-in that is refused; not what was typed, which may be a password in the wrong place.
+fn refused(app: &App, call: &Call, user: Option<&User>) -> Reply {
     let by = super::by_nobody(app, call);
     app.store
-        .write(|db| audit::record(db, &by, Action::SignInRefused, user, None))
+        .write(|db| audit::record(db, &by, Action::SignInRefused, user, None))?;
+    Err(Error::WrongEmailOrPassword)
 }
 
 /// Today's hash for one that the Flask app has written, or this program at a time of fewer rounds. The
 /// next sign-in tries again where this one cannot.
-fn renewed_hash(app: &App, call: &Call, password: &TriedPassword, stored: &str) -> Option<String> {
-    app.passwords.renew(password, stored).unwrap_or_else(|why| {
+fn renewed_hash(app: &App, call: &Call, verified: &Verified) -> Option<String> {
+    app.passwords.renew(verified).unwrap_or_else(|why| {
         let id = &call.request_id;
         log::warn!("request_id={id} the password's old hash stays: {why}");
         None
@@ -116,13 +117,8 @@ fn begin<'a>(
     app.store.write(|db| {
         users::confirm_password(db, user.id, verified, renewed)?;
         sessions::begin(db, &session)?;
-        audit::record(
-            db,
-            &super::by_nobody(app, call),
-            Action::SignIn,
-            Some(user),
-            None,
-        )
+        let by = super::by_nobody(app, call);
+        audit::record(db, &by, Action::SignIn, Some(user), None)
     })?;
     let (from, until) = (session.now, session.expires_at);
     Tokens::of(app, user, session.id, &refresh_id, (from, until))

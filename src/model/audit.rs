@@ -106,6 +106,17 @@ pub struct By<'a> {
     pub at: Timestamp,
 }
 
+impl By<'static> {
+    /// The operator, at the command line or by a setting.
+    pub fn operator(at: Timestamp) -> By<'static> {
+        By {
+            account: None,
+            address: None,
+            at,
+        }
+    }
+}
+
 /// A row of the record. Names are those of that time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AuditRow {

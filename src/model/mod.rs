@@ -5,6 +5,7 @@
 
 mod audit;
 mod page;
+mod password;
 mod session;
 mod task;
 mod time;
@@ -13,6 +14,7 @@ mod value;
 
 pub use audit::{Action, AuditFilter, AuditRow, By};
 pub use page::{Page, Position};
+pub use password::{Password, TriedPassword};
 pub use session::{Credential, RefreshToken, Session, SessionId, SignedIn};
 pub use task::{
     Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
@@ -21,5 +23,5 @@ pub use time::Timestamp;
 pub use user::{
     Admin, Approved, Credentials, Manager, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch,
 };
-pub use user::{Email, Password, TriedPassword, Username};
+pub use user::{Email, Username};
 pub use value::{Id, Limit, Search, Stored, fold_case, is_control, random_bytes};

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::password::{Password, TriedPassword};
 use super::value::{Id, Limit, Search, Stored, checked_text, is_control};
 use super::{SignedIn, Timestamp};
 use crate::error::Error;
@@ -221,54 +222,6 @@ impl FromStr for Email {
     }
 }
 
-/// A password as a client sent it; shows itself to nobody, so that it cannot get into a log.
-#[derive(Clone)]
-pub struct TriedPassword(String);
-
-impl TriedPassword {
-    /// The bytes to hash.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl FromStr for TriedPassword {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<TriedPassword, String> {
-        Ok(TriedPassword(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for TriedPassword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TriedPassword")
-    }
-}
-
-/// A password to set: 8 to 128 characters of any kind, none of them changed or cut
-/// (OWASP ASVS 5.0, 6.2).
-#[derive(Debug, Clone)]
-pub struct Password(TriedPassword);
-
-impl Password {
-    /// The bytes to hash.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl FromStr for Password {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Password, String> {
-        match text.chars().count() {
-            8..=128 => Ok(Password(TriedPassword(text.to_owned()))),
-            _ => Err("must be 8 to 128 characters".to_owned()),
-        }
-    }
-}
-
 /// A sign-up.
 #[derive(Debug)]
 pub struct NewUser {
@@ -283,11 +236,15 @@ pub struct NewUser {
 impl NewUser {
     /// Reads `{username, email, password}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewUser> {
-        let (username, email, password) = (
-            fields.required("username", text),
-            fields.required("email", text),
-            fields.required("password", text),
-        );
+        let username = fields.required("username", text);
+        let email = fields.required("email", text);
+        let names = [
+            username.as_ref().map(Username::as_str),
+            email.as_ref().map(Email::as_str),
+        ];
+        let password = fields.required("password", |value| {
+            Password::for_account(&text::<String>(value)?, names.into_iter().flatten())
+        });
         Some(NewUser {
             username: username?,
             email: email?,
@@ -331,12 +288,17 @@ pub struct ProfilePatch {
 }
 
 impl ProfilePatch {
-    /// Reads `{email?, password?, current_password}`.
-    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<ProfilePatch> {
-        let (email, password) = (
-            fields.optional("email", text),
-            fields.optional("password", text),
-        );
+    /// Reads `{email?, password?, current_password}` for the account of `user`.
+    pub fn from_fields(fields: &mut Fields<Scalar>, user: &User) -> Option<ProfilePatch> {
+        let email = fields.optional("email", text);
+        let names = [
+            Some(user.username.as_str()),
+            Some(user.email.as_str()),
+            email.as_ref().map(Email::as_str),
+        ];
+        let password = fields.optional("password", |value| {
+            Password::for_account(&text::<String>(value)?, names.into_iter().flatten())
+        });
         Some(ProfilePatch {
             current_password: fields.required("current_password", text)?,
             email,

@@ -21,7 +21,7 @@ use task_api::config::{
     SecretArgs, ServerKind, Switch, Threads, TrustedProxies,
 };
 use task_api::middleware::handle;
-use task_api::model::{Role, SessionId, Timestamp, User};
+use task_api::model::{Password, Role, SessionId, Timestamp, User};
 use task_api::server::Server;
 use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
@@ -219,7 +219,7 @@ impl TestApp {
     /// An account made beside the API, and a token for it.
     pub fn person(&self, username: &str, role: Role, is_approved: bool) -> Person {
         let email = format!("{username}@example.com");
-        let password = PASSWORD.parse().unwrap();
+        let password = Password::for_account(PASSWORD, [username, &email]).unwrap();
         let hash = self.app.passwords.hash(&password).unwrap();
         let row = users::NewRow {
             username: &username.parse().unwrap(),
