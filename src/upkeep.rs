@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::store::sessions;
+use crate::store::{Connection, idempotency, sessions};
 
 /// How long a use of a session may go unwritten, and an expired row stay.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -52,10 +52,11 @@ pub fn run(app: &App) -> Result<(), Error> {
         app.store.write(|db| sessions::note_use(db, uses))?;
     }
     let now = app.now();
-    while app
-        .store
-        .write(|db| sessions::remove_expired(db, now, BATCH))?
-        > 0
-    {}
+    let remove =
+        |db: &Connection| -> Result<usize, Error> {
+            Ok(sessions::remove_expired(db, now, BATCH)?
+                + idempotency::remove_expired(db, now, BATCH)?)
+        };
+    while app.store.write(|db| remove(db))? > 0 {}
     Ok(())
 }

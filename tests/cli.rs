@@ -110,6 +110,8 @@ fn every_command_explains_itself() {
         ("user set-role", &["<ACCOUNT>", "<ROLE>", "admin"]),
         ("user approve", &["<ACCOUNT>", "e-mail"]),
         ("user set-password", &["<ACCOUNT>", "--password-stdin"]),
+        ("audit", &["verify"]),
+        ("audit verify", &["DATABASE_URL", "exit 0"]),
         ("healthcheck", &["--host", "--port", "PORT"]),
     ] {
         let mut arguments: Vec<_> = command.split_whitespace().collect();

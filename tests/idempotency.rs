@@ -460,7 +460,7 @@ fn what_has_expired_is_removed_a_few_rows_at_a_time_and_nothing_else_is() {
     let delete = |limit| {
         let store = &app.app.store;
         store
-            .write(|db| idempotency::delete_expired(db, app.app.now(), limit))
+            .write(|db| idempotency::remove_expired(db, app.app.now(), limit))
             .unwrap()
     };
     for n in 0..5 {

@@ -29,6 +29,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("GET /tasks/{id}", "approved"),
     ("PATCH /tasks/{id}", "approved"),
     ("DELETE /tasks/{id}", "manager"),
+    ("GET /audit", "admin"),
     ("GET /healthz", "anyone"),
     ("GET /readyz", "anyone"),
 ];

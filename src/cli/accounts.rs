@@ -9,8 +9,10 @@ use super::one_line;
 use crate::auth::password::Passwords;
 use crate::config::{DatabaseArgs, PasswordArgs, Threads};
 use crate::error::Error;
-use crate::model::{Email, Password, Role, Timestamp, User, UserFilter, UserPatch, Username};
-use crate::store::{Connection, Store, sessions, users};
+use crate::model::{
+    Action, By, Email, Password, Role, Timestamp, User, UserFilter, UserPatch, Username,
+};
+use crate::store::{Connection, Store, audit, sessions, users};
 
 /// The commands about accounts.
 #[derive(Debug, Subcommand)]
@@ -226,7 +228,13 @@ fn create(command: &Create) -> Result<(), String> {
         is_approved: command.approved,
         created_at: Timestamp::now(),
     };
-    let user = store.write(|db| users::insert(db, &row)).map_err(explain)?;
+    let made = store.write(|db| {
+        let user = users::insert(db, &row)?;
+        let by = By::operator(row.created_at);
+        audit::record(db, &by, Action::AccountMade, Some(&user), None)?;
+        Ok(user)
+    });
+    let user = made.map_err(explain)?;
     print(format_args!("made account {}", describe(&user)))
 }
 
@@ -283,7 +291,7 @@ fn print_row(id: &str, role: &str, approved: &str, created: &str, who: &str) -> 
 /// Prints one line: names, and roles that are none of ours, may be any text of the Flask app's, and
 /// forge no second one. That nobody reads on, as behind `| head`, is no reason to panic, as `println`
 /// does.
-fn print(line: fmt::Arguments) -> Result<(), String> {
+pub(super) fn print(line: fmt::Arguments) -> Result<(), String> {
     match writeln!(stdout(), "{}", one_line(&line.to_string())) {
         Err(why) if why.kind() != ErrorKind::BrokenPipe => Err(format!("cannot print: {why}")),
         _ => Ok(()),
@@ -292,7 +300,12 @@ fn print(line: fmt::Arguments) -> Result<(), String> {
 
 fn update(database: &DatabaseArgs, account: &Account, patch: UserPatch) -> Result<(), String> {
     let store = open_existing(database)?;
-    let user = account.change(&store, |db, user| users::update(db, user.id, patch))?;
+    let user = account.change(&store, |db, before| {
+        let after = users::update(db, before.id, patch)?;
+        let by = By::operator(Timestamp::now());
+        audit::record_changes(db, &by, &before, &after)?;
+        Ok(after)
+    })?;
     print(format_args!("changed account {}", describe(&user)))
 }
 
@@ -303,7 +316,9 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
     let hash = hash(&command.hashing, &password)?;
     let user = command.account.change(&store, |db, user| {
         users::set_password_hash(db, user.id, &hash)?;
-        sessions::end_all(db, user.id, None, Timestamp::now())?;
+        let by = By::operator(Timestamp::now());
+        sessions::end_all(db, user.id, None, by.at)?;
+        audit::record(db, &by, Action::PasswordChanged, Some(&user), None)?;
         Ok(user)
     })?;
     print(format_args!(
@@ -317,7 +332,7 @@ fn open(database: &DatabaseArgs) -> Result<Store, String> {
 }
 
 /// For commands that only make sense on a database that is there: a mistyped path makes no new one.
-fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
+pub(super) fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
     match database.database_url.path() {
         path if path.exists() => open(database),
         path => Err(format!("there is no database {}", path.display())),
@@ -349,6 +364,6 @@ fn describe(
 }
 
 /// The operator may hear the cause that a client must not.
-fn explain(why: Error) -> String {
+pub(super) fn explain(why: Error) -> String {
     why.to_string()
 }

@@ -6,8 +6,8 @@ use log::info;
 use crate::app::App;
 use crate::config::{AdminArgs, secret};
 use crate::error::Error;
-use crate::model::{Email, Password, Role, Username};
-use crate::store::users;
+use crate::model::{Action, By, Email, Password, Role, Username};
+use crate::store::{audit, users};
 
 /// Who is to be admin if nobody is.
 #[derive(Debug)]
@@ -84,7 +84,12 @@ impl FirstAdmin {
             // Another program that starts on the same file may have been faster.
             match users::has_approved_admin(db)? {
                 true => Ok(false),
-                false => users::insert(db, &row).map(|_| true),
+                false => {
+                    let user = users::insert(db, &row)?;
+                    let by = By::operator(row.created_at);
+                    audit::record(db, &by, Action::AccountMade, Some(&user), None)?;
+                    Ok(true)
+                }
             }
         })
     }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod accounts;
+mod audit;
 mod first_admin;
 mod healthcheck;
 mod serve;
@@ -39,6 +40,9 @@ enum Command {
     /// The server may be running; it sees the change at the next request.
     #[command(subcommand)]
     User(accounts::UserCommand),
+    /// Verify the record of what was done to accounts
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Ask a running server whether it is ready: exit 0 if so, else 1
     Healthcheck(AddressArgs),
 }
@@ -59,6 +63,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(config) => serve::run(*config),
         Command::User(command) => accounts::run(command),
+        Command::Audit(command) => audit::run(command),
         Command::Healthcheck(address) => healthcheck::run(&address),
     };
     match result {

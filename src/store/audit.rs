@@ -140,8 +140,8 @@ pub enum Verdict {
     Broken(i64, &'static str),
 }
 
-/// Reads the whole record and follows the chain.
-pub fn verify(db: &Connection) -> Result<Verdict, Error> {
+/// Reads the whole record and follows the chain. `progress` is told how many rows have been read.
+pub fn verify(db: &Connection, progress: impl Fn(i64)) -> Result<Verdict, Error> {
     let (mut count, mut last) = (0, NO_HASH.to_owned());
     let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");
     let mut statement = db.prepare(&sql)?;
@@ -149,6 +149,7 @@ pub fn verify(db: &Connection) -> Result<Verdict, Error> {
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         count += 1;
+        progress(count);
         if id != count {
             return Ok(Verdict::Broken(count, "has been removed"));
         }

@@ -101,11 +101,10 @@ fn insert(
     Ok(())
 }
 
-/// Removes rows that count no more, `limit` at most, so that other writers need not wait for long.
-/// Returns how many there were.
-pub fn delete_expired(db: &Connection, now: Timestamp, limit: usize) -> Result<usize, Error> {
+/// Removes what has expired, `limit` rows at most, and says how many it were.
+pub fn remove_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let sql = "DELETE FROM idempotency WHERE key IN
         (SELECT key FROM idempotency WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
-    let values = params![now.unix_seconds(), limit as i64];
+    let values = params![now.unix_seconds(), limit];
     Ok(db.prepare_cached(sql)?.execute(values)?)
 }

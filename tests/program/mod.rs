@@ -20,7 +20,7 @@ use crate::http::{Client, PATIENCE};
 pub struct Place(pub TempDir);
 
 /// What a command did.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub code: Option<i32>,
     pub out: String,

@@ -1,0 +1,44 @@
+//! `task-api audit ...`: whether the record is as it was written.
+
+use clap::{Args, Subcommand};
+
+use super::accounts::{explain, open_existing, print};
+use crate::config::DatabaseArgs;
+use crate::store::audit::{self, Verdict};
+
+/// The commands about the record.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no row was changed, removed or inserted: exit 0 if so, else 1
+    ///
+    /// Each row's hash covers the row before it. Who can write the whole record anew can make all of it
+    /// fit again: keep what this prints elsewhere, and compare.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct Verify {
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Runs one of the commands.
+pub fn run(AuditCommand::Verify(command): AuditCommand) -> Result<(), String> {
+    const STEP: i64 = 100_000;
+    let store = open_existing(&command.database)?;
+    let progress = |rows| {
+        if rows % STEP == 0 {
+            eprintln!("{rows} rows so far");
+        }
+    };
+    match store
+        .read(|db| audit::verify(db, progress))
+        .map_err(explain)?
+    {
+        Verdict::Intact(rows, hash) => {
+            print(format_args!("{rows} rows, intact; the last hash: {hash}"))
+        }
+        Verdict::Broken(row, how) => Err(format!("the record is broken: row {row} {how}")),
+    }
+}
