@@ -268,6 +268,28 @@ fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
     }
 }
 
+#[test]
+fn nobody_is_there_at_the_beginning() {
+    let app = TestApp::new();
+    for (email, password) in [
+        ("admin", "admin"),
+        ("admin@example.com", "admin"),
+        ("admin@localhost", "password"),
+        ("root@localhost", "root"),
+        ("", ""),
+    ] {
+        assert_eq!(
+            log_in(&app, email, password).code(),
+            "wrong_email_or_password"
+        );
+    }
+    let count: i64 = app
+        .sql()
+        .query_row(r#"SELECT count(*) FROM "user""#, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 0);
+}
+
 // Signing in --------------------------------------------------------------------------------------
 
 #[test]

@@ -261,6 +261,17 @@ fn refresh_tokens_outlive_a_restart_and_a_change_of_keys() {
     assert_eq!(tokens(&refresh(&app, &first.refresh)).refresh, next.refresh);
 }
 
+#[test]
+fn a_thousand_sign_ins_get_a_thousand_tokens() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    let mut seen = HashSet::new();
+    for _ in 0..1_000 {
+        let Tokens { access, refresh } = sign_in(&app, &anna);
+        assert!(seen.insert(access) && seen.insert(refresh));
+    }
+}
+
 // Ending ------------------------------------------------------------------------------------------
 
 #[test]
