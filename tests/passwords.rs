@@ -432,7 +432,7 @@ const FORMS: [[&str; 3]; 2] = [
     ],
 ];
 
-/// What is no form of the first of them.
+/// What is no form of any of them.
 const WRONG: [&str; 4] = [
     "creme brulee",
     "cre\u{301}me bru\u{302}le\u{301}e",
