@@ -205,7 +205,7 @@ proptest! {
     }
 
     #[test]
-    fn a_password_is_tried_in_nfc_as_typed_and_in_nfd_each_once(text in "(.|[a-z]|[éﬁÅ\u{212b}\u{f900}\u{301}\u{323}\u{340}]){0,40}") {
+    fn a_password_is_tried_in_nfc_as_typed_and_in_nfd_each_once(text in "([a-z]{0,2}[éﬁÅ\\u{212b}\\u{f900}]{0,2}[\\u{301}\\u{323}\\u{340}]{0,2}.?){0,6}") {
         let mut expected: Vec<String> = Vec::new();
         for form in [text.nfc().collect(), text.clone(), text.nfd().collect()] {
             if !expected.contains(&form) {

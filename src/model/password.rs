@@ -63,9 +63,9 @@ impl fmt::Debug for TriedPassword {
     }
 }
 
-/// The 3,000 most common passwords that have 8 characters or more, the most common one first: what a
-/// guesser tries before all others. In lower case, in the order of the list `passwords` in
-/// zxcvbn 4.5.0 (PyPI), which counts how often each one was seen in leaks.
+/// The 3,000 most common passwords that have 8 characters or more, the most common one first, in lower
+/// case: the first of them in the list `passwords` of zxcvbn 4.5.0 (PyPI), in its order. What zxcvbn finds
+/// by other means is not in that list: names, words, many sequences of digits.
 const COMMON: &str = include_str!("common_passwords.txt");
 
 /// A password to set (OWASP ASVS 5.0, 6.2): 8 to 128 characters in NFC, of any kind, none of them cut
