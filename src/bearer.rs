@@ -14,7 +14,7 @@ use crate::store::users;
 /// # Errors
 /// [`Error::NoCredentials`] and [`Error::InvalidToken`], in flask-jwt-extended's words.
 pub fn authenticate(app: &App, call: &Call) -> Result<User, Error> {
-    let claims = app.tokens.verify(bearer(call)?, app.now())?;
+    let claims = app.tokens.verify(call.bearer()?, app.now())?;
     let user = app
         .store
         .read(|db| users::by_username(db, &claims.username))?
@@ -26,24 +26,4 @@ pub fn authenticate(app: &App, call: &Call) -> Result<User, Error> {
     }
     call.note_user(&user.username);
     Ok(user)
-}
-
-/// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1); the scheme counts in any case
-/// (RFC 9110, 11.1). No other place is looked at.
-fn bearer<'a>(call: &'a Call) -> Result<&'a str, Error> {
-    const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
-    let mut headers = call.headers("Authorization");
-    let value = headers.next().unwrap_or_default();
-    if headers.next().is_some() {
-        return Err(Error::InvalidToken(BAD_HEADER.to_owned()));
-    }
-    let mut words = value.split_ascii_whitespace();
-    match (words.next(), words.next(), words.next()) {
-        (None, ..) => Err(Error::NoCredentials("Missing Authorization Header")),
-        (Some(scheme), ..) if !scheme.eq_ignore_ascii_case("Bearer") => Err(Error::NoCredentials(
-            "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'",
-        )),
-        (_, Some(token), None) => Ok(token),
-        _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
-    }
 }

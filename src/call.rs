@@ -82,6 +82,31 @@ impl<'a> Call<'a> {
             .map(|(_, value)| value)
     }
 
+    /// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1); the scheme counts in any case
+    /// (RFC 9110, 11.1). No other place is looked at.
+    ///
+    /// # Errors
+    /// [`Error::NoCredentials`] and [`Error::InvalidToken`], in flask-jwt-extended's words.
+    pub fn bearer(&self) -> Result<&str, Error> {
+        const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
+        let mut headers = self.headers("Authorization");
+        let value = headers.next().unwrap_or_default();
+        if headers.next().is_some() {
+            return Err(Error::InvalidToken(BAD_HEADER.to_owned()));
+        }
+        let mut words = value.split_ascii_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (None, ..) => Err(Error::NoCredentials("Missing Authorization Header")),
+            (Some(scheme), ..) if !scheme.eq_ignore_ascii_case("Bearer") => {
+                Err(Error::NoCredentials(
+                    "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'",
+                ))
+            }
+            (_, Some(token), None) => Ok(token),
+            _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
+        }
+    }
+
     /// Notes who is calling, for the log.
     pub fn note_user(&self, username: &str) {
         let _ = self.user.set(username.to_owned());
