@@ -7,6 +7,8 @@ use crate::auth::signing_key::SigningKeys;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::cursor::Cursors;
+use crate::gate::Gate;
+use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::store::Store;
 
@@ -25,6 +27,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Makes and checks the cursors of lists.
     pub cursors: Cursors,
+    /// What is counted.
+    pub metrics: Metrics,
     clock: Clock,
 }
 
@@ -37,6 +41,7 @@ impl App {
         config: Config,
         store: Store,
         keys: &SigningKeys,
+        metrics: Metrics,
         clock: Clock,
     ) -> Result<App, String> {
         let (lifetime, hashes) = (config.jwt_access_token_expires, config.threads.hashes);
@@ -47,6 +52,7 @@ impl App {
             tokens: Tokens::new(keys, lifetime),
             passwords: passwords.map_err(|why| why.to_string())?,
             cursors: Cursors::new(&keys.current.bytes).map_err(|why| why.to_string())?,
+            metrics,
             clock,
         })
     }
@@ -54,6 +60,12 @@ impl App {
     /// The time.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// What takes long, and only some do at a time.
+    pub fn gates(&self) -> [&Gate; 3] {
+        let [writes, searches] = self.store.gates();
+        [self.passwords.gate(), writes, searches]
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Call<'a> {
     pub request_id: String,
     /// Where the request comes from.
     pub client: Client,
+    route: OnceCell<&'static str>,
     id_segment: OnceCell<String>,
     user: OnceCell<String>,
 }
@@ -40,6 +41,7 @@ impl<'a> Call<'a> {
             request,
             request_id,
             client: Client::of(request, trusted),
+            route: OnceCell::new(),
             id_segment: OnceCell::new(),
             user: OnceCell::new(),
         }
@@ -105,6 +107,16 @@ impl<'a> Call<'a> {
             (_, Some(token), None) => Ok(token),
             _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
         }
+    }
+
+    /// Notes which line of the route table it is, by its path.
+    pub fn note_route(&self, path: &'static str) {
+        let _ = self.route.set(path);
+    }
+
+    /// The path of the route table that matches, if one does and that is known yet.
+    pub fn route(&self) -> Option<&'static str> {
+        self.route.get().copied()
     }
 
     /// Notes who is calling, for the log.

@@ -82,9 +82,8 @@ pub fn route(app: &App, call: &Call) -> Reply {
         .iter()
         .filter(|route| matches(route.path, &segments))
         .collect();
-    if routes.is_empty() {
-        return Err(Error::NotFound);
-    }
+    let first = routes.first().ok_or(Error::NotFound)?;
+    call.note_route(first.path);
     if call.method() == "OPTIONS" {
         return Ok(options(routes));
     }

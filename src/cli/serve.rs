@@ -11,7 +11,9 @@ use super::first_admin::FirstAdmin;
 use crate::app::App;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::model::Timestamp;
+use crate::router::ROUTES;
 use crate::server::{STOP_DEADLINE, Server};
 use crate::store::Store;
 
@@ -32,7 +34,9 @@ pub fn run(config: Config) -> Result<(), String> {
     let keys = SigningKeys { current, previous };
     warn_of_weakness(&config, &keys);
     let (host, port) = (config.address.host.clone(), config.address.port);
-    let app = Arc::new(App::new(config, store, &keys, Box::new(Timestamp::now))?);
+    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
+    let app = App::new(config, store, &keys, metrics, Box::new(Timestamp::now))?;
+    let app = Arc::new(app);
     if let Some(admin) = admin {
         admin.make(&app)?;
     }

@@ -16,8 +16,10 @@ use task_api::config::{
     AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, SecretArgs,
     ServerKind, Threads, TrustedProxies,
 };
+use task_api::metrics::Metrics;
 use task_api::middleware::handle;
 use task_api::model::{Role, Timestamp};
+use task_api::router::ROUTES;
 use task_api::server::Server;
 use task_api::store::{Store, users};
 use tempfile::TempDir;
@@ -117,7 +119,8 @@ pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
 /// The application on its database.
 pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    App::new(config, store, keys, clock).unwrap()
+    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
+    App::new(config, store, keys, metrics, clock).unwrap()
 }
 
 impl TestApp {
