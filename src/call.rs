@@ -10,7 +10,7 @@ use rouille::Request;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use uuid::Uuid;
 
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::config::TrustedProxies;
 use crate::error::Error;
 use crate::fields::{Fields, Scalar};
@@ -107,6 +107,11 @@ impl<'a> Call<'a> {
             (_, Some(token), None) => Ok(token),
             _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
         }
+    }
+
+    /// Whether the request comes from this machine, or from one of these proxies itself.
+    pub fn is_local(&self, trusted: &TrustedProxies) -> bool {
+        client::is_local(self.request, trusted)
     }
 
     /// Notes which line of the route table it is, by its path.

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::bearer::authenticate;
 use crate::call::Call;
 use crate::error::Error;
-use crate::handlers::{health, me, session, tasks, users};
+use crate::handlers::{health, me, metrics, session, tasks, users};
 use crate::model::{Admin, Approved, Manager, User};
 use crate::reply::Reply;
 
@@ -65,6 +65,7 @@ pub const ROUTES: &[Route] = &[
     on("DELETE", "/tasks/{id}", ManagerOrAdmin(tasks::delete)),
     on("GET", "/healthz", Anyone(health::alive)),
     on("GET", "/readyz", Anyone(health::ready)),
+    on("GET", "/metrics", Anyone(metrics::show)),
 ];
 
 /// Finds the handler and calls it on behalf of whoever asks.

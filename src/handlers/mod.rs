@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod me;
+pub mod metrics;
 pub mod session;
 pub mod tasks;
 pub mod users;

@@ -3,27 +3,36 @@
 //! Whatever is counted for each request is in a table of atomics, as large as the route table makes it.
 //! Libraries find a number by its labels, with a hash and behind a lock.
 
+pub mod process;
+pub mod text;
+pub mod token;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// All that is counted by nobody else.
+use token::MetricsToken;
+
+/// All that is counted by nobody else, and the token that it takes to see it.
 #[derive(Debug)]
 pub struct Metrics {
     /// The requests.
     pub requests: Requests,
     /// The connections.
     pub connections: Connections,
+    /// Without one, who may see the metrics depends on where they are.
+    pub token: Option<MetricsToken>,
     /// When this was made, which is when the process began.
     pub start: SystemTime,
 }
 
 impl Metrics {
     /// Nothing counted yet. `routes` are the paths of the route table.
-    pub fn new(routes: impl Iterator<Item = &'static str>) -> Metrics {
+    pub fn new(routes: impl Iterator<Item = &'static str>, token: Option<MetricsToken>) -> Metrics {
         Metrics {
             requests: Requests::new(routes),
             connections: Connections::default(),
+            token,
             start: SystemTime::now(),
         }
     }

@@ -13,10 +13,11 @@ use serde_json::Value;
 use task_api::app::{App, Clock};
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::{
-    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, SecretArgs,
-    ServerKind, Threads, TrustedProxies,
+    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, MetricsArgs, PasswordArgs,
+    SecretArgs, ServerKind, Threads, TrustedProxies,
 };
 use task_api::metrics::Metrics;
+use task_api::metrics::token::MetricsToken;
 use task_api::middleware::handle;
 use task_api::model::{Role, Timestamp};
 use task_api::router::ROUTES;
@@ -98,6 +99,7 @@ pub fn config(folder: &TempDir) -> Config {
             max_connections: 10_000,
             max_buffered_bytes: 64 << 20,
         },
+        metrics: MetricsArgs::default(),
         rust_log: "info".parse().unwrap(),
         threads: Threads::for_cores(2),
     }
@@ -116,11 +118,16 @@ pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
     }
 }
 
+/// Nothing counted yet, for whoever has this token.
+pub fn metrics(token: Option<&str>) -> Metrics {
+    let token = MetricsToken::configured(&MetricsArgs::default(), token.map(str::to_owned));
+    Metrics::new(ROUTES.iter().map(|route| route.path), token.unwrap())
+}
+
 /// The application on its database.
 pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
-    App::new(config, store, keys, metrics, clock).unwrap()
+    App::new(config, store, keys, metrics(None), clock).unwrap()
 }
 
 impl TestApp {
