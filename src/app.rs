@@ -8,8 +8,10 @@ use crate::auth::signing_key::SigningKeys;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::cursor::Cursors;
+use crate::gate::Gate;
 use crate::idempotency::Fingerprints;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::store::Store;
 use crate::uses::Uses;
@@ -37,6 +39,8 @@ pub struct App {
     pub cursors: Cursors,
     /// Makes the fingerprints of requests that may come again.
     pub fingerprints: Fingerprints,
+    /// What is counted.
+    pub metrics: Metrics,
     clock: Clock,
 }
 
@@ -49,6 +53,7 @@ impl App {
         config: Config,
         store: Store,
         keys: &SigningKeys,
+        metrics: Metrics,
         clock: Clock,
     ) -> Result<App, String> {
         let (lifetime, hashes) = (config.jwt_access_token_expires, config.threads.hashes);
@@ -63,6 +68,7 @@ impl App {
             passwords: passwords.map_err(|why| why.to_string())?,
             cursors: Cursors::new(key).map_err(|why| why.to_string())?,
             fingerprints: Fingerprints::new(key).map_err(|why| why.to_string())?,
+            metrics,
             clock,
             config,
         })
@@ -76,6 +82,12 @@ impl App {
     /// The time.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// What takes long, and only some do at a time.
+    pub fn gates(&self) -> [&Gate; 3] {
+        let [writes, searches] = self.store.gates();
+        [self.passwords.gate(), writes, searches]
     }
 }
 

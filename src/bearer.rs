@@ -16,7 +16,7 @@ use crate::store::{Connection, sessions, users};
 /// # Errors
 /// [`Error::NoCredentials`] and [`Error::InvalidToken`], in flask-jwt-extended's words.
 pub fn authenticate(app: &App, call: &Call) -> Result<SignedIn, Error> {
-    let (token, now) = (bearer(call)?, app.now());
+    let (token, now) = (call.bearer()?, app.now());
     let claims = app.tokens.verify(token, Kind::Access, now)?;
     let caller = match claims.session {
         Some(session) => {
@@ -36,7 +36,9 @@ pub fn authenticate(app: &App, call: &Call) -> Result<SignedIn, Error> {
 /// # Errors
 /// As above.
 pub fn refresh_token(app: &App, call: &Call) -> Result<RefreshToken, Error> {
-    let claims = app.tokens.verify(bearer(call)?, Kind::Refresh, app.now())?;
+    let claims = app
+        .tokens
+        .verify(call.bearer()?, Kind::Refresh, app.now())?;
     let (Some(session), Some(id)) = (claims.session, &claims.id) else {
         return Err(revoked());
     };
@@ -77,24 +79,4 @@ fn by_flask_token(db: &Connection, token: &str, claims: &Claims) -> Result<Signe
     let expires_at = claims.expires_at;
     let credential = Credential::Flask { digest, expires_at };
     Ok(SignedIn { user, credential })
-}
-
-/// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1); the scheme counts in any case
-/// (RFC 9110, 11.1). No other place is looked at.
-fn bearer<'a>(call: &'a Call) -> Result<&'a str, Error> {
-    const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
-    let mut headers = call.headers("Authorization");
-    let value = headers.next().unwrap_or_default();
-    if headers.next().is_some() {
-        return Err(Error::InvalidToken(BAD_HEADER.to_owned()));
-    }
-    let mut words = value.split_ascii_whitespace();
-    match (words.next(), words.next(), words.next()) {
-        (None, ..) => Err(Error::NoCredentials("Missing Authorization Header")),
-        (Some(scheme), ..) if !scheme.eq_ignore_ascii_case("Bearer") => Err(Error::NoCredentials(
-            "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'",
-        )),
-        (_, Some(token), None) => Ok(token),
-        _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
-    }
 }

@@ -11,7 +11,7 @@ use rouille::Request;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use uuid::Uuid;
 
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::config::TrustedProxies;
 use crate::error::Error;
 use crate::etag::Preconditions;
@@ -26,6 +26,7 @@ pub struct Call<'a> {
     pub request_id: String,
     /// Where the request comes from.
     pub client: Client,
+    route: OnceCell<&'static str>,
     id_segment: OnceCell<String>,
     user: OnceCell<String>,
 }
@@ -42,6 +43,7 @@ impl<'a> Call<'a> {
             request,
             request_id,
             client: Client::of(request, trusted),
+            route: OnceCell::new(),
             id_segment: OnceCell::new(),
             user: OnceCell::new(),
         }
@@ -109,6 +111,46 @@ impl<'a> Call<'a> {
                 "its Idempotency-Key is not 1 to 255 visible ASCII characters, once",
             )),
         }
+    }
+
+    /// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1); the scheme counts in any case
+    /// (RFC 9110, 11.1). No other place is looked at.
+    ///
+    /// # Errors
+    /// [`Error::NoCredentials`] and [`Error::InvalidToken`], in flask-jwt-extended's words.
+    pub fn bearer(&self) -> Result<&str, Error> {
+        const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
+        let mut headers = self.headers("Authorization");
+        let value = headers.next().unwrap_or_default();
+        if headers.next().is_some() {
+            return Err(Error::InvalidToken(BAD_HEADER.to_owned()));
+        }
+        let mut words = value.split_ascii_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (None, ..) => Err(Error::NoCredentials("Missing Authorization Header")),
+            (Some(scheme), ..) if !scheme.eq_ignore_ascii_case("Bearer") => {
+                Err(Error::NoCredentials(
+                    "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'",
+                ))
+            }
+            (_, Some(token), None) => Ok(token),
+            _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
+        }
+    }
+
+    /// Whether the request comes from this machine, or from one of these proxies itself.
+    pub fn is_local(&self, trusted: &TrustedProxies) -> bool {
+        client::is_local(self.request, trusted)
+    }
+
+    /// Notes which line of the route table it is, by its path.
+    pub fn note_route(&self, path: &'static str) {
+        let _ = self.route.set(path);
+    }
+
+    /// The path of the route table that matches, if one does and that is known yet.
+    pub fn route(&self) -> Option<&'static str> {
+        self.route.get().copied()
     }
 
     /// Notes who is calling, for the log.

@@ -106,6 +106,10 @@ pub struct Config {
     #[allow(missing_docs)]
     pub limits: LimitArgs,
 
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub metrics: MetricsArgs,
+
     /// What is logged: error, warn, info, debug or trace, also by module (env_logger's syntax)
     #[arg(long, env, hide_env_values = true, default_value = "info")]
     pub rust_log: LogFilter,
@@ -285,6 +289,15 @@ pub struct AdminArgs {
     /// File with that admin's password; it has no default
     #[arg(long, env, hide_env_values = true)]
     pub admin_password_file: Option<PathBuf>,
+}
+
+/// Who may see the metrics, beside the environment variable `METRICS_TOKEN`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MetricsArgs {
+    /// File with the token that /metrics asks for; without it and without METRICS_TOKEN only this
+    /// machine and trusted proxies are answered there
+    #[arg(long, env, hide_env_values = true)]
+    pub metrics_token_file: Option<PathBuf>,
 }
 
 /// Which websites may call the API from a browser.

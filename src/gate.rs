@@ -2,10 +2,11 @@
 //! long, and can be asked for by anybody, must not take every thread.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::Bound;
 use crate::error::Error;
+use crate::metrics::Histogram;
 use crate::turn;
 
 /// How long somebody waits for leave.
@@ -22,12 +23,18 @@ struct Inner {
     bound: Bound,
     count: Mutex<Count>,
     freed: Condvar,
+    waits: Histogram,
 }
 
-#[derive(Debug, Default)]
-struct Count {
-    inside: usize,
-    waiting: usize,
+/// How many are at a gate.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Count {
+    /// At this moment, behind it.
+    pub inside: usize,
+    /// At this moment, in front of it.
+    pub waiting: usize,
+    /// Since the beginning, turned away.
+    pub turned_away: u64,
 }
 
 /// Leave to be inside, until it is dropped.
@@ -42,6 +49,7 @@ impl Gate {
             bound,
             count: Mutex::default(),
             freed: Condvar::new(),
+            waits: Histogram::default(),
         }))
     }
 
@@ -52,6 +60,7 @@ impl Gate {
     /// [`Error::Busy`], at once where the queue is full, or where it does not move for long.
     pub fn enter(&self) -> Result<Pass, Error> {
         turn::pass_on();
+        let arrival = Instant::now();
         let Bound { at_once, waiting } = self.0.bound;
         let is_full = |count: &mut Count| count.inside == at_once;
         let mut count = self.lock();
@@ -62,14 +71,31 @@ impl Gate {
             count.waiting -= 1;
         }
         if is_full(&mut count) {
+            count.turned_away += 1;
             let cause = format!("too many {} are waiting", self.0.what);
             return Err(Error::Busy(cause));
         }
         count.inside += 1;
+        self.0.waits.observe(arrival.elapsed());
         Ok(Pass(self.clone()))
     }
 
-    // Nothing that holds the lock can panic, and two numbers cannot be half changed.
+    /// What is done behind it.
+    pub fn what(&self) -> &'static str {
+        self.0.what
+    }
+
+    /// How many are there.
+    pub fn count(&self) -> Count {
+        *self.lock()
+    }
+
+    /// How long those waited who were let in.
+    pub fn waits(&self) -> &Histogram {
+        &self.0.waits
+    }
+
+    // Nothing that holds the lock can panic, and no number can be half changed.
     fn lock(&self) -> MutexGuard<'_, Count> {
         self.0.count.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -65,6 +65,9 @@ pub mod store;
 // How many do what takes long.
 pub mod gate;
 
+// How much of what has happened.
+pub mod metrics;
+
 // Every setting.
 pub mod config;
 

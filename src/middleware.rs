@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::call::Call;
 use crate::config::{CorsArgs, CorsOrigins};
 use crate::error::Error;
+use crate::metrics::Requests;
 use crate::reply::{self, Reply};
 use crate::router;
 
@@ -28,7 +29,7 @@ pub fn refuse(app: &App, request: &Request, error: Error) -> Response {
 /// The order of the lines is the order in which they run.
 fn chain(app: &App, request: &Request, end: impl FnOnce(&App, &Call) -> Reply) -> Response {
     let call = Call::new(request, &app.config.trusted_proxies);
-    log(&call, || {
+    record(&app.metrics.requests, &call, || {
         security_headers(&call, || {
             cors(&app.config.cors, &call, || {
                 catch_panic(&call, || end(app, &call))
@@ -37,10 +38,12 @@ fn chain(app: &App, request: &Request, end: impl FnOnce(&App, &Call) -> Reply) -
     })
 }
 
-/// One line a request, and its id in the answer.
-fn log(call: &Call, next: impl FnOnce() -> Response) -> Response {
+/// One line a request in the log, one more in the metrics, and its id in the answer.
+fn record(requests: &Requests, call: &Call, next: impl FnOnce() -> Response) -> Response {
     let start = Instant::now();
     let response = next();
+    let duration = start.elapsed();
+    requests.count(call.method(), call.route(), response.status_code, duration);
     let (response, bytes) = measure(response);
     log::info!(
         target: "access",
@@ -49,7 +52,7 @@ fn log(call: &Call, next: impl FnOnce() -> Response) -> Response {
         log_word(call.method()),
         log_word(call.path()),
         response.status_code,
-        start.elapsed().as_secs_f64() * 1e3,
+        duration.as_secs_f64() * 1e3,
         bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
         call.user().map_or("-".to_owned(), log_word),
         call.client.address,

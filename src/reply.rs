@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::error::{Error, Public, whole_seconds};
 use crate::etag::ETag;
+use crate::metrics::text::{MEDIA_TYPE, Text};
 use crate::model::Page;
 
 /// What a handler returns.
@@ -72,6 +73,11 @@ pub fn page<T: Serialize>(page: &Page<T>, next: Option<(String, String)>) -> Res
         Some(url) => response.with_additional_header("Link", format!("<{url}>; rel=\"next\"")),
         None => response,
     }
+}
+
+/// 200 with metrics.
+pub fn metrics(text: Text) -> Response {
+    Response::from_data(MEDIA_TYPE, text.into_string())
 }
 
 /// An error as JSON, `{"msg": "for people", "code": "for_programs"}`, and in the log what the client

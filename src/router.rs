@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::bearer::{authenticate, refresh_token};
 use crate::call::Call;
 use crate::error::Error;
-use crate::handlers::{audit, health, me, session, tasks, users};
+use crate::handlers::{audit, health, me, metrics, session, tasks, users};
 use crate::model::{Admin, Approved, Manager, RefreshToken, SignedIn};
 use crate::reply::Reply;
 
@@ -77,6 +77,7 @@ pub const ROUTES: &[Route] = &[
     on("GET", "/audit", AdminOnly(audit::list)),
     on("GET", "/healthz", Anyone(health::alive)),
     on("GET", "/readyz", Anyone(health::ready)),
+    on("GET", "/metrics", Anyone(metrics::show)),
 ];
 
 /// Finds the handler and calls it on behalf of whoever asks.
@@ -94,13 +95,12 @@ pub fn route(app: &App, call: &Call) -> Reply {
         .iter()
         .filter(|route| matches(route.path, &segments))
         .collect();
-    if routes.is_empty() {
-        return Err(Error::NotFound);
-    }
     // What a path says in words is no id.
     if routes.iter().any(is_literal) {
         routes.retain(is_literal);
     }
+    let first = routes.first().ok_or(Error::NotFound)?;
+    call.note_route(first.path);
     if call.method() == "OPTIONS" {
         return Ok(options(routes));
     }

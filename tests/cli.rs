@@ -67,6 +67,7 @@ fn every_command_explains_itself() {
                 "RATE_LIMITS",
                 "REQUESTS_PER_MINUTE",
                 "6000",
+                "METRICS_TOKEN_FILE",
                 "SERVER",
                 "epoll",
                 "rouille",
@@ -474,13 +475,18 @@ fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
         ("JWT_SECRET_KEY_FILE", "missing.txt"),
         ("JWT_SECRET_KEY_PREVIOUS", "brief"),
         ("JWT_SECRET_KEY_PREVIOUS_FILE", "missing.txt"),
+        ("METRICS_TOKEN", ""),
+        ("METRICS_TOKEN", "fifteen-bytes-x"),
+        ("METRICS_TOKEN", "two words, which no header has"),
+        ("METRICS_TOKEN", "sixteen bytes and ümläuts"),
+        ("METRICS_TOKEN_FILE", "missing.txt"),
     ] {
         let refused = finish(place.command(&[]).env(name, value));
         assert!(
             refused.refusal().contains(name),
             "{name}={value}: {refused:?}"
         );
-        if name == "JWT_SECRET_KEY" && !value.is_empty() {
+        if matches!(name, "JWT_SECRET_KEY" | "METRICS_TOKEN") && !value.is_empty() {
             assert!(!refused.err.contains(value), "{refused:?}");
         }
     }
@@ -502,9 +508,39 @@ fn a_value_that_is_not_utf_8_gets_one_line_that_names_the_setting_too() {
     use std::os::unix::ffi::OsStrExt;
     let place = Place::new();
     let value = std::ffi::OsStr::from_bytes(b"\xff\xfe");
-    for name in ["JWT_SECRET_KEY", "PORT", "HOST", "CORS_ORIGINS"] {
+    for name in [
+        "JWT_SECRET_KEY",
+        "METRICS_TOKEN",
+        "PORT",
+        "HOST",
+        "CORS_ORIGINS",
+    ] {
         let refused = finish(place.command(&[]).env(name, value));
         assert!(refused.refusal().contains(name), "{name}: {refused:?}");
+    }
+}
+
+#[test]
+fn two_metrics_tokens_are_one_too_many_and_a_short_one_in_a_file_is_none() {
+    let place = Place::new();
+    let start = |token: &str, file: &str| {
+        fs::write(place.path("token.txt"), file).unwrap();
+        let mut command = place.command(&["serve", "--metrics-token-file", "token.txt"]);
+        if !token.is_empty() {
+            command.env("METRICS_TOKEN", token);
+        }
+        finish(&mut command).refusal().to_owned()
+    };
+    let both = start("sixteen-bytes-ok", "sixteen-bytes-ok");
+    assert!(both.contains("METRICS_TOKEN and METRICS_TOKEN_FILE"));
+    for short in [
+        "",
+        "\n",
+        "fifteen-bytes-x\n",
+        "one-token-a-file\nand-no-second",
+    ] {
+        let line = start("", short);
+        assert!(line.contains("METRICS_TOKEN_FILE token.txt"), "{line}");
     }
 }
 

@@ -46,6 +46,11 @@ impl Passwords {
         })
     }
 
+    /// How many hashes are made at a time.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// Hashes a password with a new salt: `pbkdf2:sha256:600000$SALT$HEX`.
     ///
     /// # Errors

@@ -11,7 +11,10 @@ use super::first_admin::FirstAdmin;
 use crate::app::App;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::metrics::token::MetricsToken;
 use crate::model::Timestamp;
+use crate::router::ROUTES;
 use crate::server::{STOP_DEADLINE, Server};
 use crate::store::Store;
 use crate::upkeep::Upkeep;
@@ -24,6 +27,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let previous = environment("JWT_SECRET_KEY_PREVIOUS")?;
     let previous = SigningKey::previous(&config.secret, previous)?;
     let admin = FirstAdmin::configured(&config.admin, environment("ADMIN_PASSWORD")?)?;
+    let token = MetricsToken::configured(&config.metrics, environment("METRICS_TOKEN")?)?;
     // From here on a signal no longer ends the process by itself.
     let signals =
         Signals::new([SIGTERM, SIGINT]).map_err(|why| format!("cannot handle signals: {why}"))?;
@@ -33,7 +37,9 @@ pub fn run(config: Config) -> Result<(), String> {
     let keys = SigningKeys { current, previous };
     warn_of_weakness(&config, &keys);
     let (host, port) = (config.address.host.clone(), config.address.port);
-    let app = Arc::new(App::new(config, store, &keys, Box::new(Timestamp::now))?);
+    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path), token);
+    let app = App::new(config, store, &keys, metrics, Box::new(Timestamp::now))?;
+    let app = Arc::new(app);
     if let Some(admin) = admin {
         admin.make(&app)?;
     }

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod health;
 pub mod me;
+pub mod metrics;
 pub mod session;
 pub mod tasks;
 pub mod users;

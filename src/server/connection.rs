@@ -17,6 +17,7 @@ use super::response::{self, Form};
 use crate::app::App;
 use crate::config::LimitArgs;
 use crate::error::Error;
+use crate::metrics::{Limit, Open};
 use crate::middleware;
 use crate::turn;
 
@@ -32,6 +33,7 @@ pub struct Connection {
     /// Whether the socket had nothing more at the last look.
     drained: bool,
     share: Share,
+    _open: Open,
 }
 
 /// Where a connection is on its way.
@@ -81,6 +83,17 @@ impl Phase {
             Phase::Body => limits.body_timeout.duration(),
             Phase::Answer => limits.response_timeout.duration(),
             Phase::Linger => LINGER,
+        }
+    }
+
+    /// The limit of its patience. Waiting for a client that has been told to go is none.
+    fn limit(self) -> Option<Limit> {
+        match self {
+            Phase::Idle => Some(Limit::IdleTimeout),
+            Phase::New | Phase::Head => Some(Limit::HeadTimeout),
+            Phase::Body => Some(Limit::BodyTimeout),
+            Phase::Answer => Some(Limit::ResponseTimeout),
+            Phase::Linger => None,
         }
     }
 }
@@ -143,6 +156,7 @@ impl Connection {
             },
             drained: false,
             share: memory.share(),
+            _open: app.metrics.connections.accept(),
         }
     }
 
@@ -165,12 +179,14 @@ impl Connection {
         });
         self.enter(self.phase());
         if !self.count_memory() {
+            let connections = &context.app.metrics.connections;
+            connections.end_for(Limit::MaxBufferedBytes);
             let cause = "MAX_BUFFERED_BYTES is used up".to_owned();
             return self.give_up(Error::Busy(cause), context);
         }
         // Whoever sends without a pause is never found waiting by `expire`.
         if next != Next::Close && self.wait.is_overdue(&context.app.config.limits) {
-            return self.give_up(Error::Timeout, context);
+            return self.time_out(context);
         }
         next
     }
@@ -195,8 +211,15 @@ impl Connection {
     pub fn expire(&mut self, context: &mut Context) -> Next {
         match rustix::io::ioctl_fionread(&self.stream) {
             Ok(1..) if self.wait.phase != Phase::Answer => Next::Readable,
-            _ => self.give_up(Error::Timeout, context),
+            _ => self.time_out(context),
         }
+    }
+
+    fn time_out(&mut self, context: &mut Context) -> Next {
+        if let Some(limit) = self.wait.phase.limit() {
+            context.app.metrics.connections.end_for(limit);
+        }
+        self.give_up(Error::Timeout, context)
     }
 
     /// Ends a connection, with an answer if it is in the middle of a request.

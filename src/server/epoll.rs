@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ use super::slots::{Served, Slots};
 use crate::app::App;
 use crate::config::Config;
 use crate::error::Error;
+use crate::metrics::Limit;
 use crate::turn::Turns;
 
 /// How many connections the system keeps until they are accepted. The usual 128 makes a burst of
@@ -59,8 +60,6 @@ struct Shared {
     epoll: OwnedFd,
     turns: Arc<Turns>,
     memory: Memory,
-    /// How many connections have been closed for new ones.
-    displaced: AtomicU64,
     /// No new connections; every answer is its connection's last.
     stopping: AtomicBool,
     /// Readable once `stopping` is true.
@@ -205,7 +204,6 @@ impl Shared {
             slots: Slots::new(connections),
             turns: Turns::new(app.config.threads.turns),
             memory: Memory::new(app.config.limits.max_buffered_bytes),
-            displaced: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             app,
             epoll,
@@ -251,7 +249,8 @@ impl Shared {
         match served {
             Some((index, served)) => {
                 self.slots.close(index, served);
-                let count = self.displaced.fetch_add(1, Ordering::SeqCst) + 1;
+                let connections = &self.app.metrics.connections;
+                let count = connections.end_for(Limit::MaxConnections);
                 // Under attack a line each would fill the disk.
                 if count.is_power_of_two() {
                     log::warn!(

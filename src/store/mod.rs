@@ -14,8 +14,10 @@ mod select;
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use r2d2::event::{CheckoutEvent, HandleEvent, TimeoutEvent};
 use r2d2::{CustomizeConnection, NopErrorHandler, Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 pub use rusqlite::Connection;
@@ -27,6 +29,7 @@ use rusqlite::{ErrorCode, Row, Transaction, TransactionBehavior};
 use crate::config::Threads;
 use crate::error::Error;
 use crate::gate::{Gate, Pass};
+use crate::metrics::Histogram;
 use crate::model::{Id, Timestamp, fold_case};
 
 /// How long a statement waits for another process's lock, and a request for a connection.
@@ -41,9 +44,10 @@ const LAST_PATIENCE: Duration = Duration::from_millis(500);
 /// lock, leaves no `SQLITE_BUSY` between the threads of this process.
 #[derive(Debug)]
 pub struct Store {
-    readers: Pool<SqliteConnectionManager>,
-    writer: Pool<SqliteConnectionManager>,
+    readers: Connections,
+    writer: Connections,
     writes: Gate,
+    searches: Gate,
 }
 
 impl Store {
@@ -57,11 +61,13 @@ impl Store {
         schema::prepare(path).map_err(explain)?;
         let file = || SqliteConnectionManager::file(path);
         let searches = Gate::new("long searches", threads.searches);
-        let reader = file().with_init(move |db| set_up_reader(db, searches.clone()));
+        let gate = searches.clone();
+        let reader = file().with_init(move |db| set_up_reader(db, gate.clone()));
         Ok(Store {
-            readers: pool(reader, threads.readers()).map_err(explain)?,
-            writer: pool(file().with_init(set_up_writer), 1).map_err(explain)?,
+            readers: Connections::open(reader, threads.readers()).map_err(explain)?,
+            writer: Connections::open(file().with_init(set_up_writer), 1).map_err(explain)?,
             writes: Gate::new("writes", threads.writes),
+            searches,
         })
     }
 
@@ -72,7 +78,7 @@ impl Store {
     /// Those of `f`, and [`Error::Busy`] where no connection becomes free, or too many such searches
     /// are under way.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        let connection = connection(&self.readers)?;
+        let connection = self.readers.get()?;
         let _search = Search;
         f(&connection)
     }
@@ -87,11 +93,22 @@ impl Store {
     /// Those of `f`, and [`Error::Busy`] where the database stays locked, or too many writes wait.
     pub fn write<T>(&self, f: impl FnOnce(&Transaction) -> Result<T, Error>) -> Result<T, Error> {
         let _pass = self.writes.enter()?;
-        let mut connection = connection(&self.writer)?;
+        let mut connection = self.writer.get()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = f(&transaction)?;
         transaction.commit()?;
         Ok(result)
+    }
+
+    /// What only some requests do at a time.
+    pub fn gates(&self) -> [&Gate; 2] {
+        [&self.writes, &self.searches]
+    }
+
+    /// How long requests have waited for a connection of each kind.
+    pub fn waits(&self) -> [(&'static str, &Histogram); 2] {
+        let (readers, writer) = (&self.readers.waits.0, &self.writer.waits.0);
+        [("readers", readers), ("writer", writer)]
     }
 
     /// Whether the database answers.
@@ -113,7 +130,7 @@ impl Store {
     /// [`Error::Busy`] where another process is reading or writing at that moment; nothing is lost
     /// then, the log stays beside the file.
     pub fn checkpoint(&self) -> Result<(), Error> {
-        let writer = self.writer.get_timeout(LAST_PATIENCE);
+        let writer = self.writer.pool.get_timeout(LAST_PATIENCE);
         let writer = writer.map_err(|why| Error::Busy(format!("a write goes on: {why}")))?;
         writer.busy_timeout(LAST_PATIENCE)?;
         let blocked: bool =
@@ -151,9 +168,44 @@ impl Drop for Search {
     }
 }
 
+/// Connections of one kind, and how long requests wait for one.
+#[derive(Debug)]
+struct Connections {
+    pool: Pool<SqliteConnectionManager>,
+    waits: Waits,
+}
+
+/// The pool measures the time in any case.
+#[derive(Debug, Clone, Default)]
+struct Waits(Arc<Histogram>);
+
+impl HandleEvent for Waits {
+    fn handle_checkout(&self, event: CheckoutEvent) {
+        self.0.observe(event.duration());
+    }
+
+    fn handle_timeout(&self, event: TimeoutEvent) {
+        self.0.observe(event.timeout());
+    }
+}
+
+impl Connections {
+    fn open(manager: SqliteConnectionManager, size: usize) -> Result<Connections, Error> {
+        let waits = Waits::default();
+        let pool = pool(manager, size, waits.clone())?;
+        Ok(Connections { pool, waits })
+    }
+
+    fn get(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+        let connection = self.pool.get();
+        connection.map_err(|why| Error::Busy(format!("no connection is free: {why}")))
+    }
+}
+
 fn pool(
     manager: SqliteConnectionManager,
     size: usize,
+    waits: Waits,
 ) -> Result<Pool<SqliteConnectionManager>, Error> {
     #[derive(Debug)]
     struct KeepStatements;
@@ -177,15 +229,9 @@ fn pool(
         .connection_customizer(Box::new(KeepStatements))
         // What goes wrong is told by whoever asked for the connection.
         .error_handler(Box::new(NopErrorHandler))
+        .event_handler(Box::new(waits))
         .build(manager)
         .map_err(|why| Error::Internal(why.to_string()))
-}
-
-fn connection(
-    pool: &Pool<SqliteConnectionManager>,
-) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
-    pool.get()
-        .map_err(|why| Error::Busy(format!("no connection is free: {why}")))
 }
 
 /// Settings are per connection, so each new one passes through here.

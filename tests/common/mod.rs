@@ -17,11 +17,14 @@ use sha2::Sha256;
 use task_api::app::{App, Clock};
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::{
-    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, PasswordArgs, RateArgs,
-    SecretArgs, ServerKind, Switch, Threads, TrustedProxies,
+    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, MetricsArgs, PasswordArgs,
+    RateArgs, SecretArgs, ServerKind, Switch, Threads, TrustedProxies,
 };
+use task_api::metrics::Metrics;
+use task_api::metrics::token::MetricsToken;
 use task_api::middleware::handle;
 use task_api::model::{Password, Role, SessionId, Timestamp, User};
+use task_api::router::ROUTES;
 use task_api::server::Server;
 use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
@@ -106,6 +109,7 @@ pub fn config(folder: &TempDir) -> Config {
             max_connections: 10_000,
             max_buffered_bytes: 64 << 20,
         },
+        metrics: MetricsArgs::default(),
         rust_log: "info".parse().unwrap(),
         threads: Threads::for_cores(2),
     }
@@ -124,10 +128,16 @@ pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
     }
 }
 
+/// Nothing counted yet, for whoever has this token.
+pub fn metrics(token: Option<&str>) -> Metrics {
+    let token = MetricsToken::configured(&MetricsArgs::default(), token.map(str::to_owned));
+    Metrics::new(ROUTES.iter().map(|route| route.path), token.unwrap())
+}
+
 /// The application on its database.
 pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    App::new(config, store, keys, clock).unwrap()
+    App::new(config, store, keys, metrics(None), clock).unwrap()
 }
 
 impl TestApp {
