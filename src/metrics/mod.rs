@@ -107,9 +107,9 @@ impl Histogram {
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"];
 
 /// Every status that an answer has.
-const STATUSES: [u16; 20] = [
-    200, 201, 204, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 422, 429, 431, 500, 503,
-    505,
+const STATUSES: [u16; 22] = [
+    200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413, 414, 415, 417, 422, 429, 431,
+    500, 503, 505,
 ];
 
 /// Stands for a method that is none of the API's, and for a status that is missing above.
