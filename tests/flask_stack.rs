@@ -294,6 +294,36 @@ fn a_file_of_an_earlier_version_gets_what_it_lacks() {
     assert_eq!(TestApp::on(app.folder, |_| {}).rows(), rows);
 }
 
+#[test]
+fn what_a_killed_writer_left_half_written_is_taken_back() {
+    let folder = folder();
+    let path = folder.path().join("project.db");
+    let before = content(&path);
+    let (crashed, journal) = (tempfile::tempdir().unwrap(), "project.db-journal");
+    let db = Connection::open(&path).unwrap();
+    // More than the cache holds, so that the file itself is written before the end.
+    db.execute_batch(
+        "PRAGMA cache_size = 1; BEGIN; UPDATE task SET title = 'half'; CREATE TABLE filler (x)",
+    )
+    .unwrap();
+    for _ in 0..100 {
+        db.execute("INSERT INTO filler VALUES (randomblob(1000))", [])
+            .unwrap();
+    }
+    for name in ["project.db", journal] {
+        fs::copy(folder.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    let path = crashed.path().join("project.db");
+    assert_ne!(
+        fs::read(&path).unwrap(),
+        fs::read(fixture("project.db")).unwrap()
+    );
+    drop(open(&crashed).unwrap());
+    assert!(!crashed.path().join(journal).exists());
+    let copies = copies(&crashed);
+    assert_eq!(content(&copies[0]), before);
+}
+
 /// A file that cannot be taken over: what it is, how it comes to be, and what is said about it.
 type Unfit = (&'static str, fn(&Path), &'static str);
 

@@ -100,7 +100,13 @@ fn private(path: &Path) -> io::Result<File> {
 fn inspect(path: &Path) -> Result<(), Error> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     db.busy_timeout(PATIENCE)?;
-    let version = version(&db)?;
+    let version = match version(&db) {
+        Err(why) if is_half_written(&why) => {
+            take_back(path)?;
+            version(&db)
+        }
+        known => known,
+    }?;
     if version > VERSION {
         return Err(internal(format!(
             "a newer version of this program has made it (schema {version}; this one knows {VERSION})"
@@ -110,6 +116,19 @@ fn inspect(path: &Path) -> Result<(), Error> {
         inspect_table(&db, table, expected)?;
     }
     Ok(())
+}
+
+/// Whoever wrote last was killed in the middle of it, and left a journal beside the file.
+fn is_half_written(why: &rusqlite::Error) -> bool {
+    matches!(why, rusqlite::Error::SqliteFailure(why, _)
+        if why.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
+}
+
+/// Puts the file back to where it was before, as any program does that opens it and can write.
+fn take_back(path: &Path) -> rusqlite::Result<()> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(PATIENCE)?;
+    version(&db).map(drop)
 }
 
 fn version(db: &Connection) -> rusqlite::Result<i64> {
