@@ -13,6 +13,7 @@ use lru::LruCache;
 
 use crate::config::{RateArgs, Switch};
 use crate::error::Error;
+use crate::metrics::Counter;
 use crate::model::{Id, Timestamp};
 
 /// Attempts to sign in to one account from one address.
@@ -74,12 +75,12 @@ impl Limits {
         Limits {
             is_on: settings.rate_limits == Switch::On,
             hasher: RandomState::new(),
-            login_to_account: Limit::new(LOGIN_TO_ACCOUNT),
-            login_from_address: Limit::new(LOGIN_FROM_ADDRESS),
+            login_to_account: Limit::new("login to an account", LOGIN_TO_ACCOUNT),
+            login_from_address: Limit::new("login from an address", LOGIN_FROM_ADDRESS),
             known: Mutex::new(LruCache::unbounded()),
-            signup: Limit::new(SIGNUP_FROM_ADDRESS),
-            refresh: Limit::new(REFRESH_FROM_ADDRESS),
-            requests: Limit::new(Quota::of(per_minute, every)),
+            signup: Limit::new("sign-up", SIGNUP_FROM_ADDRESS),
+            refresh: Limit::new("refresh", REFRESH_FROM_ADDRESS),
+            requests: Limit::new("requests", Quota::of(per_minute, every)),
         }
     }
 
@@ -141,6 +142,17 @@ impl Limits {
         self.count(&self.requests, Requester::Address(Network::of(from)), now)
     }
 
+    /// What each limit has refused so far, by its name.
+    pub fn refusals(&self) -> [(&'static str, u64); 5] {
+        [
+            self.login_to_account.refusals(),
+            self.login_from_address.refusals(),
+            self.signup.refusals(),
+            self.refresh.refusals(),
+            self.requests.refusals(),
+        ]
+    }
+
     /// How many clients are remembered, by all the limits together.
     pub fn remembered(&self) -> usize {
         self.login_to_account.len()
@@ -180,14 +192,20 @@ impl Network {
 /// generic cell rate algorithm of ITU-T I.371).
 #[derive(Debug)]
 struct Limit<K: Hash + Eq> {
+    name: &'static str,
     quota: Quota,
+    refused: Counter,
     whole_at: Mutex<LruCache<K, i64>>,
 }
 
 impl<K: Hash + Eq> Limit<K> {
-    fn new(quota: Quota) -> Limit<K> {
-        let whole_at = Mutex::new(LruCache::unbounded());
-        Limit { quota, whole_at }
+    fn new(name: &'static str, quota: Quota) -> Limit<K> {
+        Limit {
+            name,
+            quota,
+            refused: Counter::default(),
+            whole_at: Mutex::new(LruCache::unbounded()),
+        }
     }
 
     fn take(&self, who: K, now: Timestamp) -> Result<(), Error> {
@@ -199,11 +217,16 @@ impl<K: Hash + Eq> Limit<K> {
         let whole_at = known.get(&who).copied().filter(|at| *at <= now + depth);
         let next = whole_at.unwrap_or(now).max(now) + every;
         if next > now + depth {
+            self.refused.add(1);
             let wait = Duration::from_micros((next - now - depth).unsigned_abs());
             return Err(Error::TooManyRequests(wait));
         }
         remember(&mut known, who, next);
         Ok(())
+    }
+
+    fn refusals(&self) -> (&'static str, u64) {
+        (self.name, self.refused.get())
     }
 
     fn len(&self) -> usize {

@@ -90,6 +90,9 @@ fn a_hundred_bad_tries_are_refused_and_the_owner_gets_in_elsewhere() {
         .collect();
     assert_eq!(statuses[..10], [401; 10]);
     assert_eq!(statuses[10..], [429; 90]);
+    let metrics = send(&app, "127.0.0.1", "GET /metrics", None, "");
+    let counted = r#"rate_limit_refusals_total{limit="login to an account"} 90"#;
+    assert!(metrics.text().contains(counted), "{}", metrics.text());
     // Not even the right one, there.
     let refused = try_password(&app, THIEF, &anna.email, PASSWORD);
     assert!((1..=30).contains(&seconds(&refused)), "{refused:?}");

@@ -246,6 +246,7 @@ fn every_metric_is_told_in_the_text_form_and_explained_in_the_readme() {
         ("process_open_fds", "gauge"),
         ("process_resident_memory_bytes", "gauge"),
         ("process_start_time_seconds", "gauge"),
+        ("rate_limit_refusals_total", "counter"),
     ];
     assert_eq!(told, expected);
     for (name, _) in expected {

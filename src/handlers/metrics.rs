@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::call::Call;
 use crate::error::Error;
 use crate::gate::{Count, Gate};
+use crate::limits::Limits;
 use crate::metrics::text::{Family, Text};
 use crate::metrics::{Connections, Metrics, Requests, process};
 use crate::reply::{self, Reply};
@@ -19,6 +20,7 @@ pub fn show(app: &App, call: &Call) -> Reply {
     put_connections(&mut text, &app.metrics.connections);
     put_database(&mut text, &app.store);
     put_gates(&mut text, &app.gates());
+    put_limits(&mut text, &app.limits);
     put_process(&mut text, &app.metrics);
     Ok(reply::metrics(text))
 }
@@ -93,6 +95,13 @@ fn put_gates(text: &mut Text, gates: &[&Gate]) {
     );
     for gate in gates {
         family.durations(&[("gate", gate.what())], gate.waits());
+    }
+}
+
+fn put_limits(text: &mut Text, limits: &Limits) {
+    let mut family = text.counter("rate_limit_refusals_total", "Requests that were too many.");
+    for (limit, count) in limits.refusals() {
+        family.sample(&[("limit", limit)], count);
     }
 }
 
