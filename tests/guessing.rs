@@ -272,6 +272,24 @@ fn requests_are_counted_for_an_account_or_an_address() {
 }
 
 #[test]
+fn the_current_password_is_not_guessed_faster_than_at_a_sign_in() {
+    let app = app();
+    let anna = app.employee();
+    let guess = |password: &str| {
+        let body = json!({ "current_password": password, "email": anna.email });
+        let token = Some(anna.token.as_str());
+        send(&app, THIEF, "PATCH /me", token, &body.to_string())
+    };
+    for _ in 0..3 {
+        assert_eq!(guess("a wrong one").status, 403);
+    }
+    assert_eq!(guess(PASSWORD).status, 200);
+    let statuses: Vec<u16> = (0..12).map(|_| guess("a wrong one").status).collect();
+    assert_eq!(statuses, [[403; 10].as_slice(), &[429; 2]].concat());
+    seconds(&guess(PASSWORD));
+}
+
+#[test]
 fn fifty_guesses_at_once_are_ten() {
     let app = app();
     let anna = app.employee();

@@ -22,10 +22,15 @@ pub fn update(app: &App, call: &Call, user: &SignedIn) -> Reply {
         ProfilePatch::from_fields(fields, user)
     })?;
     let preconditions = call.preconditions()?;
+    // Whoever has found a token can guess here as well.
+    let attempt = app
+        .limits
+        .login(call.client.address, &user.email, app.now())?;
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
     let stored = hash.as_deref().map(|hash| (user.id, hash));
     let right = app.passwords.verify(&patch.current_password, stored)?;
     let (verified, _) = hash.zip(right).ok_or(Error::WrongPassword)?;
+    app.limits.signed_in(attempt);
     let new = patch
         .password
         .map(|password| app.passwords.hash(&password))
