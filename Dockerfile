@@ -32,16 +32,15 @@ COPY --from=build --chown=10001:10001 /build/out/data /data
 
 # A number: Kubernetes cannot tell that a name is not root.
 USER 10001:10001
+# There is no /tmp: here SQLite sorts what memory does not hold, such as the indexes that the first start
+# adds to a large database.
 WORKDIR /data
 VOLUME /data
 
 # From inside a container 127.0.0.1 is nobody else's to reach.
 ENV HOST=0.0.0.0 PORT=5000 DATABASE_URL=sqlite:////data/project.db
-# There is no /tmp, and the root may be read-only: where SQLite sorts what memory does not hold, such
-# as the indexes that the first start adds to a large database.
-ENV SQLITE_TMPDIR=/data
 EXPOSE 5000
 STOPSIGNAL SIGTERM
-# The image has no shell and no curl.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/task-api", "healthcheck"]
+# The image has no shell and no curl. Bringing a large database up to date may take minutes.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5m CMD ["/task-api", "healthcheck"]
 ENTRYPOINT ["/task-api"]

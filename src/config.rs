@@ -202,8 +202,8 @@ pub struct LimitArgs {
     #[arg(long, env, hide_env_values = true, default_value = "30s")]
     pub body_timeout: Timeout,
 
-    /// How long a connection is kept open between two requests
-    #[arg(long, env, hide_env_values = true, default_value = "60s")]
+    /// How long a connection is kept open between two requests; longer than a proxy in front keeps it
+    #[arg(long, env, hide_env_values = true, default_value = "75s")]
     pub idle_timeout: Timeout,
 
     /// How long a client may take to receive an answer

@@ -82,7 +82,7 @@ fn every_command_explains_itself() {
                 "RESPONSE_TIMEOUT",
                 "30s",
                 "IDLE_TIMEOUT",
-                "60s",
+                "75s",
                 "MAX_CONNECTIONS",
                 "10000",
                 "MAX_BUFFERED_BYTES",
@@ -939,6 +939,83 @@ fn a_signal_ends_the_server_and_leaves_the_database_in_one_file() {
         assert!(wal.is_err() || wal.unwrap().len() == 0, "{signal}");
         assert_eq!(user_names(&place), ["ada"]);
     }
+}
+
+/// Whether the process sees to SIGTERM by itself.
+fn catches_sigterm(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & 1 << (15 - 1) != 0
+}
+
+fn send_sigterm(pid: u32) {
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -s TERM {pid}")])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn a_signal_before_the_server_listens_ends_it_at_once() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    // The start waits for this for five seconds.
+    let db = place.sql();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut command = place.command(&[]);
+    let child = command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut child = program::Guard(child);
+    let pid = child.0.id();
+    let end = Instant::now() + PATIENCE;
+    while !catches_sigterm(pid) {
+        assert!(Instant::now() < end && child.0.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    send_sigterm(pid);
+    assert_eq!(child.wait().code(), Some(1));
+    let mut log = String::new();
+    child
+        .0
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    assert!(log.contains("SIGTERM: stopping at once"), "{log}");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_requests_in_hand() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let mut client = server.client();
+    let db = place.sql();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD });
+    let body = body.to_string();
+    let headers = format!(
+        "Content-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    client
+        .write(client.head("POST /signup", &headers) + &body)
+        .unwrap();
+    // Whoever is answered here came behind the sign-up.
+    assert_eq!(server.client().send("GET /healthz", None, None).status, 200);
+    send_sigterm(server.child.0.id());
+    server.wait_for_line("SIGTERM: answering the requests in hand");
+    let (status, log) = server.stop("TERM");
+    assert_eq!(status.code(), Some(1), "{log:?}");
+    assert!(
+        log.iter()
+            .any(|line| line.contains("SIGTERM: stopping at once"))
+    );
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! `task-api serve`.
 
+use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
 use log::{info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -28,9 +32,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let previous = SigningKey::previous(&config.secret, previous)?;
     let admin = FirstAdmin::configured(&config.admin, environment("ADMIN_PASSWORD")?)?;
     let token = MetricsToken::configured(&config.metrics, environment("METRICS_TOKEN")?)?;
-    // From here on a signal no longer ends the process by itself.
-    let signals =
-        Signals::new([SIGTERM, SIGINT]).map_err(|why| format!("cannot handle signals: {why}"))?;
+    let signals = StopSignals::catch()?;
     let database = config.database.database_url.clone();
     let store = Store::open(database.path(), &config.threads)?;
     let current = key.map_or_else(|| SigningKey::kept_beside(&database), Ok)?;
@@ -45,6 +47,7 @@ pub fn run(config: Config) -> Result<(), String> {
     }
     let server = Server::start(Arc::clone(&app), &host, port)?;
     let upkeep = Upkeep::start(Arc::clone(&app))?;
+    signals.defer();
     info!(
         "task-api {} uses the database {}",
         env!("CARGO_PKG_VERSION"),
@@ -52,7 +55,7 @@ pub fn run(config: Config) -> Result<(), String> {
     );
     info!("tokens are signed with the key of {}", keys.current.source);
     info!("listening on http://{}", server.address());
-    wait_for_stop(signals);
+    signals.wait();
     drop(upkeep);
     stop(server, &app);
     Ok(())
@@ -102,21 +105,53 @@ fn warn_of_weakness(config: &Config, keys: &SigningKeys) {
     }
 }
 
-/// Returns at the first signal. A second one ends the process without waiting.
-fn wait_for_stop(mut signals: Signals) {
-    if let Some(signal) = signals.forever().next() {
-        let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
-        info!(
-            "{name}: answering the requests in hand, {} s at most",
-            STOP_DEADLINE.as_secs()
-        );
+/// SIGTERM and SIGINT. As process 1 of a container the program has to see to them itself, and from the
+/// beginning: bringing a large database up to date takes its time.
+struct StopSignals {
+    is_serving: Arc<AtomicBool>,
+    first: Receiver<c_int>,
+}
+
+impl StopSignals {
+    /// From here on a signal no longer ends the process by itself: the program does, at once, until
+    /// [`StopSignals::defer`] is called.
+    fn catch() -> Result<StopSignals, String> {
+        let mut signals = Signals::new([SIGTERM, SIGINT])
+            .map_err(|why| format!("cannot handle signals: {why}"))?;
+        let (sender, first) = mpsc::channel();
+        let is_serving = Arc::new(AtomicBool::new(false));
+        let serving = Arc::clone(&is_serving);
+        thread::spawn(move || {
+            for signal in signals.forever() {
+                // The main thread takes the first one, and is stopping from then on.
+                if !serving.swap(false, Ordering::SeqCst) || sender.send(signal).is_err() {
+                    warn!("{}: stopping at once", name(signal));
+                    std::process::exit(1);
+                }
+            }
+        });
+        Ok(StopSignals { is_serving, first })
     }
-    std::thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            warn!("second signal: stopping at once");
-            std::process::exit(1);
+
+    /// From here on the first signal is left to [`StopSignals::wait`]. A second one ends the process at once.
+    fn defer(&self) {
+        self.is_serving.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns at the first signal.
+    fn wait(&self) {
+        if let Ok(signal) = self.first.recv() {
+            info!(
+                "{}: answering the requests in hand, {} s at most",
+                name(signal),
+                STOP_DEADLINE.as_secs()
+            );
         }
-    });
+    }
+}
+
+fn name(signal: c_int) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
 }
 
 fn stop(server: Server, app: &App) {

@@ -172,33 +172,40 @@ fn keep_copy(path: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let copy = copy_path(path);
-    private(&copy).map_err(|why| internal(format!("no copy {}: {why}", copy.display())))?;
-    let copied = db
-        .backup("main", &copy, None)
-        .map_err(|why| why.to_string());
-    let saved = copied.and_then(|()| {
-        let synced = File::open(&copy).and_then(|file| file.sync_all());
-        synced.map_err(|why| why.to_string())
-    });
-    match saved {
+    // What is killed in the middle leaves nothing that looks like a whole copy.
+    let part = with_suffix(&copy, ".part");
+    match save(&db, &part).and_then(|()| fs::rename(&part, &copy).map_err(internal)) {
         Ok(()) => {
             log::info!("kept the database as it was in {}", copy.display());
             Ok(())
         }
         Err(why) => {
-            let _ = fs::remove_file(&copy);
+            let _ = fs::remove_file(&part);
             Err(internal(format!("no copy {}: {why}", copy.display())))
         }
     }
+}
+
+/// Copies the database to a new file, onto the disk.
+fn save(db: &Connection, to: &Path) -> Result<(), Error> {
+    private(to).map_err(internal)?;
+    db.backup("main", to, None)?;
+    File::open(to)
+        .and_then(|file| file.sync_all())
+        .map_err(internal)
 }
 
 /// `project.db` becomes `project.db.20261123T042241.136817Z.bak`.
 fn copy_path(path: &Path) -> PathBuf {
     let now = Timestamp::now().to_stored();
     let now = now.replace(['-', ':'], "").replace(' ', "T");
-    let mut copy = path.as_os_str().to_owned();
-    copy.push(format!(".{now}Z.bak"));
-    PathBuf::from(copy)
+    with_suffix(path, &format!(".{now}Z.bak"))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut longer = path.as_os_str().to_owned();
+    longer.push(suffix);
+    longer.into()
 }
 
 /// WAL lets readers go on while somebody writes. The file remembers it; only the first start changes
