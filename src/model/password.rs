@@ -64,8 +64,8 @@ impl fmt::Debug for TriedPassword {
 }
 
 /// The 3,000 most common passwords that have 8 characters or more, the most common one first, in lower
-/// case: the first of them in the list `passwords` of zxcvbn 4.5.0 (PyPI), in its order. What zxcvbn finds
-/// by other means is not in that list: names, words, many sequences of digits.
+/// case: the first of them, in its order, in the list of 20,000 that Django 5.2 (PyPI) has from Royce
+/// Williams. Without those that are broken text.
 const COMMON: &str = include_str!("common_passwords.txt");
 
 /// A password to set (OWASP ASVS 5.0, 6.2): 8 to 128 characters in NFC, of any kind, none of them cut
