@@ -39,16 +39,11 @@ pub fn signup(app: &App, call: &Call) -> Reply {
         is_approved: false,
         created_at: app.now(),
     };
+    let by = super::by_nobody(app, call);
     let made = app.store.write(|db| {
         let make = || {
             let user = users::insert(db, &row)?;
-            audit::record(
-                db,
-                &super::by_nobody(app, call),
-                Action::SignUp,
-                Some(&user),
-                None,
-            )?;
+            audit::record(db, &by, Action::SignUp, Some(&user), None)?;
             Ok(user)
         };
         idempotency::once(db, fingerprint.as_ref(), app.now(), make)
