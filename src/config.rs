@@ -161,7 +161,7 @@ pub struct RateArgs {
     #[arg(long, env, hide_env_values = true, default_value = "on")]
     pub rate_limits: Switch,
 
-    /// The most requests of one account in a minute, or of one address that is not signed in
+    /// The most requests of one session in a minute, or of one address that is not signed in
     #[arg(long, env, hide_env_values = true, default_value_t = 6000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000_000))]
     pub requests_per_minute: u32,

@@ -61,6 +61,8 @@ pub enum Error {
     IdempotencyKeyReused,
     /// 431. Holds the limit.
     HeaderTooLarge(String),
+    /// 503, if it is not tried again: what was read has been changed by somebody else before the writing.
+    Outdated,
     /// 503: not at the moment. Holds the cause, for the log.
     Busy(String),
     /// 500. Holds the cause, for the log.
@@ -184,7 +186,9 @@ impl Error {
                 "header_too_large",
                 format!("The header of a request has {limit} at most").into(),
             ),
-            Error::Busy(_) => (503, "busy", "The server is busy, try again shortly".into()),
+            Error::Busy(_) | Error::Outdated => {
+                (503, "busy", "The server is busy, try again shortly".into())
+            }
             Error::Internal(_) => (500, "internal_error", "Internal Server Error".into()),
             Error::HttpVersion => (
                 505,

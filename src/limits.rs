@@ -14,17 +14,19 @@ use lru::LruCache;
 use crate::config::{RateArgs, Switch};
 use crate::error::Error;
 use crate::metrics::Counter;
-use crate::model::{Id, Timestamp};
+use crate::model::{SessionId, SignedIn, Timestamp};
 
 /// Attempts to sign in to one account from one address.
 const LOGIN_TO_ACCOUNT: Quota = Quota::of(10, Duration::from_secs(30));
 /// Attempts to sign in from one address that has not signed in to that account before. A class that sits
 /// behind one address and begins at once has to get in.
 const LOGIN_FROM_ADDRESS: Quota = Quota::of(60, Duration::from_secs(5));
+/// The same from one site, the /48 of IPv6 that anybody is given by asking for it (RFC 6177, 2).
+const LOGIN_FROM_SITE: Quota = Quota::of(240, Duration::from_secs(1));
 /// Sign-ups from one address.
 const SIGNUP_FROM_ADDRESS: Quota = Quota::of(60, Duration::from_secs(10));
-/// Exchanges of refresh tokens from one address.
-const REFRESH_FROM_ADDRESS: Quota = Quota::of(120, Duration::from_secs(1));
+/// Exchanges of one session's refresh tokens, and of what is none from one address.
+const REFRESH: Quota = Quota::of(120, Duration::from_secs(1));
 
 /// Whom a limit remembers at most: whoever has not been seen for longest makes room, so that no crowd of
 /// addresses takes up more memory.
@@ -50,17 +52,38 @@ pub struct Limits {
     hasher: RandomState,
     login_to_account: Limit<(u64, Network)>,
     login_from_address: Limit<Network>,
+    login_from_site: Limit<Network>,
     known: Mutex<LruCache<(u64, Network), ()>>,
     signup: Limit<Network>,
-    refresh: Limit<Network>,
+    refresh: Limit<Requester>,
     requests: Limit<Requester>,
 }
 
-/// Whose requests are counted together.
+/// Whose requests are counted together. Not an account's: whoever has stolen a token of it could keep its
+/// owner from ending the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Requester {
-    User(i64),
-    Address(Network),
+pub enum Requester {
+    /// A session's.
+    Session(SessionId),
+    /// Those of an account with the Flask app's tokens.
+    Account(i64),
+    /// Those from the network of this address, which are let in by nothing.
+    Network(Network),
+}
+
+impl Requester {
+    /// Whoever is signed in.
+    pub fn of(caller: &SignedIn) -> Requester {
+        match caller.session() {
+            Some(session) => Requester::Session(session),
+            None => Requester::Account(caller.id.get()),
+        }
+    }
+
+    /// Whoever is not.
+    pub fn at(address: IpAddr) -> Requester {
+        Requester::Network(Network::of(address))
+    }
 }
 
 /// An attempt to sign in that the limits have let pass.
@@ -77,9 +100,10 @@ impl Limits {
             hasher: RandomState::new(),
             login_to_account: Limit::new("login to an account", LOGIN_TO_ACCOUNT),
             login_from_address: Limit::new("login from an address", LOGIN_FROM_ADDRESS),
+            login_from_site: Limit::new("login from a site", LOGIN_FROM_SITE),
             known: Mutex::new(LruCache::unbounded()),
             signup: Limit::new("sign-up", SIGNUP_FROM_ADDRESS),
-            refresh: Limit::new("refresh", REFRESH_FROM_ADDRESS),
+            refresh: Limit::new("refresh", REFRESH),
             requests: Limit::new("requests", Quota::of(per_minute, every)),
         }
     }
@@ -97,6 +121,9 @@ impl Limits {
             // Guessing by others behind its address does not keep an owner out.
             if lock(&self.known).get(&pair).is_none() {
                 self.login_from_address.take(pair.1, now)?;
+                if let IpAddr::V6(address) = from {
+                    self.login_from_site.take(Network::site(address), now)?;
+                }
             }
         }
         Ok(Attempt(pair))
@@ -122,31 +149,24 @@ impl Limits {
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
-    pub fn refresh(&self, from: IpAddr, now: Timestamp) -> Result<(), Error> {
-        self.count(&self.refresh, Network::of(from), now)
+    pub fn refresh(&self, who: Requester, now: Timestamp) -> Result<(), Error> {
+        self.count(&self.refresh, who, now)
     }
 
-    /// Counts any request of an account.
+    /// Counts any request that needs a token.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
-    pub fn request_of(&self, user: Id, now: Timestamp) -> Result<(), Error> {
-        self.count(&self.requests, Requester::User(user.get()), now)
-    }
-
-    /// Counts any request of whoever is not signed in.
-    ///
-    /// # Errors
-    /// [`Error::TooManyRequests`].
-    pub fn request_from(&self, from: IpAddr, now: Timestamp) -> Result<(), Error> {
-        self.count(&self.requests, Requester::Address(Network::of(from)), now)
+    pub fn request(&self, who: Requester, now: Timestamp) -> Result<(), Error> {
+        self.count(&self.requests, who, now)
     }
 
     /// What each limit has refused so far, by its name.
-    pub fn refusals(&self) -> [(&'static str, u64); 5] {
+    pub fn refusals(&self) -> [(&'static str, u64); 6] {
         [
             self.login_to_account.refusals(),
             self.login_from_address.refusals(),
+            self.login_from_site.refusals(),
             self.signup.refusals(),
             self.refresh.refusals(),
             self.requests.refusals(),
@@ -157,6 +177,7 @@ impl Limits {
     pub fn remembered(&self) -> usize {
         self.login_to_account.len()
             + self.login_from_address.len()
+            + self.login_from_site.len()
             + lock(&self.known).len()
             + self.signup.len()
             + self.refresh.len()
@@ -174,7 +195,7 @@ impl Limits {
 /// The part of an address that stands for one client: of IPv6, where every home is given 2^64 addresses,
 /// the first half (RFC 4291, 2.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Network(Ipv6Addr);
+pub struct Network(Ipv6Addr);
 
 impl Network {
     fn of(address: IpAddr) -> Network {
@@ -185,6 +206,11 @@ impl Network {
                 Network(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
             }
         }
+    }
+
+    fn site(address: Ipv6Addr) -> Network {
+        let [a, b, c, ..] = address.segments();
+        Network(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
     }
 }
 

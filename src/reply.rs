@@ -111,7 +111,7 @@ pub fn error(call: &Call, error: &Error) -> Response {
         Error::TooManyRequests(wait) => {
             response.with_additional_header("Retry-After", whole_seconds(*wait).to_string())
         }
-        Error::Busy(_) => response.with_additional_header("Retry-After", "1"),
+        Error::Busy(_) | Error::Outdated => response.with_additional_header("Retry-After", "1"),
         _ => response,
     }
 }

@@ -7,6 +7,7 @@ use crate::bearer::{authenticate, refresh_token};
 use crate::call::Call;
 use crate::error::Error;
 use crate::handlers::{audit, health, me, metrics, session, tasks, users};
+use crate::limits::Requester;
 use crate::model::{Admin, Approved, Manager, RefreshToken, SignedIn};
 use crate::reply::Reply;
 
@@ -117,10 +118,7 @@ pub fn route(app: &App, call: &Call) -> Reply {
     }
     match route.access {
         Anyone(handler) => handler(app, call),
-        Refresh(handler) => {
-            app.limits.refresh(call.client.address, app.now())?;
-            handler(app, call, &refresh_token(app, call)?)
-        }
+        Refresh(handler) => handler(app, call, &holder(app, call)?),
         SignedInOnly(handler) => handler(app, call, &caller(app, call)?),
         ApprovedOnly(handler) => handler(app, call, &caller(app, call)?.try_into()?),
         ManagerOrAdmin(handler) => handler(app, call, &caller(app, call)?.try_into()?),
@@ -131,11 +129,23 @@ pub fn route(app: &App, call: &Call) -> Reply {
 /// Who calls, if not too often. Whoever is not let in is counted by address.
 fn caller(app: &App, call: &Call) -> Result<SignedIn, Error> {
     let caller = authenticate(app, call);
-    match &caller {
-        Ok(caller) => app.limits.request_of(caller.id, app.now())?,
-        Err(_) => app.limits.request_from(call.client.address, app.now())?,
-    }
+    let who = match &caller {
+        Ok(caller) => Requester::of(caller),
+        Err(_) => Requester::at(call.client.address),
+    };
+    app.limits.request(who, app.now())?;
     caller
+}
+
+/// The same for who has a refresh token.
+fn holder(app: &App, call: &Call) -> Result<RefreshToken, Error> {
+    let holder = refresh_token(app, call);
+    let who = match &holder {
+        Ok(holder) => Requester::Session(holder.session),
+        Err(_) => Requester::at(call.client.address),
+    };
+    app.limits.refresh(who, app.now())?;
+    holder
 }
 
 const ID: &str = "{id}";

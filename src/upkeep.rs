@@ -15,6 +15,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// Rows in one transaction: few enough that a request which writes at the same time does not wait for long.
 const BATCH: u32 = 500;
 
+/// Between two transactions, so that requests which wait to write have their turn.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The thread that does it, until this is dropped.
 #[derive(Debug)]
 pub struct Upkeep {
@@ -50,6 +53,7 @@ impl Upkeep {
 pub fn run(app: &App) -> Result<(), Error> {
     for uses in app.uses.take().chunks(BATCH as usize) {
         app.store.write(|db| sessions::note_use(db, uses))?;
+        thread::sleep(PAUSE);
     }
     let now = app.now();
     let remove =
@@ -57,6 +61,8 @@ pub fn run(app: &App) -> Result<(), Error> {
             Ok(sessions::remove_expired(db, now, BATCH)?
                 + idempotency::remove_expired(db, now, BATCH)?)
         };
-    while app.store.write(|db| remove(db))? > 0 {}
+    while app.store.write(|db| remove(db))? > 0 {
+        thread::sleep(PAUSE);
+    }
     Ok(())
 }

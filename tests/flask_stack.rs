@@ -117,6 +117,17 @@ fn every_form_of_hash_that_werkzeug_writes_signs_in_and_becomes_todays() {
 }
 
 #[test]
+fn a_password_is_right_also_while_its_hash_is_renewed() {
+    let password = text(&flask()["password"]);
+    for name in ["scrypt", "pbkdf2-few"] {
+        let app = taken_over(|_| {}, KEY, &[]);
+        let answers = common::at_once(4, |_| sign_in(&app, name, &password));
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [200; 4], "{name}");
+    }
+}
+
+#[test]
 fn a_hash_that_is_none_or_costs_too_much_is_a_wrong_password_and_nothing_else() {
     let password = text(&flask()["password"]);
     let app = taken_over(|_| {}, KEY, &[]);

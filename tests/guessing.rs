@@ -226,7 +226,7 @@ fn a_forged_address_gives_no_more_tries_and_a_trusted_proxys_clients_are_told_ap
 }
 
 #[test]
-fn sign_ups_and_refreshes_are_limited_by_address() {
+fn sign_ups_are_limited_by_address() {
     let app = app();
     let sign_up = |from: &str, n: usize| {
         let body = json!({ "username": format!("{from}-{n}"), "email": format!("p{n}@{from}.example"), "password": PASSWORD });
@@ -238,17 +238,39 @@ fn sign_ups_and_refreshes_are_limited_by_address() {
     );
     assert!(seconds(&sign_up(THIEF, 100)) <= 10);
     assert_eq!(sign_up(HOME, 1).status, 201);
-    let refresh = |from: &str| send(&app, from, "POST /refresh", Some("x"), "");
-    assert_eq!(
-        (0..200).filter(|_| refresh(THIEF).status == 401).count(),
-        120
-    );
-    assert!(seconds(&refresh(THIEF)) <= 1);
-    assert_eq!(refresh(HOME).status, 401);
 }
 
 #[test]
-fn requests_are_counted_for_an_account_or_an_address() {
+fn refreshes_are_limited_by_session_and_what_is_no_token_by_address() {
+    let app = app();
+    let anna = app.employee();
+    let refresh = |from: &str, token: &str| send(&app, from, "POST /refresh", Some(token), "");
+    assert_eq!(
+        (0..200)
+            .filter(|_| refresh(THIEF, "x").status == 401)
+            .count(),
+        120
+    );
+    assert!(seconds(&refresh(THIEF, "x")) <= 1);
+    assert_eq!(refresh(HOME, "x").status, 401);
+    // Who has a token does not wait for others behind the same address.
+    let mut token =
+        try_password(&app, THIEF, &anna.email, PASSWORD).json()["refresh_token"].clone();
+    let passed = (0..200)
+        .take_while(|_| {
+            let answer = refresh(THIEF, token.as_str().unwrap());
+            let passed = answer.status == 200;
+            if passed {
+                token = answer.json()["refresh_token"].clone();
+            }
+            passed
+        })
+        .count();
+    assert_eq!(passed, 120);
+}
+
+#[test]
+fn requests_are_counted_for_a_session_or_an_address() {
     let app = with(|config| config.rates.requests_per_minute = 30);
     let (anna, ben) = (app.employee(), app.manager());
     let hello = |from: &str, token: &str| send(&app, from, "GET /hello", Some(token), "");
@@ -257,10 +279,14 @@ fn requests_are_counted_for_an_account_or_an_address() {
             .filter(|_| hello(from, token).status == status)
             .count()
     };
-    // Wherever the account calls from.
+    // Wherever it calls from.
     assert_eq!(count(HOME, &anna.token, 200), 30);
     assert!(seconds(&hello(THIEF, &anna.token)) <= 2);
     assert_eq!(count(HOME, &ben.token, 200), 30);
+    // A thief who has spent one session's does not keep the owner from ending it from another.
+    let owner = app.sign_in_again(&anna);
+    let ended = send(&app, HOME, "POST /me/sessions/revoke-all", Some(&owner), "");
+    assert_eq!(ended.status, 204);
     // Whoever is nobody is counted by address.
     assert_eq!(count(THIEF, "x", 401), 30);
     assert_eq!(send(&app, THIEF, "GET /tasks", None, "").status, 429);
@@ -268,7 +294,23 @@ fn requests_are_counted_for_an_account_or_an_address() {
     // Whoever watches over the program is not to take it for dead.
     assert_eq!(send(&app, THIEF, "GET /healthz", None, "").status, 200);
     app.advance(60);
-    assert_eq!(count(HOME, &anna.token, 200), 30);
+    assert_eq!(count(HOME, &ben.token, 200), 30);
+}
+
+#[test]
+fn a_site_of_ipv6_is_limited_as_well_as_its_homes() {
+    let app = app();
+    let anna = app.employee();
+    let tries = (0..300).map(|n| {
+        let from = format!("2001:db8:1:{n:x}::1");
+        try_password(&app, &from, &anna.email, "a wrong one").status
+    });
+    assert_eq!(tries.filter(|status| *status == 401).count(), 240);
+    let other_site = "2001:db8:2::1";
+    assert_eq!(
+        try_password(&app, other_site, &anna.email, PASSWORD).status,
+        200
+    );
 }
 
 #[test]

@@ -430,6 +430,75 @@ fn the_flask_app_may_remove_an_account_and_its_sessions_stay_behind_without_effe
 }
 
 #[test]
+fn the_next_account_with_an_id_does_not_see_the_sessions_of_the_last_one() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    sign_in(&app, &anna);
+    let old = id(&sessions(&app, &anna.token)[0]).to_owned();
+    app.sql()
+        .execute_batch(r#"PRAGMA foreign_keys = OFF; DELETE FROM "user""#)
+        .unwrap();
+    let ben = app.manager();
+    assert_eq!(ben.id, anna.id, "SQLite gives the id out again");
+    assert_eq!(sessions(&app, &ben.token).len(), 1);
+    let answer = send(&app, &format!("DELETE /me/sessions/{old}"), &ben.token);
+    assert_eq!(answer.code(), "not_found");
+}
+
+#[test]
+fn a_clock_that_is_put_back_revives_nothing_and_ends_no_new_session() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    let flask = flask_token(&app, &anna);
+    app.advance(500);
+    let here = app.sign_in_again(&anna);
+    let revoke_all = "POST /me/sessions/revoke-all";
+    assert_eq!(send(&app, revoke_all, &here).status, 204);
+    assert!(!works(&app, &flask));
+    app.advance(-400);
+    let mine = sign_in(&app, &anna);
+    assert_eq!(send(&app, revoke_all, &mine.access).status, 204);
+    app.advance(400);
+    assert!(!works(&app, &flask));
+    for _ in 0..100 {
+        app.sign_in_again(&anna);
+    }
+    app.advance(-100);
+    assert!(works(&app, &sign_in(&app, &anna).access));
+}
+
+#[test]
+fn an_admin_who_is_one_no_more_when_the_writing_begins_changes_nothing() {
+    let app = TestApp::new();
+    let (admin, anna) = (app.admin(), app.person("anna", Role::Employee, false));
+    app.person("other", Role::Admin, true);
+    let lock = app.sql();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = thread::scope(|scope| {
+        let patch = scope.spawn(|| {
+            let line = format!("PATCH /users/{}", anna.id);
+            app.send(&line, admin.clone(), r#"{"is_approved":true}"#)
+        });
+        // It has been let in by the time it waits for the lock.
+        while app.app.gates().iter().all(|gate| gate.count().inside == 0) {
+            thread::yield_now();
+        }
+        lock.execute_batch(
+            r#"UPDATE "user" SET role = 'employee' WHERE username = 'admin'; COMMIT"#,
+        )
+        .unwrap();
+        patch.join().unwrap()
+    });
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (403, "insufficient_role")
+    );
+    let sql = r#"SELECT is_approved FROM "user" WHERE username = 'anna'"#;
+    let approved: bool = app.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert!(!approved);
+}
+
+#[test]
 fn a_role_and_an_approval_count_at_once_and_end_no_session() {
     let app = TestApp::new();
     let (admin, anna) = (app.admin(), app.manager());

@@ -541,7 +541,7 @@ fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
     let new = "new@example.com".parse().unwrap();
     let changed =
         store.write(|db| users::change_profile(db, id, &verified, Some(&new), Some("hash")));
-    assert!(matches!(changed, Err(Error::WrongPassword)), "{changed:?}");
+    assert!(matches!(changed, Err(Error::Outdated)), "{changed:?}");
     assert_eq!(app.get("/me", &eve).json()["email"], "eve@example.com");
 }
 

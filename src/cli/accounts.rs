@@ -230,7 +230,7 @@ fn create(command: &Create) -> Result<(), String> {
     };
     let made = store.write(|db| {
         let user = users::insert(db, &row)?;
-        let by = By::operator(row.created_at);
+        let by = By::operator(Timestamp::now());
         audit::record(db, &by, Action::AccountMade, Some(&user), None)?;
         Ok(user)
     });

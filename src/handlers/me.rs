@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::app::App;
 use crate::call::Call;
 use crate::error::Error;
-use crate::model::{Action, ProfilePatch, Session, SessionId, SignedIn};
+use crate::etag::Preconditions;
+use crate::model::{Action, ProfilePatch, Session, SessionId, SignedIn, User};
 use crate::reply::{self, Reply};
 use crate::store::{audit, sessions, users};
 
@@ -26,29 +27,48 @@ pub fn update(app: &App, call: &Call, user: &SignedIn) -> Reply {
     let attempt = app
         .limits
         .login(call.client.address, &user.email, app.now())?;
+    let changed = super::once_more(|| change(app, call, user, &patch, &preconditions))?;
+    app.limits.signed_in(attempt);
+    reply::versioned(&changed)
+}
+
+fn change(
+    app: &App,
+    call: &Call,
+    user: &SignedIn,
+    patch: &ProfilePatch,
+    preconditions: &Preconditions,
+) -> Result<User, Error> {
     let hash = app.store.read(|db| users::password_hash(db, user.id))?;
     let stored = hash.as_deref().map(|hash| (user.id, hash));
     let right = app.passwords.verify(&patch.current_password, stored)?;
-    let (verified, _) = hash.zip(right).ok_or(Error::WrongPassword)?;
-    app.limits.signed_in(attempt);
-    let new = patch
-        .password
-        .map(|password| app.passwords.hash(&password))
-        .transpose()?;
-    let changed = app.store.write(|db| {
+    let Some((verified, _)) = hash.zip(right) else {
+        app.store.write(|db| {
+            let by = super::by(app, call, user);
+            audit::record(db, &by, Action::SignInRefused, Some(user), None)
+        })?;
+        return Err(Error::WrongPassword);
+    };
+    let new = match &patch.password {
+        Some(password) => Some(app.passwords.hash(password)?),
+        None => None,
+    };
+    app.store.write(|db| {
         let before = users::by_id(db, user.id)?;
+        if !before.is_the_account(user) {
+            return Err(Error::NotFound);
+        }
         let (email, hash) = (patch.email.as_ref(), new.as_deref());
         let changed = users::change_profile(db, user.id, &verified, email, hash)?;
         preconditions.permit_change(&before)?;
         let by = super::by(app, call, user);
         audit::record_changes(db, &by, &before, &changed)?;
         if new.is_some() {
-            sessions::end_all(db, user.id, user.session(), app.now())?;
+            sessions::end_all(db, user.id, user.session(), by.at)?;
             audit::record(db, &by, Action::PasswordChanged, Some(&changed), None)?;
         }
         Ok(changed)
-    })?;
-    reply::versioned(&changed)
+    })
 }
 
 /// Lists the account's sessions, and tells which of them asks.

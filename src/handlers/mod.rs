@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::fields::Fields;
 use crate::model::{By, Page, Position, User};
 use crate::reply::{self, Reply};
-use crate::store::Store;
 use crate::store::idempotency::{Fingerprint, Made};
+use crate::store::{Connection, Store, users as accounts};
 
 /// Answers with a page of a list. `read_filter` takes the list's own parameters from the query,
 /// `find` looks up the rows behind a place.
@@ -57,6 +57,23 @@ fn foreign_cursor() -> Error {
         "cursor",
         "is not one that this list gave out; begin again without it",
     )
+}
+
+/// Does it again where somebody else came between what was read and what is written.
+fn once_more<T>(attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    match attempt() {
+        Err(Error::Outdated) => attempt(),
+        done => done,
+    }
+}
+
+/// Whether whoever was let in still has the rights that this needs: asked in the transaction, into which
+/// nobody comes between (OWASP ASVS 5.0, 15.4.2).
+fn still(db: &Connection, caller: &User) -> Result<(), Error> {
+    match accounts::by_username(db, &caller.username)? {
+        Some(user) if user.has_rights_of(caller) => Ok(()),
+        _ => Err(Error::InsufficientRole),
+    }
 }
 
 /// Who does what this request asks for, for the record.

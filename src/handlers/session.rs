@@ -57,27 +57,32 @@ pub fn login(app: &App, call: &Call) -> Reply {
     let attempt = app
         .limits
         .login(call.client.address, &given.email, app.now())?;
+    let tokens = super::once_more(|| sign_in(app, call, &given))?;
+    app.limits.signed_in(attempt);
+    Ok(reply::ok(&tokens))
+}
+
+fn sign_in(app: &App, call: &Call, given: &Credentials) -> Result<Tokens, Error> {
     let found = app
         .store
         .read(|db| users::by_email(db, given.email.trim()))?;
     let stored = found.as_ref().map(|(user, hash)| (user.id, hash.as_str()));
-    let Some(verified) = app.passwords.verify(&given.password, stored)? else {
-        return refused(app, call, found.as_ref().map(|(user, _)| user));
+    let verified = app.passwords.verify(&given.password, stored)?;
+    let (Some((user, hash)), Some(verified)) = (&found, verified) else {
+        return Err(refused(app, call, found.as_ref().map(|(user, _)| user)));
     };
-    let (user, hash) = found.ok_or(Error::WrongEmailOrPassword)?;
-    app.limits.signed_in(attempt);
     call.note_user(&user.username);
     let renewed = renewed_hash(app, call, &verified);
-    let tokens = begin(app, call, &user, &hash, renewed.as_deref())?;
-    Ok(reply::ok(&tokens))
+    begin(app, call, user, hash, renewed.as_deref())
 }
 
 /// Records a sign-in that is refused; not what was typed, which may be a password in the wrong place.
-fn refused(app: &App, call: &Call, user: Option<&User>) -> Reply {
-    let by = super::by_nobody(app, call);
-    app.store
-        .write(|db| audit::record(db, &by, Action::SignInRefused, user, None))?;
-    Err(Error::WrongEmailOrPassword)
+fn refused(app: &App, call: &Call, user: Option<&User>) -> Error {
+    let recorded = app.store.write(|db| {
+        let by = super::by_nobody(app, call);
+        audit::record(db, &by, Action::SignInRefused, user, None)
+    });
+    recorded.err().unwrap_or(Error::WrongEmailOrPassword)
 }
 
 /// Today's hash for one that the Flask app has written, or this program at a time of fewer rounds. The
@@ -91,13 +96,13 @@ fn renewed_hash(app: &App, call: &Call, verified: &Verified) -> Option<String> {
 }
 
 /// Begins a session of an account whose hash `verified` is, and puts `renewed` in the hash's place.
-fn begin<'a>(
+fn begin(
     app: &App,
     call: &Call,
-    user: &'a User,
+    user: &User,
     verified: &str,
     renewed: Option<&str>,
-) -> Result<Tokens<'a>, Error> {
+) -> Result<Tokens, Error> {
     let (now, refresh_id) = (app.now(), RefreshId::random()?);
     let (address, agent) = (call.client.address.to_string(), call.user_agent());
     let session = NewSession {
@@ -166,32 +171,32 @@ pub fn hello(_: &App, _: &Call, caller: &SignedIn) -> Reply {
 
 /// What a client is given of its session (RFC 6749, 5.1, with the tutorial's names).
 #[derive(Serialize)]
-struct Tokens<'a> {
+struct Tokens {
     msg: &'static str,
     token: String,
     token_type: &'static str,
     expires_in: i64,
     refresh_token: String,
-    user: &'a User,
+    user: User,
 }
 
-impl<'a> Tokens<'a> {
+impl Tokens {
     /// A new access token, and the refresh token of this id, which is good from the first moment to the
     /// second.
     fn of(
         app: &App,
-        user: &'a User,
+        user: &User,
         session: SessionId,
         refresh_id: &RefreshId,
         (from, until): (Timestamp, Timestamp),
-    ) -> Result<Tokens<'a>, Error> {
+    ) -> Result<Tokens, Error> {
         Ok(Tokens {
             msg: "successfully logged in",
             token: app.tokens.access(user, session, app.now())?,
             token_type: "Bearer",
             expires_in: app.tokens.lifetime_seconds(),
             refresh_token: app.tokens.refresh(user, session, refresh_id, from, until)?,
-            user,
+            user: user.clone(),
         })
     }
 }

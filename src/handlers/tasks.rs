@@ -23,6 +23,7 @@ pub fn create(app: &App, call: &Call, user: &Manager) -> Reply {
     let new = body.read(NewTask::from_fields)?;
     let fingerprint = super::fingerprint(app, call, "POST /tasks", Some(user), &body)?;
     let made = app.store.write(|db| {
+        super::still(db, user)?;
         let make = || tasks::insert(db, &new, app.now());
         idempotency::once(db, fingerprint.as_ref(), app.now(), make)
     })?;
@@ -46,6 +47,7 @@ pub fn update(app: &App, call: &Call, user: &Approved) -> Reply {
     let patch = call.body(app.config.limits.max_body_bytes, TaskPatch::from_fields)?;
     let preconditions = call.preconditions()?;
     let task = app.store.write(|db| {
+        super::still(db, user)?;
         let before = tasks::by_id(db, id)?;
         if !before.visible_to(user) {
             return Err(Error::NotFound);
@@ -63,6 +65,7 @@ pub fn delete(app: &App, call: &Call, manager: &Manager) -> Reply {
     let id = call.id()?;
     let preconditions = call.preconditions()?;
     app.store.write(|db| {
+        super::still(db, manager)?;
         let before = tasks::by_id(db, id)?;
         tasks::delete(db, id)?;
         preconditions.permit_change(&before)?;

@@ -26,6 +26,7 @@ pub fn update(app: &App, call: &Call, admin: &Admin) -> Reply {
     let patch = call.body(app.config.limits.max_body_bytes, UserPatch::from_fields)?;
     let preconditions = call.preconditions()?;
     let user = app.store.write(|db| {
+        super::still(db, admin)?;
         let before = users::by_id(db, id)?;
         let user = users::update(db, id, patch)?;
         preconditions.permit_change(&before)?;
@@ -40,6 +41,7 @@ pub fn delete(app: &App, call: &Call, admin: &Admin) -> Reply {
     let id = call.id()?;
     let preconditions = call.preconditions()?;
     app.store.write(|db| {
+        super::still(db, admin)?;
         let before = users::by_id(db, id)?;
         users::delete(db, id)?;
         preconditions.permit_change(&before)?;

@@ -84,6 +84,18 @@ impl User {
         self.role() >= Role::Manager
     }
 
+    /// Whether this is the same account, and not a later one with its name or its id.
+    pub fn is_the_account(&self, other: &User) -> bool {
+        let identity = |user: &User| (user.id, user.created_at, user.username.clone());
+        identity(self) == identity(other)
+    }
+
+    /// Whether it may do just what the other may, too.
+    pub fn has_rights_of(&self, other: &User) -> bool {
+        let rights = |user: &User| (user.role(), user.is_approved);
+        self.is_the_account(other) && rights(self) == rights(other)
+    }
+
     /// Whether this account can administrate the others.
     pub fn is_approved_admin(&self) -> bool {
         self.is_approved && self.role() == Role::Admin

@@ -23,9 +23,14 @@ pub fn record(
     detail: Option<Value>,
 ) -> Result<(), Error> {
     let (rows, last) = head(db)?;
+    let Some(id) = rows.checked_add(1) else {
+        return Err(Error::Internal(
+            "audit_head is not what was written".to_owned(),
+        ));
+    };
     let row = Raw {
-        id: rows + 1,
-        at: Some(by.at.to_stored()),
+        id,
+        at: Some(by.at.to_stored().max(time_of(db, rows)?)),
         action: Some(action.as_str().to_owned()),
         actor_id: by.account.map(|user| user.id.get()),
         actor: by.account.map(|user| user.username.clone()),
@@ -54,6 +59,16 @@ pub fn record(
         ON CONFLICT (id) DO UPDATE SET count = excluded.count, hash = excluded.hash";
     db.prepare_cached(sql)?.execute(params![row.id, hash])?;
     Ok(())
+}
+
+/// When the row of this id was written. Rows are numbered in the order of time, also where a clock has been
+/// put back.
+fn time_of(db: &Connection, id: i64) -> Result<String, Error> {
+    let found = db
+        .prepare_cached("SELECT at FROM audit WHERE id = ?1")?
+        .query_row([id], |row| super::lenient(row, 0))
+        .optional()?;
+    Ok(found.flatten().unwrap_or_default())
 }
 
 /// Adds a row for each thing that an account's change has changed.
@@ -142,6 +157,8 @@ pub enum Verdict {
 
 /// Reads the whole record and follows the chain. `progress` is told how many rows have been read.
 pub fn verify(db: &Connection, progress: impl Fn(i64)) -> Result<Verdict, Error> {
+    // The rows and the head of one moment: others go on writing.
+    let db = &*db.unchecked_transaction()?;
     let (mut count, mut last) = (0, NO_HASH.to_owned());
     let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");
     let mut statement = db.prepare(&sql)?;

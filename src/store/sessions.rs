@@ -48,10 +48,15 @@ pub fn begin(db: &Connection, new: &NewSession) -> Result<(), Error> {
         new.user_agent,
     ];
     db.prepare_cached(sql)?.execute(values)?;
-    let sql = "DELETE FROM session WHERE user_id = ?1 AND id NOT IN
-        (SELECT id FROM session WHERE user_id = ?1 ORDER BY last_used_at DESC, id LIMIT ?2)";
-    db.prepare_cached(sql)?
-        .execute(params![new.user_id.get(), MAX_PER_ACCOUNT])?;
+    // The new one stays, whatever the clock has been at when the others were used.
+    let sql = "DELETE FROM session WHERE user_id = ?1 AND id <> ?2 AND id NOT IN
+        (SELECT id FROM session WHERE user_id = ?1 AND id <> ?2
+         ORDER BY last_used_at DESC, id LIMIT ?3)";
+    db.prepare_cached(sql)?.execute(params![
+        new.user_id.get(),
+        new.id.get(),
+        MAX_PER_ACCOUNT - 1
+    ])?;
     Ok(())
 }
 
@@ -137,8 +142,10 @@ fn moment(row: &Row, column: usize) -> rusqlite::Result<Timestamp> {
 
 /// The sessions of an account that have not expired, the last used first.
 pub fn list(db: &Connection, user_id: Id, now: Timestamp) -> Result<Vec<Session>, Error> {
-    let sql = "SELECT id, created_at, last_used_at, expires_at, address, user_agent FROM session
-        WHERE user_id = ?1 AND expires_at > ?2 ORDER BY last_used_at DESC, id";
+    let sql = r#"SELECT id, created_at, last_used_at, expires_at, address, user_agent FROM session
+        WHERE user_id = ?1 AND expires_at > ?2
+        AND user_created_at IS NOT DISTINCT FROM (SELECT created_at FROM "user" WHERE id = ?1)
+        ORDER BY last_used_at DESC, id"#;
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params![user_id.get(), now.to_stored()], |row| {
         Ok(Session {
@@ -165,7 +172,8 @@ pub fn end(db: &Connection, id: SessionId) -> Result<(), Error> {
 /// # Errors
 /// [`Error::NotFound`], also for somebody else's.
 pub fn end_own(db: &Connection, user_id: Id, id: SessionId) -> Result<(), Error> {
-    let sql = "DELETE FROM session WHERE id = ?1 AND user_id = ?2";
+    let sql = r#"DELETE FROM session WHERE id = ?1 AND user_id = ?2
+        AND user_created_at IS NOT DISTINCT FROM (SELECT created_at FROM "user" WHERE id = ?2)"#;
     match db.prepare_cached(sql)?.execute([id.get(), user_id.get()])? {
         0 => Err(Error::NotFound),
         _ => Ok(()),
@@ -184,7 +192,8 @@ pub fn end_all(
     db.prepare_cached("DELETE FROM session WHERE user_id = ?1 AND id IS DISTINCT FROM ?2")?
         .execute(params![user_id.get(), keep])?;
     let sql = "INSERT INTO token_cutoff (user_id, issued_before) VALUES (?1, ?2)
-        ON CONFLICT (user_id) DO UPDATE SET issued_before = excluded.issued_before";
+        ON CONFLICT (user_id) DO UPDATE SET issued_before = excluded.issued_before
+        WHERE token_cutoff.issued_before < excluded.issued_before";
     db.prepare_cached(sql)?
         .execute(params![user_id.get(), now.unix_seconds()])?;
     Ok(())

@@ -236,7 +236,7 @@ pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
 ///
 /// # Errors
 /// [`Error::AccountExists`] where the e-mail is another account's, in any case;
-/// [`Error::WrongPassword`] where the hash is another.
+/// [`Error::Outdated`] where the hash is another.
 pub fn change_profile(
     db: &Connection,
     id: Id,
@@ -256,7 +256,7 @@ pub fn change_profile(
         .execute(values)
         .map_err(account_exists)?
     {
-        0 => Err(Error::WrongPassword),
+        0 => Err(Error::Outdated),
         _ => by_id(db, id),
     }
 }
@@ -264,7 +264,7 @@ pub fn change_profile(
 /// Confirms that `verified` is still the hash of the account's password, and puts `renewed` in its place.
 ///
 /// # Errors
-/// [`Error::WrongEmailOrPassword`] where the password has been changed, or the account is gone.
+/// [`Error::Outdated`] where the hash is another, or the account is gone.
 pub fn confirm_password(
     db: &Connection,
     id: Id,
@@ -277,7 +277,7 @@ pub fn confirm_password(
         .prepare_cached(sql)?
         .execute(params![id.get(), verified, renewed])?
     {
-        0 => Err(Error::WrongEmailOrPassword),
+        0 => Err(Error::Outdated),
         _ => Ok(()),
     }
 }
