@@ -202,7 +202,7 @@ impl Error {
 
 /// A wait in the unit of `Retry-After` (RFC 9110, 10.2.3), rounded up.
 pub fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_millis().div_ceil(1000).max(1) as u64
+    wait.as_micros().div_ceil(1_000_000).max(1) as u64
 }
 
 fn summary(errors: &FieldErrors) -> String {

@@ -256,6 +256,13 @@ fn the_record_is_filtered_and_paged() {
         walk("since=2026-11-23T13:30:00Z&before=2026-11-23T14:30:00Z"),
         [8, 7, 6, 5]
     );
+    // A moment is that of the row itself: what happened then is behind `since` and not before it.
+    let at = |id: usize| {
+        let rows = items(&app.get("/audit?limit=100", &admin));
+        rows[21 - id]["at"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(walk(&format!("since={}", at(19))), [21, 20, 19]);
+    assert_eq!(walk(&format!("before={}", at(3))), [2, 1]);
     assert_eq!(walk("since=2030-01-01T00:00:00Z"), [0; 0]);
     assert_eq!(walk("before=2030-01-01T00:00:00Z"), newest_first);
     for (query, field) in [
@@ -307,6 +314,21 @@ fn a_row_that_is_changed_removed_or_inserted_is_found() {
         ),
         (
             "UPDATE audit SET subject = 'ben' WHERE id = 2",
+            2,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET actor = 'ben' WHERE id = 2",
+            2,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET actor_id = 7 WHERE id = 2",
+            2,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET address = '192.0.2.1' WHERE id = 2",
             2,
             "is not what was written",
         ),
@@ -402,6 +424,31 @@ fn a_clock_that_is_put_back_hides_no_row() {
     let ids = |query: &str| app.get(&format!("/audit?{query}"), &admin).ids();
     assert_eq!(ids("since=2026-11-23T12:01:30Z"), [4, 3, 2]);
     assert_eq!(ids("before=2026-11-23T12:01:30Z"), [1]);
+}
+
+#[test]
+fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
+    let app = TestApp::new();
+    let (anna, ben) = (app.employee(), app.manager());
+    for _ in 0..5 {
+        assert_eq!(log_in(&app, &anna.email, "a wrong one").status, 401);
+    }
+    let db = app.sql();
+    db.execute_batch(
+        "CREATE TEMP TABLE behind AS SELECT * FROM audit WHERE id > 3;
+         CREATE TEMP TABLE head AS SELECT * FROM audit_head;
+         DELETE FROM audit WHERE id >= 3;
+         UPDATE audit_head SET count = 2, hash = (SELECT hash FROM audit WHERE id = 2)",
+    )
+    .unwrap();
+    assert_eq!(log_in(&app, &ben.email, "a wrong one").status, 401);
+    assert!(matches!(verdict(&app), Verdict::Intact(3, _)));
+    db.execute_batch(
+        "INSERT INTO audit SELECT * FROM behind;
+         UPDATE audit_head SET (count, hash) = (SELECT count, hash FROM head)",
+    )
+    .unwrap();
+    assert_eq!(verdict(&app), Verdict::Broken(4, "is not what was written"));
 }
 
 #[test]

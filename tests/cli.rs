@@ -359,6 +359,7 @@ fn role_and_approval_are_changed_by_name_or_address() {
 fn a_new_password_replaces_the_old_one() {
     let place = Place::new();
     place.create("ada", &[]);
+    let token = place.serve().client().token("ada");
     let new = "another horse, another battery";
     let arguments = ["user", "set-password", "ada", "--password-stdin"];
     let short = place.run_with_input(&arguments, "short");
@@ -373,6 +374,8 @@ fn a_new_password_replaces_the_old_one() {
     let server = place.serve();
     let mut client = server.client();
     assert_eq!(client.sign_in("ada").status, 401);
+    let hello = client.send("GET /hello", Some(&token), None);
+    assert_eq!(hello.msg(), "Token has been revoked");
     let body = json!({ "email": "ada@example.com", "password": new });
     assert_eq!(client.send("POST /login", None, Some(&body)).status, 200);
 }
@@ -675,6 +678,12 @@ fn a_start_makes_the_first_admin_and_no_second_one() {
         (&json!("admin"), &json!(true))
     );
     assert_eq!(client.send("GET /users", Some(&token), None).status, 200);
+    let record = client.send("GET /audit", Some(&token), None).json();
+    let made = &record["items"][1];
+    assert_eq!(
+        [&made["action"], &made["subject"], &made["actor"]],
+        [&json!("account_made"), &json!("first"), &Value::Null]
+    );
     let log = server.log();
     assert!(log.iter().any(|line| line.contains("made the first admin")));
     assert!(log.iter().all(|line| !line.contains(PASSWORD)), "{log:?}");

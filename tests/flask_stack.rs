@@ -2,13 +2,17 @@
 //! (`tests/flask/make_fixtures.py`) are taken over, and nobody loses an account or a session.
 
 mod common;
+mod http;
+mod program;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Answer, KEY, TestApp, keys};
+use program::{Outcome, Place, finish};
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::{Value, json};
 use task_api::config::{Config, Threads};
@@ -209,6 +213,9 @@ fn a_previous_key_verifies_and_never_signs() {
     set_clock(&before);
     assert_eq!(hello(&before, &token).status, 200);
     assert_eq!(hello(&before, &new).status, 401);
+    let after = TestApp::with_keys(before.close(), &keys(KEY, &[]), |_| {});
+    set_clock(&after);
+    assert_eq!(hello(&after, &new).status, 200);
 }
 
 // ---- the file -----------------------------------------------------------------------------------
@@ -279,6 +286,46 @@ fn a_copy_is_kept_before_the_first_change_and_once() {
     drop(open(&new).unwrap());
     assert!(copies(&new).is_empty());
     assert_eq!(version(&new.path().join("project.db")), 2);
+}
+
+/// Runs a command that may write files of 32 KiB at most. Whoever writes more is killed, or is told that
+/// it failed, as on a full disk.
+fn with_short_files(place: &Place, is_told: bool) -> Outcome {
+    let command = place.command(&["user", "list"]);
+    let handling = if is_told { "trap '' XFSZ" } else { "" };
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", &format!("{handling}\nulimit -f 64\nexec \"$@\"")])
+        .arg("sh")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(place.0.path());
+    finish(&mut shell)
+}
+
+#[test]
+fn a_copy_that_is_not_whole_does_not_pass_for_one() {
+    for is_told in [true, false] {
+        let place = Place(folder());
+        let path = place.path("project.db");
+        sql(
+            &path,
+            "CREATE TABLE filler (x); INSERT INTO filler VALUES (randomblob(200000))",
+        );
+        let before = content(&path);
+        let outcome = with_short_files(&place, is_told);
+        if is_told {
+            assert!(outcome.refusal().contains("no copy"), "{outcome:?}");
+            let files = fs::read_dir(place.0.path()).unwrap();
+            assert_eq!(files.count(), 1, "nothing but the database");
+        }
+        assert_eq!(outcome.code, is_told.then_some(1), "{outcome:?}");
+        assert_eq!((content(&path), version(&path)), (before.clone(), 0));
+        assert!(copies(&place.0).is_empty());
+        // The next start has room for it.
+        drop(open(&place.0).unwrap());
+        assert_eq!(content(&copies(&place.0)[0]), before);
+    }
 }
 
 #[test]

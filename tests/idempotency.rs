@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use task_api::idempotency::Fingerprints;
 use task_api::model::{Role, User};
 use task_api::store::idempotency;
+use task_api::upkeep;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -479,6 +480,26 @@ fn what_has_expired_is_removed_a_few_rows_at_a_time_and_nothing_else_is() {
     app.advance(DAY);
     assert_eq!(delete(100), 3);
     assert_eq!((count(&app, "idempotency"), count(&app, "task")), (0, 6));
+}
+
+#[test]
+fn the_upkeep_removes_all_that_has_expired_however_much_it_is() {
+    let app = app();
+    let manager = app.manager();
+    let body = r#"{"title":"t"}"#;
+    make_task(&app, &manager, UUID, body);
+    app.sql()
+        .execute_batch(
+            "WITH n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1700)
+             INSERT INTO idempotency SELECT randomblob(32), body, shown, 0 FROM idempotency, n",
+        )
+        .unwrap();
+    assert_eq!(count(&app, "idempotency"), 1701);
+    upkeep::run(&app.app).unwrap();
+    assert_eq!(count(&app, "idempotency"), 1);
+    app.advance(DAY);
+    upkeep::run(&app.app).unwrap();
+    assert_eq!(count(&app, "idempotency"), 0);
 }
 
 // All or nothing ----------------------------------------------------------------------------------

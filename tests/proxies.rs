@@ -207,5 +207,11 @@ fn the_log_names_the_client_behind_a_trusted_proxy() {
         assert_eq!(proxy.answer(false).unwrap().status, 200);
         let line = server.wait_for_line("path=/healthz");
         assert!(line.ends_with(&format!(" client={client}")), "{line}");
+        // Who is trusted has been named, and the log tells nobody to do so.
+        let told = server
+            .log()
+            .iter()
+            .any(|line| line.contains("TRUSTED_PROXIES"));
+        assert_eq!(told, trusted.is_empty());
     }
 }

@@ -3,11 +3,13 @@
 mod common;
 
 use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use common::{Answer, PASSWORD, Person, TestApp};
 use rusqlite::params;
 use serde_json::{Value, json};
-use task_api::model::{Password, Role};
+use task_api::model::{Id, Password, Role};
+use task_api::store::users;
 
 fn sign_up(app: &TestApp, username: &str, email: &str, password: &str) -> Answer {
     let body = json!({ "username": username, "email": email, "password": password });
@@ -509,6 +511,61 @@ fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
     assert_eq!(log_in(&app, "anna@example.com", PASSWORD).status, 200);
     assert_eq!(log_in(&app, "anna@example.com", "wrong").status, 401);
     assert_eq!(log_in(&app, "anna@example.com", PASSWORD).status, 200);
+}
+
+/// Sends what needs anna's password; between the moment at which it is found right and the one at which
+/// something is written, the password becomes another.
+fn while_the_password_changes(
+    app: &TestApp,
+    anna: &Person,
+    send: impl FnOnce() -> Answer + Send,
+) -> Answer {
+    let other = Password::for_account("another password", ["anna", &anna.email]).unwrap();
+    let other = app.app.passwords.hash(&other).unwrap();
+    let [writes, _] = app.app.store.gates();
+    let end = Instant::now() + Duration::from_secs(10);
+    std::thread::scope(|scope| {
+        let change = |db: &_| {
+            let sent = scope.spawn(send);
+            loop {
+                let count = writes.count();
+                // This one, and the one that is sent.
+                if count.inside + count.waiting == 2 {
+                    break;
+                }
+                assert!(Instant::now() < end, "{count:?}");
+                std::thread::yield_now();
+            }
+            users::set_password_hash(db, Id::try_from(anna.id).unwrap(), &other)?;
+            Ok(sent)
+        };
+        app.app
+            .store
+            .write(|db| change(db))
+            .unwrap()
+            .join()
+            .unwrap()
+    })
+}
+
+#[test]
+fn a_password_that_is_changed_in_the_meantime_was_the_wrong_one() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    let answer = while_the_password_changes(&app, &anna, || log_in(&app, &anna.email, PASSWORD));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (401, "wrong_email_or_password")
+    );
+    let sql = "SELECT count(*) FROM session";
+    let sessions: i64 = app.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(sessions, 1, "the one that was there before");
+    let app = TestApp::new();
+    let anna = app.employee();
+    let body = json!({ "email": "new@example.com", "current_password": PASSWORD });
+    let answer = while_the_password_changes(&app, &anna, || patch_me(&app, &anna, body));
+    assert_eq!(answer.code(), "wrong_password");
+    assert_eq!(app.get("/me", &anna).json()["email"], anna.email);
 }
 
 // One's own account -------------------------------------------------------------------------------

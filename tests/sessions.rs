@@ -7,8 +7,10 @@ use std::thread;
 
 use common::{Answer, PASSWORD, Person, TestApp};
 use serde_json::{Value, json};
-use task_api::model::Role;
-use task_api::upkeep;
+use task_api::auth::refresh::RefreshId;
+use task_api::model::{Role, Timestamp};
+use task_api::store::sessions::Exchange;
+use task_api::{store, upkeep};
 
 /// The tokens of a sign-in or a refresh.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,7 +139,8 @@ fn a_token_that_is_used_again_later_ends_its_session_and_no_other() {
     let anna = app.employee();
     let (stolen, other) = (sign_in(&app, &anna), sign_in(&app, &anna));
     let thief = tokens(&refresh(&app, &stolen.refresh));
-    app.advance(11);
+    // And the microsecond that each look at the clock takes.
+    app.advance(10);
     assert_refused(&refresh(&app, &stolen.refresh), "Token has been revoked");
     for token in [&stolen.access, &thief.access] {
         assert!(!works(&app, token));
@@ -186,6 +189,13 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
     of_another["sid"] = json!("0123456789abcdef");
     let mut misspelled = claims.clone();
     misspelled["sid"] = json!(7);
+    // A session of somebody else's, who has the name that the token says.
+    let mut of_ben = common::payload(&mine.refresh);
+    of_ben["sub"] = json!(app.manager().username);
+    let mut opens_ben = common::payload(&mine.access);
+    opens_ben["sub"] = of_ben["sub"].clone();
+    let opens_ben = common::signed(common::KEY, &opens_ben);
+    assert!(!works(&app, &opens_ben));
     let (cut, _) = mine.refresh.rsplit_once('.').unwrap();
     for (token, msg) in [
         (mine.access.as_str(), "Only refresh tokens are allowed"),
@@ -193,6 +203,10 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
         (&of_no_session, "Token has been revoked"),
         (
             &common::signed(common::KEY, &of_another),
+            "Token has been revoked",
+        ),
+        (
+            &common::signed(common::KEY, &of_ben),
             "Token has been revoked",
         ),
         (
@@ -259,6 +273,43 @@ fn refresh_tokens_outlive_a_restart_and_a_change_of_keys() {
     let next = tokens(&refresh(&app, &first.refresh));
     assert!(works(&app, &first.access) && works(&app, &next.access));
     assert_eq!(tokens(&refresh(&app, &first.refresh)).refresh, next.refresh);
+}
+
+#[test]
+fn a_token_whose_successor_cannot_be_told_again_is_refused() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    let first = sign_in(&app, &anna);
+    let next = tokens(&refresh(&app, &first.refresh));
+    // At once, but with another key, from which other successors follow.
+    let new_key = b"the next key for tests, of thirty-two bytes and more";
+    let app = TestApp::with_keys(app.close(), &common::keys(new_key, &[common::KEY]), |_| {});
+    app.advance(1);
+    assert_refused(&refresh(&app, &first.refresh), "Token has been revoked");
+    assert!(!works(&app, &next.access));
+}
+
+#[test]
+fn a_session_that_has_expired_is_not_gone_on_with() {
+    let app = TestApp::new();
+    let mine = sign_in(&app, &app.employee());
+    let claims = common::payload(&mine.refresh);
+    let text = |name: &str| claims[name].as_str().unwrap().to_owned();
+    let (session, id) = (text("sid").parse().unwrap(), RefreshId::from(text("jti")));
+    let digests = (id.digest(), app.app.refresh_ids.successor(&id).digest());
+    let exchange = |now: Timestamp| {
+        let expires_at = app.app.refresh_expiry(now);
+        app.app
+            .store
+            .write(|db| store::sessions::exchange(db, session, &digests, now, expires_at))
+            .unwrap()
+    };
+    let before = app.app.now();
+    assert_eq!(exchange(app.app.refresh_expiry(before)), Exchange::Unknown);
+    assert_eq!(
+        exchange(before),
+        Exchange::Successor(before, app.app.refresh_expiry(before))
+    );
 }
 
 #[test]
@@ -355,7 +406,7 @@ fn revoke_all_signs_out_everywhere_and_nobody_else() {
     let app = TestApp::new();
     let (anna, ben) = (app.employee(), app.manager());
     let (here, there) = (sign_in(&app, &anna), sign_in(&app, &anna));
-    let flask = flask_token(&app, &anna);
+    let (flask, flask_of_ben) = (flask_token(&app, &anna), flask_token(&app, &ben));
     assert_eq!(
         send(&app, "POST /me/sessions/revoke-all", &here.access).status,
         204
@@ -363,9 +414,15 @@ fn revoke_all_signs_out_everywhere_and_nobody_else() {
     for token in [&here.access, &there.access, &anna.token, &flask] {
         assert!(!works(&app, token));
     }
-    assert!(works(&app, &ben.token));
+    assert!(works(&app, &ben.token) && works(&app, &flask_of_ben));
     app.advance(1);
-    assert!(works(&app, &sign_in(&app, &anna).access) && works(&app, &flask_token(&app, &anna)));
+    let (here, flask) = (sign_in(&app, &anna), flask_token(&app, &anna));
+    assert!(works(&app, &here.access) && works(&app, &flask));
+    // And again.
+    let answer = send(&app, "POST /me/sessions/revoke-all", &flask);
+    assert_eq!(answer.status, 204);
+    assert!(!works(&app, &here.access) && !works(&app, &flask));
+    assert!(works(&app, &ben.token) && works(&app, &flask_of_ben));
 }
 
 #[test]
@@ -554,6 +611,21 @@ fn the_list_tells_when_and_from_where_and_which_is_this_one() {
 }
 
 #[test]
+fn a_refresh_is_a_use_and_an_earlier_one_that_is_written_later_hides_none() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    let mine = sign_in(&app, &anna);
+    app.advance(60);
+    assert!(works(&app, &mine.access));
+    app.advance(600);
+    assert_eq!(refresh(&app, &mine.refresh).status, 200);
+    upkeep::run(&app.app).unwrap();
+    let found = sessions(&app, &anna.token);
+    let last_used = found[0]["last_used_at"].as_str().unwrap();
+    assert_eq!(&last_used[..19], "2026-11-23T12:11:00");
+}
+
+#[test]
 fn an_account_has_a_hundred_sessions_at_most_and_loses_the_longest_unused() {
     let app = TestApp::new();
     let anna = app.employee();
@@ -568,6 +640,13 @@ fn an_account_has_a_hundred_sessions_at_most_and_loses_the_longest_unused() {
     let newest = app.sign_in_again(&anna);
     assert_eq!(sessions(&app, &newest).len(), 100);
     assert!(works(&app, &anna.token) && works(&app, &newest));
+    // Whatever others do.
+    let ben = app.manager();
+    for _ in 0..100 {
+        app.sign_in_again(&ben);
+    }
+    let newest = app.sign_in_again(&anna);
+    assert_eq!(sessions(&app, &newest).len(), 100);
 }
 
 #[test]
@@ -585,9 +664,11 @@ fn what_has_expired_is_removed_and_nothing_else() {
     upkeep::run(&app.app).unwrap();
     assert_eq!(rows(), 3);
     app.advance(2 * 86_400);
-    assert_eq!(refresh(&app, &mine.refresh).status, 200);
+    let mine = tokens(&refresh(&app, &mine.refresh));
+    // Nobody sees it from the moment on at which it has expired.
+    assert_eq!((rows(), sessions(&app, &mine.access).len()), (3, 1));
     upkeep::run(&app.app).unwrap();
-    assert_eq!(rows(), 1);
+    assert_eq!((rows(), sessions(&app, &mine.access).len()), (1, 1));
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl FirstAdmin {
                 true => Ok(false),
                 false => {
                     let user = users::insert(db, &row)?;
-                    let by = By::operator(row.created_at);
+                    let by = By::operator(app.now());
                     audit::record(db, &by, Action::AccountMade, Some(&user), None)?;
                     Ok(true)
                 }
