@@ -6,8 +6,9 @@ mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Barrier};
-use std::thread;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{Answer, PASSWORD, TestApp};
@@ -133,6 +134,12 @@ impl Scrape {
             .iter()
             .filter(|(n, l, _)| n == name && *l == wanted);
         found.next().map_or(0.0, |(.., value)| *value)
+    }
+
+    /// How many connections the limits have ended together.
+    fn ended(&self) -> f64 {
+        let samples = self.0["http_connections_ended_total"].samples.iter();
+        samples.map(|(.., count)| count).sum()
     }
 
     /// `"GET /tasks/{id} 200"` → how many.
@@ -713,9 +720,7 @@ fn connections_are_counted_and_head_is_answered_without_the_body() {
     let is_one = |scrape: &Scrape| scrape.value("http_connections_open", &[]) == 1.0;
     let scrape = scrape_until(&app, "two have gone", is_one);
     assert_eq!(scrape.value("http_connections_accepted_total", &[]), 3.0);
-    for (_, _, count) in &scrape.0["http_connections_ended_total"].samples {
-        assert_eq!(*count, 0.0, "nobody was sent away");
-    }
+    assert_eq!(scrape.ended(), 0.0);
     drop(clients);
     server.stop(PATIENCE);
     assert_eq!(self::scrape(&app).value("http_connections_open", &[]), 0.0);
@@ -777,11 +782,6 @@ fn short() -> Timeout {
     "50ms".parse().unwrap()
 }
 
-/// How many connections this limit has ended.
-fn ended(scrape: &Scrape, limit: &str) -> f64 {
-    scrape.value("http_connections_ended_total", &[("limit", limit)])
-}
-
 #[test]
 fn each_limit_that_ends_a_connection_is_counted_and_no_other() {
     const BODY: &str = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
@@ -840,29 +840,58 @@ fn each_limit_that_ends_a_connection_is_counted_and_no_other() {
                 client
             })
             .collect();
-        let scrape = scrape_until(&app, limit, |scrape| ended(scrape, limit) > 0.0);
-        let all: f64 = scrape.0["http_connections_ended_total"]
-            .samples
-            .iter()
-            .map(|s| s.2)
-            .sum();
-        assert_eq!((ended(&scrape, limit), all), (1.0, 1.0), "{limit}");
+        let by_limit =
+            |scrape: &Scrape| scrape.value("http_connections_ended_total", &[("limit", limit)]);
+        let scrape = scrape_until(&app, limit, |scrape| by_limit(scrape) > 0.0);
+        assert_eq!((by_limit(&scrape), scrape.ended()), (1.0, 1.0), "{limit}");
         drop(clients);
     }
 }
 
+#[test]
+fn whoever_stays_behind_the_last_answer_has_met_no_limit() {
+    let app = TestApp::new();
+    let server = app.serve();
+    let mut client = Client::connect(server.address());
+    client.write("nonsense\r\n\r\n").unwrap();
+    assert_eq!(client.answer(false).unwrap().status, 400);
+    let is_none = |scrape: &Scrape| scrape.value("http_connections_open", &[]) == 0.0;
+    let scrape = scrape_until(&app, "the server has closed it", is_none);
+    assert_eq!(scrape.value("http_connections_accepted_total", &[]), 1.0);
+    assert_eq!(scrape.ended(), 0.0);
+}
+
 // ---- waiting --------------------------------------------------------------------------------------
 
-/// Keeps writers busy until the barrier is passed.
-fn writing(app: &TestApp, barrier: &Barrier) {
-    app.app
-        .store
-        .write(|_| {
-            barrier.wait();
-            barrier.wait();
-            Ok(())
-        })
-        .unwrap();
+/// Has another thread do something that goes on until what is returned is dropped; `work` calls what it
+/// is given when it has begun.
+fn busy<'s>(scope: &'s Scope<'s, '_>, work: impl FnOnce(&dyn Fn()) + Send + 's) -> Sender<()> {
+    let (begin, has_begun) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    scope.spawn(move || {
+        work(&|| {
+            begin.send(()).unwrap();
+            let _ = ended.recv();
+        });
+    });
+    has_begun.recv().unwrap();
+    end
+}
+
+fn write(app: &TestApp, meanwhile: &dyn Fn()) {
+    let written = app.app.store.write(|_| {
+        meanwhile();
+        Ok(())
+    });
+    written.unwrap();
+}
+
+fn read(app: &TestApp, meanwhile: &dyn Fn()) {
+    let read = app.app.store.read(|_| {
+        meanwhile();
+        Ok(())
+    });
+    read.unwrap();
 }
 
 #[test]
@@ -876,43 +905,36 @@ fn a_gate_tells_who_is_inside_who_waits_and_who_was_turned_away() {
     let admin = app.admin();
     let gate = |scrape: &Scrape, name: &str| scrape.value(name, &[("gate", "writes")]);
     let before = gate(&scrape(&app), "gate_wait_seconds_count");
-    let barrier = Barrier::new(2);
-    let task = || {
-        app.send("POST /tasks", admin.clone(), r#"{"title":"t"}"#)
-            .status
-    };
+    let make = || app.send("POST /tasks", admin.clone(), r#"{"title":"t"}"#);
     thread::scope(|scope| {
-        scope.spawn(|| writing(&app, &barrier));
-        barrier.wait();
-        let waiting = scope.spawn(task);
-        let scrape = scrape_until(&app, "one waits", |scrape| {
-            gate(scrape, "gate_waiting") == 1.0
-        });
+        let write = busy(scope, |meanwhile| write(&app, meanwhile));
+        assert_eq!(gate(&scrape(&app), "gate_waiting"), 0.0);
+        let waiting = scope.spawn(make);
+        let is_one = |scrape: &Scrape| gate(scrape, "gate_waiting") == 1.0;
+        let scrape = scrape_until(&app, "one waits", is_one);
         assert_eq!(gate(&scrape, "gate_inside"), 1.0);
-        assert_eq!(task(), 503);
+        assert_eq!(make().status, 503);
         thread::sleep(Duration::from_millis(30));
-        barrier.wait();
-        assert_eq!(waiting.join().unwrap(), 201);
+        drop(write);
+        assert_eq!(waiting.join().unwrap().status, 201);
     });
     let scrape = scrape(&app);
-    assert_eq!(
-        (gate(&scrape, "gate_inside"), gate(&scrape, "gate_waiting")),
-        (0.0, 0.0)
-    );
-    assert_eq!(gate(&scrape, "gate_turned_away_total"), 1.0);
-    assert_eq!(gate(&scrape, "gate_wait_seconds_count"), before + 2.0);
-    assert!(gate(&scrape, "gate_wait_seconds_sum") > 0.03);
-    for other in ["password hashes", "long searches"] {
-        assert_eq!(
-            scrape.value("gate_turned_away_total", &[("gate", other)]),
-            0.0
-        );
+    for (name, value) in [
+        ("gate_inside", 0.0),
+        ("gate_waiting", 0.0),
+        ("gate_turned_away_total", 1.0),
+        ("gate_wait_seconds_count", before + 2.0),
+    ] {
+        assert_eq!(gate(&scrape, name), value, "{name}");
     }
-    assert!(scrape.value("gate_wait_seconds_count", &[("gate", "password hashes")]) > 0.0);
-    assert_eq!(
-        scrape.value("gate_wait_seconds_count", &[("gate", "long searches")]),
-        0.0
-    );
+    assert!(gate(&scrape, "gate_wait_seconds_sum") > 0.03);
+    // The accounts' passwords were hashed, and nobody has searched.
+    for (other, has_entered) in [("password hashes", true), ("long searches", false)] {
+        let other = [("gate", other)];
+        assert_eq!(scrape.value("gate_turned_away_total", &other), 0.0);
+        let entered = scrape.value("gate_wait_seconds_count", &other);
+        assert_eq!(entered > 0.0, has_entered, "{other:?}");
+    }
 }
 
 #[test]
@@ -926,44 +948,32 @@ fn waiting_for_a_connection_to_the_database_is_measured() {
     });
     let admin = app.admin();
     let readers = app.app.config.threads.readers();
-    let pool = |scrape: &Scrape, name: &str, pool| scrape.value(name, &[("pool", pool)]);
-    let before = scrape(&app);
-    let barrier = Barrier::new(readers + 1);
+    let wait = |name: &str, pool| {
+        let name = format!("database_wait_seconds_{name}");
+        scrape(&app).value(&name, &[("pool", pool)])
+    };
+    let before = [wait("count", "readers"), wait("count", "writer")];
     thread::scope(|scope| {
-        for _ in 0..readers {
-            scope.spawn(|| {
-                app.app.store.read(|_| {
-                    barrier.wait();
-                    thread::sleep(Duration::from_millis(30));
-                    Ok(())
-                })
-            });
-        }
-        barrier.wait();
-        assert_eq!(app.get("/hello", &admin).status, 200);
+        let reads: Vec<_> = (0..readers)
+            .map(|_| busy(scope, |meanwhile| read(&app, meanwhile)))
+            .collect();
+        let last = scope.spawn(|| app.get("/hello", &admin).status);
+        thread::sleep(Duration::from_millis(30));
+        drop(reads);
+        assert_eq!(last.join().unwrap(), 200);
     });
-    let after = scrape(&app);
-    let grown = |name, of| pool(&after, name, of) - pool(&before, name, of);
-    assert_eq!(
-        grown("database_wait_seconds_count", "readers"),
-        readers as f64 + 1.0
-    );
-    assert!(grown("database_wait_seconds_sum", "readers") > 0.02);
-    assert_eq!(grown("database_wait_seconds_count", "writer"), 0.0);
+    assert_eq!(wait("count", "readers"), before[0] + readers as f64 + 1.0);
+    assert!(wait("sum", "readers") > 0.01);
+    assert_eq!(wait("count", "writer"), before[1]);
     app.task(&admin, json!({ "title": "t" }));
-    assert_eq!(
-        pool(&scrape(&app), "database_wait_seconds_count", "writer"),
-        pool(&before, "database_wait_seconds_count", "writer") + 1.0
-    );
+    assert_eq!(wait("count", "writer"), before[1] + 1.0);
     // Whoever gives up has waited too: here for the half second that a checkpoint has.
-    let barrier = Barrier::new(2);
     thread::scope(|scope| {
-        scope.spawn(|| writing(&app, &barrier));
-        barrier.wait();
+        let write = busy(scope, |meanwhile| write(&app, meanwhile));
         assert!(app.app.store.checkpoint().is_err());
-        barrier.wait();
+        drop(write);
     });
-    assert!(pool(&scrape(&app), "database_wait_seconds_sum", "writer") > 0.4);
+    assert!(wait("sum", "writer") > 0.4);
 }
 
 // ---- the process ----------------------------------------------------------------------------------
