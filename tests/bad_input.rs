@@ -4,37 +4,11 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Answer, PASSWORD, Person, TestApp};
+use common::{Answer, PASSWORD, TestApp, World};
 use serde_json::{Value, json};
 use task_api::router::ROUTES;
 
-/// An application with one of everything: an admin (1), an employee (2), a task of the latter (1).
-struct World {
-    app: TestApp,
-    admin: Person,
-    employee: Person,
-    task: i64,
-}
-
 impl World {
-    fn new() -> World {
-        World::on(TestApp::new())
-    }
-
-    fn on(app: TestApp) -> World {
-        let (admin, employee) = (app.admin(), app.employee());
-        let task = app.task(
-            &admin,
-            json!({ "title": "water the plants", "assigned_user_id": employee.id }),
-        );
-        World {
-            app,
-            admin,
-            employee,
-            task,
-        }
-    }
-
     /// Sends as the admin, and sees to it that nothing changes.
     fn refused_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> Answer {
         let before = self.app.rows();

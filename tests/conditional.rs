@@ -4,7 +4,7 @@
 mod common;
 mod http;
 
-use common::{Answer, PASSWORD, Person, TestApp, at_once};
+use common::{Answer, PASSWORD, Person, TestApp, World, at_once};
 use http::Client;
 use serde_json::{Value, json};
 use task_api::config::ServerKind;
@@ -13,33 +13,7 @@ use task_api::model::Role;
 /// The tag of nothing at all.
 const STALE: &str = r#""stale""#;
 
-/// An application with one of everything: an admin, an employee, a task of the latter.
-struct World {
-    app: TestApp,
-    admin: Person,
-    employee: Person,
-    task: i64,
-}
-
 impl World {
-    fn new() -> World {
-        World::on(TestApp::new())
-    }
-
-    fn on(app: TestApp) -> World {
-        let (admin, employee) = (app.admin(), app.employee());
-        let task = app.task(
-            &admin,
-            json!({ "title": "water the plants", "assigned_user_id": employee.id }),
-        );
-        World {
-            app,
-            admin,
-            employee,
-            task,
-        }
-    }
-
     /// The URL of each account and task that has one.
     fn urls(&self) -> [String; 3] {
         [

@@ -12,7 +12,7 @@ use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use pbkdf2::hmac::{Hmac, KeyInit, Mac};
 use rouille::Request;
 use rusqlite::types::Value as Stored;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use task_api::app::{App, Clock};
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
@@ -322,6 +322,34 @@ impl TestApp {
         let answer = self.send("POST /tasks", person.clone(), &body.to_string());
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()["id"].as_i64().unwrap()
+    }
+}
+
+/// An application with one of everything: an admin (1), an employee (2), a task of the latter (1).
+pub struct World {
+    pub app: TestApp,
+    pub admin: Person,
+    pub employee: Person,
+    pub task: i64,
+}
+
+impl World {
+    pub fn new() -> World {
+        World::on(TestApp::new())
+    }
+
+    pub fn on(app: TestApp) -> World {
+        let (admin, employee) = (app.admin(), app.employee());
+        let task = app.task(
+            &admin,
+            json!({ "title": "water the plants", "assigned_user_id": employee.id }),
+        );
+        World {
+            app,
+            admin,
+            employee,
+            task,
+        }
     }
 }
 
