@@ -455,6 +455,21 @@ fn a_locked_database_leaves_threads_to_those_who_do_not_write() {
 }
 
 #[test]
+fn many_short_searches_are_no_long_one() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    for _ in 0..100 {
+        app.task(&manager, json!({ "title": "t" }));
+    }
+    for _ in 0..1_000 {
+        assert_eq!(app.get("/tasks?limit=100", &manager).status, 200);
+    }
+    let metrics = app.send("GET /metrics", None, "");
+    let none = r#"gate_wait_seconds_count{gate="long searches"} 0"#;
+    assert!(metrics.text().contains(none), "{}", metrics.text());
+}
+
+#[test]
 fn long_searches_are_bounded_and_short_ones_are_not() {
     let many = "INSERT INTO task (title, status) WITH RECURSIVE n (i) AS \
                 (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \

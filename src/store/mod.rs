@@ -13,6 +13,7 @@ mod schema;
 mod select;
 
 use std::cell::RefCell;
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,8 +144,20 @@ impl Store {
 const LONG_STATEMENT: i32 = 20_000;
 
 thread_local! {
-    /// The leave to go on of the search that this thread is in the middle of, if it has taken long.
-    static LONG_SEARCH: RefCell<Option<Pass>> = const { RefCell::new(None) };
+    /// What is known of the search that this thread is in the middle of.
+    static SEARCH: RefCell<Length> = const { RefCell::new(Length::Short) };
+}
+
+/// How long a search has taken so far.
+#[derive(Default)]
+enum Length {
+    #[default]
+    Short,
+    /// SQLite has called once. It counts the steps of a cached statement on from one use to the next, so
+    /// this one need not have taken many.
+    Unknown,
+    /// It has called again.
+    Long { _leave_to_go_on: Pass },
 }
 
 /// What a thread reads, from beginning to end.
@@ -153,18 +166,25 @@ struct Search;
 impl Search {
     /// Called every now and then while a statement runs; false breaks it off.
     fn may_go_on(gate: &Gate) -> bool {
-        LONG_SEARCH.with_borrow_mut(|pass| {
-            if pass.is_none() {
-                *pass = gate.enter().ok();
-            }
-            pass.is_some()
+        SEARCH.with_borrow_mut(|length| {
+            *length = match mem::take(length) {
+                Length::Short => Length::Unknown,
+                Length::Unknown => match gate.enter() {
+                    Ok(pass) => Length::Long {
+                        _leave_to_go_on: pass,
+                    },
+                    Err(_) => return false,
+                },
+                long => long,
+            };
+            true
         })
     }
 }
 
 impl Drop for Search {
     fn drop(&mut self) {
-        LONG_SEARCH.take();
+        SEARCH.take();
     }
 }
 
