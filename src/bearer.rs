@@ -1,11 +1,11 @@
 //! Who is calling: from the `Authorization` header by way of a token to an account.
 
 use crate::app::App;
-use crate::auth::refresh::{RefreshId, sha256_hex};
 use crate::auth::token::{Claims, Kind};
 use crate::call::Call;
+use crate::digest::sha256_hex;
 use crate::error::Error;
-use crate::model::{Credential, RefreshToken, SessionId, SignedIn, User};
+use crate::model::{Credential, RefreshId, RefreshToken, SessionId, SignedIn, User};
 use crate::store::{Connection, sessions, users};
 
 /// Finds the account whose access token the request carries.
@@ -40,7 +40,7 @@ pub fn refresh_token(app: &App, call: &Call) -> Result<RefreshToken, Error> {
         .tokens
         .verify(call.bearer()?, Kind::Refresh, app.now())?;
     let (Some(session), Some(id)) = (claims.session, &claims.id) else {
-        return Err(revoked());
+        return Err(Error::revoked());
     };
     let id = RefreshId::from(id.clone());
     let user = app.store.read(|db| in_session(db, session, &claims))?;
@@ -48,15 +48,10 @@ pub fn refresh_token(app: &App, call: &Call) -> Result<RefreshToken, Error> {
     Ok(RefreshToken { user, session, id })
 }
 
-/// Words for a token whose session has ended.
-pub fn revoked() -> Error {
-    Error::InvalidToken("Token has been revoked".to_owned())
-}
-
 fn in_session(db: &Connection, session: SessionId, claims: &Claims) -> Result<User, Error> {
     match sessions::user(db, session, &claims.username)? {
         Some(user) => Ok(user),
-        None => by_name(db, claims).and(Err(revoked())),
+        None => by_name(db, claims).and(Err(Error::revoked())),
     }
 }
 
@@ -74,7 +69,7 @@ fn by_flask_token(db: &Connection, token: &str, claims: &Claims) -> Result<Signe
     let issued_at = claims.issued_at.unwrap_or(0.0);
     let made_at = user.created_at.map_or(0, |made| made.unix_seconds());
     if issued_at < made_at as f64 || sessions::is_ended(db, &user, &digest, issued_at)? {
-        return Err(revoked());
+        return Err(Error::revoked());
     }
     let expires_at = claims.expires_at;
     let credential = Credential::Flask { digest, expires_at };

@@ -88,6 +88,11 @@ impl Error {
         Error::Invalid(FieldErrors::from([(field.to_owned(), why.into())]))
     }
 
+    /// For a token whose session has ended.
+    pub fn revoked() -> Error {
+        Error::InvalidToken("Token has been revoked".to_owned())
+    }
+
     /// The one place that gives each error its status, its code and its words.
     pub fn public(&self) -> Public<'_> {
         let (status, code, msg): (u16, &'static str, Cow<str>) = match self {

@@ -83,5 +83,8 @@ pub mod fields;
 // Keys for one purpose each.
 pub mod mac;
 
+// What stands for a text.
+pub mod digest;
+
 // What can go wrong.
 pub mod error;

@@ -7,8 +7,7 @@ use std::thread;
 
 use common::{Answer, PASSWORD, Person, TestApp};
 use serde_json::{Value, json};
-use task_api::auth::refresh::RefreshId;
-use task_api::model::{Role, Timestamp};
+use task_api::model::{RefreshId, Role, Timestamp};
 use task_api::store::sessions::Exchange;
 use task_api::{store, upkeep};
 

@@ -10,7 +10,7 @@ use sha2::{Sha256, Sha512};
 use crate::config::Bound;
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::model::{Id, Password, TriedPassword};
+use crate::model::{Id, Password, TriedPassword, random_bytes};
 
 /// What a stored PBKDF2 hash may cost at most: a row must not be able to keep a core busy for long.
 const MAX_ITERATIONS: u32 = 10_000_000;
@@ -142,8 +142,7 @@ fn internal(why: impl std::fmt::Display) -> Error {
 }
 
 fn random_salt() -> Result<String, Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(internal)?;
+    let bytes: [u8; 16] = random_bytes()?;
     Hex::encode_to_string(bytes).map_err(internal)
 }
 

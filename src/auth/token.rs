@@ -13,11 +13,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::refresh::RefreshId;
 use super::signing_key::{SigningKey, SigningKeys};
 use crate::config::Lifetime;
 use crate::error::Error;
-use crate::model::{SessionId, Timestamp, User};
+use crate::model::{RefreshId, SessionId, Timestamp, User};
 
 /// The one place that makes and accepts tokens: HS256 and nothing else (RFC 8725, 3.1).
 #[derive(Debug)]

@@ -5,13 +5,11 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::auth::password::Verified;
-use crate::auth::refresh::RefreshId;
-use crate::bearer::revoked;
 use crate::call::Call;
 use crate::error::Error;
 use crate::model::{
-    Action, Credential, Credentials, NewUser, RefreshToken, Role, SessionId, SignedIn, Timestamp,
-    User,
+    Action, Credential, Credentials, NewUser, RefreshId, RefreshToken, Role, SessionId, SignedIn,
+    Timestamp, User,
 };
 use crate::reply::{self, Reply};
 use crate::store::sessions::{self, Exchange, NewSession};
@@ -143,7 +141,7 @@ pub fn refresh(app: &App, call: &Call, presented: &RefreshToken) -> Reply {
             let tokens = Tokens::of(app, user, *session, &next, (from, until))?;
             Ok(reply::ok(&tokens))
         }
-        Exchange::Reused | Exchange::Unknown => Err(revoked()),
+        Exchange::Reused | Exchange::Unknown => Err(Error::revoked()),
     }
 }
 

@@ -15,7 +15,7 @@ mod value;
 pub use audit::{Action, AuditFilter, AuditRow, By};
 pub use page::{Page, Position};
 pub use password::{Password, TriedPassword};
-pub use session::{Credential, RefreshToken, Session, SessionId, SignedIn};
+pub use session::{Credential, RefreshId, RefreshToken, Session, SessionId, SignedIn};
 pub use task::{
     Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
 };

@@ -4,11 +4,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
+use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde::Serialize;
 
 use super::value::random_bytes;
 use super::{Timestamp, User};
-use crate::auth::refresh::RefreshId;
+use crate::digest::sha256_hex;
 use crate::error::Error;
 
 /// Names a session: sixteen hexadecimal digits, of a random number that does not come back.
@@ -59,6 +60,41 @@ impl fmt::Display for SessionId {
 impl From<SessionId> for String {
     fn from(id: SessionId) -> String {
         id.to_string()
+    }
+}
+
+/// Names a refresh token, its `jti`: 256 bits, where 128 are beyond guessing (OWASP ASVS 5.0, 7.2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshId(String);
+
+impl RefreshId {
+    /// The id of a session's first refresh token.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the system gives out no random numbers.
+    pub fn random() -> Result<RefreshId, Error> {
+        random_bytes().map(RefreshId::of)
+    }
+
+    /// The id that these bytes make.
+    pub fn of(bytes: [u8; 32]) -> RefreshId {
+        RefreshId(Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default())
+    }
+
+    /// The text in a token.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the database keeps of it.
+    pub fn digest(&self) -> String {
+        sha256_hex(&self.0)
+    }
+}
+
+impl From<String> for RefreshId {
+    fn from(jti: String) -> RefreshId {
+        RefreshId(jti)
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
 use super::select::{Ordered, Select};
-use crate::auth::refresh::sha256_hex;
+use crate::digest::sha256_hex;
 use crate::error::Error;
 use crate::model::{Action, AuditFilter, AuditRow, By, Page, Position, User};
 
