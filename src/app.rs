@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::assets::Assets;
 use crate::auth::password::Passwords;
 use crate::auth::refresh::RefreshIds;
 use crate::auth::signing_key::SigningKeys;
@@ -41,6 +42,8 @@ pub struct App {
     pub fingerprints: Fingerprints,
     /// What is counted.
     pub metrics: Metrics,
+    /// Files for browsers.
+    pub assets: Assets,
     clock: Clock,
 }
 
@@ -54,6 +57,7 @@ impl App {
         store: Store,
         keys: &SigningKeys,
         metrics: Metrics,
+        assets: Assets,
         clock: Clock,
     ) -> Result<App, String> {
         let (lifetime, hashes) = (config.jwt_access_token_expires, config.threads.hashes);
@@ -69,6 +73,7 @@ impl App {
             cursors: Cursors::new(key).map_err(|why| why.to_string())?,
             fingerprints: Fingerprints::new(key).map_err(|why| why.to_string())?,
             metrics,
+            assets,
             clock,
             config,
         })

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 use rouille::Request;
+use rouille::input::parse_priority_header;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use uuid::Uuid;
 
@@ -84,6 +85,14 @@ impl<'a> Call<'a> {
             .headers()
             .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// Whether the client can decompress gzip (RFC 9110, 12.5.3). `*` is not taken at its word: a browser
+    /// names what it knows.
+    pub fn accepts_gzip(&self) -> bool {
+        self.headers("Accept-Encoding")
+            .flat_map(parse_priority_header)
+            .any(|(coding, weight)| coding.eq_ignore_ascii_case("gzip") && weight > 0.0)
     }
 
     /// What the request demands of the version that it meets.

@@ -1,4 +1,4 @@
-//! Which version of an account or a task an answer shows, and which one a request demands (RFC 9110, 8.8.3
+//! Which version of an account, a task or a file an answer shows, and which one a request demands (RFC 9110, 8.8.3
 //! and 13): so that nobody overwrites what they have not seen.
 
 use std::fmt;
@@ -22,13 +22,24 @@ impl ETag {
     /// # Errors
     /// [`Error::Internal`] for what cannot be shown as JSON.
     pub fn of(shown: &impl Serialize) -> Result<ETag, Error> {
-        let internal = |why: String| Error::Internal(format!("making an ETag: {why}"));
-        let json = serde_json::to_vec(shown).map_err(|why| internal(why.to_string()))?;
-        let hash = Sha256::digest(json);
+        let json = serde_json::to_vec(shown).map_err(|why| internal(&why))?;
+        ETag::of_bytes(&json)
+    }
+
+    /// The tag of these bytes.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn of_bytes(bytes: &[u8]) -> Result<ETag, Error> {
+        let hash = Sha256::digest(bytes);
         Base64UrlSafeNoPadding::encode_to_string(&hash[..LENGTH])
             .map(ETag)
-            .map_err(|why| internal(why.to_string()))
+            .map_err(|why| internal(&why))
     }
+}
+
+fn internal(why: &dyn fmt::Display) -> Error {
+    Error::Internal(format!("making an ETag: {why}"))
 }
 
 /// As the header has it, in quotes.

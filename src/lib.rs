@@ -14,6 +14,9 @@ pub mod cli;
 // A socket becomes a Request.
 pub mod server;
 
+// What the API says of itself.
+pub mod openapi;
+
 // What is done beside the requests.
 pub mod upkeep;
 
@@ -37,6 +40,9 @@ pub mod auth;
 
 // Answers, and the one writer of errors.
 pub mod reply;
+
+// Files for browsers.
+pub mod assets;
 
 // Path, query and body of a request.
 pub mod call;

@@ -82,20 +82,32 @@ fn log_word(text: &str) -> String {
 }
 
 /// Answers are somebody's data and nothing to look at: no cache keeps them, and a browser neither guesses
-/// another type, nor runs or frames them, nor tells the next site their URL (OWASP ASVS 5.0, 3.4).
+/// another type, nor runs or frames them, nor tells the next site their URL (OWASP ASVS 5.0, 3.4). A page
+/// says itself what it needs instead.
 /// Who came by TLS comes by TLS for the next year (RFC 6797); without TLS nobody is told so.
 fn security_headers(call: &Call, next: impl FnOnce() -> Response) -> Response {
-    let response = next()
-        .with_unique_header("Cache-Control", "no-store")
-        .with_unique_header("X-Content-Type-Options", "nosniff")
-        .with_unique_header(
+    let response = [
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        (
             "Content-Security-Policy",
             "default-src 'none'; frame-ancestors 'none'",
-        )
-        .with_unique_header("Referrer-Policy", "no-referrer");
+        ),
+        ("Referrer-Policy", "no-referrer"),
+    ]
+    .into_iter()
+    .fold(next(), with_default);
     match call.client.https {
         true => response.with_unique_header("Strict-Transport-Security", "max-age=31536000"),
         false => response,
+    }
+}
+
+/// The answer with this header, unless it has it with another value.
+fn with_default(response: Response, (name, value): (&'static str, &'static str)) -> Response {
+    match response.headers.iter().any(|(given, _)| given == name) {
+        true => response,
+        false => response.with_additional_header(name, value),
     }
 }
 

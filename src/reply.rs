@@ -4,6 +4,7 @@ use rouille::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::assets::Asset;
 use crate::call::Call;
 use crate::error::{Error, Public, whole_seconds};
 use crate::etag::ETag;
@@ -32,12 +33,41 @@ pub fn versioned(body: &impl Serialize) -> Reply {
 /// # Errors
 /// [`Error::BadRequest`] and [`Error::PreconditionFailed`], for what the request demands.
 pub fn current(call: &Call, body: &impl Serialize) -> Reply {
-    let version = ETag::of(body)?;
-    let response = match call.preconditions()?.client_has(&version)? {
-        true => no_content().with_status_code(304),
-        false => ok(body),
+    unless_known(call, &ETag::of(body)?, || ok(body))
+}
+
+/// 200 with a file for a browser, which keeps it and asks each time whether it is still that version: a new
+/// binary is never met by an old script.
+///
+/// # Errors
+/// Those of [`current`].
+pub fn file(call: &Call, asset: &Asset) -> Reply {
+    let from_data = |bytes| Response::from_data(asset.media_type, bytes);
+    let response = match call.accepts_gzip() {
+        true => unless_known(call, &asset.gzip_version, || {
+            from_data(asset.gzip.to_vec()).with_additional_header("Content-Encoding", "gzip")
+        })?,
+        false => {
+            let plain = asset.plain()?;
+            unless_known(call, &ETag::of_bytes(&plain)?, || from_data(plain))?
+        }
     };
-    Ok(with_version(response, &version))
+    let response = response
+        .with_additional_header("Cache-Control", "no-cache")
+        .with_additional_header("Vary", "Accept-Encoding");
+    Ok(match asset.policy {
+        Some(policy) => response.with_additional_header("Content-Security-Policy", policy),
+        None => response,
+    })
+}
+
+/// The answer with this version, or 304 where the client has it.
+fn unless_known(call: &Call, version: &ETag, show: impl FnOnce() -> Response) -> Reply {
+    let response = match call.preconditions()?.client_has(version)? {
+        true => no_content().with_status_code(304),
+        false => show(),
+    };
+    Ok(with_version(response, version))
 }
 
 /// 201 with an account or a task, and its version.

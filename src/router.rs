@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::bearer::{authenticate, refresh_token};
 use crate::call::Call;
 use crate::error::Error;
-use crate::handlers::{audit, health, me, metrics, session, tasks, users};
+use crate::handlers::{assets, audit, health, me, metrics, session, tasks, users};
 use crate::limits::Requester;
 use crate::model::{Admin, Approved, Manager, RefreshToken, SignedIn};
 use crate::reply::Reply;
@@ -36,7 +36,7 @@ pub enum Access {
 pub struct Route {
     /// The method; GET stands for HEAD too.
     pub method: &'static str,
-    /// The path, in which `{id}` is a segment of any text.
+    /// The path, in which `{id}` or `{file}` is a segment of any text.
     pub path: &'static str,
     /// The handler, and who may call it.
     pub access: Access,
@@ -79,6 +79,15 @@ pub const ROUTES: &[Route] = &[
     on("GET", "/healthz", Anyone(health::alive)),
     on("GET", "/readyz", Anyone(health::ready)),
     on("GET", "/metrics", Anyone(metrics::show)),
+    on("GET", "/openapi.json", Anyone(assets::show)),
+    #[cfg(feature = "docs")]
+    on("GET", "/docs", Anyone(assets::show)),
+    #[cfg(feature = "docs")]
+    on("GET", "/docs/{file}", Anyone(assets::show)),
+    #[cfg(feature = "board")]
+    on("GET", "/", Anyone(assets::show)),
+    #[cfg(feature = "board")]
+    on("GET", "/board/{file}", Anyone(assets::show)),
 ];
 
 /// Finds the handler and calls it on behalf of whoever asks.
@@ -151,13 +160,13 @@ fn holder(app: &App, call: &Call) -> Result<RefreshToken, Error> {
 const ID: &str = "{id}";
 
 fn is_literal(route: &&Route) -> bool {
-    !route.path.contains(ID)
+    !route.path.contains('{')
 }
 
 fn matches(path: &str, segments: &[String]) -> bool {
     let mut pattern = path.split('/').skip(1);
     let all = segments.iter().all(|segment| match pattern.next() {
-        Some(ID) => !segment.is_empty(),
+        Some(any) if any.starts_with('{') => !segment.is_empty(),
         expected => expected == Some(segment),
     });
     all && pattern.next().is_none()

@@ -33,6 +33,15 @@ const CONTRACT: &[(&str, &str)] = &[
     ("GET /healthz", "anyone"),
     ("GET /readyz", "anyone"),
     ("GET /metrics", "anyone"),
+    ("GET /openapi.json", "anyone"),
+    #[cfg(feature = "docs")]
+    ("GET /docs", "anyone"),
+    #[cfg(feature = "docs")]
+    ("GET /docs/{file}", "anyone"),
+    #[cfg(feature = "board")]
+    ("GET /", "anyone"),
+    #[cfg(feature = "board")]
+    ("GET /board/{file}", "anyone"),
 ];
 
 /// What changes something and takes no body.

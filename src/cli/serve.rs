@@ -13,11 +13,13 @@ use signal_hook::iterator::Signals;
 
 use super::first_admin::FirstAdmin;
 use crate::app::App;
+use crate::assets::Assets;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::metrics::token::MetricsToken;
 use crate::model::Timestamp;
+use crate::openapi;
 use crate::router::ROUTES;
 use crate::server::{STOP_DEADLINE, Server};
 use crate::store::Store;
@@ -40,7 +42,9 @@ pub fn run(config: Config) -> Result<(), String> {
     warn_of_weakness(&config, &keys);
     let (host, port) = (config.address.host.clone(), config.address.port);
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path), token);
-    let app = App::new(config, store, &keys, metrics, Box::new(Timestamp::now))?;
+    let assets = Assets::new(openapi::json);
+    let clock = Box::new(Timestamp::now);
+    let app = App::new(config, store, &keys, metrics, assets, clock)?;
     let app = Arc::new(app);
     if let Some(admin) = admin {
         admin.make(&app)?;

@@ -1,5 +1,6 @@
 //! What each route does: take the input, use the store, reply.
 
+pub mod assets;
 pub mod audit;
 pub mod health;
 pub mod me;

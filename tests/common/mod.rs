@@ -15,6 +15,7 @@ use rusqlite::types::Value as Stored;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use task_api::app::{App, Clock};
+use task_api::assets::Assets;
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::{
     AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, MetricsArgs, PasswordArgs,
@@ -24,6 +25,7 @@ use task_api::metrics::Metrics;
 use task_api::metrics::token::MetricsToken;
 use task_api::middleware::handle;
 use task_api::model::{Password, Role, SessionId, Timestamp, User};
+use task_api::openapi;
 use task_api::router::ROUTES;
 use task_api::server::Server;
 use task_api::store::sessions::{self, NewSession};
@@ -137,7 +139,8 @@ pub fn metrics(token: Option<&str>) -> Metrics {
 /// The application on its database.
 pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    App::new(config, store, keys, metrics(None), clock).unwrap()
+    let assets = Assets::new(openapi::json);
+    App::new(config, store, keys, metrics(None), assets, clock).unwrap()
 }
 
 impl TestApp {

@@ -1,0 +1,207 @@
+//! Files that browsers load: the task board, the documentation page, and the description of the API. They
+//! are parts of the binary, kept compressed, and made ready when they are first asked for.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::OnceLock;
+
+use flate2::Compression;
+use flate2::read::{GzDecoder, GzEncoder};
+
+use crate::error::Error;
+use crate::etag::ETag;
+
+/// Every file, by its path.
+pub struct Assets(BTreeMap<&'static str, (File, OnceLock<Asset>)>);
+
+/// Where a file comes from.
+struct File {
+    path: &'static str,
+    media_type: &'static str,
+    policy: Option<&'static str>,
+    load: Box<dyn Fn() -> Result<Content, Error> + Send + Sync>,
+}
+
+/// What a file holds.
+enum Content {
+    Plain(Cow<'static, [u8]>),
+    /// Compressed when the program was built.
+    #[cfg_attr(not(feature = "docs"), expect(dead_code))]
+    Gzip(Cow<'static, [u8]>),
+}
+
+/// A file that is ready to be sent.
+#[derive(Debug)]
+pub struct Asset {
+    /// Its `Content-Type`.
+    pub media_type: &'static str,
+    /// Its `Content-Security-Policy`, if it is a page.
+    pub policy: Option<&'static str>,
+    /// Its content, compressed by gzip.
+    pub gzip: Cow<'static, [u8]>,
+    /// The version of the compressed content.
+    pub gzip_version: ETag,
+}
+
+impl Assets {
+    /// The files of this build. `description` makes the text of `/openapi.json`.
+    pub fn new(description: fn() -> String) -> Assets {
+        let described = File {
+            path: "/openapi.json",
+            media_type: "application/json",
+            policy: None,
+            load: Box::new(move || Ok(Content::Plain(description().into_bytes().into()))),
+        };
+        let mut files = vec![described];
+        #[cfg(feature = "board")]
+        files.extend(board());
+        #[cfg(feature = "docs")]
+        files.extend(docs());
+        let by_path = |file: File| (file.path, (file, OnceLock::new()));
+        Assets(files.into_iter().map(by_path).collect())
+    }
+
+    /// The file of this path.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Internal`].
+    pub fn get(&self, path: &str) -> Result<&Asset, Error> {
+        let (file, ready) = self.0.get(path).ok_or(Error::NotFound)?;
+        match ready.get() {
+            Some(asset) => Ok(asset),
+            None => {
+                let asset = Asset::of(file)?;
+                Ok(ready.get_or_init(|| asset))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Assets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Asset {
+    fn of(file: &File) -> Result<Asset, Error> {
+        let gzip = match (file.load)()? {
+            Content::Gzip(bytes) => bytes,
+            Content::Plain(bytes) => read(GzEncoder::new(&*bytes, Compression::best()))?.into(),
+        };
+        Ok(Asset {
+            media_type: file.media_type,
+            policy: file.policy,
+            gzip_version: ETag::of_bytes(&gzip)?,
+            gzip,
+        })
+    }
+
+    /// The content as it is, for the few that cannot decompress it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn plain(&self) -> Result<Vec<u8>, Error> {
+        read(GzDecoder::new(&*self.gzip))
+    }
+}
+
+fn read(mut from: impl Read) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let internal = |why: io::Error| Error::Internal(format!("a file of the pages: {why}"));
+    from.read_to_end(&mut bytes).map_err(internal)?;
+    Ok(bytes)
+}
+
+/// A script or a style sheet of the folder `web/`.
+#[cfg(any(feature = "board", feature = "docs"))]
+fn text(path: &'static str, media_type: &'static str, text: &'static str) -> File {
+    File {
+        path,
+        media_type,
+        policy: None,
+        load: Box::new(move || Ok(Content::Plain(text.as_bytes().into()))),
+    }
+}
+
+/// A page of the folder `web/`.
+#[cfg(any(feature = "board", feature = "docs"))]
+fn page(path: &'static str, policy: &'static str, html: &'static str) -> File {
+    File {
+        policy: Some(policy),
+        ..text(path, "text/html; charset=utf-8", html)
+    }
+}
+
+#[cfg(any(feature = "board", feature = "docs"))]
+const CSS: &str = "text/css; charset=utf-8";
+#[cfg(any(feature = "board", feature = "docs"))]
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The task board. A file that is added to `web/board/` is added here.
+#[cfg(feature = "board")]
+fn board() -> Vec<File> {
+    /// Nothing but files and API of this server, no script in the page itself, and no text that becomes HTML
+    /// (Trusted Types).
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+        connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+        require-trusted-types-for 'script'; trusted-types 'none'";
+    vec![
+        page("/", POLICY, include_str!("../web/board/index.html")),
+        text(
+            "/board/style.css",
+            CSS,
+            include_str!("../web/board/style.css"),
+        ),
+        text(
+            "/board/main.js",
+            JAVASCRIPT,
+            include_str!("../web/board/main.js"),
+        ),
+    ]
+}
+
+/// The documentation: a page of ours around Swagger UI, whose files come with its crate.
+#[cfg(feature = "docs")]
+fn docs() -> Vec<File> {
+    /// Swagger UI's style sheet brings its icons along as `data:`.
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+        img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+        frame-ancestors 'none'";
+    vec![
+        page("/docs", POLICY, include_str!("../web/docs/index.html")),
+        text(
+            "/docs/main.js",
+            JAVASCRIPT,
+            include_str!("../web/docs/main.js"),
+        ),
+        text(
+            "/docs/style.css",
+            CSS,
+            include_str!("../web/docs/style.css"),
+        ),
+        swagger_ui("/docs/swagger-ui.css", CSS, "swagger-ui.css"),
+        swagger_ui(
+            "/docs/swagger-ui-bundle.js",
+            JAVASCRIPT,
+            "swagger-ui-bundle.js",
+        ),
+    ]
+}
+
+#[cfg(feature = "docs")]
+fn swagger_ui(path: &'static str, media_type: &'static str, name: &'static str) -> File {
+    let load = move || match utoipa_swagger_ui::serve(name, Default::default()) {
+        Ok(Some(file)) if file.gzpipped => Ok(Content::Gzip(file.bytes)),
+        Ok(Some(file)) => Ok(Content::Plain(file.bytes)),
+        _ => Err(Error::Internal(format!("Swagger UI has no {name}"))),
+    };
+    File {
+        path,
+        media_type,
+        policy: None,
+        load: Box::new(load),
+    }
+}
