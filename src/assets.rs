@@ -126,6 +126,18 @@ fn text(path: &'static str, media_type: &'static str, text: &'static str) -> Fil
     }
 }
 
+/// The same, by its path in `web/`, which is its path for browsers too.
+#[cfg(any(feature = "board", feature = "docs"))]
+macro_rules! web {
+    ($path:literal, $media_type:expr) => {
+        text(
+            concat!("/", $path),
+            $media_type,
+            include_str!(concat!("../web/", $path)),
+        )
+    };
+}
+
 /// A page of the folder `web/`.
 #[cfg(any(feature = "board", feature = "docs"))]
 fn page(path: &'static str, policy: &'static str, html: &'static str) -> File {
@@ -137,6 +149,8 @@ fn page(path: &'static str, policy: &'static str, html: &'static str) -> File {
 
 #[cfg(any(feature = "board", feature = "docs"))]
 const CSS: &str = "text/css; charset=utf-8";
+#[cfg(feature = "board")]
+const SVG: &str = "image/svg+xml";
 #[cfg(any(feature = "board", feature = "docs"))]
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -150,16 +164,21 @@ fn board() -> Vec<File> {
         require-trusted-types-for 'script'; trusted-types 'none'";
     vec![
         page("/", POLICY, include_str!("../web/board/index.html")),
-        text(
-            "/board/style.css",
-            CSS,
-            include_str!("../web/board/style.css"),
-        ),
-        text(
-            "/board/main.js",
-            JAVASCRIPT,
-            include_str!("../web/board/main.js"),
-        ),
+        web!("board/style.css", CSS),
+        web!("board/icon.svg", SVG),
+        web!("board/account.js", JAVASCRIPT),
+        web!("board/api.js", JAVASCRIPT),
+        web!("board/board.js", JAVASCRIPT),
+        web!("board/dom.js", JAVASCRIPT),
+        web!("board/drag.js", JAVASCRIPT),
+        web!("board/entrance.js", JAVASCRIPT),
+        web!("board/main.js", JAVASCRIPT),
+        web!("board/notices.js", JAVASCRIPT),
+        web!("board/paged-list.js", JAVASCRIPT),
+        web!("board/people.js", JAVASCRIPT),
+        web!("board/task-dialog.js", JAVASCRIPT),
+        web!("board/task.js", JAVASCRIPT),
+        web!("board/time.js", JAVASCRIPT),
     ]
 }
 
@@ -172,16 +191,8 @@ fn docs() -> Vec<File> {
         frame-ancestors 'none'";
     vec![
         page("/docs", POLICY, include_str!("../web/docs/index.html")),
-        text(
-            "/docs/main.js",
-            JAVASCRIPT,
-            include_str!("../web/docs/main.js"),
-        ),
-        text(
-            "/docs/style.css",
-            CSS,
-            include_str!("../web/docs/style.css"),
-        ),
+        web!("docs/main.js", JAVASCRIPT),
+        web!("docs/style.css", CSS),
         swagger_ui("/docs/swagger-ui.css", CSS, "swagger-ui.css"),
         swagger_ui(
             "/docs/swagger-ui-bundle.js",

@@ -1,0 +1,41 @@
+// What the page says beside the lists: messages that stay, and words for screen readers.
+
+import { byId, copyOf, part } from './dom.js';
+
+/** Says to screen readers what everybody else can see. */
+export function announce(words) {
+  byId('announcer').textContent = words;
+}
+
+/** Shows that something has failed, with a button to try it again if there is something to try. */
+export function showFailure(failure, retry) {
+  const notice = copyOf('notice');
+  notice.setAttribute('role', 'alert');
+  part(notice, 'word').textContent = failure.words;
+  part(notice, 'close').addEventListener('click', () => notice.remove());
+  byId('notices').append(notice);
+  if (!retry) return;
+  offerRetry(part(notice, 'retry'), failure, () => {
+    notice.remove();
+    retry();
+  });
+}
+
+/** Takes the messages away, as with the page that they were about. */
+export function clearNotices() {
+  byId('notices').replaceChildren();
+}
+
+/** Shows a button that tries again; where the server said how long to wait, it counts down first. */
+export function offerRetry(button, failure, retry) {
+  let left = failure.wait ?? 0;
+  const tick = () => {
+    if (button.hidden || !button.isConnected) return;
+    button.disabled = left > 0;
+    button.textContent = left > 0 ? `Try again in ${left} s` : 'Try again';
+    if (left-- > 0) setTimeout(tick, 1000);
+  };
+  button.hidden = false;
+  button.onclick = retry;
+  tick();
+}
