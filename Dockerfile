@@ -17,6 +17,7 @@ RUN mkdir src \
  && rm -r src
 
 COPY schema.sql ./
+COPY web web
 COPY src src
 # cargo goes by the files' times, which may lie before those of the empty sources.
 RUN touch src/main.rs src/lib.rs \

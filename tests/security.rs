@@ -257,6 +257,8 @@ const PROOFS: &[(u8, &str, &[&str])] = &[
         "security headers on every answer",
         &[
             "cors::every_answer_tells_browsers_to_do_nothing_else_with_it",
+            "pages::a_page_may_do_what_it_needs_and_nothing_else",
+            "pages::what_is_no_page_may_do_nothing",
             "proxies::who_comes_by_tls_is_told_to_do_so_for_a_year",
         ],
     ),
