@@ -54,6 +54,7 @@ impl Assets {
             policy: None,
             load: Box::new(move || Ok(Content::Plain(description().into_bytes().into()))),
         };
+        #[cfg_attr(not(any(feature = "board", feature = "docs")), expect(unused_mut))]
         let mut files = vec![described];
         #[cfg(feature = "board")]
         files.extend(board());
