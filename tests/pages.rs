@@ -12,18 +12,23 @@ use std::io::Read;
 use common::{Answer, TestApp};
 use flate2::read::GzDecoder;
 
-/// Every file of `web/`, by the path that browsers know it by.
+/// The folders of `web/` that this build has.
+const FOLDERS: &[&str] = &[
+    #[cfg(feature = "board")]
+    "board",
+    #[cfg(feature = "docs")]
+    "docs",
+];
+
+/// Every file of them, by the path that browsers know it by.
 fn files() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    for folder in ["board", "docs"] {
-        if !served(folder) {
-            continue;
-        }
+    for folder in FOLDERS {
         let root = format!("{}/web/{folder}", env!("CARGO_MANIFEST_DIR"));
         for entry in fs::read_dir(root).unwrap() {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
-            let path = match (folder, name.as_str()) {
+            let path = match (*folder, name.as_str()) {
                 ("board", "index.html") => "/".to_owned(),
                 ("docs", "index.html") => "/docs".to_owned(),
                 _ => format!("/{folder}/{name}"),
@@ -33,13 +38,6 @@ fn files() -> Vec<(String, Vec<u8>)> {
     }
     files.sort();
     files
-}
-
-fn served(folder: &str) -> bool {
-    match folder {
-        "board" => cfg!(feature = "board"),
-        _ => cfg!(feature = "docs"),
-    }
 }
 
 /// The HTML of a page, if this build has it.
