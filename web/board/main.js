@@ -73,6 +73,7 @@ async function lookAgain() {
 }
 
 const isWaiting = () => user && !user.is_approved && !document.hidden;
+const isWorking = () => user?.is_approved && !document.hidden && !document.querySelector('dialog[open]');
 
 onEntry(enter);
 onAccount({
@@ -99,8 +100,9 @@ byId('check-approval').addEventListener('click', async () => {
   }
 });
 
-// Who waits need not press a button; who comes back to the page sees what others did meanwhile.
+// Who waits need not press a button; who works, or comes back to the page, sees what others did meanwhile.
 setInterval(() => { if (isWaiting()) lookAgain().catch(() => {}); }, 5000);
+setInterval(() => { if (isWorking()) lookAgain().catch(() => {}); }, 30_000);
 document.addEventListener('visibilitychange', () => { if (!document.hidden) lookAgain().catch(() => {}); });
 
 // ---- a lost connection --------------------------------------------------------------------------
