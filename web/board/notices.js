@@ -7,13 +7,19 @@ export function announce(words) {
   byId('announcer').textContent = words;
 }
 
-/** Shows that something has failed, with a button to try it again if there is something to try. */
-export function showFailure(failure, retry) {
+/** Shows something to know. */
+export function showNotice(words) {
   const notice = copyOf('notice');
-  notice.setAttribute('role', 'alert');
-  part(notice, 'word').textContent = failure.words;
+  part(notice, 'word').textContent = words;
   part(notice, 'close').addEventListener('click', () => notice.remove());
   byId('notices').append(notice);
+  return notice;
+}
+
+/** Shows that something has failed, with a button to try it again if there is something to try. */
+export function showFailure(failure, retry) {
+  const notice = showNotice(failure.words);
+  notice.classList.add('failure');
   if (!retry) return;
   offerRetry(part(notice, 'retry'), failure, () => {
     notice.remove();
