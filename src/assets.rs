@@ -173,6 +173,7 @@ fn board() -> Vec<File> {
         web!("board/dom.js", JAVASCRIPT),
         web!("board/drag.js", JAVASCRIPT),
         web!("board/entrance.js", JAVASCRIPT),
+        web!("board/failure.js", JAVASCRIPT),
         web!("board/main.js", JAVASCRIPT),
         web!("board/notices.js", JAVASCRIPT),
         web!("board/paged-list.js", JAVASCRIPT),

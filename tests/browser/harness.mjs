@@ -277,8 +277,11 @@ export class World {
       problem(`console ${message.type()}: ${message.text()} (${message.location().url})`);
     });
     context.on('weberror', (error) => problem(`page error: ${error.error().stack}`));
-    context.on('requestfailed', (request) =>
-      problem(`request failed: ${describe(request)}: ${request.failure()?.errorText}`));
+    context.on('requestfailed', (request) => {
+      const why = request.failure()?.errorText;
+      // What is cut off because its page is left.
+      if (why !== 'net::ERR_ABORTED') problem(`request failed: ${describe(request)}: ${why}`);
+    });
     context.on('request', (request) => {
       this.requests.push(describe(request));
       const url = new URL(request.url());

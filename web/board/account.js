@@ -1,7 +1,7 @@
 // One's own account: another e-mail or password, and signing out everywhere.
 
-import { failureOf, patch, signOutEverywhere } from './api.js';
-import { byId, confirmed, onSubmit, part, showProblem } from './dom.js';
+import { patch, signOut } from './api.js';
+import { byId, clearProblem, confirmed, onSubmit, part, showProblem } from './dom.js';
 import { announce } from './notices.js';
 
 const dialog = byId('account-dialog');
@@ -12,7 +12,7 @@ const fields = form.elements;
 export function onAccount({ user, changed, left }) {
   byId('open-account').addEventListener('click', () => {
     form.reset();
-    showProblem(form);
+    clearProblem(form);
     fields.email.value = user().email;
     dialog.showModal();
   });
@@ -29,11 +29,10 @@ export function onAccount({ user, changed, left }) {
   part(form, 'everywhere').addEventListener('click', async () => {
     if (!await confirmed('Sign out here and on every other device?', 'Sign out everywhere')) return;
     try {
-      await signOutEverywhere();
-      dialog.close();
+      await signOut({ everywhere: true });
       left();
     } catch (error) {
-      showProblem(form, failureOf(error));
+      showProblem(form, error);
     }
   });
   part(form, 'cancel').addEventListener('click', () => dialog.close());

@@ -1,6 +1,8 @@
 // Small helpers for the page. Text reaches it as text, never as HTML: a title such as `<img onerror=...>` is shown
 // letter by letter, and the page's policy (Trusted Types) refuses anything else.
 
+import { failureOf } from './failure.js';
+
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
@@ -24,43 +26,43 @@ export function afterPause(act, milliseconds = 250) {
   };
 }
 
-/**
- * Shows in a form what went wrong: the words at its top, what is wrong with a field at that field, and the focus on
- * the first of them. Without a failure it takes back what it showed before.
- */
-export function showProblem(form, failure) {
+/** Takes back what a form says about a failure. */
+export function clearProblem(form) {
+  part(form, 'problem').hidden = true;
   for (const field of form.querySelectorAll('[aria-invalid]')) {
     field.removeAttribute('aria-invalid');
     field.parentElement.querySelector('.field-problem')?.remove();
   }
-  const problem = part(form, 'problem');
-  problem.hidden = !failure;
-  problem.textContent = failure?.words ?? '';
-  let first;
-  for (const [name, why] of Object.entries(failure?.fields ?? {})) {
-    const field = form.elements[name];
-    if (!field) continue;
+}
+
+/** Says in a form what went wrong: at its top, and at each field, the first of which takes the focus. */
+export function showProblem(form, error) {
+  const { message, fields = {} } = failureOf(error);
+  clearProblem(form);
+  part(form, 'problem').textContent = message;
+  part(form, 'problem').hidden = false;
+  const marked = Object.entries(fields).filter(([name]) => form.elements[name]);
+  for (const [name, why] of marked) {
     const words = document.createElement('span');
     words.className = 'field-problem';
     words.textContent = why;
-    field.after(words);
-    field.setAttribute('aria-invalid', 'true');
-    first ??= field;
+    form.elements[name].after(words);
+    form.elements[name].setAttribute('aria-invalid', 'true');
   }
-  first?.focus();
+  if (marked.length > 0) form.elements[marked[0][0]].focus();
 }
 
-/** Runs a form's act once at a time, and shows in the form why it failed. */
+/** Runs a form's act, one at a time, and says in the form why it failed. */
 export function onSubmit(form, act) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (form.ariaBusy === 'true') return;
     form.ariaBusy = 'true';
-    showProblem(form);
+    clearProblem(form);
     try {
       await act();
-    } catch (failure) {
-      showProblem(form, failure);
+    } catch (error) {
+      showProblem(form, error);
     } finally {
       form.ariaBusy = 'false';
     }

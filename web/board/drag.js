@@ -3,24 +3,24 @@
 
 /** How far a pointer goes before it is a drag and not a click, in pixels. */
 const THRESHOLD = 6;
-/** How near to the edge of the columns the view moves on, in pixels. */
+/** How near to the edge of the columns the view moves on, and by how much in a frame, in pixels. */
 const EDGE = 40;
+const PACE = 8;
 
 /** Makes the cards in `columns` draggable; `drop(card, column)` hears where one was let go. */
 export function draggable(columns, drop) {
   columns.addEventListener('pointerdown', (event) => {
     const card = event.target.closest('.card');
-    const isHandle = event.target.closest('.handle');
-    if (!card || event.button !== 0 || !event.isPrimary) return;
-    if (event.pointerType !== 'mouse' && !isHandle) return;
-    if (event.target.closest('.step')) return;
-    follow(columns, card, event, drop);
+    if (!card || event.button !== 0 || !event.isPrimary || event.target.closest('.step')) return;
+    if (event.pointerType === 'mouse' || event.target.closest('.handle')) follow(columns, card, event, drop);
   });
 }
 
 function follow(columns, card, start, drop) {
   let ghost = null;
   let target = null;
+  let isBrokenOff = false;
+  let [x, y] = [start.clientX, start.clientY];
   const listening = new AbortController();
   const on = (name, act) => addEventListener(name, act, { signal: listening.signal });
 
@@ -28,38 +28,50 @@ function follow(columns, card, start, drop) {
     ghost = ghostOf(card);
     card.classList.add('dragged');
     columns.classList.add('dragging');
-    // The click that ends the drag opens nothing.
-    addEventListener('click', swallow, { capture: true, once: true });
+    // The click that ends a drag opens nothing.
+    addEventListener('click', swallow, { capture: true });
+    requestAnimationFrame(look);
   };
-  const end = () => {
-    listening.abort();
+  const aim = (column) => {
+    target?.classList.remove('target');
+    column?.classList.add('target');
+    target = column;
+  };
+  // In each frame, since a pointer that rests at the edge moves the view on too.
+  const look = () => {
+    if (isBrokenOff) return;
+    ghost.style.translate = `${x - start.clientX}px ${y - start.clientY}px`;
+    scrollAtEdge(columns, x);
+    const under = columnAt(columns, x, y);
+    if (under !== target) aim(under);
+    requestAnimationFrame(look);
+  };
+  const breakOff = () => {
+    isBrokenOff = true;
     ghost?.remove();
     card.classList.remove('dragged');
     columns.classList.remove('dragging');
-    target?.classList.remove('target');
+    aim(null);
+  };
+  const end = () => {
+    breakOff();
+    listening.abort();
     setTimeout(() => removeEventListener('click', swallow, { capture: true }));
   };
 
   on('pointermove', (event) => {
-    if (event.pointerId !== start.pointerId) return;
-    const [x, y] = [event.clientX - start.clientX, event.clientY - start.clientY];
-    if (!ghost && Math.hypot(x, y) < THRESHOLD) return;
-    if (!ghost) begin();
-    ghost.style.translate = `${x}px ${y}px`;
-    scrollAtEdge(columns, event.clientX);
-    const under = columnAt(columns, event.clientX, event.clientY);
-    if (under === target) return;
-    target?.classList.remove('target');
-    under?.classList.add('target');
-    target = under;
+    if (isBrokenOff || event.pointerId !== start.pointerId) return;
+    [x, y] = [event.clientX, event.clientY];
+    if (!ghost && Math.hypot(x - start.clientX, y - start.clientY) >= THRESHOLD) begin();
   });
   on('pointerup', (event) => {
     if (event.pointerId !== start.pointerId) return;
+    const column = ghost && !isBrokenOff && columnAt(columns, event.clientX, event.clientY);
     end();
-    if (target) drop(card, target);
+    if (column) drop(card, column);
   });
   on('pointercancel', end);
-  on('keydown', (event) => { if (event.key === 'Escape') end(); });
+  on('keydown', (event) => { if (event.key === 'Escape') breakOff(); });
 }
 
 /** What follows the pointer; the card itself cannot leave its column, which scrolls. */
@@ -86,6 +98,6 @@ const columnAt = (columns, x, y) => [...columns.children].find((column) => {
 /** On a narrow screen the next column lies beyond the edge. */
 function scrollAtEdge(columns, x) {
   const box = columns.getBoundingClientRect();
-  if (x < box.left + EDGE) columns.scrollBy({ left: -EDGE });
-  if (x > box.right - EDGE) columns.scrollBy({ left: EDGE });
+  if (x < box.left + EDGE) columns.scrollBy({ left: -PACE });
+  if (x > box.right - EDGE) columns.scrollBy({ left: PACE });
 }

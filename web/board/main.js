@@ -1,10 +1,11 @@
 // Which view is shown: the entrance, the wait for approval, the tasks, or the people.
 
 import { onAccount } from './account.js';
-import { connection, failureOf, get, ping, session, signOut } from './api.js';
+import { connection, get, ping, session, signOut } from './api.js';
 import { openBoard, refreshBoard } from './board.js';
 import { byId } from './dom.js';
-import { onEntry, openEntrance } from './entrance.js';
+import { onEntry } from './entrance.js';
+import { failureOf } from './failure.js';
 import { announce, clearNotices, showFailure, showNotice } from './notices.js';
 import { openPeople, refreshPeople } from './people.js';
 
@@ -22,7 +23,8 @@ function show(view) {
 /** Shows what whoever is signed in may see. */
 function enter(signedIn) {
   user = signedIn;
-  clear();
+  clearNotices();
+  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   byId('whoami').hidden = false;
   byId('my-name').textContent = user.username;
   byId('my-role').textContent = user.role;
@@ -37,37 +39,32 @@ function enter(signedIn) {
   showChosen();
 }
 
-/** Takes away what belonged to the view of before. */
-function clear() {
-  clearNotices();
-  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
-}
-
+/** Goes back to the entrance by loading the page anew: nothing of whoever leaves, shown or under way, is left. */
 function leave(word) {
-  user = null;
-  clear();
-  byId('whoami').hidden = true;
-  byId('views').hidden = true;
-  openEntrance(word);
-  show('entrance');
+  history.replaceState({ word }, '', location.pathname);
+  location.reload();
 }
 
 /** The view that the URL names, so that links and the back button work. */
 function showChosen() {
-  if (!user?.is_approved) return;
-  const people = location.hash === '#people' && user.role === 'admin';
+  if (!user?.is_approved || location.hash === '#main') return;
+  const isPeople = location.hash === '#people' && user.role === 'admin';
   for (const link of byId('views').querySelectorAll('a')) {
-    const isCurrent = (link.hash === '#people') === people;
-    isCurrent ? link.setAttribute('aria-current', 'page') : link.removeAttribute('aria-current');
+    link.ariaCurrent = (link.hash === '#people') === isPeople ? 'page' : null;
   }
-  show(people ? 'people-view' : 'tasks-view');
+  show(isPeople ? 'people-view' : 'tasks-view');
 }
+
+/** Counts the looks: the answer to an earlier one is too late. */
+let looks = 0;
 
 /** Asks again who one is: a role or an approval may have changed, and counts at once. */
 async function lookAgain() {
   if (!user) return;
+  looks += 1;
+  const mine = looks;
   const { json } = await get('me');
-  if (!user) return;
+  if (mine !== looks) return;
   const isSame = ['role', 'is_approved'].every((right) => json[right] === user[right]);
   if (!isSame) {
     enter(json);
@@ -76,6 +73,9 @@ async function lookAgain() {
     await Promise.all([refreshBoard(), refreshPeople()]);
   }
 }
+
+/** The same where nobody has asked for it: if it fails, the next time will do. */
+const lookQuietly = () => lookAgain().catch(() => {});
 
 const isWaiting = () => user && !user.is_approved && !document.hidden;
 const isWorking = () => user?.is_approved && !document.hidden && !document.querySelector('dialog[open]');
@@ -86,14 +86,13 @@ onAccount({
   changed: (json) => { user = json; },
   left: () => leave('You are signed out everywhere.'),
 });
-session.addEventListener('changed', () => lookAgain().catch(() => {}));
+session.addEventListener('changed', lookQuietly);
 session.addEventListener('ended', () => leave('Your session has ended. Please sign in again.'));
 addEventListener('hashchange', showChosen);
 
 byId('sign-out').addEventListener('click', async () => {
-  const told = signOut();
-  leave('You are signed out.');
-  await told.catch((error) => showFailure(failureOf(error)));
+  const failure = await signOut().catch(failureOf);
+  leave(failure ? `You are signed out here. ${failure.message}` : 'You are signed out.');
 });
 
 byId('check-approval').addEventListener('click', async () => {
@@ -101,14 +100,14 @@ byId('check-approval').addEventListener('click', async () => {
     await lookAgain();
     if (isWaiting()) announce('Not yet.');
   } catch (error) {
-    showFailure(failureOf(error));
+    showFailure(error);
   }
 });
 
 // Who waits need not press a button; who works, or comes back to the page, sees what others did meanwhile.
-setInterval(() => { if (isWaiting()) lookAgain().catch(() => {}); }, 5000);
-setInterval(() => { if (isWorking()) lookAgain().catch(() => {}); }, 30_000);
-document.addEventListener('visibilitychange', () => { if (!document.hidden) lookAgain().catch(() => {}); });
+setInterval(() => { if (isWaiting()) lookQuietly(); }, 5000);
+setInterval(() => { if (isWorking()) lookQuietly(); }, 30_000);
+document.addEventListener('visibilitychange', () => { if (!document.hidden) lookQuietly(); });
 
 // ---- a lost connection --------------------------------------------------------------------------
 
@@ -120,6 +119,8 @@ function reconnectAfter(seconds) {
   patience = setTimeout(() => ping().catch(() => reconnectAfter(Math.min(seconds * 2, 30))), seconds * 1000);
 }
 
+const reconnect = () => ping().catch(() => {});
+
 connection.addEventListener('lost', () => {
   if (!byId('lost').hidden) return;
   byId('lost').hidden = false;
@@ -128,12 +129,20 @@ connection.addEventListener('lost', () => {
 connection.addEventListener('found', () => {
   if (byId('lost').hidden) return;
   clearTimeout(patience);
+  if (byId('lost').contains(document.activeElement)) byId('main').focus();
   byId('lost').hidden = true;
   announce('The server is there again.');
-  lookAgain().catch(() => {});
+  lookQuietly();
 });
-byId('reconnect').addEventListener('click', () => ping().catch(() => {}));
-addEventListener('online', () => { if (!byId('lost').hidden) ping().catch(() => {}); });
+byId('reconnect').addEventListener('click', reconnect);
+addEventListener('online', () => { if (!byId('lost').hidden) reconnect(); });
+
+// ---- the beginning ------------------------------------------------------------------------------
 
 byId('entrance').hidden = false;
-openEntrance();
+const word = history.state?.word;
+if (word) {
+  history.replaceState(null, '');
+  byId('entrance-word').textContent = word;
+  byId('entrance-title').focus();
+}

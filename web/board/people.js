@@ -1,7 +1,8 @@
 // Accounts: their names on cards and in forms, and for admins who is let in, and as what.
 
-import { Failure, failureOf, get, patch, remove } from './api.js';
+import { get, patch, remove, session } from './api.js';
 import { afterPause, byId, confirmed, copyOf, part, setOptions } from './dom.js';
+import { Failure, failureOf } from './failure.js';
 import { announce, showFailure } from './notices.js';
 import { PagedList } from './paged-list.js';
 import { day } from './time.js';
@@ -9,41 +10,48 @@ import { day } from './time.js';
 // ---- names --------------------------------------------------------------------------------------
 
 /** Name by id, as far as they have been asked for. */
-let names = new Map();
+const names = new Map();
+/** The first accounts, which are those of most cards: one request for all of them. */
+let first = null;
 
 /** The name of the account with this id. */
-export function nameOf(id) {
+export async function nameOf(id) {
+  first ??= accountsLike('').catch(() => { first = null; });
+  await first;
   if (!names.has(id)) {
-    const gone = ({ code }) => { names.delete(id); return code === 'not_found' ? 'nobody' : '…'; };
-    names.set(id, get(`users/${id}`).then(({ json }) => json.username, gone));
+    names.set(id, get(`users/${id}`).then(({ json }) => json.username, (failure) => {
+      names.delete(id);
+      return failure.code === 'not_found' ? 'nobody' : '…';
+    }));
   }
   return names.get(id);
 }
 
 /** The account with this name. `field` is the one that a failure is shown at. */
 export async function accountNamed(name, field) {
-  let found;
   let cursor;
   do {
     const page = await accountsLike(name, cursor);
-    found = page.items.find(({ username }) => username === name);
+    const found = page.items.find(({ username }) => username === name);
+    if (found) return found;
     cursor = page.next_cursor;
-  } while (!found && cursor);
-  if (!found) throw new Failure('Please look at what is marked below.', { fields: { [field]: `Nobody is called “${name}”.` } });
-  return found;
+  } while (cursor);
+  throw Failure.at({ [field]: `Nobody is called “${name}”.` });
 }
 
 /** A page of the accounts whose name or e-mail contains this. */
 async function accountsLike(q, cursor) {
   const { json } = await get(`users?${new URLSearchParams({ q, limit: 100, ...(cursor && { cursor }) })}`);
-  for (const { id, username } of json.items) names.set(id, Promise.resolve(username));
+  for (const { id, username } of json.items) names.set(id, username);
   return json;
 }
 
 /** Offers the names of accounts while one is typed. */
 export function suggestAccounts(input) {
   const suggest = async () => {
-    const { items } = await accountsLike(input.value.trim()).catch(() => ({ items: [] }));
+    const typed = input.value.trim();
+    const { items } = await accountsLike(typed).catch(() => ({ items: [] }));
+    if (input.value.trim() !== typed) return;
     byId('account-names').replaceChildren(...items.map(({ username }) => new Option(username, username)));
   };
   input.addEventListener('input', afterPause(suggest));
@@ -52,42 +60,39 @@ export function suggestAccounts(input) {
 
 // ---- the queue and the accounts -----------------------------------------------------------------
 
-export const ROLES = [['employee', 'Employee'], ['manager', 'Manager'], ['admin', 'Admin']];
+const ROLES = [['employee', 'Employee'], ['manager', 'Manager'], ['admin', 'Admin']];
 
 const search = byId('account-search');
-let lists = null;
+/** The list of those who wait, and that of those who are let in; nobody but an admin has them. */
+let lists = [];
 
-/** Makes the lists for an admin; without one there are none. */
+/** Shows the accounts to an admin. */
 export function openPeople(isAdmin) {
-  names = new Map();
   search.reset();
   byId('queue').replaceChildren();
   byId('accounts').replaceChildren();
-  lists = isAdmin ? { queue: queue(), accounts: accounts() } : null;
-  byId('queue-size').hidden = true;
-  lists?.queue.begin();
-  lists?.accounts.begin();
+  lists = isAdmin ? [queue(), accounts()] : [];
+  lists.forEach((list) => list.begin());
 }
 
-/** Puts the lists right after something else may have changed them. */
+/** Puts the lists right after something may have changed them. */
 export async function refreshPeople() {
-  await Promise.all([lists?.queue.refresh(), lists?.accounts.refresh()]);
+  await Promise.all(lists.map((list) => list.refresh()));
 }
 
 function queue() {
-  return accountList('queue', 'Waiting for approval', {
+  return accountList('queue', {
     query: () => ({ path: 'users', parameters: { approved: false } }),
     empty: 'Nobody is waiting.',
     changed: ({ size, hasMore }) => {
       byId('queue-size').hidden = size === 0;
       byId('queue-size').textContent = hasMore ? `${size}+` : size;
-      byId('queue-size').title = 'waiting for approval';
     },
   });
 }
 
 function accounts() {
-  return accountList('accounts', 'Approved accounts', {
+  return accountList('accounts', {
     query: () => {
       const q = search.elements.q.value.trim();
       return { path: 'users', parameters: { approved: true, ...(q && { q }) } };
@@ -96,81 +101,85 @@ function accounts() {
   });
 }
 
-function accountList(id, label, options) {
-  const list = new PagedList({ label, make: row, fill, compare: (a, b) => a.id - b.id, ...options });
+function accountList(id, options) {
+  const title = byId(`${id}-title`);
+  const list = new PagedList({
+    label: title.textContent, title, make: row, fill, compare: (a, b) => a.id - b.id, ...options,
+  });
   byId(id).append(list.element);
   return list;
 }
 
 search.addEventListener('submit', (event) => event.preventDefault());
-search.elements.q.addEventListener('input', afterPause(() => lists?.accounts.begin()));
+search.elements.q.addEventListener('input', afterPause(() => lists[1]?.begin()));
 
 function row() {
   const element = copyOf('account');
-  const act = (name, event, change) => part(element, name).addEventListener(event, () => change(element));
+  const on = (name, event, act) => part(element, name).addEventListener(event, () => act(element));
   setOptions(part(element, 'role'), ROLES);
-  act('role', 'change', ({ item }) => { if (item.is_approved) change(element, { role: chosenRole(element) }); });
-  act('approve', 'click', () => change(element, { role: chosenRole(element), is_approved: true }));
-  act('withdraw', 'click', () => change(element, { is_approved: false }));
-  act('delete', 'click', () => removeAccount(element));
+  on('role', 'change', showApply);
+  on('apply', 'click', apply);
+  on('withdraw', 'click', withdraw);
+  on('delete', 'click', removeAccount);
   return element;
 }
 
-const chosenRole = (element) => part(element, 'role').value;
+/** What the Flask app has stored may be none of the roles; it counts as the least. */
+const roleOf = ({ role }) => (ROLES.some(([value]) => value === role) ? role : 'employee');
 
 function fill(element, account) {
-  const { username, email, role, created_at: since, is_approved: isApproved } = account;
+  const { username, email, created_at: since, is_approved: isApproved } = account;
+  const role = part(element, 'role');
   part(element, 'name').textContent = username;
   part(element, 'facts').textContent = since ? `${email}, since ${day(since)}` : email;
-  const select = part(element, 'role');
-  // What the Flask app has stored may be none of the roles; it counts as the least.
-  select.value = ROLES.some(([value]) => value === role) ? role : 'employee';
-  select.setAttribute('aria-label', `Role of ${username}`);
-  for (const name of ['approve', 'withdraw', 'delete']) {
-    const button = part(element, name);
-    button.setAttribute('aria-label', `${button.textContent.trim()}: ${username}`);
+  // A choice that is not applied yet stays.
+  if (element.item?.role !== account.role) role.value = roleOf(account);
+  role.setAttribute('aria-label', `Role of ${username}`);
+  part(element, 'apply').textContent = isApproved ? 'Change role' : 'Approve';
+  for (const name of ['apply', 'withdraw', 'delete']) {
+    part(element, name).setAttribute('aria-label', `${part(element, name).textContent}: ${username}`);
   }
-  part(element, 'approve').hidden = isApproved;
   part(element, 'withdraw').hidden = !isApproved;
+  showApply(element, account);
 }
 
-async function change(element, changes) {
+/** A choice alone does nothing: with the keyboard one passes by others on the way to it. */
+function showApply(element, account = element.item) {
+  part(element, 'apply').hidden = account.is_approved && part(element, 'role').value === roleOf(account);
+}
+
+function apply(element) {
+  const role = part(element, 'role').value;
+  const { username } = element.item;
+  return change(element, { role, is_approved: true }, `${username} is let in as ${role} now.`);
+}
+
+const withdraw = (element) =>
+  change(element, { is_approved: false }, `${element.item.username} is not let in any more.`);
+
+const change = (element, changes, done) => act(element, async ({ id }) => {
+  await patch(`users/${id}`, changes);
+  return done;
+});
+
+const removeAccount = (element) => act(element, async ({ id, username }) => {
+  if (!await confirmed(`Delete the account of ${username}? Its tasks stay, assigned to nobody.`, 'Delete')) return null;
+  await remove(`users/${id}`);
+  names.delete(id);
+  return `The account of ${username} is deleted.`;
+});
+
+/** Does something to a row's account, says so, and has everything looked at again: it may be one's own. */
+async function act(element, done) {
   const account = element.item;
   try {
-    const { json } = await patch(`users/${account.id}`, changes);
-    moveAccount(json);
-    announce(said(json, changes));
+    const words = await done(account);
+    if (!words) return;
+    announce(words);
   } catch (error) {
-    fill(element, account);
-    showFailure(failureOf(error));
+    showFailure(failureOf(error).of(`${account.username}:`));
+    part(element, 'role').value = roleOf(account);
+    showApply(element);
   }
-}
-
-function said({ username, role }, { is_approved: isApproved }) {
-  if (isApproved === undefined) return `${username} is ${role} now.`;
-  return isApproved ? `${username} is let in as ${role}.` : `${username} is not let in any more.`;
-}
-
-/** Shows an account in the list that it belongs to. */
-function moveAccount(account) {
-  const [to, from] = account.is_approved ? [lists.accounts, lists.queue] : [lists.queue, lists.accounts];
-  const hadFocus = from.row(account.id)?.contains(document.activeElement);
-  from.drop(account.id);
-  const element = to.put(account);
-  if (hadFocus) part(element, 'role').focus();
-}
-
-async function removeAccount(element) {
-  const { id, username } = element.item;
-  if (!await confirmed(`Delete the account of ${username}? Its tasks stay, assigned to nobody.`, 'Delete')) return;
-  try {
-    await remove(`users/${id}`);
-    lists.queue.drop(id);
-    lists.accounts.drop(id);
-    names.delete(id);
-    announce(`The account of ${username} is deleted.`);
-    byId('people-title').focus();
-  } catch (error) {
-    showFailure(failureOf(error));
-  }
+  session.dispatchEvent(new Event('changed'));
 }

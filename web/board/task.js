@@ -1,4 +1,4 @@
-// What the page knows of tasks: the words for a status, and the orders of the API's lists.
+// What the page knows of tasks: words for them, and the orders of the API's lists.
 
 /** Every status with its words, in the order of the columns. */
 export const STATUSES = [['pending', 'To do'], ['in_progress', 'In progress'], ['completed', 'Done']];
@@ -8,6 +8,9 @@ export const wordsOf = (status) => STATUSES.find(([value]) => value === status)?
 
 /** The status that is so many columns further, if there is one. */
 export const neighbour = (status, by) => STATUSES[STATUSES.findIndex(([value]) => value === status) + by]?.[0];
+
+/** What a task is called; a row of the Flask app may have no title. */
+export const titleOf = ({ title }) => title || 'Untitled';
 
 /** The API's orders, by their names there: who has no such time comes last, equal ones go by id. */
 export const ORDERS = {
