@@ -380,8 +380,9 @@ browserTest('on a phone a finger drags by the handle, and nothing is wider than 
   await touch('touchMove', { x: x - 20, y: y + 10 });
   // At the edge the columns move on until the next one is under the finger.
   await touch('touchMove', { x: 385, y: y + 10 });
-  await page.locator('.column.target[data-status=in_progress]').waitFor();
+  await page.waitForFunction(() => document.querySelector('[data-status=in_progress]').getBoundingClientRect().left < 200);
   await touch('touchMove', { x: 300, y: y + 10 });
+  await page.locator('.column.target[data-status=in_progress]').waitFor();
   await touch('touchEnd');
   await card(page, 'Water the plants', 'In progress').waitFor();
   await savedAs(world, id, 'in_progress');
