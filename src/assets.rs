@@ -47,12 +47,12 @@ pub struct Asset {
 
 impl Assets {
     /// The files of this build. `description` makes the text of `/openapi.json`.
-    pub fn new(description: fn() -> String) -> Assets {
+    pub fn new(description: fn() -> Result<String, Error>) -> Assets {
         let described = File {
             path: "/openapi.json",
             media_type: "application/json",
             policy: None,
-            load: Box::new(move || Ok(Content::Plain(description().into_bytes().into()))),
+            load: Box::new(move || Ok(Content::Plain(description()?.into_bytes().into()))),
         };
         let mut files = vec![described];
         #[cfg(feature = "board")]
@@ -77,6 +77,19 @@ impl Assets {
             }
         }
     }
+}
+
+/// The names of the files in this folder, `/docs/` or `/board/`.
+pub fn names_in(folder: &str) -> Vec<&'static str> {
+    let mut files = Vec::new();
+    #[cfg(feature = "board")]
+    files.extend(board());
+    #[cfg(feature = "docs")]
+    files.extend(docs());
+    let names = files
+        .iter()
+        .map(|file: &File| file.path.strip_prefix(folder));
+    names.flatten().collect()
 }
 
 impl fmt::Debug for Assets {

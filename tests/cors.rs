@@ -10,7 +10,6 @@ use common::{Answer, PASSWORD, TestApp, timestamp};
 use rouille::Request;
 use serde_json::json;
 use task_api::config::CorsOrigins;
-use task_api::middleware::handle;
 use task_api::router::ROUTES;
 
 const LISTED: &str = "https://app.example";
@@ -380,7 +379,7 @@ fn a_panic_is_a_500_that_a_page_can_read_and_the_next_request_works() {
         ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let request = Request::fake_http(method, path, headers.to_vec(), body.into());
-        Answer::from(handle(&app, &request))
+        common::answer(&app, &request)
     };
     let account = |name: &str| {
         let email = format!("{name}@example.com");

@@ -2,47 +2,10 @@
 
 mod common;
 
-use common::{Person, TestApp};
+use common::{CONTRACT, Person, TestApp};
 use serde_json::json;
 use task_api::model::Role;
 use task_api::router::{Access, ROUTES};
-
-/// What the contract says about a route, written here a second time on purpose: the table in the
-/// router must not be able to change without this one.
-const CONTRACT: &[(&str, &str)] = &[
-    ("POST /signup", "anyone"),
-    ("POST /login", "anyone"),
-    ("POST /refresh", "refresh"),
-    ("POST /logout", "signed in"),
-    ("GET /hello", "signed in"),
-    ("GET /me", "signed in"),
-    ("PATCH /me", "signed in"),
-    ("GET /me/sessions", "signed in"),
-    ("POST /me/sessions/revoke-all", "signed in"),
-    ("DELETE /me/sessions/{id}", "signed in"),
-    ("GET /users", "manager"),
-    ("GET /users/{id}", "manager"),
-    ("PATCH /users/{id}", "admin"),
-    ("DELETE /users/{id}", "admin"),
-    ("GET /tasks", "approved"),
-    ("POST /tasks", "manager"),
-    ("GET /tasks/{id}", "approved"),
-    ("PATCH /tasks/{id}", "approved"),
-    ("DELETE /tasks/{id}", "manager"),
-    ("GET /audit", "admin"),
-    ("GET /healthz", "anyone"),
-    ("GET /readyz", "anyone"),
-    ("GET /metrics", "anyone"),
-    ("GET /openapi.json", "anyone"),
-    #[cfg(feature = "docs")]
-    ("GET /docs", "anyone"),
-    #[cfg(feature = "docs")]
-    ("GET /docs/{file}", "anyone"),
-    #[cfg(feature = "board")]
-    ("GET /", "anyone"),
-    #[cfg(feature = "board")]
-    ("GET /board/{file}", "anyone"),
-];
 
 /// What changes something and takes no body.
 const WITHOUT_BODY: &[&str] = &[
