@@ -175,13 +175,15 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(i64::try_from(number).map_or(Scalar::Other, Scalar::Whole))
     }
 
-    /// `1.0` is the number `1`, and whole in JSON Schema (2020-12, 6.1.1), as far as a double holds each one.
+    /// `1.0` is the number 1, and an integer of JSON Schema (2020-12 Validation, 6.1.1).
     fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        match number.fract() == 0.0 && number.abs() < EXACT {
-            true => Ok(Scalar::Whole(number as i64)),
-            false => Ok(Scalar::Other),
-        }
+        const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+        Ok(
+            match number.fract() == 0.0 && (-BEYOND..BEYOND).contains(&number) {
+                true => Scalar::Whole(number as i64),
+                false => Scalar::Other,
+            },
+        )
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
