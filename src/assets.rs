@@ -54,13 +54,9 @@ impl Assets {
             policy: None,
             load: Box::new(move || Ok(Content::Plain(description()?.into_bytes().into()))),
         };
-        let mut files = vec![described];
-        #[cfg(feature = "board")]
-        files.extend(board());
-        #[cfg(feature = "docs")]
-        files.extend(docs());
+        let files = std::iter::once(described).chain(pages());
         let by_path = |file: File| (file.path, (file, OnceLock::new()));
-        Assets(files.into_iter().map(by_path).collect())
+        Assets(files.map(by_path).collect())
     }
 
     /// The file of this path.
@@ -81,15 +77,20 @@ impl Assets {
 
 /// The names of the files in this folder, `/docs/` or `/board/`.
 pub fn names_in(folder: &str) -> Vec<&'static str> {
-    let mut files = Vec::new();
-    #[cfg(feature = "board")]
-    files.extend(board());
-    #[cfg(feature = "docs")]
-    files.extend(docs());
-    let names = files
-        .iter()
-        .map(|file: &File| file.path.strip_prefix(folder));
-    names.flatten().collect()
+    pages()
+        .filter_map(|file| file.path.strip_prefix(folder))
+        .collect()
+}
+
+/// The files of the pages that this build has.
+fn pages() -> impl Iterator<Item = File> {
+    let pages: &[fn() -> Vec<File>] = &[
+        #[cfg(feature = "board")]
+        board,
+        #[cfg(feature = "docs")]
+        docs,
+    ];
+    pages.iter().flat_map(|files| files())
 }
 
 impl fmt::Debug for Assets {

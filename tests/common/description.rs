@@ -8,6 +8,7 @@ use jsonschema::Validator;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use task_api::openapi;
+use unicode_normalization::UnicodeNormalization;
 
 use super::Answer;
 
@@ -108,7 +109,7 @@ pub fn check_accepted(method: &str, target: &str, body: &[u8], answer: &Answer) 
     };
     let line = format!("{method} {path} accepts");
     if let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema") {
-        is_of_the_form(&line, schema, &trimmed(body));
+        is_of_the_form(&line, schema, &as_read(body));
     }
     let query = target.split_once('?').map_or("", |(_, query)| query);
     for (name, _) in form_urlencoded::parse(query.as_bytes()) {
@@ -121,13 +122,17 @@ pub fn check_accepted(method: &str, target: &str, body: &[u8], answer: &Answer) 
     }
 }
 
-/// A body without the white space around names and titles, which the server drops before it looks.
-fn trimmed(body: &[u8]) -> Value {
+/// A body as the server sees it before it looks: names and titles without the white space around them, a
+/// password in the form NFC.
+fn as_read(body: &[u8]) -> Value {
     let mut body: Value = serde_json::from_slice(body).unwrap();
     for name in ["username", "email", "title"] {
         if let Some(text) = body[name].as_str() {
             body[name] = text.trim().into();
         }
+    }
+    if let Some(password) = body["password"].as_str() {
+        body["password"] = password.nfc().collect::<String>().into();
     }
     body
 }
