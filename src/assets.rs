@@ -47,21 +47,16 @@ pub struct Asset {
 
 impl Assets {
     /// The files of this build. `description` makes the text of `/openapi.json`.
-    pub fn new(description: fn() -> String) -> Assets {
+    pub fn new(description: fn() -> Result<String, Error>) -> Assets {
         let described = File {
             path: "/openapi.json",
             media_type: "application/json",
             policy: None,
-            load: Box::new(move || Ok(Content::Plain(description().into_bytes().into()))),
+            load: Box::new(move || Ok(Content::Plain(description()?.into_bytes().into()))),
         };
-        #[cfg_attr(not(any(feature = "board", feature = "docs")), expect(unused_mut))]
-        let mut files = vec![described];
-        #[cfg(feature = "board")]
-        files.extend(board());
-        #[cfg(feature = "docs")]
-        files.extend(docs());
+        let files = std::iter::once(described).chain(pages());
         let by_path = |file: File| (file.path, (file, OnceLock::new()));
-        Assets(files.into_iter().map(by_path).collect())
+        Assets(files.map(by_path).collect())
     }
 
     /// The file of this path.
@@ -78,6 +73,24 @@ impl Assets {
             }
         }
     }
+}
+
+/// The names of the files in this folder, `/docs/` or `/board/`.
+pub fn names_in(folder: &str) -> Vec<&'static str> {
+    pages()
+        .filter_map(|file| file.path.strip_prefix(folder))
+        .collect()
+}
+
+/// The files of the pages that this build has.
+fn pages() -> impl Iterator<Item = File> {
+    let pages: &[fn() -> Vec<File>] = &[
+        #[cfg(feature = "board")]
+        board,
+        #[cfg(feature = "docs")]
+        docs,
+    ];
+    pages.iter().flat_map(|files| files())
 }
 
 impl fmt::Debug for Assets {

@@ -5,18 +5,32 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use utoipa::PartialSchema;
 
 use crate::error::{Error, FieldErrors};
+use crate::shape::{self, Shape};
 
 /// The members of a JSON body (`Fields<Scalar>`) or the parameters of a query (`Fields<String>`).
 ///
 /// A reader takes the fields that it knows and calls [`Fields::finish`]: whatever is left by then
 /// is a name that nobody knows and is refused, so `"role": "admin"` in a sign-up is an error and a
 /// mistyped filter does not list everything.
-#[derive(Debug)]
+///
+/// What a reader takes is also what the API's description says that it takes: see [`Fields::taken_by`].
 pub struct Fields<V> {
     given: BTreeMap<String, V>,
     errors: FieldErrors,
+    taken: Option<Vec<Taken>>,
+}
+
+/// A field that a reader takes.
+pub struct Taken {
+    /// Its name.
+    pub name: String,
+    /// What its value looks like.
+    pub shape: Shape,
+    /// Whether it must be there.
+    pub is_required: bool,
 }
 
 impl<V> Fields<V> {
@@ -25,6 +39,29 @@ impl<V> Fields<V> {
         Fields {
             given,
             errors: FieldErrors::new(),
+            taken: None,
+        }
+    }
+
+    /// Every field that `read` takes, in its order. It is let loose on nothing, and watched.
+    pub fn taken_by<T>(read: impl FnOnce(&mut Fields<V>) -> T) -> Vec<Taken> {
+        let mut fields = Fields::new(BTreeMap::new());
+        fields.taken = Some(Vec::new());
+        read(&mut fields);
+        fields.taken.unwrap_or_default()
+    }
+
+    /// Notes a field for the description. Of a field that is taken twice the first time counts.
+    fn note(&mut self, name: &str, is_required: bool, shape: impl FnOnce() -> Shape) {
+        let Some(taken) = &mut self.taken else {
+            return;
+        };
+        if taken.iter().all(|field| field.name != name) {
+            taken.push(Taken {
+                name: name.to_owned(),
+                shape: shape(),
+                is_required,
+            });
         }
     }
 
@@ -54,11 +91,12 @@ impl Fields<Scalar> {
     /// A field that must be there. `read` turns the JSON value into what the field holds: [`text`],
     /// [`whole_number`], [`flag`]. Its reason for a refusal does not repeat the value, which may be a
     /// password.
-    pub fn required<T>(
+    pub fn required<T: PartialSchema>(
         &mut self,
         name: &str,
         read: impl FnOnce(Scalar) -> Result<T, String>,
     ) -> Option<T> {
+        self.note(name, true, T::schema);
         if !self.given.contains_key(name) {
             self.refuse(name, "is required");
         }
@@ -66,21 +104,23 @@ impl Fields<Scalar> {
     }
 
     /// A field that may be absent, but not `null`.
-    pub fn optional<T>(
+    pub fn optional<T: PartialSchema>(
         &mut self,
         name: &str,
         read: impl FnOnce(Scalar) -> Result<T, String>,
     ) -> Option<T> {
+        self.note(name, false, T::schema);
         let value = self.given.remove(name)?;
         read(value).map_err(|why| self.refuse(name, why)).ok()
     }
 
     /// A field that may be absent (`None`) or `null` (`Some(None)`).
-    pub fn nullable<T>(
+    pub fn nullable<T: PartialSchema>(
         &mut self,
         name: &str,
         read: impl FnOnce(Scalar) -> Result<T, String>,
     ) -> Option<Option<T>> {
+        self.note(name, false, || shape::or_null(T::schema()));
         match self.given.get(name) {
             Some(Scalar::Null) => self.given.remove(name).map(|_| None),
             _ => self.optional(name, read).map(Some),
@@ -135,8 +175,15 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(i64::try_from(number).map_or(Scalar::Other, Scalar::Whole))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
+    /// `1.0` is the number 1, and an integer of JSON Schema (2020-12 Validation, 6.1.1).
+    fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
+        const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+        Ok(
+            match number.fract() == 0.0 && (-BEYOND..BEYOND).contains(&number) {
+                true => Scalar::Whole(number as i64),
+                false => Scalar::Other,
+            },
+        )
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
@@ -180,7 +227,11 @@ pub fn flag(value: Scalar) -> Result<bool, String> {
 
 impl Fields<String> {
     /// A parameter that may be absent.
-    pub fn parameter<T: FromStr<Err: ToString>>(&mut self, name: &str) -> Option<T> {
+    pub fn parameter<T: FromStr<Err: ToString> + PartialSchema>(
+        &mut self,
+        name: &str,
+    ) -> Option<T> {
+        self.note(name, false, T::schema);
         let text = self.given.remove(name)?;
         text.parse()
             .map_err(|why: T::Err| self.refuse(name, why.to_string()))

@@ -26,6 +26,12 @@ pub mod middleware;
 // Which handler, and who may call it.
 pub mod router;
 
+// What each route takes and answers.
+pub mod operations;
+
+// How that is put together.
+pub mod describe;
+
 // Who is calling.
 pub mod bearer;
 
@@ -85,6 +91,9 @@ pub mod turn;
 
 // Named values from a client.
 pub mod fields;
+
+// Shapes of values, for the description.
+pub mod shape;
 
 // Keys for one purpose each.
 pub mod mac;

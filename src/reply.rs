@@ -1,5 +1,7 @@
 //! Answers: what a handler returns, and the one place that writes an error.
 
+use std::borrow::Cow;
+
 use rouille::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -118,7 +120,17 @@ pub fn error(call: &Call, error: &Error) -> Response {
         Error::Busy(cause) => log::warn!("request_id={} busy={cause:?}", call.request_id),
         _ => {}
     }
-    let Public { status, code, msg } = error.public();
+    let response =
+        Response::json::<Value>(&error_body(error)).with_status_code(error.public().status);
+    match error_header(error) {
+        Some((name, value)) => response.with_additional_header(name, value),
+        None => response,
+    }
+}
+
+/// The body that tells of an error.
+pub fn error_body(error: &Error) -> Value {
+    let Public { code, msg, .. } = error.public();
     let mut body = json!({ "msg": msg, "code": code });
     match error {
         Error::Invalid(errors) => body["errors"] = json!(errors),
@@ -126,22 +138,24 @@ pub fn error(call: &Call, error: &Error) -> Response {
         Error::AccountExists => body["message"] = json!(msg),
         _ => {}
     }
-    let response = Response::json::<Value>(&body).with_status_code(status);
-    match error {
+    body
+}
+
+/// The header that goes with it, if one does.
+pub fn error_header(error: &Error) -> Option<(&'static str, Cow<'static, str>)> {
+    Some(match error {
         // RFC 6750, 3: no error code where there were no credentials.
         Error::NoCredentials(_) | Error::WrongEmailOrPassword => {
-            response.with_additional_header("WWW-Authenticate", "Bearer")
+            ("WWW-Authenticate", "Bearer".into())
         }
-        Error::InvalidToken(_) => {
-            response.with_additional_header("WWW-Authenticate", r#"Bearer error="invalid_token""#)
-        }
-        Error::InsufficientRole => response
-            .with_additional_header("WWW-Authenticate", r#"Bearer error="insufficient_scope""#),
-        Error::MethodNotAllowed(allow) => response.with_additional_header("Allow", allow.clone()),
-        Error::TooManyRequests(wait) => {
-            response.with_additional_header("Retry-After", whole_seconds(*wait).to_string())
-        }
-        Error::Busy(_) | Error::Outdated => response.with_additional_header("Retry-After", "1"),
-        _ => response,
-    }
+        Error::InvalidToken(_) => ("WWW-Authenticate", r#"Bearer error="invalid_token""#.into()),
+        Error::InsufficientRole => (
+            "WWW-Authenticate",
+            r#"Bearer error="insufficient_scope""#.into(),
+        ),
+        Error::MethodNotAllowed(allow) => ("Allow", allow.clone().into()),
+        Error::TooManyRequests(wait) => ("Retry-After", whole_seconds(*wait).to_string().into()),
+        Error::Busy(_) | Error::Outdated => ("Retry-After", "1".into()),
+        _ => return None,
+    })
 }

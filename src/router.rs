@@ -5,10 +5,12 @@ use rouille::Response;
 use crate::app::App;
 use crate::bearer::{authenticate, refresh_token};
 use crate::call::Call;
+use crate::describe::Operation;
 use crate::error::Error;
 use crate::handlers::{assets, audit, health, me, metrics, session, tasks, users};
 use crate::limits::Requester;
 use crate::model::{Admin, Approved, Manager, RefreshToken, SignedIn};
+use crate::operations;
 use crate::reply::Reply;
 
 use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, Refresh, SignedInOnly};
@@ -40,54 +42,59 @@ pub struct Route {
     pub path: &'static str,
     /// The handler, and who may call it.
     pub access: Access,
+    /// What it takes and answers, for the description of the API.
+    pub describe: fn() -> Operation,
 }
 
-const fn on(method: &'static str, path: &'static str, access: Access) -> Route {
+const fn on(
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    describe: fn() -> Operation,
+) -> Route {
     Route {
         method,
         path,
         access,
+        describe,
     }
 }
 
-/// The whole API.
+/// The whole API, a line each.
+#[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
-    on("POST", "/signup", Anyone(session::signup)),
-    on("POST", "/login", Anyone(session::login)),
-    on("POST", "/refresh", Refresh(session::refresh)),
-    on("POST", "/logout", SignedInOnly(session::logout)),
-    on("GET", "/hello", SignedInOnly(session::hello)),
-    on("GET", "/me", SignedInOnly(me::show)),
-    on("PATCH", "/me", SignedInOnly(me::update)),
-    on("GET", "/me/sessions", SignedInOnly(me::sessions)),
-    on(
-        "POST",
-        "/me/sessions/revoke-all",
-        SignedInOnly(me::end_sessions),
-    ),
-    on("DELETE", "/me/sessions/{id}", SignedInOnly(me::end_session)),
-    on("GET", "/users", ManagerOrAdmin(users::list)),
-    on("GET", "/users/{id}", ManagerOrAdmin(users::show)),
-    on("PATCH", "/users/{id}", AdminOnly(users::update)),
-    on("DELETE", "/users/{id}", AdminOnly(users::delete)),
-    on("GET", "/tasks", ApprovedOnly(tasks::list)),
-    on("POST", "/tasks", ManagerOrAdmin(tasks::create)),
-    on("GET", "/tasks/{id}", ApprovedOnly(tasks::show)),
-    on("PATCH", "/tasks/{id}", ApprovedOnly(tasks::update)),
-    on("DELETE", "/tasks/{id}", ManagerOrAdmin(tasks::delete)),
-    on("GET", "/audit", AdminOnly(audit::list)),
-    on("GET", "/healthz", Anyone(health::alive)),
-    on("GET", "/readyz", Anyone(health::ready)),
-    on("GET", "/metrics", Anyone(metrics::show)),
-    on("GET", "/openapi.json", Anyone(assets::show)),
+    on("POST", "/signup", Anyone(session::signup), operations::sign_up),
+    on("POST", "/login", Anyone(session::login), operations::log_in),
+    on("POST", "/refresh", Refresh(session::refresh), operations::refresh),
+    on("POST", "/logout", SignedInOnly(session::logout), operations::log_out),
+    on("GET", "/hello", SignedInOnly(session::hello), operations::hello),
+    on("GET", "/me", SignedInOnly(me::show), operations::show_me),
+    on("PATCH", "/me", SignedInOnly(me::update), operations::update_me),
+    on("GET", "/me/sessions", SignedInOnly(me::sessions), operations::list_sessions),
+    on("POST", "/me/sessions/revoke-all", SignedInOnly(me::end_sessions), operations::end_sessions),
+    on("DELETE", "/me/sessions/{id}", SignedInOnly(me::end_session), operations::end_session),
+    on("GET", "/users", ManagerOrAdmin(users::list), operations::list_users),
+    on("GET", "/users/{id}", ManagerOrAdmin(users::show), operations::show_user),
+    on("PATCH", "/users/{id}", AdminOnly(users::update), operations::update_user),
+    on("DELETE", "/users/{id}", AdminOnly(users::delete), operations::delete_user),
+    on("GET", "/tasks", ApprovedOnly(tasks::list), operations::list_tasks),
+    on("POST", "/tasks", ManagerOrAdmin(tasks::create), operations::create_task),
+    on("GET", "/tasks/{id}", ApprovedOnly(tasks::show), operations::show_task),
+    on("PATCH", "/tasks/{id}", ApprovedOnly(tasks::update), operations::update_task),
+    on("DELETE", "/tasks/{id}", ManagerOrAdmin(tasks::delete), operations::delete_task),
+    on("GET", "/audit", AdminOnly(audit::list), operations::list_audit),
+    on("GET", "/healthz", Anyone(health::alive), operations::alive),
+    on("GET", "/readyz", Anyone(health::ready), operations::ready),
+    on("GET", "/metrics", Anyone(metrics::show), operations::metrics),
+    on("GET", "/openapi.json", Anyone(assets::show), operations::openapi),
     #[cfg(feature = "docs")]
-    on("GET", "/docs", Anyone(assets::show)),
+    on("GET", "/docs", Anyone(assets::show), operations::docs),
     #[cfg(feature = "docs")]
-    on("GET", "/docs/{file}", Anyone(assets::show)),
+    on("GET", "/docs/{file}", Anyone(assets::show), operations::docs_file),
     #[cfg(feature = "board")]
-    on("GET", "/", Anyone(assets::show)),
+    on("GET", "/", Anyone(assets::show), operations::board),
     #[cfg(feature = "board")]
-    on("GET", "/board/{file}", Anyone(assets::show)),
+    on("GET", "/board/{file}", Anyone(assets::show), operations::board_file),
 ];
 
 /// Finds the handler and calls it on behalf of whoever asks.

@@ -11,7 +11,6 @@ use common::{Answer, PASSWORD, Person, TestApp};
 use program::Place;
 use rouille::Request;
 use serde_json::{Value, json};
-use task_api::middleware::handle;
 use task_api::model::Role;
 use task_api::store::audit::{self, Verdict};
 
@@ -296,7 +295,7 @@ fn the_address_is_the_clients() {
     ];
     let proxy: SocketAddr = "10.0.0.1:50000".parse().unwrap();
     let request = Request::fake_http_from(proxy, "POST", "/login", headers, body.into());
-    assert_eq!(handle(&app.app, &request).status_code, 200);
+    assert_eq!(common::answer(&app.app, &request).status, 200);
     assert_eq!(
         items(&app.get("/audit", &admin))[0]["address"],
         "203.0.113.9"

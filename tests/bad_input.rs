@@ -262,7 +262,6 @@ fn a_value_of_the_wrong_type_is_422_and_names_its_field() {
     let no_id = [
         json!("1"),
         json!(1.5),
-        json!(1.0),
         json!(true),
         json!([1]),
         json!({}),
@@ -496,6 +495,23 @@ fn what_is_no_e_mail_is_422() {
     let signup =
         json!({ "username": "new", "email": format!("a@{label}.com"), "password": PASSWORD });
     world.refuses_field("POST /signup", &signup, "email");
+}
+
+/// JSON has one kind of number, and some languages write each with a fraction.
+#[test]
+fn a_whole_number_may_have_a_fraction_of_zero() {
+    let world = World::new();
+    for id in ["2.0", "2e0", "0.2e1", "20e-1"] {
+        let body = format!(r#"{{"title":"t","assigned_user_id":{id}}}"#);
+        let answer = world.app.send("POST /tasks", world.admin.clone(), &body);
+        assert_eq!(answer.status, 201, "{id}: {answer:?}");
+        assert_eq!(answer.json()["assigned_user_id"], 2, "{id}");
+    }
+    for id in ["2.5", "9223372036854775808.0", "1e300", "-2.0", "0.0"] {
+        let body = format!(r#"{{"title":"t","assigned_user_id":{id}}}"#);
+        let answer = world.app.send("POST /tasks", world.admin.clone(), &body);
+        assert_eq!(answer.refused(), ["assigned_user_id"], "{id}");
+    }
 }
 
 #[test]
@@ -842,6 +858,7 @@ fn a_path_that_is_not_in_the_table_is_404() {
     let world = World::new();
     let mut paths: Vec<String> = [
         "",
+        #[cfg(not(feature = "board"))]
         "/",
         "//",
         "/*",

@@ -38,7 +38,17 @@ fn user_names(place: &Place) -> Vec<String> {
 fn every_command_explains_itself() {
     let place = Place::new();
     for (command, mentions) in [
-        ("", &["serve", "user", "healthcheck", "serve --help"][..]),
+        (
+            "",
+            &[
+                "serve",
+                "user",
+                "audit",
+                "openapi",
+                "healthcheck",
+                "serve --help",
+            ][..],
+        ),
         (
             "serve",
             &[
@@ -113,6 +123,7 @@ fn every_command_explains_itself() {
         ("user set-password", &["<ACCOUNT>", "--password-stdin"]),
         ("audit", &["verify"]),
         ("audit verify", &["DATABASE_URL", "exit 0"]),
+        ("openapi", &["OpenAPI 3.1", "GET /openapi.json"]),
         ("healthcheck", &["--host", "--port", "PORT"]),
     ] {
         let mut arguments: Vec<_> = command.split_whitespace().collect();
@@ -884,6 +895,21 @@ fn two_servers_can_start_at_once_on_no_database() {
         let hello = first.client().send("GET /hello", Some(&token), None);
         assert_eq!(hello.status, 200, "{hello:?}");
     }
+}
+
+#[test]
+fn the_description_needs_neither_a_database_nor_a_setting() {
+    let place = Place::new();
+    let mut command = place.command(&["openapi"]);
+    let printed = finish(
+        command
+            .env("DATABASE_URL", "nonsense")
+            .env("PORT", "nonsense"),
+    );
+    assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+    assert!(printed.out.ends_with("}\n"), "{}", printed.out);
+    assert_eq!(printed.out, task_api::openapi::json().unwrap());
+    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -13,7 +13,6 @@ use program::{Place, Running};
 use rouille::Request;
 use serde_json::json;
 use task_api::config::{Config, Switch};
-use task_api::middleware::handle;
 use task_api::model::Role;
 
 fn app() -> TestApp {
@@ -50,7 +49,7 @@ fn send_with(
     );
     let peer = SocketAddr::new(address, 50_000);
     let request = Request::fake_http_from(peer, method, target, headers, body.into());
-    Answer::from(handle(&app.app, &request))
+    common::answer(&app.app, &request)
 }
 
 fn try_password(app: &TestApp, from: &str, email: &str, password: &str) -> Answer {

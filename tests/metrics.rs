@@ -18,7 +18,6 @@ use rouille::Request;
 use serde_json::json;
 use task_api::config::{Bound, LimitArgs, Timeout};
 use task_api::metrics::text::Text;
-use task_api::middleware::handle;
 use task_api::router::ROUTES;
 
 // ---- the text form, read strictly -----------------------------------------------------------------
@@ -521,7 +520,7 @@ fn ask(app: &TestApp, peer: &str, headers: &[&str]) -> Answer {
     };
     let headers = headers.iter().map(pair).collect();
     let request = Request::fake_http_from(peer, "GET", "/metrics", headers, Vec::new());
-    Answer::from(handle(&app.app, &request))
+    common::answer(&app.app, &request)
 }
 
 #[test]

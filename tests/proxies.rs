@@ -12,7 +12,6 @@ use program::{Place, Running};
 use rouille::Request;
 use task_api::client::Client;
 use task_api::config::TrustedProxies;
-use task_api::middleware::handle;
 
 /// A request from `peer` with these headers, `"Name: value"` each.
 fn from(peer: &str, headers: &[&str]) -> Request {
@@ -158,7 +157,7 @@ fn who_comes_by_tls_is_told_to_do_so_for_a_year() {
         ("10.0.0.1", &[], false),
         ("10.0.0.2", &["X-Forwarded-Proto: https"], false),
     ] {
-        let answer = common::Answer::from(handle(&app.app, &from(peer, headers)));
+        let answer = common::answer(&app.app, &from(peer, headers));
         assert_eq!(
             answer.header("Strict-Transport-Security"),
             https.then_some("max-age=31536000"),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod describe;
 mod first_admin;
 mod healthcheck;
 mod serve;
@@ -43,6 +44,11 @@ enum Command {
     /// Verify the record of what was done to accounts
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Print the description of the API, in OpenAPI 3.1
+    ///
+    /// The same text as GET /openapi.json answers. It needs no database, no settings and no running
+    /// server: `task-api openapi > openapi.json` is enough for a generator of clients.
+    Openapi,
     /// Ask a running server whether it is ready: exit 0 if so, else 1
     Healthcheck(AddressArgs),
 }
@@ -64,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Serve(config) => serve::run(*config),
         Command::User(command) => accounts::run(command),
         Command::Audit(command) => audit::run(command),
+        Command::Openapi => describe::run(),
         Command::Healthcheck(address) => healthcheck::run(&address),
     };
     match result {

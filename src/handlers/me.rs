@@ -1,7 +1,7 @@
 //! One's own account and its sessions.
 
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::call::Call;
@@ -73,24 +73,34 @@ fn change(
 
 /// Lists the account's sessions, and tells which of them asks.
 pub fn sessions(app: &App, _: &Call, caller: &SignedIn) -> Reply {
-    #[derive(Serialize)]
-    struct Item {
-        #[serde(flatten)]
-        session: Session,
-        current: bool,
-    }
-
     let found = app
         .store
         .read(|db| sessions::list(db, caller.id, app.now()))?;
-    let items: Vec<Item> = found
+    let items = found
         .into_iter()
-        .map(|session| Item {
+        .map(|session| OwnSession {
             current: caller.session() == Some(session.id),
             session,
         })
         .collect();
-    Ok(reply::ok(&json!({ "items": items })))
+    Ok(reply::ok(&OwnSessions { items }))
+}
+
+/// The sessions of the account.
+#[derive(Serialize, ToSchema)]
+pub struct OwnSessions {
+    /// All of them.
+    pub items: Vec<OwnSession>,
+}
+
+/// A session in the list of its owner's.
+#[derive(Serialize, ToSchema)]
+pub struct OwnSession {
+    /// The session.
+    #[serde(flatten)]
+    pub session: Session,
+    /// Whether it is the one that asks.
+    pub current: bool,
 }
 
 /// Ends one of the account's sessions.

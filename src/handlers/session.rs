@@ -1,7 +1,7 @@
 //! Signing up, in and out, and the tutorial's protected resource.
 
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::password::Verified;
@@ -162,18 +162,36 @@ pub fn logout(app: &App, call: &Call, caller: &SignedIn) -> Reply {
 
 /// Greets whoever is signed in.
 pub fn hello(_: &App, _: &Call, caller: &SignedIn) -> Reply {
-    Ok(reply::ok(
-        &json!({ "msg": "hello world! from rouille", "user_name": caller.username }),
-    ))
+    Ok(reply::ok(&Greeting::of(&caller.username)))
+}
+
+/// The tutorial's greeting.
+#[derive(Serialize, ToSchema)]
+pub struct Greeting<'a> {
+    msg: &'static str,
+    user_name: &'a str,
+}
+
+impl Greeting<'_> {
+    /// The greeting of this account.
+    pub fn of(user_name: &str) -> Greeting<'_> {
+        Greeting {
+            msg: "hello world! from rouille",
+            user_name,
+        }
+    }
 }
 
 /// What a client is given of its session (RFC 6749, 5.1, with the tutorial's names).
-#[derive(Serialize)]
-struct Tokens {
+#[derive(Serialize, ToSchema)]
+pub struct Tokens {
     msg: &'static str,
+    /// The access token.
     token: String,
     token_type: &'static str,
+    /// For how many seconds the access token counts.
     expires_in: i64,
+    /// Good for one POST /refresh.
     refresh_token: String,
     user: User,
 }
@@ -188,13 +206,21 @@ impl Tokens {
         refresh_id: &RefreshId,
         (from, until): (Timestamp, Timestamp),
     ) -> Result<Tokens, Error> {
-        Ok(Tokens {
+        let token = app.tokens.access(user, session, app.now())?;
+        let refresh_token = app.tokens.refresh(user, session, refresh_id, from, until)?;
+        let expires_in = app.tokens.lifetime_seconds();
+        Ok(Tokens::new(token, refresh_token, expires_in, user.clone()))
+    }
+
+    /// These tokens, in the form of an answer.
+    pub fn new(token: String, refresh_token: String, expires_in: i64, user: User) -> Tokens {
+        Tokens {
             msg: "successfully logged in",
-            token: app.tokens.access(user, session, app.now())?,
+            token,
             token_type: "Bearer",
-            expires_in: app.tokens.lifetime_seconds(),
-            refresh_token: app.tokens.refresh(user, session, refresh_id, from, until)?,
-            user: user.clone(),
-        })
+            expires_in,
+            refresh_token,
+            user,
+        }
     }
 }

@@ -6,10 +6,12 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{PartialSchema, ToSchema};
 
-use super::value::{Id, Limit, Stored};
+use super::value::{Id, Limit, Stored, must_be_one_of};
 use super::{Timestamp, User};
 use crate::fields::Fields;
+use crate::shape::{self, Shape};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -82,10 +84,13 @@ impl FromStr for Action {
         Action::ALL
             .into_iter()
             .find(|action| action.as_str() == text)
-            .ok_or_else(|| {
-                let words = Action::ALL.map(Action::as_str).join(", ");
-                format!("must be one of {words}")
-            })
+            .ok_or_else(|| must_be_one_of(Action::ALL.map(Action::as_str)))
+    }
+}
+
+impl PartialSchema for Action {
+    fn schema() -> Shape {
+        shape::words(Action::ALL.map(Action::as_str)).into()
     }
 }
 
@@ -118,26 +123,46 @@ impl By<'static> {
 }
 
 /// A row of the record. Names are those of that time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AuditRow {
     /// 1, 2, 3 and so on, without a gap.
     pub id: Id,
     /// When.
+    #[schema(required)]
     pub at: Option<Timestamp>,
     /// What was done.
+    #[schema(schema_with = stored_action)]
     pub action: Stored<Action>,
     /// The id of the account that did it.
+    #[schema(required)]
     pub actor_id: Option<i64>,
     /// Its name.
+    #[schema(required)]
     pub actor: Option<String>,
     /// The id of the account that it was done to.
+    #[schema(required)]
     pub subject_id: Option<i64>,
     /// Its name.
+    #[schema(required)]
     pub subject: Option<String>,
     /// Where the request came from.
+    #[schema(required)]
     pub address: Option<String>,
     /// What else there is to know, such as the role of before and that of behind.
+    #[schema(schema_with = any_or_null, required)]
     pub detail: Option<Value>,
+}
+
+fn stored_action() -> Shape {
+    shape::usually(
+        "What was done.",
+        shape::words(Action::ALL.map(Action::as_str)),
+    )
+}
+
+/// Any JSON, `null` too, but it is always there.
+fn any_or_null() -> Shape {
+    Value::schema()
 }
 
 /// Which rows a list shows.

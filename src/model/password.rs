@@ -4,8 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use unicode_normalization::UnicodeNormalization;
+use utoipa::PartialSchema;
 
 use super::value::fold_case;
+use crate::shape::{self, Shape};
+
+/// How many characters a password has at least.
+const MIN_CHARS: usize = 8;
 
 /// How many characters a password has at most.
 const MAX_CHARS: usize = 128;
@@ -57,6 +62,13 @@ impl FromStr for TriedPassword {
     }
 }
 
+/// Any text: what cannot be a password is a wrong one.
+impl PartialSchema for TriedPassword {
+    fn schema() -> Shape {
+        String::schema()
+    }
+}
+
 impl fmt::Debug for TriedPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TriedPassword")
@@ -84,8 +96,8 @@ impl Password {
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Password, String> {
         let password: TriedPassword = text.parse()?;
-        if !(8..=MAX_CHARS).contains(&password.normal().chars().count()) {
-            return Err(format!("must be 8 to {MAX_CHARS} characters"));
+        if !(MIN_CHARS..=MAX_CHARS).contains(&password.normal().chars().count()) {
+            return Err(format!("must be {MIN_CHARS} to {MAX_CHARS} characters"));
         }
         let folded = caseless(password.normal());
         if COMMON.lines().any(|common| common == folded) {
@@ -100,6 +112,17 @@ impl Password {
     /// The form to hash.
     pub fn normal(&self) -> &str {
         self.0.normal()
+    }
+}
+
+impl PartialSchema for Password {
+    fn schema() -> Shape {
+        shape::text(MIN_CHARS, MAX_CHARS)
+            .description(Some(
+                "Counted in Unicode's form NFC. Neither one of the 3,000 most common passwords, nor \
+                 the account's name or e-mail.",
+            ))
+            .into()
     }
 }
 

@@ -6,11 +6,13 @@ use std::str::FromStr;
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde::Serialize;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::value::random_bytes;
 use super::{Timestamp, User};
 use crate::digest::sha256_hex;
 use crate::error::Error;
+use crate::shape::{self, Shape};
 
 /// Names a session: sixteen hexadecimal digits, of a random number that does not come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -57,6 +59,14 @@ impl fmt::Display for SessionId {
     }
 }
 
+impl PartialSchema for SessionId {
+    fn schema() -> Shape {
+        shape::text_like("^[0-7][0-9a-f]{15}$").into()
+    }
+}
+
+impl ToSchema for SessionId {}
+
 impl From<SessionId> for String {
     fn from(id: SessionId) -> String {
         id.to_string()
@@ -99,7 +109,7 @@ impl From<String> for RefreshId {
 }
 
 /// A session as its owner sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Session {
     /// Its name.
     pub id: SessionId,
@@ -112,6 +122,7 @@ pub struct Session {
     /// Where its owner signed in from.
     pub address: String,
     /// What the client said it was, if it did.
+    #[schema(required)]
     pub user_agent: Option<String>,
 }
 

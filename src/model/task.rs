@@ -3,11 +3,13 @@
 use std::str::FromStr;
 
 use serde::Serialize;
+use utoipa::{PartialSchema, ToSchema};
 
-use super::value::{Id, Limit, Search, Stored, checked_text, is_control};
-use super::{Approved, Timestamp, User};
+use super::value::{Id, Limit, Search, Stored, checked_text, is_control, must_be_one_of};
+use super::{Timestamp, User};
 use crate::error::Error;
 use crate::fields::{Fields, Scalar, text, whole_number};
+use crate::shape::{self, Shape};
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -23,6 +25,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every one of them.
+    pub const ALL: [Status; 3] = [Status::Pending, Status::InProgress, Status::Completed];
+
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,30 +42,48 @@ impl FromStr for Status {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Status, String> {
-        [Status::Pending, Status::InProgress, Status::Completed]
+        Status::ALL
             .into_iter()
             .find(|status| status.as_str() == text)
-            .ok_or_else(|| "must be one of pending, in_progress, completed".to_owned())
+            .ok_or_else(|| must_be_one_of(Status::ALL.map(Status::as_str)))
+    }
+}
+
+impl PartialSchema for Status {
+    fn schema() -> Shape {
+        shape::words(Status::ALL.map(Status::as_str)).into()
     }
 }
 
 /// A task, as it is stored and as clients see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Task {
     /// The row's id.
     pub id: Id,
     /// What is to be done, in a line.
     pub title: String,
     /// What is to be done, at length.
+    #[schema(required)]
     pub description: Option<String>,
     /// How far it is.
+    #[schema(schema_with = stored_status)]
     pub status: Stored<Status>,
     /// By when.
+    #[schema(required)]
     pub deadline: Option<Timestamp>,
     /// Since when it exists, if that is known.
+    #[schema(required)]
     pub created_at: Option<Timestamp>,
     /// Whose it is.
+    #[schema(required)]
     pub assigned_user_id: Option<Id>,
+}
+
+fn stored_status() -> Shape {
+    shape::usually(
+        "How far it is. A task that another program has made may have any text, or null.",
+        shape::words(Status::ALL.map(Status::as_str)),
+    )
 }
 
 impl Task {
@@ -75,6 +98,8 @@ impl Task {
 pub struct Title(String);
 
 impl Title {
+    const MAX_CHARS: usize = 255;
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -85,7 +110,15 @@ impl FromStr for Title {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Title, String> {
-        checked_text(text, 255, is_control).map(Title)
+        checked_text(text, Self::MAX_CHARS, is_control).map(Title)
+    }
+}
+
+impl PartialSchema for Title {
+    fn schema() -> Shape {
+        shape::text(1, Self::MAX_CHARS)
+            .pattern(Some(shape::LINE))
+            .into()
     }
 }
 
@@ -115,6 +148,14 @@ impl FromStr for Description {
             return Err(format!("must be at most {} characters", Self::MAX_CHARS));
         }
         Ok(Description(text.to_owned()))
+    }
+}
+
+impl PartialSchema for Description {
+    fn schema() -> Shape {
+        shape::text(0, Self::MAX_CHARS)
+            .pattern(Some(shape::LINES))
+            .into()
     }
 }
 
@@ -222,26 +263,35 @@ impl Default for Sort {
     }
 }
 
+impl Sort {
+    /// Every order, and its word in a query.
+    const ALL: [(&str, SortKey, bool); 6] = [
+        ("created_at", SortKey::CreatedAt, false),
+        ("-created_at", SortKey::CreatedAt, true),
+        ("deadline", SortKey::Deadline, false),
+        ("-deadline", SortKey::Deadline, true),
+        ("title", SortKey::Title, false),
+        ("-title", SortKey::Title, true),
+    ];
+}
+
 impl FromStr for Sort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Sort, String> {
-        let (descending, name) = match text.strip_prefix('-') {
-            Some(name) => (true, name),
-            None => (false, text),
-        };
-        let key = match name {
-            "created_at" => SortKey::CreatedAt,
-            "deadline" => SortKey::Deadline,
-            "title" => SortKey::Title,
-            _ => {
-                return Err(
-                    "must be created_at, deadline or title, with - in front for descending"
-                        .to_owned(),
-                );
-            }
-        };
+        let found = Sort::ALL.into_iter().find(|(word, ..)| *word == text);
+        let (_, key, descending) = found.ok_or_else(|| {
+            "must be created_at, deadline or title, with - in front for descending".to_owned()
+        })?;
         Ok(Sort { key, descending })
+    }
+}
+
+impl PartialSchema for Sort {
+    fn schema() -> Shape {
+        shape::words(Sort::ALL.map(|(word, ..)| word))
+            .default(Some("-created_at".into()))
+            .into()
     }
 }
 
@@ -282,7 +332,7 @@ pub struct TaskFilter {
 
 impl TaskFilter {
     /// Reads the parameters of `GET /tasks`, for an account that may not see every task.
-    pub fn from_query(query: &mut Fields<String>, user: &Approved) -> TaskFilter {
+    pub fn from_query(query: &mut Fields<String>, user: &User) -> TaskFilter {
         TaskFilter {
             visible_to: (!user.manages_tasks()).then_some(user.id),
             assigned_user_id: query.parameter("assigned_user_id"),

@@ -8,6 +8,11 @@ use time::format_description::FormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::{datetime, format_description};
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
+use utoipa::openapi::{Object, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::shape::Shape;
 
 /// A moment in UTC, to the microsecond, in the years 1 to 9999 (Python's `datetime` has no others).
 ///
@@ -99,6 +104,17 @@ impl FromStr for Timestamp {
             })
     }
 }
+
+impl PartialSchema for Timestamp {
+    fn schema() -> Shape {
+        Object::builder()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .into()
+    }
+}
+
+impl ToSchema for Timestamp {}
 
 impl From<Timestamp> for String {
     fn from(moment: Timestamp) -> String {

@@ -5,12 +5,14 @@ use std::ops::Deref;
 use std::str::FromStr;
 
 use serde::Serialize;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::password::{Password, TriedPassword};
-use super::value::{Id, Limit, Search, Stored, checked_text, is_control};
+use super::value::{Id, Limit, Search, Stored, checked_text, is_control, must_be_one_of};
 use super::{SignedIn, Timestamp};
 use crate::error::Error;
 use crate::fields::{Fields, Scalar, flag, text};
+use crate::shape::{self, Shape};
 
 /// What an account may do; each role may do all that the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
@@ -26,6 +28,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every one of them.
+    pub const ALL: [Role; 3] = [Role::Employee, Role::Manager, Role::Admin];
+
     /// The word in the database, in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,10 +45,16 @@ impl FromStr for Role {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Role, String> {
-        [Role::Employee, Role::Manager, Role::Admin]
+        Role::ALL
             .into_iter()
             .find(|role| role.as_str() == text)
-            .ok_or_else(|| "must be one of employee, manager, admin".to_owned())
+            .ok_or_else(|| must_be_one_of(Role::ALL.map(Role::as_str)))
+    }
+}
+
+impl PartialSchema for Role {
+    fn schema() -> Shape {
+        shape::words(Role::ALL.map(Role::as_str)).into()
     }
 }
 
@@ -54,7 +65,7 @@ impl fmt::Display for Role {
 }
 
 /// An account as clients see it. The password hash is not a part of it, so no answer can hold one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
     /// The row's id. SQLite may give the id of a deleted account to a new one.
     pub id: Id,
@@ -62,12 +73,21 @@ pub struct User {
     pub username: String,
     /// The address to sign in with.
     pub email: String,
-    /// The role as stored; [`User::role`] is the one that counts.
+    /// The role as stored. Where it is none of the three, it permits what an employee may.
+    #[schema(schema_with = stored_role)]
     pub role: Stored<Role>,
     /// Whether an admin let the account in.
     pub is_approved: bool,
     /// When it signed up, if that is known.
+    #[schema(required)]
     pub created_at: Option<Timestamp>,
+}
+
+fn stored_role() -> Shape {
+    shape::usually(
+        "The role. An account that another program has made may have any text, or null; it may do what an employee may.",
+        shape::words(Role::ALL.map(Role::as_str)),
+    )
 }
 
 impl User {
@@ -181,6 +201,8 @@ impl Deref for Admin {
 pub struct Username(String);
 
 impl Username {
+    const MAX_CHARS: usize = 80;
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -191,7 +213,15 @@ impl FromStr for Username {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Username, String> {
-        checked_text(text, 80, is_control).map(Username)
+        checked_text(text, Self::MAX_CHARS, is_control).map(Username)
+    }
+}
+
+impl PartialSchema for Username {
+    fn schema() -> Shape {
+        shape::text(1, Self::MAX_CHARS)
+            .pattern(Some(shape::LINE))
+            .into()
     }
 }
 
@@ -200,6 +230,15 @@ impl FromStr for Username {
 pub struct Email(String);
 
 impl Email {
+    const MAX_CHARS: usize = 120;
+
+    /// For the description: no `format: email`, which knows neither `.a.@example.com` nor `é`.
+    const PATTERN: &str = concat!(
+        r"^[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]+",
+        r"@[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?",
+        r"(\.[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?)*$",
+    );
+
     /// The address.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -212,7 +251,7 @@ impl FromStr for Email {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Email, String> {
-        let text = checked_text(text, 120, is_control)?.to_lowercase();
+        let text = checked_text(text, Self::MAX_CHARS, is_control)?.to_lowercase();
         let is_atom = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
         let is_label = |label: &str| {
             let inside = |c: char| c.is_alphanumeric() || c == '-';
@@ -231,6 +270,14 @@ impl FromStr for Email {
             }
             _ => Err("must be an e-mail address".to_owned()),
         }
+    }
+}
+
+impl PartialSchema for Email {
+    fn schema() -> Shape {
+        shape::text(3, Self::MAX_CHARS)
+            .pattern(Some(Self::PATTERN))
+            .into()
     }
 }
 
@@ -365,6 +412,12 @@ impl UserFilter {
 
 /// `true` or `false` in a query.
 struct YesNo(bool);
+
+impl PartialSchema for YesNo {
+    fn schema() -> Shape {
+        bool::schema()
+    }
+}
 
 impl FromStr for YesNo {
     type Err = String;

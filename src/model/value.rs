@@ -4,8 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
+use utoipa::openapi::{Object, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::Error;
+use crate::shape::{self, Shape};
 
 /// The id of a row: 1 and up, as SQLite numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -13,6 +17,9 @@ use crate::error::Error;
 pub struct Id(i64);
 
 impl Id {
+    /// The least.
+    pub const FIRST: Id = Id(1);
+
     /// The number, for a statement.
     pub fn get(self) -> i64 {
         self.0
@@ -52,6 +59,19 @@ impl FromStr for Id {
         }
     }
 }
+
+impl PartialSchema for Id {
+    fn schema() -> Shape {
+        Object::builder()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(1))
+            .maximum(Some(i64::MAX as usize))
+            .into()
+    }
+}
+
+impl ToSchema for Id {}
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,9 +120,24 @@ impl Limit {
     }
 }
 
+impl Limit {
+    const MAX: usize = 100;
+}
+
 impl Default for Limit {
     fn default() -> Limit {
         Limit(20)
+    }
+}
+
+impl PartialSchema for Limit {
+    fn schema() -> Shape {
+        Object::builder()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(Self::MAX))
+            .default(Some(Limit::default().get().into()))
+            .into()
     }
 }
 
@@ -112,8 +147,8 @@ impl FromStr for Limit {
     fn from_str(text: &str) -> Result<Limit, String> {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
-            Ok(rows @ 1..=100) if digits => Ok(Limit(rows)),
-            _ => Err("must be a whole number from 1 to 100".to_owned()),
+            Ok(rows @ 1..=Self::MAX) if digits => Ok(Limit(rows)),
+            _ => Err(format!("must be a whole number from 1 to {}", Self::MAX)),
         }
     }
 }
@@ -142,6 +177,14 @@ impl FromStr for Search {
             return Err(format!("must be at most {} characters", Self::MAX_CHARS));
         }
         Ok(Search(text.to_owned()))
+    }
+}
+
+impl PartialSchema for Search {
+    fn schema() -> Shape {
+        shape::text(0, Self::MAX_CHARS)
+            .pattern(Some(shape::NO_CONTROL))
+            .into()
     }
 }
 
@@ -177,6 +220,11 @@ pub(super) fn checked_text(
         n if n > max => Err(format!("must be at most {max} characters")),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// Why a word is none of a closed set.
+pub(super) fn must_be_one_of<const N: usize>(words: [&str; N]) -> String {
+    format!("must be one of {}", words.join(", "))
 }
 
 /// What does not belong in one line of text, since it could forge another: NUL, line breaks and the

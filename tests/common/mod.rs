@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // each test file uses a part
 
+pub mod description;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -34,6 +36,43 @@ use tempfile::TempDir;
 
 /// The key that signs the tests' tokens.
 pub const KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
+
+/// What the contract says about a route, written here a second time on purpose: the table in the
+/// router must not be able to change without this one.
+pub const CONTRACT: &[(&str, &str)] = &[
+    ("POST /signup", "anyone"),
+    ("POST /login", "anyone"),
+    ("POST /refresh", "refresh"),
+    ("POST /logout", "signed in"),
+    ("GET /hello", "signed in"),
+    ("GET /me", "signed in"),
+    ("PATCH /me", "signed in"),
+    ("GET /me/sessions", "signed in"),
+    ("POST /me/sessions/revoke-all", "signed in"),
+    ("DELETE /me/sessions/{id}", "signed in"),
+    ("GET /users", "manager"),
+    ("GET /users/{id}", "manager"),
+    ("PATCH /users/{id}", "admin"),
+    ("DELETE /users/{id}", "admin"),
+    ("GET /tasks", "approved"),
+    ("POST /tasks", "manager"),
+    ("GET /tasks/{id}", "approved"),
+    ("PATCH /tasks/{id}", "approved"),
+    ("DELETE /tasks/{id}", "manager"),
+    ("GET /audit", "admin"),
+    ("GET /healthz", "anyone"),
+    ("GET /readyz", "anyone"),
+    ("GET /metrics", "anyone"),
+    ("GET /openapi.json", "anyone"),
+    #[cfg(feature = "docs")]
+    ("GET /docs", "anyone"),
+    #[cfg(feature = "docs")]
+    ("GET /docs/{file}", "anyone"),
+    #[cfg(feature = "board")]
+    ("GET /", "anyone"),
+    #[cfg(feature = "board")]
+    ("GET /board/{file}", "anyone"),
+];
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery";
@@ -317,7 +356,9 @@ impl TestApp {
             .map(|(name, value)| (name.to_string(), value.clone()))
             .collect();
         let request = Request::fake_http(method, target, headers, body.to_vec());
-        Answer::from(handle(&self.app, &request))
+        let answer = answer(&self.app, &request);
+        description::check_accepted(method, target, body, &answer);
+        answer
     }
 
     /// Makes a task as `person` and returns its id.
@@ -354,6 +395,13 @@ impl World {
             task,
         }
     }
+}
+
+/// What the application answers, which the description has to have.
+pub fn answer(app: &App, request: &Request) -> Answer {
+    let answer = Answer::from(handle(app, request));
+    description::check(request.method(), request.raw_url(), &answer);
+    answer
 }
 
 impl From<rouille::Response> for Answer {

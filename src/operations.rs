@@ -1,0 +1,374 @@
+//! What each route takes and answers, as far as its handler decides: a function for each line of the
+//! router's table.
+
+use serde_json::json;
+
+use crate::assets;
+use crate::describe::Operation;
+use crate::error::Error;
+use crate::handlers::health::Health;
+use crate::handlers::me::{OwnSession, OwnSessions};
+use crate::handlers::session::{Greeting, Tokens};
+use crate::metrics::text::MEDIA_TYPE;
+use crate::model::{
+    Action, AuditFilter, AuditRow, Credentials, Id, NewTask, NewUser, ProfilePatch, Role, Session,
+    SessionId, Status, Stored, Task, TaskFilter, TaskPatch, Timestamp, User, UserFilter, UserPatch,
+};
+
+/// A chapter, and what it is about.
+pub const TAGS: &[(&str, &str)] = &[
+    (SIGN_IN, "Signing up, in and out."),
+    (ME, "One's own account and its sessions."),
+    (USERS, "Accounts, for managers and admins."),
+    (TASKS, "Tasks, for approved accounts."),
+    (OPERATION, "What runs the server asks."),
+    (PAGES, "What a browser loads."),
+];
+
+const SIGN_IN: &str = "sign-in";
+const ME: &str = "me";
+const USERS: &str = "users";
+const TASKS: &str = "tasks";
+const OPERATION: &str = "operation";
+const PAGES: &str = "pages";
+
+/// `POST /signup`
+pub fn sign_up() -> Operation {
+    Operation::new("signUp", SIGN_IN, "Make an account")
+        .about("It is an employee's and waits for an admin's approval.")
+        .takes(
+            NewUser::from_fields,
+            json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" }),
+        )
+        .gives(201, "The new account", &ada())
+        .with_header("ETag")
+        .with_retries()
+        .with_limit()
+        .refuses(Error::AccountExists)
+}
+
+/// `POST /login`
+pub fn log_in() -> Operation {
+    Operation::new("logIn", SIGN_IN, "Sign in")
+        .about(
+            "Begins a session. Send `token` as `Authorization: Bearer ...`; keep `refresh_token` for \
+             POST /refresh.",
+        )
+        .takes(
+            Credentials::from_fields,
+            json!({ "email": "ada@example.com", "password": "correct horse" }),
+        )
+        .gives(200, "The tokens of a new session", &tokens())
+        .with_limit()
+        .refuses(Error::WrongEmailOrPassword)
+}
+
+/// `POST /refresh`
+pub fn refresh() -> Operation {
+    Operation::new("refresh", SIGN_IN, "Exchange a refresh token")
+        .about(
+            "The refresh token is good for one exchange. Used again after ten seconds it is in two \
+             hands, and its session ends.",
+        )
+        .gives(200, "The session's new tokens", &tokens())
+}
+
+/// `POST /logout`
+pub fn log_out() -> Operation {
+    Operation::new("logOut", SIGN_IN, "Sign out").gives_nothing("The session has ended")
+}
+
+/// `GET /hello`
+pub fn hello() -> Operation {
+    Operation::new("hello", SIGN_IN, "The tutorial's protected resource").gives(
+        200,
+        "A greeting",
+        &Greeting::of("ada"),
+    )
+}
+
+/// `GET /me`
+pub fn show_me() -> Operation {
+    Operation::new("showMe", ME, "Show one's own account")
+        .gives(200, "The account", &ada())
+        .with_version()
+}
+
+/// `PATCH /me`
+pub fn update_me() -> Operation {
+    Operation::new("updateMe", ME, "Change one's own e-mail or password")
+        .about("A new password ends the account's other sessions.")
+        .takes(
+            |fields| ProfilePatch::from_fields(fields, &ada()),
+            json!({ "current_password": "correct horse", "password": "battery staple" }),
+        )
+        .gives(200, "The account as it is now", &ada())
+        .with_header("ETag")
+        .with_preconditions()
+        .refuses(Error::WrongPassword)
+        .refuses(Error::AccountExists)
+        // It has been deleted since it was let in.
+        .refuses(Error::NotFound)
+}
+
+/// `GET /me/sessions`
+pub fn list_sessions() -> Operation {
+    let sessions = OwnSessions {
+        items: vec![OwnSession {
+            session: session(),
+            current: true,
+        }],
+    };
+    Operation::new("listSessions", ME, "List one's own sessions")
+        .about("Each begins with a sign-in. There are 100 at most.")
+        .gives(200, "All of them", &sessions)
+}
+
+/// `POST /me/sessions/revoke-all`
+pub fn end_sessions() -> Operation {
+    Operation::new("endSessions", ME, "End all of one's own sessions")
+        .gives_nothing("All sessions have ended, this one too")
+}
+
+/// `DELETE /me/sessions/{id}`
+pub fn end_session() -> Operation {
+    Operation::new("endSession", ME, "End one of one's own sessions")
+        .of::<SessionId>("The session's id")
+        .gives_nothing("The session has ended")
+}
+
+/// `GET /users`
+pub fn list_users() -> Operation {
+    Operation::new("listUsers", USERS, "List accounts").lists(UserFilter::from_query, &ada())
+}
+
+/// `GET /users/{id}`
+pub fn show_user() -> Operation {
+    Operation::new("showUser", USERS, "Show an account")
+        .of::<Id>("The account's id")
+        .gives(200, "The account", &ada())
+        .with_version()
+}
+
+/// `PATCH /users/{id}`
+pub fn update_user() -> Operation {
+    Operation::new(
+        "updateUser",
+        USERS,
+        "Change an account's role, or approve it",
+    )
+    .about("It counts from the account's next request on.")
+    .of::<Id>("The account's id")
+    .takes(
+        UserPatch::from_fields,
+        json!({ "role": "manager", "is_approved": true }),
+    )
+    .gives(200, "The account as it is now", &ada_as_manager())
+    .with_header("ETag")
+    .with_preconditions()
+    .refuses(Error::LastAdmin)
+}
+
+/// `DELETE /users/{id}`
+pub fn delete_user() -> Operation {
+    Operation::new("deleteUser", USERS, "Remove an account")
+        .about("Its tasks stay, assigned to nobody.")
+        .of::<Id>("The account's id")
+        .gives_nothing("The account is gone")
+        .with_preconditions()
+        .refuses(Error::LastAdmin)
+}
+
+/// `GET /tasks`
+pub fn list_tasks() -> Operation {
+    Operation::new("listTasks", TASKS, "List tasks")
+        .about("Managers and admins see all, an employee those assigned to them.")
+        .lists(|query| TaskFilter::from_query(query, &ada()), &task())
+}
+
+/// `POST /tasks`
+pub fn create_task() -> Operation {
+    Operation::new("createTask", TASKS, "Make a task")
+        .about("`status` is `pending` unless it is given. An assignee who does not exist is 422.")
+        .takes(
+            NewTask::from_fields,
+            json!({ "title": "water the plants", "deadline": "2026-11-30T18:00:00Z" }),
+        )
+        .gives(201, "The new task", &task())
+        .with_header("ETag")
+        .with_header("Location")
+        .with_retries()
+}
+
+/// `GET /tasks/{id}`
+pub fn show_task() -> Operation {
+    Operation::new("showTask", TASKS, "Show a task")
+        .about("A task that is not theirs does not exist for an employee.")
+        .of::<Id>("The task's id")
+        .gives(200, "The task", &task())
+        .with_version()
+}
+
+/// `PATCH /tasks/{id}`
+pub fn update_task() -> Operation {
+    Operation::new("updateTask", TASKS, "Change a task")
+        .about(
+            "Changes the fields that are there; `null` clears one. An employee may change the `status` \
+             of their own tasks alone. An assignee who does not exist is 422.",
+        )
+        .of::<Id>("The task's id")
+        .takes(TaskPatch::from_fields, json!({ "status": "in_progress" }))
+        .gives(200, "The task as it is now", &task())
+        .with_header("ETag")
+        .with_preconditions()
+        .refuses(Error::StatusOnly)
+        // The role has been changed since it was let in.
+        .refuses(Error::InsufficientRole)
+}
+
+/// `DELETE /tasks/{id}`
+pub fn delete_task() -> Operation {
+    Operation::new("deleteTask", TASKS, "Remove a task")
+        .of::<Id>("The task's id")
+        .gives_nothing("The task is gone")
+        .with_preconditions()
+}
+
+/// `GET /audit`
+pub fn list_audit() -> Operation {
+    let row = AuditRow {
+        id: Id::FIRST,
+        at: Some(moment()),
+        action: Stored::Known(Action::SignUp),
+        actor_id: None,
+        actor: None,
+        subject_id: Some(1),
+        subject: Some("ada".to_owned()),
+        address: Some("127.0.0.1".to_owned()),
+        detail: None,
+    };
+    Operation::new("listAudit", USERS, "List what was done to accounts")
+        .about("The newest first.")
+        .lists(AuditFilter::from_query, &row)
+}
+
+/// `GET /healthz`
+pub fn alive() -> Operation {
+    Operation::new("alive", OPERATION, "Whether the process answers").gives(
+        200,
+        "It does",
+        &Health::ALIVE,
+    )
+}
+
+/// `GET /readyz`
+pub fn ready() -> Operation {
+    Operation::new("ready", OPERATION, "Whether the database answers too").gives(
+        200,
+        "It does",
+        &Health::READY,
+    )
+}
+
+/// `GET /metrics`
+pub fn metrics() -> Operation {
+    Operation::new("metrics", OPERATION, "Numbers for Prometheus")
+        .about(
+            "Where the server has a METRICS_TOKEN, whoever has it too; else whoever asks from the same \
+             machine: to the others it does not exist.",
+        )
+        .gives_file("The numbers in Prometheus' text form", &[MEDIA_TYPE])
+        .with_metrics_token()
+}
+
+/// `GET /openapi.json`
+pub fn openapi() -> Operation {
+    Operation::new("openapi", PAGES, "This description")
+        .gives_document("The description in OpenAPI 3.1")
+        .with_version()
+}
+
+/// `GET /docs`
+pub fn docs() -> Operation {
+    Operation::new("docs", PAGES, "The documentation as a page")
+        .gives_file("The page", &["text/html"])
+        .with_version()
+}
+
+/// `GET /docs/{file}`
+pub fn docs_file() -> Operation {
+    file("docsFile", "A file of the documentation page", "/docs/")
+}
+
+/// `GET /`
+pub fn board() -> Operation {
+    Operation::new("board", PAGES, "The task board as a page")
+        .gives_file("The page", &["text/html"])
+        .with_version()
+}
+
+/// `GET /board/{file}`
+pub fn board_file() -> Operation {
+    file("boardFile", "A file of the task board", "/board/")
+}
+
+fn file(id: &'static str, summary: &'static str, folder: &str) -> Operation {
+    Operation::new(id, PAGES, summary)
+        .of_file(assets::names_in(folder))
+        .gives_file("The file", &["text/css", "text/javascript", "image/svg+xml"])
+        .with_version()
+}
+
+// The examples are those of the README: ada's account, and what she does with it.
+
+fn moment() -> Timestamp {
+    Timestamp::EPOCH.plus_seconds(1_795_422_596)
+}
+
+fn ada() -> User {
+    User {
+        id: Id::FIRST,
+        username: "ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        role: Stored::Known(Role::Employee),
+        is_approved: false,
+        created_at: Some(moment()),
+    }
+}
+
+/// The same when an admin has let her in.
+fn ada_as_manager() -> User {
+    User {
+        role: Stored::Known(Role::Manager),
+        is_approved: true,
+        ..ada()
+    }
+}
+
+fn tokens() -> Tokens {
+    let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQi...".to_owned();
+    Tokens::new(token.clone(), token, 86_400, ada())
+}
+
+fn session() -> Session {
+    Session {
+        id: SessionId::from(0x5eed_5eed_5eed_5eed),
+        created_at: moment(),
+        last_used_at: moment(),
+        expires_at: moment().plus_seconds(30 * 86_400),
+        address: "127.0.0.1".to_owned(),
+        user_agent: Some("curl/8.5.0".to_owned()),
+    }
+}
+
+fn task() -> Task {
+    Task {
+        id: Id::FIRST,
+        title: "water the plants".to_owned(),
+        description: None,
+        status: Stored::Known(Status::InProgress),
+        deadline: Some(Timestamp::EPOCH.plus_seconds(1_796_061_600)),
+        created_at: Some(moment()),
+        assigned_user_id: Some(Id::FIRST),
+    }
+}
