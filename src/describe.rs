@@ -44,7 +44,7 @@ pub struct Operation {
     pub refusals: Vec<Error>,
     /// The shapes that the others refer to, by name.
     pub shapes: Vec<(String, Shape)>,
-    /// The tokens that it may be called with beside what its access says.
+    /// The tokens that it may be called with, where its handler decides that and not its access.
     pub tokens: Vec<SecurityRequirement>,
 }
 

@@ -166,7 +166,16 @@ fn add(
     route: &Route,
 ) -> (PathsBuilder, ComponentsBuilder) {
     let operation = (route.describe)();
-    let callers = Callers::of(route.access);
+    let callers = match operation.tokens.is_empty() {
+        true => Callers::of(route.access),
+        // It decides itself, and says so.
+        false => Callers {
+            who: "",
+            security: operation.tokens,
+            refusals: Vec::new(),
+        },
+    };
+    let description = format!("{} {}", callers.who, operation.about);
     let mut refusals = operation.refusals;
     refusals.extend(callers.refusals);
     // May happen to any request.
@@ -177,13 +186,10 @@ fn add(
         .operation_id(Some(operation.id))
         .tag(operation.tag)
         .summary(Some(operation.summary))
-        .description(Some(description(callers.who, &operation.about)))
+        .description(Some(description.trim()))
         .parameters(Some(operation.parameters))
         .request_body(operation.body)
-        .securities(Some(match operation.tokens.is_empty() {
-            true => callers.security,
-            false => operation.tokens,
-        }));
+        .securities(Some(callers.security));
     for (status, response) in operation.answers {
         let response = ResponseBuilder::from(response);
         let response = response.header_ref("X-Request-Id", header("X-Request-Id"));
@@ -197,13 +203,6 @@ fn add(
     }
     let item = PathItem::new(method(route.method), described);
     (paths.path(route.path, item), components)
-}
-
-fn description(who: &str, about: &str) -> String {
-    match about.is_empty() {
-        true => who.to_owned(),
-        false => format!("{who} {about}"),
-    }
 }
 
 /// utoipa's name for a method of the table.

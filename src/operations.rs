@@ -274,8 +274,8 @@ pub fn ready() -> Operation {
 pub fn metrics() -> Operation {
     Operation::new("metrics", OPERATION, "Numbers for Prometheus")
         .about(
-            "Where the server has a METRICS_TOKEN, whoever has it too; else whoever asks from the same \
-             machine: to the others it does not exist.",
+            "With METRICS_TOKEN set, whoever has it may call it; else whoever asks from the same machine, and \
+             to the others it does not exist.",
         )
         .gives_file("The numbers in Prometheus' text form", &[MEDIA_TYPE])
         .with_metrics_token()
