@@ -32,9 +32,10 @@ async function openAuthorization(page) {
 
 async function authorize(page, token) {
   const dialog = await openAuthorization(page);
-  await dialog.locator('input').fill(token);
-  await dialog.getByRole('button', { name: 'Authorize' }).click();
-  await dialog.locator('.btn-done').click();
+  const scheme = dialog.locator('form').filter({ hasText: 'accessToken' });
+  await scheme.locator('input').fill(token);
+  await scheme.getByRole('button', { name: 'Authorize' }).click();
+  await dialog.locator('.btn-done').first().click();
   await dialog.waitFor({ state: 'detached' });
 }
 
@@ -100,7 +101,7 @@ for (const colorScheme of ['light', 'dark']) {
 
     const dialog = await openAuthorization(page);
     await checkAccessibility(page, SWAGGER_UI);
-    await dialog.locator('.btn-done').click();
+    await dialog.locator('.btn-done').first().click();
 
     await unfold(page, 'post', '/login');
     world.announce(/status of 401 .*\/hello/);

@@ -11,6 +11,8 @@ const NAMES = {
   '.close-modal': () => 'Close',
   '.copy-to-clipboard button': () => 'Copy',
   '.body-param__text': () => 'Request body',
+  '.examples-select-element': () => 'Example',
+  '#servers': () => 'Server',
   '.parameters-col_description :is(input, select, textarea)': (control) =>
     control.closest('[data-param-name]')?.dataset.paramName,
 };
@@ -20,8 +22,8 @@ function nameControls() {
       control.ariaLabel = name(control) ?? null;
     }
   }
-  // Its name says something else than what is to be read on it.
-  root.querySelector('button[aria-label="Apply credentials"]')?.removeAttribute('aria-label');
+  // The name says something else than what is to be read on it.
+  for (const button of root.querySelectorAll('button[aria-label="Apply credentials"]')) button.ariaLabel = null;
 }
 const root = document.getElementById('swagger-ui');
 new MutationObserver(nameControls).observe(root, { childList: true, subtree: true });
