@@ -526,6 +526,205 @@ browserTest('an admin changes roles and lets people out, but not the last admin'
   await page.getByRole('heading', { name: 'Tasks' }).waitFor();
 });
 
+// ---- answers that come late ---------------------------------------------------------------------
+
+/** Holds back the answers to what matches, until it is called. */
+async function hold(page, matches) {
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route(matches, async (route) => {
+    await released;
+    await route.continue().catch(() => {}); // its page may be gone
+  });
+  return release;
+}
+
+browserTest('nothing of whoever has left is shown to the next one, or done in their name', {}, async (world) => {
+  const [ada, joan] = [await world.server.member('ada'), await world.server.member('joan', 'manager')];
+  const { id } = await world.server.task({ title: 'Water the plants', assigned_user_id: joan.id });
+  const page = await signIn(world, joan);
+  await page.getByRole('searchbox', { name: 'Search' }).first().fill('plants');
+  await opener(page, 'Water the plants').waitFor();
+  const release = await hold(page, (url) => url.pathname === `/tasks/${id}`);
+  await card(page, 'Water the plants').getByRole('button', { name: /to In progress/ }).click();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByText('You are signed out.').waitFor();
+  release();
+  await page.unrouteAll({ behavior: 'wait' });
+  assert.doesNotMatch(await page.evaluate(() => document.documentElement.outerHTML), /plants|joan/i);
+  await fillSignIn(page, ada.email, ada.password);
+  await page.getByRole('heading', { name: 'My tasks' }).waitFor();
+  await column(page, 'To do').getByText('No tasks here.').waitFor();
+  await column(page, 'In progress').getByText('No tasks here.').waitFor();
+  assert.equal(await page.getByRole('searchbox', { name: 'Search' }).first().inputValue(), '');
+  assert.doesNotMatch(await page.evaluate(() => document.documentElement.outerHTML), /plants|joan/i);
+});
+
+browserTest('a list that was asked for before a move does not undo it', {}, async (world) => {
+  const { id } = await world.server.task({ title: 'Water the plants' });
+  const page = await signIn(world, world.server.admin);
+  await opener(page, 'Water the plants').focus();
+  // The server answers before the move, and the answer arrives behind it.
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route((url) => url.pathname === '/tasks', async (route) => {
+    const response = await route.fetch();
+    await released;
+    await route.fulfill({ response });
+  });
+  const asked = page.waitForRequest((request) => request.url().includes('status=completed'));
+  await comeBack(page);
+  await asked;
+  await page.keyboard.press('Shift+ArrowRight');
+  await savedAs(world, id, 'in_progress');
+  release();
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.waitForLoadState('networkidle');
+  assert.deepEqual(await titles(page, 'In progress'), ['Water the plants']);
+  assert.deepEqual(await titles(page, 'To do'), []);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Water the plants');
+});
+
+browserTest('a task that opens late does not take the place of the one that was opened since', {}, async (world) => {
+  const { id } = await world.server.task({ title: 'Water the plants' });
+  const page = await signIn(world, world.server.admin);
+  await opener(page, 'Water the plants').waitFor();
+  const release = await hold(page, (url) => url.pathname === `/tasks/${id}`);
+  await opener(page, 'Water the plants').click();
+  await page.getByRole('button', { name: 'New task' }).click();
+  await dialog(page).getByLabel('Title').fill('Order chairs');
+  release();
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.waitForLoadState('networkidle');
+  assert.equal(await dialog(page).getByLabel('Title').inputValue(), 'Order chairs');
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await opener(page, 'Order chairs').waitFor();
+  assert.equal((await saved(world, id)).title, 'Water the plants');
+});
+
+browserTest('a save that hangs neither blocks nor closes the next dialog', {}, async (world) => {
+  const page = await signIn(world, world.server.admin);
+  await page.getByRole('button', { name: 'New task' }).click();
+  await dialog(page).getByLabel('Title').fill('first');
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route('**/tasks', async (route) => {
+    if (route.request().postDataJSON().title === 'first') await released;
+    await route.continue();
+  });
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await dialog(page).getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'New task' }).click();
+  await dialog(page).getByLabel('Title').fill('second');
+  release();
+  await page.waitForResponse('**/tasks');
+  assert.equal(await dialog(page).getByLabel('Title').inputValue(), 'second');
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await opener(page, 'second', 'To do').waitFor();
+  await opener(page, 'first', 'To do').waitFor();
+  await page.unrouteAll({ behavior: 'wait' });
+});
+
+browserTest('of two filters the later one counts', {}, async (world) => {
+  const ada = await world.server.member('ada');
+  await world.server.task({ title: 'Water the plants', assigned_user_id: ada.id });
+  await world.server.task({ title: 'Order chairs' });
+  const page = await signIn(world, world.server.admin);
+  const assignee = page.getByRole('search', { name: 'Tasks' }).getByLabel('Assigned to');
+  await opener(page, 'Order chairs').waitFor();
+  await assignee.focus();
+  const release = await hold(page, (url) => url.pathname === '/users' && url.searchParams.get('q') === 'ada');
+  await assignee.fill('ada');
+  const asked = page.waitForRequest((request) => request.url().includes('q=ada'));
+  await assignee.press('Enter');
+  await asked;
+  await assignee.fill('');
+  await assignee.press('Enter');
+  release();
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.waitForLoadState('networkidle');
+  await opener(page, 'Order chairs').waitFor();
+  await opener(page, 'Water the plants').waitFor();
+});
+
+browserTest('a role that is chosen and not applied yet stays chosen', {}, async (world) => {
+  const ada = await world.server.signUp('ada');
+  const page = await signIn(world, world.server.admin);
+  await page.getByRole('link', { name: /People/ }).click();
+  await page.getByLabel('Role of ada').selectOption('manager');
+  await world.server.signUp('joan');
+  await comeBack(page);
+  await page.locator('#queue').getByText('joan', { exact: true }).waitFor();
+  assert.equal(await page.getByLabel('Role of ada').inputValue(), 'manager');
+  await page.getByRole('button', { name: 'Approve: ada' }).focus();
+  await page.keyboard.press('Enter');
+  await page.locator('#accounts').getByText('ada', { exact: true }).waitFor();
+  // On to the next one who waits.
+  assert.equal(await page.evaluate(() => document.activeElement.ariaLabel), 'Approve: joan');
+  const token = await world.server.signIn(world.server.admin);
+  assert.equal((await world.server.call(200, 'GET', `/users/${ada.id}`, { token })).role, 'manager');
+});
+
+browserTest('whoever takes the own rights away sees it at once', {}, async (world) => {
+  await world.server.member('joan', 'admin');
+  const page = await signIn(world, world.server.admin);
+  await page.getByRole('link', { name: /People/ }).click();
+  await page.getByLabel('Role of grace').selectOption('employee');
+  await page.getByRole('button', { name: 'Change role: grace' }).click();
+  await page.getByText('You are let in as employee now.').waitFor();
+  await page.getByRole('heading', { name: 'My tasks' }).waitFor();
+});
+
+browserTest('half a deadline is no deadline, and is said to be none', {}, async (world) => {
+  const page = await signIn(world, world.server.admin);
+  await page.getByRole('button', { name: 'New task' }).click();
+  await dialog(page).getByLabel('Title').fill('Water the plants');
+  await dialog(page).getByLabel('Deadline').focus();
+  await page.keyboard.type('01052031');
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await dialog(page).getByText('Give the day and the time.').waitFor();
+  await dialog(page).getByLabel('Deadline').fill('2031-05-01T12:30');
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await card(page, 'Water the plants').getByText('Due 1 May 2031').waitFor();
+});
+
+browserTest('signing out ends the session, though its token has expired', { JWT_ACCESS_TOKEN_EXPIRES: '1s' }, async (world) => {
+  world.announce(/401/);
+  const ada = await world.server.member('ada');
+  const page = await signIn(world, ada);
+  await page.getByRole('heading', { name: 'My tasks' }).waitFor();
+  await page.waitForLoadState('networkidle');
+  const others = async () => (await world.server.call(200, 'GET', '/me/sessions', { token: await world.server.signIn(ada) }))
+    .items.filter(({ user_agent: agent }) => agent.includes('Chrome'));
+  assert.equal((await others()).length, 1);
+  await setTimeout(1100); // longer than the token lasts
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByText('You are signed out.').waitFor();
+  assert.deepEqual(await others(), []);
+});
+
+browserTest('the skip link skips, and what is answered by somebody else is no answer', {}, async (world) => {
+  world.announce(/502/);
+  await world.server.task({ title: 'Water the plants' });
+  const page = await signIn(world, world.server.admin);
+  await page.getByRole('link', { name: /People/ }).click();
+  await page.getByRole('link', { name: 'Skip to the content' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'People' }).waitFor();
+
+  await page.getByRole('link', { name: 'Tasks' }).click();
+  await page.route('**/tasks?*', (route) => route.fulfill({ status: 200, contentType: 'text/html', body: '<h1>Hotel Wi-Fi</h1>' }));
+  await comeBack(page);
+  await column(page, 'Done').getByText('The server gave an answer that cannot be read. Try again.').waitFor();
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.route('**/tasks?*', (route) => route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad gateway</h1>' }));
+  await column(page, 'Done').getByRole('button', { name: 'Try again' }).click();
+  await column(page, 'Done').getByText('The server answered 502. Try again later.').waitFor();
+  await page.unrouteAll({ behavior: 'wait' });
+  await column(page, 'Done').getByRole('button', { name: 'Try again' }).click();
+  await column(page, 'Done').getByText('No tasks here.').waitFor();
+});
+
 // ---- lists --------------------------------------------------------------------------------------
 
 browserTest('more comes as one scrolls, each task once and in order', {}, async (world) => {
