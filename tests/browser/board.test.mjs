@@ -82,6 +82,17 @@ async function savedAs(world, id, status) {
   }
 }
 
+/** Holds back the answers to what matches, until it is called. */
+async function hold(page, matches) {
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route(matches, async (route) => {
+    await released;
+    await route.continue().catch(() => {}); // its page may be gone
+  });
+  return release;
+}
+
 // ---- the whole of it ----------------------------------------------------------------------------
 
 browserTest('from an empty database with one admin to a finished task', {}, async (world) => {
@@ -338,6 +349,43 @@ browserTest('the keyboard goes from card to card, and takes a card along', {}, a
   assert.equal(await focus(), 'd');
 });
 
+browserTest('moves of one task are told one after the other', {}, async (world) => {
+  const { id } = await world.server.task({ title: 'Water the plants' });
+  const page = await signIn(world, world.server.admin);
+  await opener(page, 'Water the plants').focus();
+  const path = new RegExp(`^PATCH .*/tasks/${id}$`);
+  const told = () => world.requests.filter((request) => path.test(request)).length;
+  const release = await hold(page, (url) => url.pathname === `/tasks/${id}`);
+  for (const key of ['Right', 'Right', 'Left']) await page.keyboard.press(`Shift+Arrow${key}`);
+  await card(page, 'Water the plants', 'In progress').waitFor();
+  assert.equal(told(), 1);
+  release();
+  const last = page.waitForResponse((response) => response.url().endsWith(`/tasks/${id}`) && told() === 3);
+  await last;
+  await page.unrouteAll({ behavior: 'wait' });
+  assert.equal((await saved(world, id)).status, 'in_progress');
+  await card(page, 'Water the plants', 'In progress').waitFor();
+});
+
+browserTest('the focus goes with a card that others have moved up, and on from one that they took away', {}, async (world) => {
+  for (const title of ['a', 'b', 'c']) await world.server.task({ title });
+  const page = await signIn(world, world.server.admin);
+  await page.getByLabel('Order').selectOption('title');
+  await opener(page, 'c').focus();
+  const token = await world.server.signIn(world.server.admin);
+  const focus = () => page.evaluate(() => document.activeElement.textContent);
+  await world.server.call(200, 'PATCH', '/tasks/3', { token, body: { title: 'A' } });
+  await comeBack(page);
+  await opener(page, 'A').waitFor();
+  assert.deepEqual(await titles(page, 'To do'), ['A', 'a', 'b']);
+  assert.equal(await focus(), 'A');
+  for (const [id, next] of [[3, 'a'], [1, 'b'], [2, 'To do 0']]) {
+    await world.server.call(204, 'DELETE', `/tasks/${id}`, { token });
+    await comeBack(page);
+    await page.waitForFunction((next) => document.activeElement.textContent === next, next);
+  }
+});
+
 browserTest('a drag that is broken off changes nothing, and a click is no drag', {}, async (world) => {
   const { id } = await world.server.task({ title: 'Water the plants' });
   const page = await signIn(world, world.server.admin);
@@ -348,9 +396,10 @@ browserTest('a drag that is broken off changes nothing, and a click is no drag',
   await page.mouse.move(target.x + 50, target.y + 50, { steps: 4 });
   await page.locator('.column.target[data-status=completed]').waitFor();
   await page.keyboard.press('Escape');
+  await page.locator('.ghost').waitFor({ state: 'detached' });
   await page.mouse.move(from.x + 10, from.y + 5);
   await page.mouse.up();
-  await page.locator('.ghost').waitFor({ state: 'detached' });
+  assert.equal(await dialog(page).isVisible(), false);
   await drag(page, 'Water the plants', 'To do');
   assert.deepEqual(await titles(page, 'To do'), ['Water the plants']);
   assert.equal(await dialog(page).isVisible(), false);
@@ -527,17 +576,6 @@ browserTest('an admin changes roles and lets people out, but not the last admin'
 });
 
 // ---- answers that come late ---------------------------------------------------------------------
-
-/** Holds back the answers to what matches, until it is called. */
-async function hold(page, matches) {
-  let release;
-  const released = new Promise((resolve) => { release = resolve; });
-  await page.route(matches, async (route) => {
-    await released;
-    await route.continue().catch(() => {}); // its page may be gone
-  });
-  return release;
-}
 
 browserTest('nothing of whoever has left is shown to the next one, or done in their name', {}, async (world) => {
   const [ada, joan] = [await world.server.member('ada'), await world.server.member('joan', 'manager')];
