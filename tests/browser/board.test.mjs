@@ -843,6 +843,32 @@ browserTest('search and filters show what is asked for', {}, async (world) => {
   await filters.getByLabel('Assigned to').press('Enter');
   await filters.getByText('Nobody is called “nobody of that name”.').waitFor();
   await checkAccessibility(page);
+
+  await page.getByRole('button', { name: 'New task' }).click();
+  await dialog(page).getByLabel('Title').fill('Nobody’s');
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await page.getByText('“Nobody’s” is saved. It is further down, or the filters hide it.').waitFor();
+  await shows('Order chairs');
+});
+
+browserTest('what is done is not overdue', {}, async (world) => {
+  const deadline = '2001-01-01T12:00:00Z';
+  await world.server.task({ title: 'Water the plants', status: 'completed', deadline });
+  const page = await signIn(world, world.server.admin);
+  await card(page, 'Water the plants', 'Done').getByText('Due 1 Jan 2001').waitFor();
+  await card(page, 'Water the plants').getByRole('button', { name: /to In progress/ }).click();
+  await card(page, 'Water the plants', 'In progress').getByText(/^Overdue by/).waitFor();
+});
+
+browserTest('a name is found among many that contain it', { RATE_LIMITS: 'off' }, async (world) => {
+  for (let i = 0; i < 100; i += 1) await world.server.signUp(`jo${i}`);
+  await world.server.signUp('jo');
+  const page = await signIn(world, world.server.admin);
+  await page.getByRole('button', { name: 'New task' }).click();
+  await dialog(page).getByLabel('Title').fill('Water the plants');
+  await dialog(page).getByLabel('Assigned to').fill('jo');
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await card(page, 'Water the plants').getByText('jo', { exact: true }).waitFor();
 });
 
 browserTest('an employee reads a task and changes its status, and a deadline keeps its seconds', {}, async (world) => {
