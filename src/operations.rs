@@ -315,7 +315,10 @@ pub fn board_file() -> Operation {
 fn file(id: &'static str, summary: &'static str, folder: &str) -> Operation {
     Operation::new(id, PAGES, summary)
         .of_file(assets::names_in(folder))
-        .gives_file("The file", &["text/css", "text/javascript", "image/svg+xml"])
+        .gives_file(
+            "The file",
+            &["text/css", "text/javascript", "image/svg+xml"],
+        )
         .with_version()
 }
 
