@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::description::{DESCRIPTION, resolved, validator};
 use common::{CONTRACT, TestApp};
 use serde_json::{Value, json};
+use task_api::model::is_control;
 use task_api::router::ROUTES;
+use task_api::shape;
 
 /// Each operation, and its line of the table of routes.
 fn operations() -> impl Iterator<Item = (String, &'static Value)> {
@@ -295,4 +297,17 @@ fn the_server_answers_with_it() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("Content-Type"), Some("application/json"));
     assert_eq!(answer.text(), task_api::openapi::json().unwrap());
+}
+
+/// The description says by a pattern what the program says by a function: of every character the same.
+#[test]
+fn a_pattern_refuses_the_characters_that_the_program_refuses() {
+    let form = |pattern| validator(&json!({ "type": "string", "pattern": pattern }));
+    let (no_control, line) = (form(shape::NO_CONTROL), form(shape::LINE));
+    for c in '\0'..=char::MAX {
+        let text = json!(c.to_string());
+        assert_eq!(no_control.is_valid(&text), !is_control(c), "{c:?}");
+        let is_seen = !is_control(c) && !c.is_whitespace();
+        assert_eq!(line.is_valid(&text), is_seen, "{c:?}");
+    }
 }
