@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use ::http::StatusCode;
+
 /// Field name → why it was refused.
 pub type FieldErrors = BTreeMap<String, String>;
 
@@ -51,6 +53,8 @@ pub enum Error {
     TargetTooLong(u32),
     /// 415: the body is not declared as `application/json`.
     NotJson,
+    /// 415: the body has a `Content-Encoding`.
+    ContentCoding,
     /// 417: nothing but `100-continue` can be expected.
     ExpectationFailed,
     /// 422. Holds every field that was refused.
@@ -62,7 +66,7 @@ pub enum Error {
     /// 431. Holds the limit.
     HeaderTooLarge(String),
     /// 503, if it is not tried again: what was read has been changed by somebody else before the writing.
-    Outdated,
+    WriteConflict,
     /// 503: not at the moment. Holds the cause, for the log.
     Busy(String),
     /// 500. Holds the cause, for the log.
@@ -75,7 +79,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Public<'a> {
     /// The HTTP status.
-    pub status: u16,
+    pub status: StatusCode,
     /// For programs: stays the same when `msg` is reworded.
     pub code: &'static str,
     /// For people.
@@ -95,108 +99,131 @@ impl Error {
 
     /// The one place that gives each error its status, its code and its words.
     pub fn public(&self) -> Public<'_> {
-        let (status, code, msg): (u16, &'static str, Cow<str>) = match self {
+        let (status, code, msg): (StatusCode, &'static str, Cow<str>) = match self {
             Error::Malformed(why) => (
-                400,
+                StatusCode::BAD_REQUEST,
                 "malformed_json",
                 format!("The body is not usable JSON: {why}").into(),
             ),
             Error::BadRequest(why) => (
-                400,
+                StatusCode::BAD_REQUEST,
                 "bad_request",
                 format!("The request cannot be understood: {why}").into(),
             ),
-            Error::NoCredentials(msg) => (401, "unauthorized", (*msg).into()),
-            Error::InvalidToken(msg) => (401, "invalid_token", msg.into()),
+            Error::NoCredentials(msg) => (StatusCode::UNAUTHORIZED, "unauthorized", (*msg).into()),
+            Error::InvalidToken(msg) => (StatusCode::UNAUTHORIZED, "invalid_token", msg.into()),
             Error::WrongEmailOrPassword => (
-                401,
+                StatusCode::UNAUTHORIZED,
                 "wrong_email_or_password",
                 "email or password incorrect.".into(),
             ),
             Error::AwaitingApproval => (
-                403,
+                StatusCode::FORBIDDEN,
                 "awaiting_approval",
                 "An administrator has yet to approve this account".into(),
             ),
             Error::InsufficientRole => (
-                403,
+                StatusCode::FORBIDDEN,
                 "insufficient_role",
                 "Your role does not permit this".into(),
             ),
             Error::StatusOnly => (
-                403,
+                StatusCode::FORBIDDEN,
                 "status_only",
                 "You may change the status of this task and nothing else".into(),
             ),
             Error::WrongPassword => (
-                403,
+                StatusCode::FORBIDDEN,
                 "wrong_password",
                 "The current password is wrong".into(),
             ),
-            Error::NotFound => (404, "not_found", "There is nothing here".into()),
+            Error::NotFound => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "There is nothing here".into(),
+            ),
             Error::MethodNotAllowed(allow) => (
-                405,
+                StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 format!("This path answers {allow}").into(),
             ),
             Error::Timeout => (
-                408,
+                StatusCode::REQUEST_TIMEOUT,
                 "request_timeout",
                 "The rest of the request did not come in time".into(),
             ),
             Error::AccountExists => (
-                409,
+                StatusCode::CONFLICT,
                 "account_exists",
                 "Username or Email already exists".into(),
             ),
-            Error::LastAdmin => (409, "last_admin", "No approved admin would be left".into()),
+            Error::LastAdmin => (
+                StatusCode::CONFLICT,
+                "last_admin",
+                "No approved admin would be left".into(),
+            ),
             Error::PreconditionFailed => (
-                412,
+                StatusCode::PRECONDITION_FAILED,
                 "precondition_failed",
                 "This is not the version that the request demands; read it again".into(),
             ),
             Error::BodyTooLarge(limit) => (
-                413,
+                StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",
                 format!("The body is larger than {limit} bytes").into(),
             ),
             Error::TargetTooLong(limit) => (
-                414,
+                StatusCode::URI_TOO_LONG,
                 "uri_too_long",
                 format!("The request line is longer than {limit} bytes").into(),
             ),
             Error::NotJson => (
-                415,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "Send the body as Content-Type: application/json".into(),
             ),
+            Error::ContentCoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_encoding",
+                "Send the body without Content-Encoding".into(),
+            ),
             Error::ExpectationFailed => (
-                417,
+                StatusCode::EXPECTATION_FAILED,
                 "expectation_failed",
                 "Nothing but 100-continue can be expected here".into(),
             ),
-            Error::Invalid(errors) => (422, "invalid", summary(errors).into()),
+            Error::Invalid(errors) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                summary(errors).into(),
+            ),
             Error::TooManyRequests(wait) => (
-                429,
+                StatusCode::TOO_MANY_REQUESTS,
                 "too_many_requests",
                 format!("Too many requests, try again in {} s", whole_seconds(*wait)).into(),
             ),
             Error::IdempotencyKeyReused => (
-                422,
+                StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
                 "This Idempotency-Key came with another body before".into(),
             ),
             Error::HeaderTooLarge(limit) => (
-                431,
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "header_too_large",
                 format!("The header of a request has {limit} at most").into(),
             ),
-            Error::Busy(_) | Error::Outdated => {
-                (503, "busy", "The server is busy, try again shortly".into())
-            }
-            Error::Internal(_) => (500, "internal_error", "Internal Server Error".into()),
+            Error::Busy(_) | Error::WriteConflict => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "The server is busy, try again shortly".into(),
+            ),
+            Error::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "Internal Server Error".into(),
+            ),
             Error::HttpVersion => (
-                505,
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
                 "http_version_not_supported",
                 "This server speaks HTTP/1.1".into(),
             ),

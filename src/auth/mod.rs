@@ -1,6 +1,8 @@
-//! Proofs of identity: passwords, tokens, and the key that signs them.
+//! Authentication: password hashes, tokens, and the keys that sign them.
 
-pub mod password;
-pub mod refresh;
+pub mod jwt;
+pub mod metrics_token;
+pub mod password_hash;
+pub mod refresh_token;
+pub mod session_activity;
 pub mod signing_key;
-pub mod token;

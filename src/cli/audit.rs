@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::accounts::{explain, open_existing, print};
-use crate::config::DatabaseArgs;
+use super::terminal::{explain, print};
+use super::user::open_existing;
+use crate::config::database::DatabaseArgs;
 use crate::store::audit::{self, Verdict};
 
 /// The commands about the record.

@@ -4,9 +4,9 @@
 use log::info;
 
 use crate::app::App;
-use crate::config::{AdminArgs, secret};
+use crate::config::secrets::{AdminArgs, Secret};
 use crate::error::Error;
-use crate::model::{Action, By, Email, Password, Role, Username};
+use crate::model::{Action, Actor, Email, Password, Role, Username};
 use crate::store::{audit, users};
 
 /// Who is to be admin if nobody is.
@@ -18,21 +18,18 @@ pub struct FirstAdmin {
 }
 
 impl FirstAdmin {
-    /// What the operator has set: all three, or nothing. `from_environment` is the value of
-    /// `ADMIN_PASSWORD`.
+    /// The account that the settings describe; `None` where none of the three is set.
     ///
     /// # Errors
-    /// One line for the operator. There is no default for a password.
-    pub fn configured(
+    /// One line for the operator: one of the three is missing, or the password is not acceptable. There is
+    /// no default password.
+    pub fn from_settings(
         settings: &AdminArgs,
-        from_environment: Option<String>,
+        password: Option<&Secret>,
     ) -> Result<Option<FirstAdmin>, String> {
-        let path = settings.admin_password_file.as_deref();
-        let password = secret("ADMIN_PASSWORD", from_environment, path)?;
         match (&settings.admin_username, &settings.admin_email, password) {
             (None, None, None) => Ok(None),
-            (Some(username), Some(email), Some((source, text))) => {
-                let text = text.trim_end_matches(['\r', '\n']);
+            (Some(username), Some(email), Some(Secret { text, source })) => {
                 let password = Password::for_account(text, [username.as_str(), email.as_str()]);
                 Ok(Some(FirstAdmin {
                     username: username.clone(),
@@ -86,7 +83,7 @@ impl FirstAdmin {
                 true => Ok(false),
                 false => {
                     let user = users::insert(db, &row)?;
-                    let by = By::operator(app.now());
+                    let by = Actor::operator(app.now());
                     audit::record(db, &by, Action::AccountMade, Some(&user), None)?;
                     Ok(true)
                 }

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use crate::config::AddressArgs;
+use crate::config::server::AddressArgs;
 
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Asks `GET /readyz` of the server on this machine.
 pub fn run(address: &AddressArgs) -> Result<(), String> {
@@ -30,9 +30,9 @@ fn ask(host: &str, port: u16) -> std::io::Result<String> {
         .to_socket_addrs()?
         .next()
         .ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    let mut socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    socket.set_write_timeout(Some(TIMEOUT))?;
     write!(
         socket,
         "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"

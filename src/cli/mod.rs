@@ -1,11 +1,12 @@
 //! The command line.
 
-mod accounts;
 mod audit;
-mod describe;
 mod first_admin;
 mod healthcheck;
+mod openapi;
 mod serve;
+mod terminal;
+mod user;
 
 use std::env::VarError;
 use std::error::Error as _;
@@ -14,8 +15,9 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::config::{AddressArgs, Config};
-use crate::model::is_control;
+use self::terminal::one_line;
+use crate::config::Config;
+use crate::config::server::AddressArgs;
 
 /// Task-management API on SQLite: accounts, roles, tasks
 ///
@@ -40,7 +42,7 @@ enum Command {
     ///
     /// The server may be running; it sees the change at the next request.
     #[command(subcommand)]
-    User(accounts::UserCommand),
+    User(user::UserCommand),
     /// Verify the record of what was done to accounts
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -68,9 +70,9 @@ pub fn run() -> ExitCode {
     };
     let result = match command {
         Command::Serve(config) => serve::run(*config),
-        Command::User(command) => accounts::run(command),
+        Command::User(command) => user::run(command),
         Command::Audit(command) => audit::run(command),
-        Command::Openapi => describe::run(),
+        Command::Openapi => openapi::run(),
         Command::Healthcheck(address) => healthcheck::run(&address),
     };
     match result {
@@ -134,13 +136,4 @@ fn settings_not_utf8() -> String {
         .filter(|name| matches!(std::env::var(name), Err(VarError::NotUnicode(_))))
         .map(|name| format!("{name}: "))
         .collect()
-}
-
-/// Text that may hold what somebody else wrote, without what could act on a terminal.
-fn one_line(text: &str) -> String {
-    let escape = |c: char| match is_control(c) {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
 }

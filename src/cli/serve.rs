@@ -13,44 +13,57 @@ use signal_hook::iterator::Signals;
 
 use super::first_admin::FirstAdmin;
 use crate::app::App;
-use crate::assets::Assets;
+use crate::app::maintenance::Maintenance;
+use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::config::Config;
+use crate::config::secrets::Secrets;
+use crate::http::static_files::StaticFiles;
 use crate::metrics::Metrics;
-use crate::metrics::token::MetricsToken;
 use crate::model::Timestamp;
-use crate::openapi;
-use crate::router::ROUTES;
+use crate::router::{self, ROUTES};
 use crate::server::{STOP_DEADLINE, Server};
 use crate::store::Store;
-use crate::upkeep::Upkeep;
 
 /// Runs the server until it is told to stop.
 pub fn run(config: Config) -> Result<(), String> {
     start_log(&config);
     config.check()?;
-    let key = SigningKey::configured(&config.secret, environment("JWT_SECRET_KEY")?)?;
-    let previous = environment("JWT_SECRET_KEY_PREVIOUS")?;
-    let previous = SigningKey::previous(&config.secret, previous)?;
-    let admin = FirstAdmin::configured(&config.admin, environment("ADMIN_PASSWORD")?)?;
-    let token = MetricsToken::configured(&config.metrics, environment("METRICS_TOKEN")?)?;
+    let secrets = Secrets::load(&config)?;
+    // Every setting is checked before the first file is made.
+    let allow_weak = config.signing_key.allow_weak_jwt_secret;
+    let check_key = |secret| SigningKey::new(secret, allow_weak);
+    let current = secrets.signing_key.as_ref().map(check_key).transpose()?;
+    let previous = secrets.previous_signing_keys.iter().map(check_key);
+    let previous = previous.collect::<Result<_, _>>()?;
+    let admin = FirstAdmin::from_settings(&config.admin, secrets.admin_password.as_ref())?;
+    let metrics_token = secrets.metrics_token.as_ref().map(MetricsToken::new);
+    let metrics_token = metrics_token.transpose()?;
     let signals = StopSignals::catch()?;
     let database = config.database.database_url.clone();
-    let store = Store::open(database.path(), &config.threads)?;
-    let current = key.map_or_else(|| SigningKey::kept_beside(&database), Ok)?;
+    let store = Store::open(database.path(), &config.concurrency)?;
+    let current = current.map_or_else(|| SigningKey::load_or_create(&database), Ok)?;
     let keys = SigningKeys { current, previous };
-    warn_of_weakness(&config, &keys);
+    warn_of_weak_settings(&config, &keys);
     let (host, port) = (config.address.host.clone(), config.address.port);
-    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path), token);
-    let assets = Assets::new(openapi::json);
+    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
+    let static_files = StaticFiles::new(router::openapi_json);
     let clock = Box::new(Timestamp::now);
-    let app = App::new(config, store, &keys, metrics, assets, clock)?;
+    let app = App::new(
+        config,
+        store,
+        &keys,
+        metrics_token,
+        metrics,
+        static_files,
+        clock,
+    )?;
     let app = Arc::new(app);
     if let Some(admin) = admin {
         admin.make(&app)?;
     }
     let server = Server::start(Arc::clone(&app), &host, port)?;
-    let upkeep = Upkeep::start(Arc::clone(&app))?;
+    let maintenance = Maintenance::start(Arc::clone(&app))?;
     signals.defer();
     info!(
         "task-api {} uses the database {}",
@@ -60,7 +73,7 @@ pub fn run(config: Config) -> Result<(), String> {
     info!("tokens are signed with the key of {}", keys.current.source);
     info!("listening on http://{}", server.address());
     signals.wait();
-    drop(upkeep);
+    drop(maintenance);
     stop(server, &app);
     Ok(())
 }
@@ -80,15 +93,7 @@ fn start_log(config: &Config) {
     }));
 }
 
-fn environment(name: &str) -> Result<Option<String>, String> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
-    }
-}
-
-fn warn_of_weakness(config: &Config, keys: &SigningKeys) {
+fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
     if keys.current.weak {
         warn!(
             "{} has fewer than 32 bytes: whoever guesses it can sign in as anybody. To rotate it, \

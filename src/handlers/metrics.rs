@@ -2,40 +2,42 @@
 
 use std::time::UNIX_EPOCH;
 
+use rouille::Response;
+
 use crate::app::App;
-use crate::call::Call;
+use crate::concurrency::{Bulkhead, Usage};
 use crate::error::Error;
-use crate::gate::{Count, Gate};
-use crate::limits::Limits;
-use crate::metrics::text::{Family, Text};
-use crate::metrics::{Connections, Metrics, Requests, process};
-use crate::reply::{self, Reply};
+use crate::http::rate_limit::RateLimits;
+use crate::http::request::RequestContext;
+use crate::http::response::HandlerResult;
+use crate::metrics::exposition::{Exposition, Family, MEDIA_TYPE};
+use crate::metrics::{ConnectionCounts, Metrics, RequestCounts, process};
 use crate::store::Store;
 
 /// Shows all of it to whoever may see it.
-pub fn show(app: &App, call: &Call) -> Reply {
-    admit(app, call)?;
-    let mut text = Text::default();
+pub fn show(app: &App, context: &RequestContext) -> HandlerResult {
+    admit(app, context)?;
+    let mut text = Exposition::default();
     put_requests(&mut text, &app.metrics.requests);
     put_connections(&mut text, &app.metrics.connections);
     put_database(&mut text, &app.store);
-    put_gates(&mut text, &app.gates());
-    put_limits(&mut text, &app.limits);
+    put_bulkheads(&mut text, &app.bulkheads());
+    put_limits(&mut text, &app.rate_limits);
     put_process(&mut text, &app.metrics);
-    Ok(reply::metrics(text))
+    Ok(Response::from_data(MEDIA_TYPE, text.into_string()))
 }
 
 /// Whoever has the token, if there is one; else whoever is near. To the others it does not exist.
-fn admit(app: &App, call: &Call) -> Result<(), Error> {
-    match &app.metrics.token {
-        Some(token) if token.is(call.bearer()?) => Ok(()),
+fn admit(app: &App, context: &RequestContext) -> Result<(), Error> {
+    match &app.metrics_token {
+        Some(token) if token.matches(context.bearer_token()?) => Ok(()),
         Some(_) => Err(Error::InvalidToken("Wrong token".to_owned())),
-        None if call.is_local(&app.config.trusted_proxies) => Ok(()),
+        None if context.is_local(&app.config.trusted_proxies) => Ok(()),
         None => Err(Error::NotFound),
     }
 }
 
-fn put_requests(text: &mut Text, requests: &Requests) {
+fn put_requests(text: &mut Exposition, requests: &RequestCounts) {
     let mut family = text.counter("http_requests_total", "Requests that were answered.");
     for (method, route, status, count) in requests.counts() {
         let labels = [("method", method), ("route", route), ("status", &status)];
@@ -50,7 +52,7 @@ fn put_requests(text: &mut Text, requests: &Requests) {
     }
 }
 
-fn put_connections(text: &mut Text, connections: &Connections) {
+fn put_connections(text: &mut Exposition, connections: &ConnectionCounts) {
     text.gauge("http_connections_open", "Open connections.")
         .sample(&[], connections.open());
     text.counter("http_connections_accepted_total", "Connections so far.")
@@ -59,12 +61,12 @@ fn put_connections(text: &mut Text, connections: &Connections) {
         "http_connections_ended_total",
         "Connections that were ended for a limit.",
     );
-    for (setting, count) in connections.ended() {
+    for (setting, count) in connections.closed() {
         family.sample(&[("limit", setting)], count);
     }
 }
 
-fn put_database(text: &mut Text, store: &Store) {
+fn put_database(text: &mut Exposition, store: &Store) {
     let mut family = text.histogram(
         "database_wait_seconds",
         "How long requests waited for a connection to the database.",
@@ -74,39 +76,45 @@ fn put_database(text: &mut Text, store: &Store) {
     }
 }
 
-fn put_gates(text: &mut Text, gates: &[&Gate]) {
-    let put = |mut family: Family, number: fn(Count) -> u64| {
-        for gate in gates {
-            family.sample(&[("gate", gate.what())], number(gate.count()));
+fn put_bulkheads(text: &mut Exposition, bulkheads: &[&Bulkhead]) {
+    let put = |mut family: Family, number: fn(Usage) -> u64| {
+        for bulkhead in bulkheads {
+            family.sample(&[("bulkhead", bulkhead.name())], number(bulkhead.usage()));
         }
     };
     let family = text.gauge(
-        "gate_inside",
-        "Requests that do what only some may at a time.",
+        "bulkhead_in_use",
+        "Requests that hold a permit of the bulkhead.",
     );
-    put(family, |count| count.inside as u64);
-    let family = text.gauge("gate_waiting", "Requests that wait until they may.");
-    put(family, |count| count.waiting as u64);
-    let family = text.counter("gate_turned_away_total", "How often one more was too many.");
-    put(family, |count| count.turned_away);
+    put(family, |usage| usage.in_use as u64);
+    let family = text.gauge(
+        "bulkhead_queued",
+        "Requests in the wait queue of the bulkhead.",
+    );
+    put(family, |usage| usage.queued as u64);
+    let family = text.counter(
+        "bulkhead_rejected_total",
+        "Requests rejected because the wait queue was full or the wait timed out.",
+    );
+    put(family, |usage| usage.rejected);
     let mut family = text.histogram(
-        "gate_wait_seconds",
-        "How long requests waited that were let in.",
+        "bulkhead_wait_seconds",
+        "How long requests waited for a permit that they got.",
     );
-    for gate in gates {
-        family.durations(&[("gate", gate.what())], gate.waits());
+    for bulkhead in bulkheads {
+        family.durations(&[("bulkhead", bulkhead.name())], bulkhead.waits());
     }
 }
 
-fn put_limits(text: &mut Text, limits: &Limits) {
+fn put_limits(text: &mut Exposition, limits: &RateLimits) {
     let mut family = text.counter("rate_limit_refusals_total", "Requests that were too many.");
-    for (limit, count) in limits.refusals() {
+    for (limit, count) in limits.rejections() {
         family.sample(&[("limit", limit)], count);
     }
 }
 
 /// Under the names that every client library gives them.
-fn put_process(text: &mut Text, metrics: &Metrics) {
+fn put_process(text: &mut Exposition, metrics: &Metrics) {
     let start = metrics.start.duration_since(UNIX_EPOCH).unwrap_or_default();
     text.gauge(
         "process_start_time_seconds",

@@ -3,36 +3,30 @@
 //! Whatever is counted for each request is in a table of atomics, as large as the route table makes it.
 //! Libraries find a number by its labels, with a hash and behind a lock.
 
+pub mod exposition;
 pub mod process;
-pub mod text;
-pub mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use token::MetricsToken;
-
 /// All that is counted by nobody else, and the token that it takes to see it.
 #[derive(Debug)]
 pub struct Metrics {
     /// The requests.
-    pub requests: Requests,
+    pub requests: RequestCounts,
     /// The connections.
-    pub connections: Connections,
-    /// Without one, who may see the metrics depends on where they are.
-    pub token: Option<MetricsToken>,
+    pub connections: ConnectionCounts,
     /// When this was made, which is when the process began.
     pub start: SystemTime,
 }
 
 impl Metrics {
     /// Nothing counted yet. `routes` are the paths of the route table.
-    pub fn new(routes: impl Iterator<Item = &'static str>, token: Option<MetricsToken>) -> Metrics {
+    pub fn new(routes: impl Iterator<Item = &'static str>) -> Metrics {
         Metrics {
-            requests: Requests::new(routes),
-            connections: Connections::default(),
-            token,
+            requests: RequestCounts::new(routes),
+            connections: ConnectionCounts::default(),
             start: SystemTime::now(),
         }
     }
@@ -122,7 +116,7 @@ const UNMATCHED: &str = "unmatched";
 /// Every request that has been answered, by method, route and status. What a client chooses names
 /// nothing here.
 #[derive(Debug)]
-pub struct Requests {
+pub struct RequestCounts {
     routes: Vec<&'static str>,
     /// One for each route, and one for what matches none.
     rows: Box<[Row]>,
@@ -144,16 +138,16 @@ fn place<T: PartialEq>(list: &[T], wanted: &T) -> usize {
     found.unwrap_or(list.len())
 }
 
-impl Requests {
+impl RequestCounts {
     /// The same path may come several times, as it does in the route table.
-    fn new(paths: impl Iterator<Item = &'static str>) -> Requests {
+    fn new(paths: impl Iterator<Item = &'static str>) -> RequestCounts {
         let mut routes = Vec::new();
         for path in paths {
             if !routes.contains(&path) {
                 routes.push(path);
             }
         }
-        Requests {
+        RequestCounts {
             rows: (0..=routes.len()).map(|_| Row::default()).collect(),
             routes,
         }
@@ -204,21 +198,21 @@ fn statuses() -> impl Iterator<Item = String> {
 
 /// The connections of this program's own server.
 #[derive(Debug, Default)]
-pub struct Connections {
+pub struct ConnectionCounts {
     /// How many there have been.
     pub accepted: Counter,
     open: Arc<AtomicU64>,
-    limited: [Counter; SETTINGS.len()],
+    closed_for: [Counter; SETTINGS.len()],
 }
 
 /// A connection that is counted as open, until this is dropped.
 #[derive(Debug)]
-pub struct Open(Arc<AtomicU64>);
+pub struct OpenConnection(Arc<AtomicU64>);
 
 /// A limit that ends connections.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)]
-pub enum Limit {
+pub enum CloseReason {
     MaxConnections,
     HeadTimeout,
     BodyTimeout,
@@ -237,12 +231,12 @@ const SETTINGS: [&str; 6] = [
     "MAX_BUFFERED_BYTES",
 ];
 
-impl Connections {
+impl ConnectionCounts {
     /// Counts one more.
-    pub fn accept(&self) -> Open {
+    pub fn accept(&self) -> OpenConnection {
         self.accepted.add(1);
         self.open.fetch_add(1, Ordering::Relaxed);
-        Open(Arc::clone(&self.open))
+        OpenConnection(Arc::clone(&self.open))
     }
 
     /// How many are open.
@@ -251,19 +245,19 @@ impl Connections {
     }
 
     /// Counts one that a limit ends, and returns how many it has ended so far.
-    pub fn end_for(&self, limit: Limit) -> u64 {
-        self.limited[limit as usize].add(1)
+    pub fn close_for(&self, limit: CloseReason) -> u64 {
+        self.closed_for[limit as usize].add(1)
     }
 
     /// How many each limit has ended, by the setting's name.
-    pub fn ended(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
         SETTINGS
             .into_iter()
-            .zip(self.limited.iter().map(Counter::get))
+            .zip(self.closed_for.iter().map(Counter::get))
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,21 +1,27 @@
-//! What is recorded of accounts: who did what to whom, when and from where.
+//! The audit log: who did what to which account, when and from where.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use serde::Serialize;
 use serde_json::Value;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::value::{Id, Limit, Stored, must_be_one_of};
-use super::{Timestamp, User};
-use crate::fields::Fields;
-use crate::shape::{self, Shape};
+use super::id::Id;
+use super::json_fields::Fields;
+use super::open_enum::{OpenEnum, must_be_one_of};
+use super::page::PageSize;
+use super::schema::{self, Schema};
+use super::time::Timestamp;
+use super::user::User;
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray, Serialize,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = String, parse_err_fn = must_be_one_of::<Action>)]
 #[allow(missing_docs)]
 pub enum Action {
     SignUp,
@@ -36,73 +42,21 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every one of them.
-    pub const ALL: [Action; 15] = [
-        Action::SignUp,
-        Action::SignIn,
-        Action::SignInRefused,
-        Action::SignOut,
-        Action::SessionEnded,
-        Action::SessionsEnded,
-        Action::RefreshReused,
-        Action::EmailChanged,
-        Action::PasswordChanged,
-        Action::RoleChanged,
-        Action::Approved,
-        Action::ApprovalWithdrawn,
-        Action::AccountMade,
-        Action::AccountDeleted,
-        Action::TaskDeleted,
-    ];
-
-    /// The word in the database and in JSON.
+    /// The text in the database and in JSON.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Action::SignUp => "sign_up",
-            Action::SignIn => "sign_in",
-            Action::SignInRefused => "sign_in_refused",
-            Action::SignOut => "sign_out",
-            Action::SessionEnded => "session_ended",
-            Action::SessionsEnded => "sessions_ended",
-            Action::RefreshReused => "refresh_reused",
-            Action::EmailChanged => "email_changed",
-            Action::PasswordChanged => "password_changed",
-            Action::RoleChanged => "role_changed",
-            Action::Approved => "approved",
-            Action::ApprovalWithdrawn => "approval_withdrawn",
-            Action::AccountMade => "account_made",
-            Action::AccountDeleted => "account_deleted",
-            Action::TaskDeleted => "task_deleted",
-        }
-    }
-}
-
-impl FromStr for Action {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Action, String> {
-        Action::ALL
-            .into_iter()
-            .find(|action| action.as_str() == text)
-            .ok_or_else(|| must_be_one_of(Action::ALL.map(Action::as_str)))
+        self.into()
     }
 }
 
 impl PartialSchema for Action {
-    fn schema() -> Shape {
-        shape::words(Action::ALL.map(Action::as_str)).into()
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    fn schema() -> Schema {
+        schema::closed_enum::<Action>().into()
     }
 }
 
 /// Who does it, and when.
 #[derive(Debug, Clone, Copy)]
-pub struct By<'a> {
+pub struct Actor<'a> {
     /// The account that is signed in. Nobody is at a sign-in, nor at the command line.
     pub account: Option<&'a User>,
     /// Where the request comes from; the command line has no address.
@@ -111,10 +65,10 @@ pub struct By<'a> {
     pub at: Timestamp,
 }
 
-impl By<'static> {
+impl Actor<'static> {
     /// The operator, at the command line or by a setting.
-    pub fn operator(at: Timestamp) -> By<'static> {
-        By {
+    pub fn operator(at: Timestamp) -> Actor<'static> {
+        Actor {
             account: None,
             address: None,
             at,
@@ -124,7 +78,7 @@ impl By<'static> {
 
 /// A row of the record. Names are those of that time.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct AuditRow {
+pub struct AuditEntry {
     /// 1, 2, 3 and so on, without a gap.
     pub id: Id,
     /// When.
@@ -132,7 +86,7 @@ pub struct AuditRow {
     pub at: Option<Timestamp>,
     /// What was done.
     #[schema(schema_with = stored_action)]
-    pub action: Stored<Action>,
+    pub action: OpenEnum<Action>,
     /// The id of the account that did it.
     #[schema(required)]
     pub actor_id: Option<i64>,
@@ -153,15 +107,12 @@ pub struct AuditRow {
     pub detail: Option<Value>,
 }
 
-fn stored_action() -> Shape {
-    shape::usually(
-        "What was done.",
-        shape::words(Action::ALL.map(Action::as_str)),
-    )
+fn stored_action() -> Schema {
+    schema::open_enum("What was done.", schema::closed_enum::<Action>())
 }
 
 /// Any JSON, `null` too, but it is always there.
-fn any_or_null() -> Shape {
+fn any_or_null() -> Schema {
     Value::schema()
 }
 
@@ -179,7 +130,7 @@ pub struct AuditFilter {
     /// Those before this moment.
     pub before: Option<Timestamp>,
     /// How many at most.
-    pub limit: Limit,
+    pub page_size: PageSize,
 }
 
 impl AuditFilter {
@@ -191,7 +142,7 @@ impl AuditFilter {
             subject_id: query.parameter("subject_id"),
             since: query.parameter("since"),
             before: query.parameter("before"),
-            limit: query.parameter("limit").unwrap_or_default(),
+            page_size: query.parameter("limit").unwrap_or_default(),
         }
     }
 }

@@ -4,15 +4,15 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 
-use super::value::random_bytes;
-use super::{Timestamp, User};
-use crate::digest::sha256_hex;
+use super::schema::{self, Schema};
+use super::time::Timestamp;
+use super::user::User;
+use crate::crypto::{random_bytes, sha256_hex};
 use crate::error::Error;
-use crate::shape::{self, Shape};
 
 /// Names a session: sixteen hexadecimal digits, of a random number that does not come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -60,8 +60,8 @@ impl fmt::Display for SessionId {
 }
 
 impl PartialSchema for SessionId {
-    fn schema() -> Shape {
-        shape::text_like("^[0-7][0-9a-f]{15}$").into()
+    fn schema() -> Schema {
+        schema::text_like("^[0-7][0-9a-f]{15}$").into()
     }
 }
 
@@ -83,12 +83,12 @@ impl RefreshId {
     /// # Errors
     /// [`Error::Internal`] where the system gives out no random numbers.
     pub fn random() -> Result<RefreshId, Error> {
-        random_bytes().map(RefreshId::of)
+        random_bytes().map(RefreshId::from_bytes)
     }
 
     /// The id that these bytes make.
-    pub fn of(bytes: [u8; 32]) -> RefreshId {
-        RefreshId(Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default())
+    pub fn from_bytes(bytes: [u8; 32]) -> RefreshId {
+        RefreshId(BASE64URL_NOPAD.encode(&bytes))
     }
 
     /// The text in a token.

@@ -1,57 +1,57 @@
-//! Tasks: what a client may say about one, how lists of them run, and who may touch one.
+//! Tasks: the row as clients see it, creation, changes, and the filter and order of lists.
 
 use std::str::FromStr;
 
 use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::value::{Id, Limit, Search, Stored, checked_text, is_control, must_be_one_of};
-use super::{Timestamp, User};
-use crate::error::Error;
-use crate::fields::{Fields, Scalar, text, whole_number};
-use crate::shape::{self, Shape};
+use super::id::Id;
+use super::json_fields::{Fields, Scalar, text, whole_number};
+use super::open_enum::{OpenEnum, must_be_one_of};
+use super::page::PageSize;
+use super::schema::{self, Schema};
+use super::text::{SearchText, checked_line, is_control};
+use super::time::Timestamp;
+use super::user::User;
 
-/// How far a task is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+/// The progress of a task.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    Serialize,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = String, parse_err_fn = must_be_one_of::<Status>)]
 pub enum Status {
-    /// Nobody has begun.
+    /// Not started.
     #[default]
     Pending,
-    /// Somebody is at it.
+    /// Started.
     InProgress,
     /// Done.
     Completed,
 }
 
 impl Status {
-    /// Every one of them.
-    pub const ALL: [Status; 3] = [Status::Pending, Status::InProgress, Status::Completed];
-
-    /// The word in the database and in JSON.
+    /// The text in the database and in JSON.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Status::Pending => "pending",
-            Status::InProgress => "in_progress",
-            Status::Completed => "completed",
-        }
-    }
-}
-
-impl FromStr for Status {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Status, String> {
-        Status::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| must_be_one_of(Status::ALL.map(Status::as_str)))
+        self.into()
     }
 }
 
 impl PartialSchema for Status {
-    fn schema() -> Shape {
-        shape::words(Status::ALL.map(Status::as_str)).into()
+    fn schema() -> Schema {
+        schema::closed_enum::<Status>().into()
     }
 }
 
@@ -67,7 +67,7 @@ pub struct Task {
     pub description: Option<String>,
     /// How far it is.
     #[schema(schema_with = stored_status)]
-    pub status: Stored<Status>,
+    pub status: OpenEnum<Status>,
     /// By when.
     #[schema(required)]
     pub deadline: Option<Timestamp>,
@@ -79,18 +79,11 @@ pub struct Task {
     pub assigned_user_id: Option<Id>,
 }
 
-fn stored_status() -> Shape {
-    shape::usually(
+fn stored_status() -> Schema {
+    schema::open_enum(
         "How far it is. A task that another program has made may have any text, or null.",
-        shape::words(Status::ALL.map(Status::as_str)),
+        schema::closed_enum::<Status>(),
     )
-}
-
-impl Task {
-    /// Managers and admins see every task, an employee those assigned to them.
-    pub fn visible_to(&self, user: &User) -> bool {
-        user.manages_tasks() || self.assigned_user_id == Some(user.id)
-    }
 }
 
 /// A task's title: one line of 1 to 255 characters, no white space around it.
@@ -110,14 +103,14 @@ impl FromStr for Title {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Title, String> {
-        checked_text(text, Self::MAX_CHARS, is_control).map(Title)
+        checked_line(text, Self::MAX_CHARS, is_control).map(Title)
     }
 }
 
 impl PartialSchema for Title {
-    fn schema() -> Shape {
-        shape::text(1, Self::MAX_CHARS)
-            .pattern(Some(shape::LINE))
+    fn schema() -> Schema {
+        schema::text(1, Self::MAX_CHARS)
+            .pattern(Some(schema::LINE))
             .into()
     }
 }
@@ -152,9 +145,9 @@ impl FromStr for Description {
 }
 
 impl PartialSchema for Description {
-    fn schema() -> Shape {
-        shape::text(0, Self::MAX_CHARS)
-            .pattern(Some(shape::LINES))
+    fn schema() -> Schema {
+        schema::text(0, Self::MAX_CHARS)
+            .pattern(Some(schema::LINES))
             .into()
     }
 }
@@ -215,22 +208,6 @@ impl TaskPatch {
             assigned_user_id: fields.nullable("assigned_user_id", whole_number),
         })
     }
-
-    /// Managers and admins change any field, an employee the status alone.
-    ///
-    /// # Errors
-    /// [`Error::StatusOnly`].
-    pub fn permitted_to(&self, user: &User) -> Result<(), Error> {
-        let more_than_status = self.title.is_some()
-            || self.description.is_some()
-            || self.deadline.is_some()
-            || self.assigned_user_id.is_some();
-        if more_than_status && !user.manages_tasks() {
-            Err(Error::StatusOnly)
-        } else {
-            Ok(())
-        }
-    }
 }
 
 /// The column that a list of tasks is sorted by.
@@ -288,8 +265,8 @@ impl FromStr for Sort {
 }
 
 impl PartialSchema for Sort {
-    fn schema() -> Shape {
-        shape::words(Sort::ALL.map(|(word, ..)| word))
+    fn schema() -> Schema {
+        schema::string_enum(Sort::ALL.map(|(word, ..)| word))
             .default(Some("-created_at".into()))
             .into()
     }
@@ -321,13 +298,13 @@ pub struct TaskFilter {
     /// Those that are this far.
     pub status: Option<Status>,
     /// Those whose title or description contains this.
-    pub q: Option<Search>,
+    pub q: Option<SearchText>,
     /// Those that are due within this.
     pub deadlines: Deadlines,
     /// The order.
     pub sort: Sort,
     /// How many at most.
-    pub limit: Limit,
+    pub page_size: PageSize,
 }
 
 impl TaskFilter {
@@ -343,7 +320,7 @@ impl TaskFilter {
                 before: query.parameter("deadline_before"),
             },
             sort: query.parameter("sort").unwrap_or_default(),
-            limit: query.parameter("limit").unwrap_or_default(),
+            page_size: query.parameter("limit").unwrap_or_default(),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! One moment, in the two forms that leave this program.
+//! Moments, in the three forms that this program reads and writes: RFC 3339, SQLAlchemy's, and Unix time.
 
 use std::str::FromStr;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use time::format_description::FormatItem;
+use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::{datetime, format_description};
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
@@ -12,21 +12,29 @@ use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{Object, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::shape::Shape;
+use super::schema::Schema;
 
 /// A moment in UTC, to the microsecond, in the years 1 to 9999 (Python's `datetime` has no others).
 ///
-/// For clients it is RFC 3339 with `Z`; in the database it is SQLAlchemy's
-/// `2026-11-23 04:22:41.136817`.
+/// Clients see RFC 3339 with `Z` and six digits of a second, so that the order of the texts is the order of
+/// the moments. The database holds SQLAlchemy's form: `2026-11-23 04:22:41.136817`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct Timestamp(OffsetDateTime);
 
-const STORED: &[FormatItem] =
-    format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
-// What other writers of the same file leave: no fraction, or one of another length.
-const STORED_LENIENT: &[FormatItem] =
+/// SQLAlchemy's form, with a fraction of any length or none: other programs write to the same file.
+const STORED: &[BorrowedFormatItem] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
+
+/// RFC 3339 without seconds, or with `+0000` for `+00:00`.
+const WITH_OFFSET: &[BorrowedFormatItem] = format_description!(
+    version = 2,
+    "[year]-[month]-[day]T[hour]:[minute][optional [:[second][optional [.[subsecond]]]]]\
+     [offset_hour sign:mandatory][optional [:]][offset_minute]"
+);
+
+/// RFC 3339 without seconds, in UTC.
+const WITH_Z: &[BorrowedFormatItem] = format_description!("[year]-[month]-[day]T[hour]:[minute]Z");
 
 const END_OF_TIME: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
 
@@ -53,12 +61,12 @@ impl Timestamp {
         self.0.unix_timestamp()
     }
 
-    /// The moment so many seconds since 1970, which lie in the years 1 to 9999.
+    /// The moment so many seconds after 1970; `None` outside the years 1 to 9999.
     pub fn from_unix_seconds(seconds: i64) -> Option<Timestamp> {
         Timestamp::from_utc(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
     }
 
-    /// The moment so many seconds later; the end of the year 9999, if that is earlier.
+    /// The moment so many seconds later, at most the end of the year 9999.
     pub fn plus_seconds(self, seconds: i64) -> Timestamp {
         let later = self.0.checked_add(time::Duration::seconds(seconds));
         later
@@ -73,17 +81,26 @@ impl Timestamp {
 
     /// As SQLAlchemy writes a `DateTime`: UTC, no zone, a space, six digits.
     pub fn to_stored(self) -> String {
-        self.0.format(STORED).unwrap_or_default()
+        self.format(' ', "")
     }
 
-    /// Reads what [`Timestamp::to_stored`] writes, and the same with a fraction of another length, or none.
+    /// Reads what [`Timestamp::to_stored`] writes, and the same with a fraction of another length or none.
     pub fn from_stored(text: &str) -> Option<Timestamp> {
-        let moment = PrimitiveDateTime::parse(text, STORED_LENIENT).ok()?;
+        let moment = PrimitiveDateTime::parse(text, STORED).ok()?;
         Timestamp::from_utc(moment.assume_utc())
+    }
+
+    fn format(self, separator: char, zone: &str) -> String {
+        let (date, (hour, minute, second)) = (self.0.date(), self.0.to_hms());
+        let (year, month, day) = date.to_calendar_date();
+        let (month, micros) = (u8::from(month), self.0.microsecond());
+        format!(
+            "{year:04}-{month:02}-{day:02}{separator}{hour:02}:{minute:02}:{second:02}.{micros:06}{zone}"
+        )
     }
 }
 
-/// A clock beyond the year 9999 reads as 1970.
+/// A clock after the year 9999 reads as 1970.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
         let moment = Timestamp::from_utc(time.into());
@@ -91,22 +108,25 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// RFC 3339, with a zone: a time of day without one is a different moment in every country.
+/// RFC 3339 with a zone: without one, a time of day is a different moment in every country. Seconds may be
+/// missing, and the zone may have no colon.
 impl FromStr for Timestamp {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Timestamp, String> {
-        OffsetDateTime::parse(text, &Rfc3339)
-            .ok()
-            .and_then(Timestamp::from_utc)
-            .ok_or_else(|| {
-                "must be a time as in RFC 3339, with a zone: 2026-11-23T18:00:00Z".to_owned()
-            })
+        let strict = OffsetDateTime::parse(text, &Rfc3339);
+        let moment = strict
+            .or_else(|_| OffsetDateTime::parse(text, WITH_OFFSET))
+            .or_else(|_| PrimitiveDateTime::parse(text, WITH_Z).map(PrimitiveDateTime::assume_utc));
+        let moment = moment.ok().and_then(Timestamp::from_utc);
+        moment.ok_or_else(|| {
+            "must be a time as in RFC 3339, with a zone: 2026-11-23T18:00:00Z".to_owned()
+        })
     }
 }
 
 impl PartialSchema for Timestamp {
-    fn schema() -> Shape {
+    fn schema() -> Schema {
         Object::builder()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
@@ -116,8 +136,9 @@ impl PartialSchema for Timestamp {
 
 impl ToSchema for Timestamp {}
 
+/// RFC 3339.
 impl From<Timestamp> for String {
     fn from(moment: Timestamp) -> String {
-        moment.0.format(&Rfc3339).unwrap_or_default()
+        moment.format('T', "Z")
     }
 }

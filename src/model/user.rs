@@ -1,66 +1,61 @@
-//! Accounts: what a client may say about one, and the proofs of what its owner may do.
+//! Accounts: the row as clients see it, sign-up, sign-in, changes, and the filter of lists.
 
-use std::fmt;
-use std::ops::Deref;
 use std::str::FromStr;
 
 use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::password::{Password, TriedPassword};
-use super::value::{Id, Limit, Search, Stored, checked_text, is_control, must_be_one_of};
-use super::{SignedIn, Timestamp};
-use crate::error::Error;
-use crate::fields::{Fields, Scalar, flag, text};
-use crate::shape::{self, Shape};
+use super::email::Email;
+use super::id::Id;
+use super::json_fields::{Fields, Scalar, flag, text};
+use super::open_enum::{OpenEnum, must_be_one_of};
+use super::page::PageSize;
+use super::password_policy::{Password, PasswordAttempt};
+use super::schema::{self, Schema};
+use super::text::SearchText;
+use super::time::Timestamp;
+use super::username::Username;
 
-/// What an account may do; each role may do all that the ones before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+/// What an account may do. Each role includes the rights of the ones before it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Default,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    Serialize,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = String, parse_err_fn = must_be_one_of::<Role>)]
 pub enum Role {
     /// Sees the tasks assigned to it and changes their status.
     #[default]
     Employee,
-    /// Sees all accounts and tasks, makes and changes tasks.
+    /// Sees all accounts and tasks, creates and changes tasks.
     Manager,
     /// Changes accounts as well.
     Admin,
 }
 
 impl Role {
-    /// Every one of them.
-    pub const ALL: [Role; 3] = [Role::Employee, Role::Manager, Role::Admin];
-
-    /// The word in the database, in JSON and on the command line.
+    /// The text in the database, in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Employee => "employee",
-            Role::Manager => "manager",
-            Role::Admin => "admin",
-        }
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Role, String> {
-        Role::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or_else(|| must_be_one_of(Role::ALL.map(Role::as_str)))
+        self.into()
     }
 }
 
 impl PartialSchema for Role {
-    fn schema() -> Shape {
-        shape::words(Role::ALL.map(Role::as_str)).into()
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    fn schema() -> Schema {
+        schema::closed_enum::<Role>().into()
     }
 }
 
@@ -75,7 +70,7 @@ pub struct User {
     pub email: String,
     /// The role as stored. Where it is none of the three, it permits what an employee may.
     #[schema(schema_with = stored_role)]
-    pub role: Stored<Role>,
+    pub role: OpenEnum<Role>,
     /// Whether an admin let the account in.
     pub is_approved: bool,
     /// When it signed up, if that is known.
@@ -83,201 +78,26 @@ pub struct User {
     pub created_at: Option<Timestamp>,
 }
 
-fn stored_role() -> Shape {
-    shape::usually(
+fn stored_role() -> Schema {
+    schema::open_enum(
         "The role. An account that another program has made may have any text, or null; it may do what an employee may.",
-        shape::words(Role::ALL.map(Role::as_str)),
+        schema::closed_enum::<Role>(),
     )
 }
 
 impl User {
-    /// The role that permissions go by: a role that is none of ours permits the least.
+    /// The role that permissions go by: an unknown role has the least rights.
     pub fn role(&self) -> Role {
         match self.role {
-            Stored::Known(role) => role,
-            Stored::Other(_) => Role::default(),
+            OpenEnum::Known(role) => role,
+            OpenEnum::Other(_) => Role::default(),
         }
-    }
-
-    /// Whether this account makes tasks, sees those of others and changes all of any task.
-    pub fn manages_tasks(&self) -> bool {
-        self.role() >= Role::Manager
     }
 
     /// Whether this is the same account, and not a later one with its name or its id.
-    pub fn is_the_account(&self, other: &User) -> bool {
+    pub fn is_same_account(&self, other: &User) -> bool {
         let identity = |user: &User| (user.id, user.created_at, user.username.clone());
         identity(self) == identity(other)
-    }
-
-    /// Whether it may do just what the other may, too.
-    pub fn has_rights_of(&self, other: &User) -> bool {
-        let rights = |user: &User| (user.role(), user.is_approved);
-        self.is_the_account(other) && rights(self) == rights(other)
-    }
-
-    /// Whether this account can administrate the others.
-    pub fn is_approved_admin(&self) -> bool {
-        self.is_approved && self.role() == Role::Admin
-    }
-}
-
-/// Proof that an account is approved. The field is private: [`TryFrom`] is the only door.
-#[derive(Debug)]
-pub struct Approved(User);
-
-/// Proof of an approved account that is a manager or an admin.
-#[derive(Debug)]
-pub struct Manager(Approved);
-
-/// Proof of an approved account that is an admin.
-#[derive(Debug)]
-pub struct Admin(Approved);
-
-impl TryFrom<SignedIn> for Approved {
-    type Error = Error;
-
-    fn try_from(SignedIn { user, .. }: SignedIn) -> Result<Approved, Error> {
-        if user.is_approved {
-            Ok(Approved(user))
-        } else {
-            Err(Error::AwaitingApproval)
-        }
-    }
-}
-
-impl TryFrom<SignedIn> for Manager {
-    type Error = Error;
-
-    fn try_from(caller: SignedIn) -> Result<Manager, Error> {
-        let user = Approved::try_from(caller)?;
-        if user.manages_tasks() {
-            Ok(Manager(user))
-        } else {
-            Err(Error::InsufficientRole)
-        }
-    }
-}
-
-impl TryFrom<SignedIn> for Admin {
-    type Error = Error;
-
-    fn try_from(caller: SignedIn) -> Result<Admin, Error> {
-        let user = Approved::try_from(caller)?;
-        if user.role() == Role::Admin {
-            Ok(Admin(user))
-        } else {
-            Err(Error::InsufficientRole)
-        }
-    }
-}
-
-impl Deref for Approved {
-    type Target = User;
-
-    fn deref(&self) -> &User {
-        &self.0
-    }
-}
-
-impl Deref for Manager {
-    type Target = Approved;
-
-    fn deref(&self) -> &Approved {
-        &self.0
-    }
-}
-
-impl Deref for Admin {
-    type Target = Approved;
-
-    fn deref(&self) -> &Approved {
-        &self.0
-    }
-}
-
-/// A name for an account: 1 to 80 characters, no control characters, no white space around it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Username(String);
-
-impl Username {
-    const MAX_CHARS: usize = 80;
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Username {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Username, String> {
-        checked_text(text, Self::MAX_CHARS, is_control).map(Username)
-    }
-}
-
-impl PartialSchema for Username {
-    fn schema() -> Shape {
-        shape::text(1, Self::MAX_CHARS)
-            .pattern(Some(shape::LINE))
-            .into()
-    }
-}
-
-/// An e-mail address of at most 120 characters, in lower case: one mailbox is one account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Email(String);
-
-impl Email {
-    const MAX_CHARS: usize = 120;
-
-    /// For the description: no `format: email`, which knows neither `.a.@example.com` nor `é`.
-    const PATTERN: &str = concat!(
-        r"^[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]+",
-        r"@[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?",
-        r"(\.[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?)*$",
-    );
-
-    /// The address.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The rule of HTML's `<input type="email">` (HTML Living Standard, 4.10.5.1.5), so that a browser's
-/// form and this program agree, with letters and digits of every script.
-impl FromStr for Email {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Email, String> {
-        let text = checked_text(text, Self::MAX_CHARS, is_control)?.to_lowercase();
-        let is_atom = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
-        let is_label = |label: &str| {
-            let inside = |c: char| c.is_alphanumeric() || c == '-';
-            (1..=63).contains(&label.len())
-                && label.chars().all(inside)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        match text.split_once('@') {
-            Some((local, domain))
-                if !local.is_empty()
-                    && local.chars().all(is_atom)
-                    && domain.split('.').all(is_label) =>
-            {
-                Ok(Email(text))
-            }
-            _ => Err("must be an e-mail address".to_owned()),
-        }
-    }
-}
-
-impl PartialSchema for Email {
-    fn schema() -> Shape {
-        shape::text(3, Self::MAX_CHARS)
-            .pattern(Some(Self::PATTERN))
-            .into()
     }
 }
 
@@ -318,7 +138,7 @@ pub struct Credentials {
     /// The address, in any case.
     pub email: String,
     /// The password.
-    pub password: TriedPassword,
+    pub password: PasswordAttempt,
 }
 
 impl Credentials {
@@ -339,7 +159,7 @@ impl Credentials {
 #[derive(Debug)]
 pub struct ProfilePatch {
     /// Proof that it is the owner who asks, and not whoever found the browser open.
-    pub current_password: TriedPassword,
+    pub current_password: PasswordAttempt,
     /// The new address, if it changes.
     pub email: Option<Email>,
     /// The new password, if it changes.
@@ -393,9 +213,9 @@ pub struct UserFilter {
     /// Those that are, or are not, approved.
     pub approved: Option<bool>,
     /// Those whose name or e-mail contains this.
-    pub q: Option<Search>,
+    pub q: Option<SearchText>,
     /// How many at most.
-    pub limit: Limit,
+    pub page_size: PageSize,
 }
 
 impl UserFilter {
@@ -405,7 +225,7 @@ impl UserFilter {
             role: query.parameter("role"),
             approved: query.parameter("approved").map(|YesNo(approved)| approved),
             q: query.parameter("q"),
-            limit: query.parameter("limit").unwrap_or_default(),
+            page_size: query.parameter("limit").unwrap_or_default(),
         }
     }
 }
@@ -414,7 +234,7 @@ impl UserFilter {
 struct YesNo(bool);
 
 impl PartialSchema for YesNo {
-    fn schema() -> Shape {
+    fn schema() -> Schema {
         bool::schema()
     }
 }

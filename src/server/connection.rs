@@ -4,41 +4,42 @@
 //! While an answer is not taken nothing more is read, so what is held for one client is one request
 //! and one answer at most.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rouille::{Request, Response};
 
-use super::memory::{Memory, Share};
-use super::request::{Head, Incoming, Part, RequestReader, Version};
-use super::response::{self, Form};
+use super::memory_budget::{MemoryBudget, Reservation};
+use super::parser::{Head, ParsedRequest, Part, RequestParser, Version};
+use super::serializer::{self, ResponseFraming};
+use super::write_buffer::WriteBuffer;
 use crate::app::App;
-use crate::config::LimitArgs;
+use crate::concurrency;
+use crate::config::limits::ServerLimits;
 use crate::error::Error;
-use crate::metrics::{Limit, Open};
+use crate::metrics::{CloseReason, OpenConnection};
 use crate::middleware;
-use crate::turn;
 
 /// An open connection.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
-    reader: RequestReader,
-    unsent: Unsent,
-    course: Course,
+    parser: RequestParser,
+    write_buffer: WriteBuffer,
+    state: State,
     wait: Wait,
     /// Whether the socket had nothing more at the last look.
     drained: bool,
-    share: Share,
-    _open: Open,
+    reservation: Reservation,
+    _open: OpenConnection,
 }
 
 /// Where a connection is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Course {
+enum State {
     /// No request has come yet.
     New,
     /// Requests have come, and more may.
@@ -76,7 +77,7 @@ impl Phase {
         matches!(self, Phase::New | Phase::Idle)
     }
 
-    fn patience(self, limits: &LimitArgs) -> Duration {
+    fn timeout(self, limits: &ServerLimits) -> Duration {
         match self {
             Phase::Idle => limits.idle_timeout.duration(),
             Phase::New | Phase::Head => limits.head_timeout.duration(),
@@ -87,12 +88,12 @@ impl Phase {
     }
 
     /// The limit of its patience. Waiting for a client that has been told to go is none.
-    fn limit(self) -> Option<Limit> {
+    fn close_reason(self) -> Option<CloseReason> {
         match self {
-            Phase::Idle => Some(Limit::IdleTimeout),
-            Phase::New | Phase::Head => Some(Limit::HeadTimeout),
-            Phase::Body => Some(Limit::BodyTimeout),
-            Phase::Answer => Some(Limit::ResponseTimeout),
+            Phase::Idle => Some(CloseReason::IdleTimeout),
+            Phase::New | Phase::Head => Some(CloseReason::HeadTimeout),
+            Phase::Body => Some(CloseReason::BodyTimeout),
+            Phase::Answer => Some(CloseReason::ResponseTimeout),
             Phase::Linger => None,
         }
     }
@@ -108,8 +109,8 @@ pub struct Wait {
 
 impl Wait {
     /// Whether it has been too long.
-    pub fn is_overdue(&self, limits: &LimitArgs) -> bool {
-        self.since.elapsed() > self.phase.patience(limits)
+    pub fn is_overdue(&self, limits: &ServerLimits) -> bool {
+        self.since.elapsed() > self.phase.timeout(limits)
     }
 }
 
@@ -143,19 +144,24 @@ const BURST: usize = 32;
 
 impl Connection {
     /// A connection that has just been accepted. Its socket must not block.
-    pub fn new(stream: TcpStream, peer: SocketAddr, app: &App, memory: &Memory) -> Connection {
+    pub fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        app: &App,
+        memory: &MemoryBudget,
+    ) -> Connection {
         Connection {
             stream,
             peer,
-            reader: RequestReader::new(&app.config.limits),
-            unsent: Unsent::default(),
-            course: Course::New,
+            parser: RequestParser::new(&app.config.limits),
+            write_buffer: WriteBuffer::default(),
+            state: State::New,
             wait: Wait {
                 phase: Phase::New,
                 since: Instant::now(),
             },
             drained: false,
-            share: memory.share(),
+            reservation: memory.reserve(),
             _open: app.metrics.connections.accept(),
         }
     }
@@ -180,9 +186,9 @@ impl Connection {
         self.enter(self.phase());
         if !self.count_memory() {
             let connections = &context.app.metrics.connections;
-            connections.end_for(Limit::MaxBufferedBytes);
+            connections.close_for(CloseReason::MaxBufferedBytes);
             let cause = "MAX_BUFFERED_BYTES is used up".to_owned();
-            return self.give_up(Error::Busy(cause), context);
+            return self.abort(Error::Busy(cause), context);
         }
         // Whoever sends without a pause is never found waiting by `expire`.
         if next != Next::Close && self.wait.is_overdue(&context.app.config.limits) {
@@ -193,8 +199,8 @@ impl Connection {
 
     /// Whether it may hold what it holds.
     fn count_memory(&mut self) -> bool {
-        let held = self.reader.held() + self.unsent.bytes.capacity();
-        self.share.hold(held)
+        let held = self.parser.held() + self.write_buffer.capacity();
+        self.reservation.try_resize(held)
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -216,18 +222,18 @@ impl Connection {
     }
 
     fn time_out(&mut self, context: &mut Context) -> Next {
-        if let Some(limit) = self.wait.phase.limit() {
-            context.app.metrics.connections.end_for(limit);
+        if let Some(reason) = self.wait.phase.close_reason() {
+            context.app.metrics.connections.close_for(reason);
         }
-        self.give_up(Error::Timeout, context)
+        self.abort(Error::Timeout, context)
     }
 
     /// Ends a connection, with an answer if it is in the middle of a request.
-    pub fn give_up(&mut self, error: Error, context: &mut Context) -> Next {
+    pub fn abort(&mut self, error: Error, context: &mut Context) -> Next {
         if !matches!(self.wait.phase, Phase::Head | Phase::Body) {
             return Next::Close;
         }
-        let head = self.reader.take_head();
+        let head = self.parser.take_head();
         match self.refuse(error, head, context) {
             Ok(()) => self.advance(context),
             Err(_) => Next::Close,
@@ -236,13 +242,13 @@ impl Connection {
 
     fn run(&mut self, context: &mut Context) -> io::Result<Next> {
         for _ in 0..BURST {
-            if !self.unsent.send(&self.stream)? {
+            if !self.write_buffer.send(&self.stream)? {
                 return Ok(Next::Writable);
             }
-            let pause = match self.course {
-                Course::New | Course::Open => self.serve(context)?,
-                Course::Ending => self.hang_up()?,
-                Course::Lingering => self.discard(context.scratch)?,
+            let pause = match self.state {
+                State::New | State::Open => self.serve(context)?,
+                State::Ending => self.half_close()?,
+                State::Lingering => self.drain(context.scratch)?,
             };
             if let Some(next) = pause {
                 return Ok(next);
@@ -254,14 +260,14 @@ impl Connection {
     /// One step: answers a request that has come, or reads.
     fn serve(&mut self, context: &mut Context) -> io::Result<Option<Next>> {
         // Whoever has passed its turn on leaves what comes next to a thread that has one.
-        if !turn::is_held() && !self.is_between_requests() {
+        if !concurrency::has_run_permit() && !self.is_between_requests() {
             return Ok(Some(Next::Later));
         }
-        match self.reader.next_request() {
+        match self.parser.next_request() {
             Ok(Some(request)) => self.answer(request, context)?,
-            Ok(None) if self.reader.take_expectation() => self.unsent.put(CONTINUE.to_vec()),
+            Ok(None) if self.parser.take_expectation() => self.write_buffer.put(CONTINUE.to_vec()),
             Ok(None) => return self.read(context),
-            Err(refusal) => self.refuse(refusal.error, refusal.head, context)?,
+            Err(failure) => self.refuse(failure.error, failure.head, context)?,
         }
         Ok(None)
     }
@@ -275,11 +281,11 @@ impl Connection {
             Some(0) if self.is_between_requests() => return Ok(Some(Next::Close)),
             Some(0) => {
                 let error = Error::BadRequest("it ended early");
-                let head = self.reader.take_head();
+                let head = self.parser.take_head();
                 self.refuse(error, head, context)?;
             }
             Some(length) => {
-                self.reader.feed(&context.scratch[..length]);
+                self.parser.feed(&context.scratch[..length]);
                 // A read that does not fill the buffer has emptied the socket.
                 self.drained = length < context.scratch.len();
             }
@@ -289,47 +295,49 @@ impl Connection {
     }
 
     fn is_between_requests(&self) -> bool {
-        self.reader.part() == Part::Nothing
+        self.parser.part() == Part::Nothing
     }
 
-    fn answer(&mut self, incoming: Incoming, context: &Context) -> io::Result<()> {
-        let Incoming { head, body } = incoming;
+    fn answer(&mut self, incoming: ParsedRequest, context: &Context) -> io::Result<()> {
+        let ParsedRequest { head, body } = incoming;
         let (version, is_head) = (head.version, head.method == "HEAD");
         let keeps_alive = head.keeps_alive();
         let request = self.request(head, body);
         let response = middleware::handle(context.app, &request);
         // The stop may have begun while the handler worked.
         let keeps_alive = keeps_alive && !context.stopping.load(Ordering::SeqCst);
-        let form = Form {
+        let framing = ResponseFraming {
             version,
             is_head,
             keeps_alive,
         };
-        self.post(response, form)
+        self.post(response, framing)
     }
 
     /// Answers with an error, and ends the connection: where the next request would begin is unknown.
     fn refuse(&mut self, error: Error, head: Option<Head>, context: &Context) -> io::Result<()> {
         let head = head.unwrap_or_else(Head::unknown);
-        let form = Form {
+        let framing = ResponseFraming {
             version: head.version,
             is_head: head.method == "HEAD",
             keeps_alive: false,
         };
-        self.reader = RequestReader::new(&context.app.config.limits);
+        self.parser = RequestParser::new(&context.app.config.limits);
         let request = self.request(head, Vec::new());
-        self.post(middleware::refuse(context.app, &request, error), form)
+        self.post(middleware::reject(context.app, &request, error), framing)
     }
 
     fn request(&self, head: Head, body: Vec<u8>) -> Request {
         Request::fake_http_from(self.peer, head.method, head.target, head.fields, body)
     }
 
-    fn post(&mut self, response: Response, form: Form) -> io::Result<()> {
-        self.unsent.put(response::to_bytes(response, form)?);
-        self.course = match form.keeps_alive {
-            true => Course::Open,
-            false => Course::Ending,
+    fn post(&mut self, response: Response, framing: ResponseFraming) -> io::Result<()> {
+        self.write_buffer
+            .put(serializer::to_bytes(response, framing)?);
+        self.state = if framing.keeps_alive {
+            State::Open
+        } else {
+            State::Ending
         };
         // Whatever comes next is another wait, of the same kind or not.
         self.wait.since = Instant::now();
@@ -339,13 +347,13 @@ impl Connection {
         Ok(())
     }
 
-    fn hang_up(&mut self) -> io::Result<Option<Next>> {
+    fn half_close(&mut self) -> io::Result<Option<Next>> {
         self.stream.shutdown(Shutdown::Write)?;
-        self.course = Course::Lingering;
+        self.state = State::Lingering;
         Ok(None)
     }
 
-    fn discard(&mut self, scratch: &mut [u8]) -> io::Result<Option<Next>> {
+    fn drain(&mut self, scratch: &mut [u8]) -> io::Result<Option<Next>> {
         Ok(match receive(&self.stream, scratch)? {
             Some(0) => Some(Next::Close),
             Some(_) => None,
@@ -354,11 +362,11 @@ impl Connection {
     }
 
     fn phase(&self) -> Phase {
-        match (self.course, self.reader.part()) {
-            _ if !self.unsent.is_empty() => Phase::Answer,
-            (Course::Ending | Course::Lingering, _) => Phase::Linger,
-            (Course::New, Part::Nothing) => Phase::New,
-            (Course::Open, Part::Nothing) => Phase::Idle,
+        match (self.state, self.parser.part()) {
+            _ if !self.write_buffer.is_empty() => Phase::Answer,
+            (State::Ending | State::Lingering, _) => Phase::Linger,
+            (State::New, Part::Nothing) => Phase::New,
+            (State::Open, Part::Nothing) => Phase::Idle,
             (_, Part::Head) => Phase::Head,
             (_, Part::Body) => Phase::Body,
         }
@@ -389,38 +397,5 @@ fn receive(mut stream: &TcpStream, scratch: &mut [u8]) -> io::Result<Option<usiz
             Err(why) if why.kind() == ErrorKind::Interrupted => {}
             Err(why) => return Err(why),
         }
-    }
-}
-
-/// What the socket has not taken yet.
-#[derive(Debug, Default)]
-struct Unsent {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-impl Unsent {
-    fn put(&mut self, bytes: Vec<u8>) {
-        self.bytes = bytes;
-        self.sent = 0;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.sent == self.bytes.len()
-    }
-
-    /// Whether all is sent.
-    fn send(&mut self, mut stream: &TcpStream) -> io::Result<bool> {
-        while !self.is_empty() {
-            match stream.write(&self.bytes[self.sent..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(length) => self.sent += length,
-                Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(why) if why.kind() == ErrorKind::Interrupted => {}
-                Err(why) => return Err(why),
-            }
-        }
-        self.put(Vec::new());
-        Ok(true)
     }
 }

@@ -3,22 +3,24 @@
 #[cfg(target_os = "linux")]
 mod connection;
 #[cfg(target_os = "linux")]
-mod epoll;
+mod connection_table;
 #[cfg(target_os = "linux")]
-mod memory;
-mod on_rouille;
-pub mod request;
+mod event_loop;
 #[cfg(target_os = "linux")]
-mod response;
+mod memory_budget;
+pub mod parser;
+mod rouille_fallback;
 #[cfg(target_os = "linux")]
-mod slots;
+mod serializer;
+#[cfg(target_os = "linux")]
+mod write_buffer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::config::ServerKind;
+use crate::config::server::ServerKind;
 
 /// How long a stop may wait for answers. Containers are killed 10 s after they are told to stop, and
 /// the database wants its checkpoint before that.
@@ -31,8 +33,8 @@ pub struct Server(Kind);
 #[derive(Debug)]
 enum Kind {
     #[cfg(target_os = "linux")]
-    Epoll(epoll::Server),
-    Rouille(on_rouille::Server),
+    Epoll(event_loop::EpollServer),
+    Rouille(rouille_fallback::RouilleServer),
 }
 
 impl Server {
@@ -43,8 +45,10 @@ impl Server {
     pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<Server, String> {
         let kind = match app.config.server {
             #[cfg(target_os = "linux")]
-            ServerKind::Epoll => Kind::Epoll(epoll::Server::start(app, host, port)?),
-            ServerKind::Rouille => Kind::Rouille(on_rouille::Server::start(app, host, port)?),
+            ServerKind::Epoll => Kind::Epoll(event_loop::EpollServer::start(app, host, port)?),
+            ServerKind::Rouille => {
+                Kind::Rouille(rouille_fallback::RouilleServer::start(app, host, port)?)
+            }
         };
         Ok(Server(kind))
     }

@@ -4,10 +4,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use super::select::{Ordered, Select};
-use crate::digest::sha256_hex;
+use super::columns;
+use super::query_builder::{Query, SelectBuilder};
+use crate::crypto::sha256_hex;
 use crate::error::Error;
-use crate::model::{Action, AuditFilter, AuditRow, By, Page, Position, User};
+use crate::model::{Action, Actor, AuditEntry, AuditFilter, Page, Position, User};
 
 const COLUMNS: &str = "id, at, action, actor_id, actor, subject_id, subject, address, detail";
 
@@ -17,7 +18,7 @@ const NO_HASH: &str = "";
 /// Adds a row behind the last one. `subject` is the account that it is about.
 pub fn record(
     db: &Connection,
-    by: &By,
+    actor: &Actor,
     action: Action,
     subject: Option<&User>,
     detail: Option<Value>,
@@ -30,13 +31,13 @@ pub fn record(
     };
     let row = Raw {
         id,
-        at: Some(by.at.to_stored().max(time_of(db, rows)?)),
+        at: Some(actor.at.to_stored().max(time_of(db, rows)?)),
         action: Some(action.as_str().to_owned()),
-        actor_id: by.account.map(|user| user.id.get()),
-        actor: by.account.map(|user| user.username.clone()),
+        actor_id: actor.account.map(|user| user.id.get()),
+        actor: actor.account.map(|user| user.username.clone()),
         subject_id: subject.map(|user| user.id.get()),
         subject: subject.map(|user| user.username.clone()),
-        address: by.address.map(|address| address.to_string()),
+        address: actor.address.map(|address| address.to_string()),
         detail: detail.map(|detail| detail.to_string()),
     };
     let hash = row.hash(&last);
@@ -66,24 +67,29 @@ pub fn record(
 fn time_of(db: &Connection, id: i64) -> Result<String, Error> {
     let found = db
         .prepare_cached("SELECT at FROM audit WHERE id = ?1")?
-        .query_row([id], |row| super::lenient(row, 0))
+        .query_row([id], |row| columns::read_or_null(row, 0))
         .optional()?;
     Ok(found.flatten().unwrap_or_default())
 }
 
 /// Adds a row for each thing that an account's change has changed.
-pub fn record_changes(db: &Connection, by: &By, before: &User, after: &User) -> Result<(), Error> {
+pub fn record_changes(
+    db: &Connection,
+    actor: &Actor,
+    before: &User,
+    after: &User,
+) -> Result<(), Error> {
     if before.role != after.role {
         let detail = json!({ "from": before.role, "to": after.role });
-        record(db, by, Action::RoleChanged, Some(after), Some(detail))?;
+        record(db, actor, Action::RoleChanged, Some(after), Some(detail))?;
     }
     if before.email != after.email {
         let detail = json!({ "from": before.email, "to": after.email });
-        record(db, by, Action::EmailChanged, Some(after), Some(detail))?;
+        record(db, actor, Action::EmailChanged, Some(after), Some(detail))?;
     }
     match (before.is_approved, after.is_approved) {
-        (false, true) => record(db, by, Action::Approved, Some(after), None),
-        (true, false) => record(db, by, Action::ApprovalWithdrawn, Some(after), None),
+        (false, true) => record(db, actor, Action::Approved, Some(after), None),
+        (true, false) => record(db, actor, Action::ApprovalWithdrawn, Some(after), None),
         _ => Ok(()),
     }
 }
@@ -189,34 +195,29 @@ pub fn list(
     db: &Connection,
     filter: &AuditFilter,
     after: Option<&Position>,
-) -> Result<Page<AuditRow>, Error> {
-    let limit = filter.limit.get();
-    let mut found = Vec::with_capacity(limit + 1);
-    select_page(filter, after, limit + 1).for_each(db, |row| {
-        found.push(AuditRow {
-            id: super::id(row, 0)?,
-            at: super::timestamp(row, 1)?,
-            action: super::text(row, 2)?.into(),
-            actor_id: super::lenient(row, 3)?,
-            actor: super::lenient(row, 4)?,
-            subject_id: super::lenient(row, 5)?,
-            subject: super::lenient(row, 6)?,
-            address: super::lenient(row, 7)?,
-            detail: super::text(row, 8)?.and_then(|text| serde_json::from_str(text).ok()),
-        });
-        Ok(())
-    })?;
-    let end = found.get(limit - 1).map(|row: &AuditRow| Position {
-        key: None,
-        id: row.id,
-    });
-    Ok(Page::of(found, limit, end))
+) -> Result<Page<AuditEntry>, Error> {
+    let query = select_page(filter, after, filter.page_size.get() + 1);
+    query.page(db, filter.page_size, from_row, |entry| entry.id)
 }
 
-pub(super) fn select_page(filter: &AuditFilter, after: Option<&Position>, limit: usize) -> Ordered {
+fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
+    Ok(AuditEntry {
+        id: columns::id(row, 0)?,
+        at: columns::timestamp(row, 1)?,
+        action: columns::text(row, 2)?.into(),
+        actor_id: columns::read_or_null(row, 3)?,
+        actor: columns::read_or_null(row, 4)?,
+        subject_id: columns::read_or_null(row, 5)?,
+        subject: columns::read_or_null(row, 6)?,
+        address: columns::read_or_null(row, 7)?,
+        detail: columns::text(row, 8)?.and_then(|text| serde_json::from_str(text).ok()),
+    })
+}
+
+pub(super) fn select_page(filter: &AuditFilter, after: Option<&Position>, limit: usize) -> Query {
     // Rows are numbered in the order of time, and so a moment is a number.
     const FIRST_SINCE: &str = "coalesce((SELECT id FROM audit WHERE at >= ? ORDER BY at, id LIMIT 1), 9223372036854775807)";
-    let mut select = Select::new(COLUMNS, "audit");
+    let mut select = SelectBuilder::new(COLUMNS, "audit");
     select
         .filter_some(
             "action = ?",

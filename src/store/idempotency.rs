@@ -21,9 +21,9 @@ pub struct Fingerprint {
 
 /// What a request has made.
 #[derive(Debug)]
-pub struct Made {
+pub struct StoredResponse {
     /// The account or task, as it was when it was made.
-    pub shown: Value,
+    pub body: Value,
     /// Whether that was when the request came before.
     pub is_replay: bool,
 }
@@ -33,21 +33,21 @@ pub struct Made {
 ///
 /// # Errors
 /// Those of `make`, after which the request is not known, and those of [`find`].
-pub fn once<T: Serialize>(
+pub fn run_once<T: Serialize>(
     db: &Transaction,
     fingerprint: Option<&Fingerprint>,
     now: Timestamp,
     make: impl FnOnce() -> Result<T, Error>,
-) -> Result<Made, Error> {
+) -> Result<StoredResponse, Error> {
     if let Some(made) = find(db, fingerprint, now)? {
         return Ok(made);
     }
-    let shown = json!(make()?);
+    let body = json!(make()?);
     if let Some(fingerprint) = fingerprint {
-        insert(db, fingerprint, &shown, now)?;
+        insert(db, fingerprint, &body, now)?;
     }
-    Ok(Made {
-        shown,
+    Ok(StoredResponse {
+        body,
         is_replay: false,
     })
 }
@@ -60,7 +60,7 @@ pub fn find(
     db: &Connection,
     fingerprint: Option<&Fingerprint>,
     now: Timestamp,
-) -> Result<Option<Made>, Error> {
+) -> Result<Option<StoredResponse>, Error> {
     let Some(fingerprint) = fingerprint else {
         return Ok(None);
     };
@@ -73,8 +73,8 @@ pub fn find(
     match found {
         None => Ok(None),
         Some((body, _)) if body != fingerprint.body => Err(Error::IdempotencyKeyReused),
-        Some((_, shown)) => Ok(Some(Made {
-            shown: serde_json::from_str(&shown)
+        Some((_, shown)) => Ok(Some(StoredResponse {
+            body: serde_json::from_str(&shown)
                 .map_err(|why| Error::Internal(format!("idempotency.shown: {why}")))?,
             is_replay: true,
         })),
@@ -102,7 +102,7 @@ fn insert(
 }
 
 /// Removes what has expired, `limit` rows at most, and says how many it were.
-pub fn remove_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
+pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let sql = "DELETE FROM idempotency WHERE key IN
         (SELECT key FROM idempotency WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
     let values = params![now.unix_seconds(), limit];

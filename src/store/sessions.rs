@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::users;
+use super::{columns, users};
 use crate::error::Error;
 use crate::model::{Id, Session, SessionId, Timestamp, User};
 
@@ -33,7 +33,7 @@ pub struct NewSession<'a> {
 }
 
 /// Begins a session of an account that is there.
-pub fn begin(db: &Connection, new: &NewSession) -> Result<(), Error> {
+pub fn insert(db: &Connection, new: &NewSession) -> Result<(), Error> {
     let sql = r#"INSERT INTO session
         (id, user_id, user_created_at, created_at, last_used_at, refreshed_at, expires_at,
          refresh_digest, address, user_agent)
@@ -89,7 +89,7 @@ pub fn is_ended(db: &Connection, user: &User, digest: &str, issued_at: f64) -> R
 #[derive(Debug, PartialEq, Eq)]
 pub enum Exchange {
     /// It has this successor, which is good from the first moment to the second.
-    Successor(Timestamp, Timestamp),
+    Next(Timestamp, Timestamp),
     /// It had one already, so it is in two hands: the session has ended (RFC 9700, 4.14.2).
     Reused,
     /// There is no such session.
@@ -124,12 +124,12 @@ pub fn exchange(
         let (from, until) = (now.to_stored(), expires_at.to_stored());
         db.prepare_cached(sql)?
             .execute(params![id.get(), next, presented, from, until])?;
-        return Ok(Exchange::Successor(now, expires_at));
+        return Ok(Exchange::Next(now, expires_at));
     }
     let age = now.unix_micros() - refreshed_at.unix_micros();
     let again = previous.as_ref() == Some(presented) && *next == current;
     if again && age <= GRACE_SECONDS * 1_000_000 {
-        return Ok(Exchange::Successor(refreshed_at, expires));
+        return Ok(Exchange::Next(refreshed_at, expires));
     }
     end(db, id)?;
     Ok(Exchange::Reused)
@@ -137,7 +137,7 @@ pub fn exchange(
 
 /// This program has written it; whatever else it may be is a time long gone.
 fn moment(row: &Row, column: usize) -> rusqlite::Result<Timestamp> {
-    Ok(super::timestamp(row, column)?.unwrap_or(Timestamp::EPOCH))
+    Ok(columns::timestamp(row, column)?.unwrap_or(Timestamp::EPOCH))
 }
 
 /// The sessions of an account that have not expired, the last used first.
@@ -208,7 +208,7 @@ pub fn end_token(db: &Connection, digest: &str, expires_at: Timestamp) -> Result
 }
 
 /// Notes when sessions were last used.
-pub fn note_use(db: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), Error> {
+pub fn record_uses(db: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), Error> {
     let sql = "UPDATE session SET last_used_at = ?2 WHERE id = ?1 AND last_used_at < ?2";
     let mut statement = db.prepare_cached(sql)?;
     for (id, at) in uses {
@@ -218,7 +218,7 @@ pub fn note_use(db: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), 
 }
 
 /// Removes what has expired, `limit` rows of each table at most, and says how many it were.
-pub fn remove_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
+pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let mut removed = 0;
     for sql in [
         "DELETE FROM session WHERE id IN

@@ -3,8 +3,9 @@
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::breaks;
-use super::select::{Ordered, Select, pattern};
+use super::columns;
+use super::query_builder::{Query, SelectBuilder, like_pattern};
+use super::sqlite_error::breaks;
 use crate::error::Error;
 use crate::model::{
     Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, Task, TaskFilter,
@@ -15,13 +16,14 @@ const COLUMNS: &str = "id, title, description, status, deadline, created_at, ass
 
 fn from_row(row: &Row) -> rusqlite::Result<Task> {
     Ok(Task {
-        id: super::id(row, 0)?,
-        title: super::lenient(row, 1)?.unwrap_or_default(),
-        description: super::lenient(row, 2)?,
-        status: super::text(row, 3)?.into(),
-        deadline: super::timestamp(row, 4)?,
-        created_at: super::timestamp(row, 5)?,
-        assigned_user_id: super::lenient::<i64>(row, 6)?.and_then(|id| Id::try_from(id).ok()),
+        id: columns::id(row, 0)?,
+        title: columns::read_or_null(row, 1)?.unwrap_or_default(),
+        description: columns::read_or_null(row, 2)?,
+        status: columns::text(row, 3)?.into(),
+        deadline: columns::timestamp(row, 4)?,
+        created_at: columns::timestamp(row, 5)?,
+        assigned_user_id: columns::read_or_null::<i64>(row, 6)?
+            .and_then(|id| Id::try_from(id).ok()),
     })
 }
 
@@ -131,14 +133,14 @@ pub fn list(
 ) -> Result<Page<Task>, Error> {
     // One snapshot for all runs: a row that moves between them is not shown twice.
     let snapshot = db.unchecked_transaction()?;
-    let limit = filter.limit.get();
+    let limit = filter.page_size.get();
     let (mut found, mut end) = (Vec::with_capacity(limit + 1), None);
-    for run in runs(filter, after) {
+    for range in key_ranges(filter, after) {
         let missing = limit + 1 - found.len();
         if missing == 0 {
             break;
         }
-        select_run(filter, &run, missing).for_each(&snapshot, |row| {
+        select_range(filter, &range, missing).for_each(&snapshot, |row| {
             found.push(from_row(row)?);
             if found.len() == limit {
                 end = Some(position(row)?);
@@ -150,43 +152,50 @@ pub fn list(
 }
 
 /// A part of a sorted list.
-pub(super) enum Run<'a> {
+pub(super) enum KeyRange<'a> {
     /// The rows with a key.
-    Keyed,
+    NonNull,
     /// The rows with this key, behind this id.
-    Ties(&'a str, Id),
+    EqualKey(&'a str, Id),
     /// The rows with a later key than this.
-    Beyond(&'a str),
+    After(&'a str),
     /// The rows without a key, behind this id; they come last.
-    Keyless(Option<Id>),
+    Null(Option<Id>),
 }
 
-pub(super) fn runs<'a>(filter: &TaskFilter, after: Option<&'a Position>) -> Vec<Run<'a>> {
-    let mut runs = match after {
-        None => vec![Run::Keyed, Run::Keyless(None)],
+pub(super) fn key_ranges<'a>(
+    filter: &TaskFilter,
+    after: Option<&'a Position>,
+) -> Vec<KeyRange<'a>> {
+    let mut ranges = match after {
+        None => vec![KeyRange::NonNull, KeyRange::Null(None)],
         Some(Position { key: Some(key), id }) => {
-            vec![Run::Ties(key, *id), Run::Beyond(key), Run::Keyless(None)]
+            vec![
+                KeyRange::EqualKey(key, *id),
+                KeyRange::After(key),
+                KeyRange::Null(None),
+            ]
         }
-        Some(Position { key: None, id }) => vec![Run::Keyless(Some(*id))],
+        Some(Position { key: None, id }) => vec![KeyRange::Null(Some(*id))],
     };
     // A span of deadlines is a range of this key, and leaves out every row without one.
     if filter.sort.key == SortKey::Deadline && !filter.deadlines.is_everything() {
-        runs.retain(|run| !matches!(run, Run::Keyless(_)));
+        ranges.retain(|range| !matches!(range, KeyRange::Null(_)));
     }
-    runs
+    ranges
 }
 
 /// A row's place in the list.
 fn position(row: &Row) -> rusqlite::Result<Position> {
     Ok(Position {
-        key: super::key(row, 7)?,
-        id: super::id(row, 0)?,
+        key: columns::sort_key(row, 7)?,
+        id: columns::id(row, 0)?,
     })
 }
 
 /// The statement for one run. What limits the key itself becomes one range, since SQLite would search
 /// by any one of several conditions on it and check the others row by row.
-pub(super) fn select_run(filter: &TaskFilter, run: &Run, limit: usize) -> Ordered {
+pub(super) fn select_range(filter: &TaskFilter, key_range: &KeyRange, limit: usize) -> Query {
     let Sort { key, descending } = filter.sort;
     let column = column(key);
     let (beyond, direction) = if descending {
@@ -198,25 +207,25 @@ pub(super) fn select_run(filter: &TaskFilter, run: &Run, limit: usize) -> Ordere
         SortKey::Deadline => Range::of(&filter.deadlines),
         _ => Range::default(),
     };
-    let mut select = Select::new(&format!("{COLUMNS}, {column}"), "task");
+    let mut select = SelectBuilder::new(&format!("{COLUMNS}, {column}"), "task");
     select_filtered(&mut select, filter);
-    match run {
-        Run::Ties(key, id) => {
+    match key_range {
+        KeyRange::EqualKey(key, id) => {
             select.filter(&format!("{column} = ?"), key.to_string());
             select.filter(&format!("id {beyond} ?"), id.get());
         }
-        Run::Keyless(id) => {
+        KeyRange::Null(id) => {
             select.filter_plain(&format!("{column} IS NULL"));
             select.filter_some(&format!("id {beyond} ?"), id.map(Id::get));
         }
-        Run::Beyond(key) if descending => range.below = Some(key.to_string()),
-        Run::Beyond(key) => range.above = Some(key.to_string()),
-        Run::Keyed if range == Range::default() => {
+        KeyRange::After(key) if descending => range.below = Some(key.to_string()),
+        KeyRange::After(key) => range.above = Some(key.to_string()),
+        KeyRange::NonNull if range == Range::default() => {
             select.filter_plain(&format!("{column} IS NOT NULL"));
         }
-        Run::Keyed => {}
+        KeyRange::NonNull => {}
     }
-    if matches!(run, Run::Keyed | Run::Beyond(_)) {
+    if matches!(key_range, KeyRange::NonNull | KeyRange::After(_)) {
         select.filter_some(&format!("{column} > ?"), range.above);
         select.filter_some(&format!("{column} < ?"), range.below);
     }
@@ -248,7 +257,7 @@ fn column(key: SortKey) -> &'static str {
 }
 
 /// Adds the conditions that are not about the sort key.
-fn select_filtered(select: &mut Select, filter: &TaskFilter) {
+fn select_filtered(select: &mut SelectBuilder, filter: &TaskFilter) {
     select
         .filter_some("assigned_user_id = ?", filter.visible_to.map(Id::get))
         .filter_some("assigned_user_id = ?", filter.assigned_user_id.map(Id::get))
@@ -258,7 +267,7 @@ fn select_filtered(select: &mut Select, filter: &TaskFilter) {
         )
         .filter_some(
             r"(casefold(title) LIKE ? ESCAPE '\' OR casefold(description) LIKE ? ESCAPE '\')",
-            filter.q.as_ref().map(pattern),
+            filter.q.as_ref().map(like_pattern),
         );
     if filter.sort.key != SortKey::Deadline {
         // coalesce() hides the column from the planner, which would otherwise take the index on

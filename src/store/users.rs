@@ -3,8 +3,9 @@
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::breaks;
-use super::select::{Ordered, Select, pattern};
+use super::columns;
+use super::query_builder::{Query, SelectBuilder, like_pattern};
+use super::sqlite_error::breaks;
 use crate::error::Error;
 use crate::model::{
     Email, Id, Page, Position, Role, Timestamp, User, UserFilter, UserPatch, Username,
@@ -18,12 +19,12 @@ pub(super) const QUALIFIED_COLUMNS: &str =
 
 pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
     Ok(User {
-        id: super::id(row, 0)?,
+        id: columns::id(row, 0)?,
         username: row.get(1)?,
         email: row.get(2)?,
-        role: super::text(row, 3)?.into(),
-        is_approved: super::lenient::<i64>(row, 4)? == Some(1),
-        created_at: super::timestamp(row, 5)?,
+        role: columns::text(row, 3)?.into(),
+        is_approved: columns::read_or_null::<i64>(row, 4)? == Some(1),
+        created_at: columns::timestamp(row, 5)?,
     })
 }
 
@@ -152,28 +153,18 @@ pub fn list(
     filter: &UserFilter,
     after: Option<&Position>,
 ) -> Result<Page<User>, Error> {
-    let limit = filter.limit.get();
-    let mut found = Vec::with_capacity(limit + 1);
-    select_page(filter, after, limit + 1).for_each(db, |row| {
-        found.push(from_row(row)?);
-        Ok(())
-    })?;
-    let last = found.get(limit - 1);
-    let end = last.map(|user: &User| Position {
-        key: None,
-        id: user.id,
-    });
-    Ok(Page::of(found, limit, end))
+    let query = select_page(filter, after, filter.page_size.get() + 1);
+    query.page(db, filter.page_size, from_row, |user| user.id)
 }
 
-pub(super) fn select_page(filter: &UserFilter, after: Option<&Position>, limit: usize) -> Ordered {
-    let mut select = Select::new(COLUMNS, r#""user""#);
+pub(super) fn select_page(filter: &UserFilter, after: Option<&Position>, limit: usize) -> Query {
+    let mut select = SelectBuilder::new(COLUMNS, r#""user""#);
     select
         .filter_some("role = ?", filter.role.map(|role| role.as_str().to_owned()))
         .filter_some("coalesce(is_approved, FALSE) = ?", filter.approved)
         .filter_some(
             r"(casefold(username) LIKE ? ESCAPE '\' OR casefold(email) LIKE ? ESCAPE '\')",
-            filter.q.as_ref().map(pattern),
+            filter.q.as_ref().map(like_pattern),
         )
         .filter("id > ?", after.map_or(0, |position| position.id.get()));
     select.order_by("id", limit)
@@ -236,7 +227,7 @@ pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
 ///
 /// # Errors
 /// [`Error::AccountExists`] where the e-mail is another account's, in any case;
-/// [`Error::Outdated`] where the hash is another.
+/// [`Error::WriteConflict`] where the hash is another.
 pub fn change_profile(
     db: &Connection,
     id: Id,
@@ -256,7 +247,7 @@ pub fn change_profile(
         .execute(values)
         .map_err(account_exists)?
     {
-        0 => Err(Error::Outdated),
+        0 => Err(Error::WriteConflict),
         _ => by_id(db, id),
     }
 }
@@ -264,7 +255,7 @@ pub fn change_profile(
 /// Confirms that `verified` is still the hash of the account's password, and puts `renewed` in its place.
 ///
 /// # Errors
-/// [`Error::Outdated`] where the hash is another, or the account is gone.
+/// [`Error::WriteConflict`] where the hash is another, or the account is gone.
 pub fn confirm_password(
     db: &Connection,
     id: Id,
@@ -277,7 +268,7 @@ pub fn confirm_password(
         .prepare_cached(sql)?
         .execute(params![id.get(), verified, renewed])?
     {
-        0 => Err(Error::Outdated),
+        0 => Err(Error::WriteConflict),
         _ => Ok(()),
     }
 }

@@ -1,0 +1,97 @@
+//! Prometheus' text form, version 0.0.4.
+
+use std::fmt::{Display, Write};
+
+use super::{BOUNDS, Histogram};
+
+/// The form's media type.
+pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The names and values of a sample's labels.
+pub type Labels<'a> = &'a [(&'a str, &'a str)];
+
+/// Families of samples, one after the other.
+#[derive(Debug, Default)]
+pub struct Exposition(String);
+
+/// The samples of one name.
+#[derive(Debug)]
+pub struct Family<'a> {
+    text: &'a mut String,
+    name: &'a str,
+}
+
+impl Exposition {
+    /// Begins a family of numbers that only go up.
+    pub fn counter<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+        self.family(name, "counter", help)
+    }
+
+    /// Begins a family of numbers that go up and down.
+    pub fn gauge<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+        self.family(name, "gauge", help)
+    }
+
+    /// Begins a family of histograms.
+    pub fn histogram<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+        self.family(name, "histogram", help)
+    }
+
+    fn family<'a>(&'a mut self, name: &'a str, kind: &str, help: &str) -> Family<'a> {
+        let text = &mut self.0;
+        put(
+            text,
+            format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"),
+        );
+        Family { text, name }
+    }
+
+    /// All of it.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl Family<'_> {
+    /// Adds a sample.
+    pub fn sample(&mut self, labels: Labels, value: impl Display) {
+        self.line("", labels, value);
+    }
+
+    /// Adds a histogram.
+    pub fn durations(&mut self, labels: Labels, histogram: &Histogram) {
+        let bounds = BOUNDS.iter().map(|bound| bound.as_secs_f64().to_string());
+        let mut count = 0;
+        for (bound, bucket) in bounds.chain(["+Inf".to_owned()]).zip(histogram.buckets()) {
+            count += bucket;
+            self.line("_bucket", &[labels, &[("le", &bound)]].concat(), count);
+        }
+        self.line("_sum", labels, histogram.sum().as_secs_f64());
+        self.line("_count", labels, count);
+    }
+
+    fn line(&mut self, suffix: &str, labels: Labels, value: impl Display) {
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{}\"", escape(value)))
+            .collect();
+        let labels = match labels.is_empty() {
+            true => String::new(),
+            false => format!("{{{}}}", labels.join(",")),
+        };
+        put(
+            self.text,
+            format_args!("{}{suffix}{labels} {value}\n", self.name),
+        );
+    }
+}
+
+fn put(text: &mut String, more: std::fmt::Arguments) {
+    // Writing to a String cannot fail.
+    let _ = text.write_fmt(more);
+}
+
+fn escape(value: &str) -> String {
+    let value = value.replace('\\', r"\\");
+    value.replace('"', r#"\""#).replace('\n', r"\n")
+}
