@@ -1,5 +1,5 @@
-//! The input is what a client sends. It arrives byte by byte, and in pieces whose sizes are the input's
-//! own last bytes.
+//! Fuzz target for the parser of HTTP requests. The input is the bytes that a client sends. The result must be
+//! the same whether they arrive at once, byte by byte, or in pieces whose sizes the input's last bytes give.
 
 #![no_main]
 

@@ -1,7 +1,7 @@
-"""An app of the tutorial's kind, faults included: what Task API takes the place of.
+"""A Flask app like the tutorial's, including its faults: the kind of app that Task API replaces.
 
-DATABASE is the file, JWT_SECRET_KEY the key, which is the tutorial's own if none is set. Variables that
-begin with FLASK_ are further settings of Flask, in JSON.
+The environment variable DATABASE is the database file. JWT_SECRET_KEY is the signing key; the default is the
+tutorial's key. Variables that begin with FLASK_ are further settings of Flask, in JSON.
 """
 
 import os

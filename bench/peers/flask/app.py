@@ -1,4 +1,4 @@
-"""Four of Task API's endpoints as the tutorial builds them, for bench/run to measure against."""
+"""Four of Task API's endpoints, written as in the tutorial: a peer that bench/run compares Task API with."""
 
 import os
 from datetime import datetime, timedelta, timezone
