@@ -4,9 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
@@ -14,13 +12,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::PASSWORD;
 use crate::support::http_client::{Client, PATIENCE};
 use crate::support::program::{Guard, Place, Running, finish};
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
+use crate::support::{PASSWORD, mode};
 
 fn user_names(place: &Place) -> Vec<String> {
     let db = place.sql();

@@ -1,13 +1,11 @@
 //! What Prometheus is told, and who else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rouille::Request;
 use serde_json::json;
 use task_api::config::{Bound, LimitArgs, Timeout};
 use task_api::metrics::text::Text;
@@ -15,7 +13,7 @@ use task_api::router::ROUTES;
 
 use crate::support::http_client::{Client, PATIENCE};
 use crate::support::program::{Place, Running};
-use crate::support::{self, Answer, PASSWORD, TestApp};
+use crate::support::{self, Answer, PASSWORD, TestApp, request_from};
 
 // ---- the text form, read strictly -----------------------------------------------------------------
 
@@ -472,11 +470,8 @@ fn a_request_that_takes_long_is_seen_to() {
             thread::sleep(Duration::from_millis(60));
             lock.execute_batch("COMMIT").unwrap();
         });
-        let body = json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD });
-        assert_eq!(
-            app.send("POST /signup", None, &body.to_string()).status,
-            201
-        );
+        let answer = app.sign_up("ada", "ada@example.com", PASSWORD);
+        assert_eq!(answer.status, 201);
     });
     let scrape = scrape(&app);
     let (name, route) = ("http_request_duration_seconds", ("route", "/signup"));
@@ -511,14 +506,7 @@ const TOKEN: &str = "sixteen-bytes-ok";
 
 /// A request from `peer` with these headers, `"Name: value"` each.
 fn ask(app: &TestApp, peer: &str, headers: &[&str]) -> Answer {
-    let peer = SocketAddr::new(peer.parse().unwrap(), 50_000);
-    let pair = |line: &&str| {
-        let (name, value) = line.split_once(": ").unwrap();
-        (name.to_owned(), value.to_owned())
-    };
-    let headers = headers.iter().map(pair).collect();
-    let request = Request::fake_http_from(peer, "GET", "/metrics", headers, Vec::new());
-    support::respond(&app.app, &request)
+    support::respond(&app.app, &request_from(peer, "GET /metrics", headers, ""))
 }
 
 #[test]
@@ -977,8 +965,11 @@ fn waiting_for_a_connection_to_the_database_is_measured() {
 
 #[test]
 fn the_process_tells_its_start_memory_and_descriptors() {
-    let app = TestApp::new();
-    let scrape = scrape(&app);
+    // Of a program that has just started, which this process may not have.
+    let place = Place::new();
+    let server = place.serve();
+    let answer = server.client().send("GET /metrics", None, None);
+    let scrape = Scrape::parse(answer.text());
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()

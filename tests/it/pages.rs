@@ -52,11 +52,7 @@ fn pages() -> impl Iterator<Item = (&'static str, String)> {
 }
 
 fn ask(app: &TestApp, line: &str, headers: &[(&str, &str)]) -> Answer {
-    let headers: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (*name, value.to_string()))
-        .collect();
-    app.send_raw(line, &headers, b"")
+    app.send_with(line, None, headers, "")
 }
 
 fn compressed(app: &TestApp, path: &str) -> Answer {

@@ -1,25 +1,12 @@
 //! The record of what was done to accounts: what gets into it, who may read it, and that it cannot be
 //! changed unseen.
 
-use std::net::SocketAddr;
-
-use rouille::Request;
 use serde_json::{Value, json};
 use task_api::model::Role;
 use task_api::store::audit::{self, Verdict};
 
 use crate::support::program::Place;
-use crate::support::{self, Answer, PASSWORD, Person, TestApp};
-
-fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
-    let body = json!({ "email": email, "password": password });
-    app.send("POST /login", None, &body.to_string())
-}
-
-fn items(answer: &Answer) -> Vec<Value> {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["items"].as_array().unwrap().clone()
-}
+use crate::support::{self, PASSWORD, Person, TestApp, request_from};
 
 /// `"actor action subject"` of each row, the oldest first.
 fn lines(rows: &[Value]) -> Vec<String> {
@@ -49,12 +36,9 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
         json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD }).to_string();
     assert_eq!(app.send("POST /signup", None, &sign_up).status, 201);
     assert_eq!(app.send("POST /signup", None, &sign_up).status, 409);
-    assert_eq!(log_in(&app, "ada@example.com", "a wrong one").status, 401);
-    assert_eq!(
-        log_in(&app, "nobody@example.com", "a wrong one").status,
-        401
-    );
-    let login = log_in(&app, "ada@example.com", PASSWORD).json();
+    assert_eq!(app.log_in("ada@example.com", "a wrong one").status, 401);
+    assert_eq!(app.log_in("nobody@example.com", "a wrong one").status, 401);
+    let login = app.log_in("ada@example.com", PASSWORD).json();
     let ada = Person {
         id: login["user"]["id"].as_i64().unwrap(),
         username: "ada".to_owned(),
@@ -119,7 +103,7 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
             .status,
         204
     );
-    let rows = items(&app.get("/audit?limit=100", &admin));
+    let rows = app.get("/audit?limit=100", &admin).items();
     assert_eq!(
         lines(&rows),
         [
@@ -183,11 +167,11 @@ fn sessions_that_end_and_refresh_tokens_that_come_twice_are_recorded() {
         let header = format!("Bearer {}", token.as_str().unwrap());
         app.send_raw(line, &[("Authorization", header)], b"")
     };
-    let first = log_in(&app, &anna.email, PASSWORD).json();
+    let first = app.log_in(&anna.email, PASSWORD).json();
     assert_eq!(send("POST /refresh", &first["refresh_token"]).status, 200);
     app.advance(11);
     assert_eq!(send("POST /refresh", &first["refresh_token"]).status, 401);
-    let second = log_in(&app, &anna.email, PASSWORD).json();
+    let second = app.log_in(&anna.email, PASSWORD).json();
     let sessions = send("GET /me/sessions", &second["token"]).json();
     let other = sessions["items"]
         .as_array()
@@ -199,7 +183,7 @@ fn sessions_that_end_and_refresh_tokens_that_come_twice_are_recorded() {
     assert_eq!(send(&line, &second["token"]).status, 204);
     assert_eq!(send(&line, &second["token"]).status, 404);
     assert_eq!(send("POST /logout", &second["token"]).status, 204);
-    let rows = items(&app.get("/audit", &admin));
+    let rows = app.get("/audit", &admin).items();
     assert_eq!(
         lines(&rows),
         [
@@ -219,8 +203,8 @@ fn the_record_is_filtered_and_paged() {
     for _ in 0..5 {
         app.advance(3600);
         for person in [&anna, &ben] {
-            log_in(&app, &person.email, PASSWORD);
-            log_in(&app, &person.email, "a wrong one");
+            app.log_in(&person.email, PASSWORD);
+            app.log_in(&person.email, "a wrong one");
         }
     }
     let patch = |id: i64, body: &str| app.send(&format!("PATCH /users/{id}"), admin.clone(), body);
@@ -254,7 +238,7 @@ fn the_record_is_filtered_and_paged() {
     );
     // A moment is that of the row itself: what happened then is behind `since` and not before it.
     let at = |id: usize| {
-        let rows = items(&app.get("/audit?limit=100", &admin));
+        let rows = app.get("/audit?limit=100", &admin).items();
         rows[21 - id]["at"].as_str().unwrap().to_owned()
     };
     assert_eq!(walk(&format!("since={}", at(19))), [21, 20, 19]);
@@ -283,18 +267,14 @@ fn the_address_is_the_clients() {
     let app = TestApp::with(|config| config.trusted_proxies = "10.0.0.1".parse().unwrap());
     let (admin, anna) = (app.admin(), app.employee());
     let body = json!({ "email": anna.email, "password": PASSWORD }).to_string();
-    let headers = vec![
-        ("Content-Type".to_owned(), "application/json".to_owned()),
-        (
-            "X-Forwarded-For".to_owned(),
-            "192.0.2.1, 203.0.113.9".to_owned(),
-        ),
+    let headers = [
+        "Content-Type: application/json",
+        "X-Forwarded-For: 192.0.2.1, 203.0.113.9",
     ];
-    let proxy: SocketAddr = "10.0.0.1:50000".parse().unwrap();
-    let request = Request::fake_http_from(proxy, "POST", "/login", headers, body.into());
+    let request = request_from("10.0.0.1", "POST /login", &headers, &body);
     assert_eq!(support::respond(&app.app, &request).status, 200);
     assert_eq!(
-        items(&app.get("/audit", &admin))[0]["address"],
+        app.get("/audit", &admin).items()[0]["address"],
         "203.0.113.9"
     );
 }
@@ -380,14 +360,14 @@ fn a_row_that_is_changed_removed_or_inserted_is_found() {
         let app = TestApp::new();
         let anna = app.employee();
         for _ in 0..5 {
-            assert_eq!(log_in(&app, &anna.email, "a wrong one").status, 401);
+            assert_eq!(app.log_in(&anna.email, "a wrong one").status, 401);
         }
         assert!(matches!(verdict(&app), Verdict::Intact(5, _)));
         app.sql().execute_batch(sql).unwrap();
         assert_eq!(verdict(&app), Verdict::Broken(row, how), "{sql}");
         // The server goes on all the same.
         assert!(
-            matches!(log_in(&app, &anna.email, PASSWORD).status, 200 | 500),
+            matches!(app.log_in(&anna.email, PASSWORD).status, 200 | 500),
             "{sql}"
         );
     }
@@ -398,11 +378,11 @@ fn a_record_that_grows_meanwhile_is_intact() {
     let app = TestApp::new();
     let anna = app.employee();
     for _ in 0..5 {
-        log_in(&app, &anna.email, "a wrong one");
+        app.log_in(&anna.email, "a wrong one");
     }
     let verdict = app.app.store.read(|db| {
         audit::verify(db, |_| {
-            log_in(&app, &anna.email, "a wrong one");
+            app.log_in(&anna.email, "a wrong one");
         })
     });
     assert!(matches!(verdict.unwrap(), Verdict::Intact(5, _)));
@@ -415,7 +395,7 @@ fn a_clock_that_is_put_back_hides_no_row() {
     let (admin, anna) = (app.admin(), app.employee());
     for seconds in [0, 100, -80, 130] {
         app.advance(seconds);
-        log_in(&app, &anna.email, "a wrong one");
+        app.log_in(&anna.email, "a wrong one");
     }
     let ids = |query: &str| app.get(&format!("/audit?{query}"), &admin).ids();
     assert_eq!(ids("since=2026-11-23T12:01:30Z"), [4, 3, 2]);
@@ -427,7 +407,7 @@ fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
     let app = TestApp::new();
     let (anna, ben) = (app.employee(), app.manager());
     for _ in 0..5 {
-        assert_eq!(log_in(&app, &anna.email, "a wrong one").status, 401);
+        assert_eq!(app.log_in(&anna.email, "a wrong one").status, 401);
     }
     let db = app.sql();
     db.execute_batch(
@@ -437,7 +417,7 @@ fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
          UPDATE audit_head SET count = 2, hash = (SELECT hash FROM audit WHERE id = 2)",
     )
     .unwrap();
-    assert_eq!(log_in(&app, &ben.email, "a wrong one").status, 401);
+    assert_eq!(app.log_in(&ben.email, "a wrong one").status, 401);
     assert!(matches!(verdict(&app), Verdict::Intact(3, _)));
     db.execute_batch(
         "INSERT INTO audit SELECT * FROM behind;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use task_api::router::ROUTES;
 
-use crate::support::{Answer, PASSWORD, TestApp, World};
+use crate::support::{Answer, PASSWORD, TestApp, World, comma_separated};
 
 impl World {
     /// Sends as the admin, and sees to it that nothing changes.
@@ -81,10 +81,6 @@ impl World {
 
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-fn words(list: &str) -> BTreeSet<String> {
-    list.split(',').map(|word| word.trim().to_owned()).collect()
 }
 
 /// What people try.
@@ -537,12 +533,10 @@ fn e_mails_that_browsers_take_are_taken() {
     .into_iter()
     .enumerate()
     {
-        let body = json!({ "username": format!("a{i}"), "email": email, "password": PASSWORD });
-        let answer = world.app.send("POST /signup", None, &body.to_string());
+        let answer = world.app.sign_up(&format!("a{i}"), email, PASSWORD);
         assert_eq!(answer.status, 201, "{email}: {answer:?}");
         assert_eq!(answer.json()["email"], stored);
-        let login = json!({ "email": email, "password": PASSWORD });
-        let answer = world.app.send("POST /login", None, &login.to_string());
+        let answer = world.app.log_in(email, PASSWORD);
         assert_eq!(answer.status, 200, "{email}");
         assert_eq!(answer.json()["user"]["username"], format!("a{i}"));
     }
@@ -954,12 +948,20 @@ fn every_method_that_a_path_has_not_is_405_and_allow_names_those_it_has() {
             for answer in [world.refused(&line, "{}"), world.app.send(&line, None, "")] {
                 assert_eq!(answer.status, 405, "{line}");
                 assert_eq!(answer.code(), "method_not_allowed", "{line}");
-                assert_eq!(words(answer.header("Allow").unwrap()), allowed, "{line}");
+                assert_eq!(
+                    comma_separated(answer.header("Allow").unwrap()),
+                    allowed,
+                    "{line}"
+                );
             }
         }
         let answer = world.app.send(&format!("OPTIONS {path}"), None, "");
         assert_eq!(answer.status, 204, "{path}");
-        assert_eq!(words(answer.header("Allow").unwrap()), allowed, "{path}");
+        assert_eq!(
+            comma_separated(answer.header("Allow").unwrap()),
+            allowed,
+            "{path}"
+        );
     }
 }
 
@@ -970,7 +972,7 @@ fn the_server_as_a_whole_has_every_method() {
     assert_eq!(answer.status, 204);
     let mut all = BTreeSet::from(["HEAD".to_owned(), "OPTIONS".to_owned()]);
     all.extend(ROUTES.iter().map(|route| route.method.to_owned()));
-    assert_eq!(words(answer.header("Allow").unwrap()), all);
+    assert_eq!(comma_separated(answer.header("Allow").unwrap()), all);
     world.refuses("GET *", "{}", 404, "not_found");
 }
 

@@ -61,16 +61,7 @@ fn send(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let mut all = vec![("Authorization", format!("Bearer {}", person.token))];
-    if !body.is_empty() {
-        all.push(("Content-Type", "application/json".to_owned()));
-    }
-    all.extend(
-        headers
-            .iter()
-            .map(|(name, value)| (*name, value.to_string())),
-    );
-    app.send_raw(line, &all, body.as_bytes())
+    app.send_with(line, person.clone(), headers, body)
 }
 
 fn tag(answer: &Answer) -> String {

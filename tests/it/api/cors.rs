@@ -9,7 +9,7 @@ use serde_json::json;
 use task_api::config::CorsOrigins;
 use task_api::router::ROUTES;
 
-use crate::support::{self, Answer, PASSWORD, TestApp, timestamp};
+use crate::support::{self, Answer, PASSWORD, TestApp, comma_separated, timestamp};
 
 const LISTED: &str = "https://app.example";
 const ALSO_LISTED: &str = "http://localhost:5173";
@@ -25,23 +25,19 @@ fn listing() -> TestApp {
 }
 
 fn from(app: &TestApp, origin: &str, line: &str) -> Answer {
-    app.send_raw(line, &[("Origin", origin.to_owned())], b"")
+    app.send_with(line, None, &[("Origin", origin)], "")
 }
 
 fn preflight(app: &TestApp, origin: &str, path: &str, method: &str) -> Answer {
     let headers = [
-        ("Origin", origin.to_owned()),
-        ("Access-Control-Request-Method", method.to_owned()),
+        ("Origin", origin),
+        ("Access-Control-Request-Method", method),
         (
             "Access-Control-Request-Headers",
-            "authorization,content-type".to_owned(),
+            "authorization,content-type",
         ),
     ];
-    app.send_raw(&format!("OPTIONS {path}"), &headers, b"")
-}
-
-fn words(list: &str) -> BTreeSet<String> {
-    list.split(',').map(|word| word.trim().to_owned()).collect()
+    app.send_with(&format!("OPTIONS {path}"), None, &headers, "")
 }
 
 fn cors_headers(answer: &Answer) -> Vec<&str> {
@@ -54,7 +50,7 @@ fn cors_headers(answer: &Answer) -> Vec<&str> {
 }
 
 fn assert_exposes(answer: &Answer, case: impl std::fmt::Debug) {
-    let exposed = words(
+    let exposed = comma_separated(
         answer
             .header("Access-Control-Expose-Headers")
             .unwrap_or_default(),
@@ -253,12 +249,13 @@ fn a_preflight_tells_the_methods_of_that_path() {
                     "{path}"
                 );
                 let listed = answer.header("Access-Control-Allow-Methods").unwrap();
-                assert_eq!(words(listed), methods, "{path} {asked}");
-                let headers = words(answer.header("Access-Control-Allow-Headers").unwrap());
+                assert_eq!(comma_separated(listed), methods, "{path} {asked}");
+                let headers =
+                    comma_separated(answer.header("Access-Control-Allow-Headers").unwrap());
                 // By name: `*` does not stand for Authorization.
                 let known = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, \
                     X-Request-Id";
-                assert_eq!(headers, words(known), "{path}");
+                assert_eq!(headers, comma_separated(known), "{path}");
                 let seconds = answer.header("Access-Control-Max-Age").unwrap();
                 assert!(seconds.parse::<u32>().is_ok(), "{path}: {seconds}");
             }
@@ -301,8 +298,8 @@ fn options_without_a_preflights_headers_answers_allow() {
     for headers in [vec![], vec![("Origin", LISTED.to_owned())]] {
         let answer = app.send_raw("OPTIONS /tasks", &headers, b"");
         assert_eq!(answer.status, 204);
-        let allow = words(answer.header("Allow").unwrap());
-        assert_eq!(allow, words("GET, HEAD, POST, OPTIONS"));
+        let allow = comma_separated(answer.header("Allow").unwrap());
+        assert_eq!(allow, comma_separated("GET, HEAD, POST, OPTIONS"));
         assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
     }
 }

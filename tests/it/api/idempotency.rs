@@ -29,10 +29,8 @@ fn restarted(app: TestApp) -> TestApp {
 }
 
 fn post(app: &TestApp, path: &str, person: Option<&Person>, keys: &[&str], body: &str) -> Answer {
-    let mut headers = vec![("Content-Type", "application/json".to_owned())];
-    headers.extend(person.map(|person| ("Authorization", format!("Bearer {}", person.token))));
-    headers.extend(keys.iter().map(|key| ("Idempotency-Key", key.to_string())));
-    app.send_raw(&format!("POST {path}"), &headers, body.as_bytes())
+    let headers: Vec<_> = keys.iter().map(|key| ("Idempotency-Key", *key)).collect();
+    app.send_with(&format!("POST {path}"), person.cloned(), &headers, body)
 }
 
 fn make_task(app: &TestApp, person: &Person, key: &str, body: &str) -> Answer {
@@ -45,9 +43,7 @@ fn sign_up(app: &TestApp, key: &str, body: &str) -> Answer {
 
 /// The same person with a new token.
 fn signed_in_again(app: &TestApp, person: Person) -> Person {
-    let body = json!({ "email": person.email, "password": PASSWORD }).to_string();
-    let login = app.send("POST /login", None, &body).json();
-    let token = login["token"].as_str().unwrap().to_owned();
+    let token = app.log_in(&person.email, PASSWORD).person().token;
     assert_ne!(token, person.token);
     Person { token, ..person }
 }
@@ -56,11 +52,6 @@ fn signed_in_again(app: &TestApp, person: Person) -> Person {
 fn account(username: &str) -> String {
     let email = format!("{username}@example.com");
     json!({ "username": username, "email": email, "password": PASSWORD }).to_string()
-}
-
-fn count(app: &TestApp, table: &str) -> i64 {
-    let sql = format!("SELECT count(*) FROM {table}");
-    app.sql().query_row(&sql, [], |row| row.get(0)).unwrap()
 }
 
 /// All that a client sees of an answer, but for what is new each time.
@@ -103,7 +94,7 @@ fn a_retry_makes_no_second_task_and_gets_the_first_answer() {
     assert_eq!(app.get("/tasks/1", &manager).json()["title"], "new");
     assert_eq!(app.send("DELETE /tasks/1", manager.clone(), "").status, 204);
     assert_replays(&first, &retry());
-    assert_eq!(count(&app, "task"), 0);
+    assert_eq!(app.count("task"), 0);
 }
 
 #[test]
@@ -122,7 +113,7 @@ fn a_retry_makes_no_second_account_and_gets_the_first_answer() {
     assert_replays(&first, &retry());
     assert_eq!(app.send(&format!("DELETE {url}"), admin, "").status, 204);
     assert_replays(&first, &retry());
-    assert_eq!(count(&app, "user"), 1);
+    assert_eq!(app.count("user"), 1);
 }
 
 #[test]
@@ -159,7 +150,7 @@ fn without_a_key_every_request_is_a_new_one() {
         post(&app, "/signup", None, &[], &account("ada")).status,
         409
     );
-    assert_eq!(count(&app, "idempotency"), 0);
+    assert_eq!(app.count("idempotency"), 0);
 }
 
 #[test]
@@ -277,7 +268,7 @@ fn a_key_is_1_to_255_visible_ascii_characters_once() {
         assert_made(&made);
         assert_replays(&made, &make_task(&app, &manager, key, r#"{"title":"t"}"#));
     }
-    assert_eq!(count(&app, "task"), 8);
+    assert_eq!(app.count("task"), 8);
 }
 
 #[test]
@@ -297,7 +288,7 @@ fn after_an_error_the_same_key_may_be_tried_again() {
     assert_eq!(post(&app, "/tasks", None, &[UUID], first).status, 401);
     assert_eq!(sign_up(&app, UUID, &account("manager")).status, 409);
     assert_eq!(sign_up(&app, UUID, "{}").status, 422);
-    assert_eq!(count(&app, "idempotency"), 0);
+    assert_eq!(app.count("idempotency"), 0);
     assert_made(&sign_up(&app, UUID, &account("ada")));
     assert_made(&make_task(&app, &manager, UUID, first));
     // Whoever makes no tasks any more gets no old answer either.
@@ -344,7 +335,7 @@ fn the_next_account_with_an_id_does_not_inherit_the_keys_of_the_last() {
     assert_eq!(next.id, manager.id, "SQLite gives out the id again");
     assert_made(&make_task(&app, &next, UUID, body));
     assert_made(&make_task(&app, &next, "another", r#"{"title":"u"}"#));
-    assert_eq!(count(&app, "task"), 3);
+    assert_eq!(app.count("task"), 3);
 }
 
 #[test]
@@ -359,7 +350,7 @@ fn accounts_of_the_flask_app_without_an_age_have_keys_of_their_own_too() {
         let first = make_task(&app, &manager, UUID, r#"{"title":"t"}"#);
         assert_replays(&first, &make_task(&app, &manager, UUID, r#"{"title":"t"}"#));
     }
-    assert_eq!(count(&app, "task"), 2);
+    assert_eq!(app.count("task"), 2);
 }
 
 #[test]
@@ -418,7 +409,7 @@ fn other_routes_do_not_look_at_keys() {
             "{line}"
         );
     }
-    assert_eq!(count(&app, "idempotency"), 0);
+    assert_eq!(app.count("idempotency"), 0);
 }
 
 // A day -------------------------------------------------------------------------------------------
@@ -447,7 +438,7 @@ fn a_request_is_known_for_a_day() {
     assert_replays(&second, &make(r#"{"title":"u"}"#));
     app.advance(1);
     assert_made(&make(body));
-    assert_eq!(count(&app, "idempotency"), 2);
+    assert_eq!(app.count("idempotency"), 2);
 }
 
 #[test]
@@ -470,14 +461,14 @@ fn what_has_expired_is_removed_a_few_rows_at_a_time_and_nothing_else_is() {
     // At this moment the first three have expired.
     app.advance(DAY - 30);
     assert_eq!((delete(2), delete(2), delete(2)), (2, 1, 0));
-    assert_eq!(count(&app, "idempotency"), 2);
+    assert_eq!(app.count("idempotency"), 2);
     for n in 3..5 {
         assert_eq!(make(n).header("Idempotency-Replayed"), Some("true"), "{n}");
     }
     assert_made(&make(0));
     app.advance(DAY);
     assert_eq!(delete(100), 3);
-    assert_eq!((count(&app, "idempotency"), count(&app, "task")), (0, 6));
+    assert_eq!((app.count("idempotency"), app.count("task")), (0, 6));
 }
 
 #[test]
@@ -492,12 +483,12 @@ fn the_upkeep_removes_all_that_has_expired_however_much_it_is() {
              INSERT INTO idempotency SELECT randomblob(32), body, shown, 0 FROM idempotency, n",
         )
         .unwrap();
-    assert_eq!(count(&app, "idempotency"), 1701);
+    assert_eq!(app.count("idempotency"), 1701);
     upkeep::run(&app.app).unwrap();
-    assert_eq!(count(&app, "idempotency"), 1);
+    assert_eq!(app.count("idempotency"), 1);
     app.advance(DAY);
     upkeep::run(&app.app).unwrap();
-    assert_eq!(count(&app, "idempotency"), 0);
+    assert_eq!(app.count("idempotency"), 0);
 }
 
 // All or nothing ----------------------------------------------------------------------------------
@@ -512,7 +503,7 @@ fn of_fifty_retries_at_once_one_makes_the_row_and_all_get_its_answer() {
         ("/tasks", r#"{"title":"t"}"#, "task"),
         ("/signup", &ada, "user"),
     ] {
-        let before = count(&app, table);
+        let before = app.count(table);
         let answers = at_once(50, |_| post(&app, path, Some(&manager), &[UUID], body));
         let is_replay = |answer: &&Answer| answer.header("Idempotency-Replayed").is_some();
         let (replays, made): (Vec<_>, Vec<_>) = answers.iter().partition(is_replay);
@@ -520,7 +511,7 @@ fn of_fifty_retries_at_once_one_makes_the_row_and_all_get_its_answer() {
         for again in replays {
             assert_replays(made[0], again);
         }
-        assert_eq!(count(&app, table), before + 1, "{path}");
+        assert_eq!(app.count(table), before + 1, "{path}");
     }
 }
 
@@ -543,7 +534,7 @@ fn of_two_bodies_with_one_key_at_once_one_is_made() {
             (4, 4),
             "{round}: {answers:?}"
         );
-        assert_eq!(count(&app, "task"), 1);
+        assert_eq!(app.count("task"), 1);
     }
 }
 
@@ -565,7 +556,7 @@ fn the_row_and_what_is_known_of_it_are_there_together_or_not_at_all() {
             let post = || post(&app, path, Some(&manager), &[UUID], body);
             assert_eq!(post().status, 500, "{path}: {broken}");
             assert_eq!(app.rows(), before, "{path}: {broken}");
-            assert_eq!(count(&app, "idempotency"), 0, "{path}: {broken}");
+            assert_eq!(app.count("idempotency"), 0, "{path}: {broken}");
             app.sql().execute_batch("DROP TRIGGER broken").unwrap();
             let first = post();
             assert_replays(&first, &post());
@@ -604,7 +595,7 @@ fn a_client_that_lost_its_connection_before_the_answer_makes_one_task() {
         client.write(bytes).unwrap();
         assert_eq!(client.answer(false).unwrap().status, status, "{keys}");
     }
-    assert_eq!(count(&app, "task"), 1);
+    assert_eq!(app.count("task"), 1);
 }
 
 // Secrets -----------------------------------------------------------------------------------------

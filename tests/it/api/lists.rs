@@ -7,7 +7,8 @@ use rusqlite::params;
 use serde_json::{Value, json};
 use task_api::model::Role;
 
-use crate::support::{Answer, Person, SORTS, TestApp};
+use crate::support::pagination::{next_page, page, walk_links};
+use crate::support::{Person, SORTS, TestApp};
 
 const LIMITS: [usize; 5] = [1, 2, 3, 7, 100];
 
@@ -135,45 +136,10 @@ fn ids<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<i64> {
     rows.into_iter().map(|row| row.id).collect()
 }
 
-fn parameters(url: &str) -> BTreeMap<String, String> {
-    let (_, query) = url.split_once('?').unwrap_or((url, ""));
-    form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect()
-}
-
 fn with(url: &str, name: &str, value: &str) -> String {
     let mark = if url.contains('?') { '&' } else { '?' };
     let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
     format!("{url}{mark}{name}={value}")
-}
-
-/// The page behind this one: what `Link` points to, after a check that the body says the same.
-fn next(answer: &Answer, url: &str) -> Option<String> {
-    let cursor = match &answer.json()["next_cursor"] {
-        Value::Null => {
-            assert_eq!(answer.header("Link"), None, "{url}");
-            return None;
-        }
-        cursor => cursor.as_str().unwrap().to_owned(),
-    };
-    let link = answer.header("Link").unwrap();
-    let target = link
-        .strip_prefix('<')
-        .and_then(|link| link.strip_suffix(r#">; rel="next""#))
-        .unwrap_or_else(|| panic!("{link}"));
-    let path = |url: &str| url.split('?').next().unwrap().to_owned();
-    let mut expected = parameters(url);
-    expected.insert("cursor".to_owned(), cursor);
-    assert_eq!(parameters(target), expected, "{url}");
-    assert_eq!(path(target), path(url), "{url}");
-    Some(target.to_owned())
-}
-
-fn page(app: &TestApp, person: &Person, url: &str) -> Answer {
-    let answer = app.get(url, person);
-    assert_eq!(answer.status, 200, "{url}: {answer:?}");
-    answer
 }
 
 /// Every id of a list, page by page, by `next_cursor` in the query.
@@ -186,7 +152,7 @@ fn walk(app: &TestApp, person: &Person, url: &str, limit: usize) -> Vec<i64> {
         let found = answer.ids();
         all.extend(&found);
         assert!(all.len() < 10_000, "{here}: no end");
-        if next(&answer, &here).is_none() {
+        if next_page(&answer, &here).is_none() {
             assert!(found.len() <= limit, "{here}");
             assert!(
                 here == url || !found.is_empty(),
@@ -201,19 +167,6 @@ fn walk(app: &TestApp, person: &Person, url: &str, limit: usize) -> Vec<i64> {
             answer.json()["next_cursor"].as_str().unwrap(),
         );
     }
-}
-
-/// The same by following `Link` as it is.
-fn walk_links(app: &TestApp, person: &Person, url: &str) -> Vec<i64> {
-    let mut all = Vec::new();
-    let mut here = Some(url.to_owned());
-    while let Some(url) = here {
-        let answer = page(app, person, &url);
-        all.extend(answer.ids());
-        assert!(all.len() < 10_000, "{url}: no end");
-        here = next(&answer, &url);
-    }
-    all
 }
 
 #[test]
@@ -355,7 +308,7 @@ fn tasks_that_come_and_go_between_pages_disturb_no_other() {
                 let expected: Vec<Row> = behind.into_iter().take(limit).cloned().collect();
                 let answer = page(&app, &manager, &url);
                 assert_eq!(answer.ids(), ids(&expected), "{url}");
-                let following = next(&answer, &url);
+                let following = next_page(&answer, &url);
                 assert_eq!(following.is_some(), more, "{url}");
                 let Some(following) = following else { break };
                 url = following;
@@ -411,7 +364,7 @@ fn a_page_that_holds_all_that_is_left_is_the_last() {
         while let Some(url) = here {
             let answer = page(&app, &manager, &url);
             seen.extend(answer.ids());
-            here = next(&answer, &url);
+            here = next_page(&answer, &url);
             count += 1;
         }
         assert_eq!((count, &seen), (pages, &made), "{limit}");
@@ -431,7 +384,7 @@ fn the_newest_task_comes_first_and_twenty_to_a_page() {
     made.reverse();
     let answer = page(&app, &manager, "/tasks");
     assert_eq!(answer.ids(), made[..20]);
-    let link = next(&answer, "/tasks").unwrap();
+    let link = next_page(&answer, "/tasks").unwrap();
     assert_eq!(page(&app, &manager, &link).ids(), made[20..]);
     assert_eq!(
         page(&app, &manager, "/tasks?sort=-created_at&limit=100").ids(),
@@ -652,7 +605,7 @@ fn somebody_elses_cursor_shows_no_more_than_ones_own_tasks() {
         .flat_map(|_| [task(&manager), task(&employee)])
         .collect();
     let url = "/tasks?sort=created_at&limit=2";
-    let link = next(&page(&app, &manager, url), url).unwrap();
+    let link = next_page(&page(&app, &manager, url), url).unwrap();
     assert_eq!(page(&app, &employee, &link).ids(), [made[3], made[5]]);
 }
 

@@ -1,13 +1,11 @@
 //! Accounts as managers read and admins change them, and the rule that an approved admin is left.
 
-use std::sync::Barrier;
-
 use serde_json::{Value, json};
 use task_api::error::Error;
 use task_api::model::Role;
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp};
+use crate::support::{Answer, PASSWORD, Person, TestApp, at_once};
 
 fn change(app: &TestApp, person: &Person, id: i64, body: &Value) -> Answer {
     let line = format!("PATCH /users/{id}");
@@ -388,11 +386,7 @@ fn a_deleted_account_leaves_its_tasks_behind_unassigned() {
     );
     assert_eq!(delete(&app, &admin, leaver.id).status, 404);
     assert_eq!(app.get("/hello", &leaver).status, 401);
-    let login = json!({ "email": leaver.email, "password": PASSWORD });
-    assert_eq!(
-        app.send("POST /login", None, &login.to_string()).status,
-        401
-    );
+    assert_eq!(app.log_in(&leaver.email, PASSWORD).status, 401);
     // Whoever signs up under the freed name, and perhaps the freed id, gets none of it.
     let heir = app.employee();
     assert_eq!(app.get("/tasks", &heir).ids(), [0; 0]);
@@ -426,22 +420,9 @@ fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
                     let admins: Vec<_> = (0..count)
                         .map(|n| app.person(&format!("admin{n}"), Role::Admin, true))
                         .collect();
-                    let start = Barrier::new(count);
-                    let statuses: Vec<u16> = std::thread::scope(|scope| {
-                        let threads: Vec<_> = (0..count)
-                            .map(|n| {
-                                let (app, admins, start) = (&app, &admins, &start);
-                                scope.spawn(move || {
-                                    let target = admins[(n + shift) % count].id;
-                                    start.wait();
-                                    remove(app, &admins[n], target, removal).status
-                                })
-                            })
-                            .collect();
-                        threads
-                            .into_iter()
-                            .map(|thread| thread.join().unwrap())
-                            .collect()
+                    let statuses = at_once(count, |n| {
+                        let target = admins[(n + shift) % count].id;
+                        remove(&app, &admins[n], target, removal).status
                     });
                     let what = format!("{round} {removal:?} {shift} {statuses:?}");
                     let gone = statuses.iter().filter(|&&status| status < 300).count();

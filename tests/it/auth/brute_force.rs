@@ -1,16 +1,12 @@
 //! Guessing is slowed and its victim is not locked out: the limits on sign-ins, sign-ups, refreshes and
 //! requests at large.
 
-use std::net::{IpAddr, SocketAddr};
-use std::thread;
-
-use rouille::Request;
 use serde_json::json;
 use task_api::config::{Config, Switch};
 use task_api::model::Role;
 
 use crate::support::program::{Place, Running};
-use crate::support::{self, Answer, PASSWORD, TestApp};
+use crate::support::{self, Answer, PASSWORD, TestApp, at_once, request_from};
 
 fn app() -> TestApp {
     with(|_| {})
@@ -34,19 +30,13 @@ fn send_with(
     line: &str,
     token: Option<&str>,
     body: &str,
-    more: &[(&str, &str)],
+    more: &[&str],
 ) -> Answer {
-    let (method, target) = line.split_once(' ').unwrap();
-    let address: IpAddr = from.parse().unwrap();
-    let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
-    headers.extend(token.map(|token| ("Authorization".to_owned(), format!("Bearer {token}"))));
-    headers.extend(
-        more.iter()
-            .map(|(name, value)| (name.to_string(), value.to_string())),
-    );
-    let peer = SocketAddr::new(address, 50_000);
-    let request = Request::fake_http_from(peer, method, target, headers, body.into());
-    support::respond(&app.app, &request)
+    let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
+    let mut headers = vec!["Content-Type: application/json"];
+    headers.extend(authorization.as_deref());
+    headers.extend(more);
+    support::respond(&app.app, &request_from(from, line, &headers, body))
 }
 
 fn try_password(app: &TestApp, from: &str, email: &str, password: &str) -> Answer {
@@ -117,7 +107,7 @@ fn a_refusal_can_be_read_across_origins() {
     let anna = app.employee();
     guesses(&app, THIEF, &anna.email);
     let body = json!({ "email": anna.email, "password": "a wrong one" }).to_string();
-    let origin = [("Origin", "https://app.example")];
+    let origin = ["Origin: https://app.example"];
     let refused = send_with(&app, THIEF, "POST /login", None, &body, &origin);
     seconds(&refused);
     assert_eq!(refused.header("Access-Control-Allow-Origin"), Some("*"));
@@ -213,9 +203,8 @@ fn a_forged_address_gives_no_more_tries_and_a_trusted_proxys_clients_are_told_ap
         let anna = app.employee();
         let body = json!({ "email": anna.email, "password": "a wrong one" }).to_string();
         let tries = (0..100).map(|n| {
-            let forged = format!("192.0.2.{n}");
-            let headers = [("X-Forwarded-For", forged.as_str())];
-            send_with(&app, THIEF, "POST /login", None, &body, &headers).status
+            let forged = format!("X-Forwarded-For: 192.0.2.{n}");
+            send_with(&app, THIEF, "POST /login", None, &body, &[&forged]).status
         });
         assert_eq!(
             tries.filter(|status| *status == 401).count(),
@@ -343,14 +332,11 @@ fn the_current_password_is_not_guessed_faster_than_at_a_sign_in() {
 fn fifty_guesses_at_once_are_ten() {
     let app = app();
     let anna = app.employee();
-    let passed = thread::scope(|scope| {
-        let tries: Vec<_> = (0..50)
-            .map(|_| scope.spawn(|| try_password(&app, THIEF, &anna.email, "a wrong one").status))
-            .collect();
-        let statuses = tries.into_iter().map(|tried| tried.join().unwrap());
-        // Some may have met a full queue of hashes.
-        statuses.filter(|status| *status != 429).count()
+    let statuses = at_once(50, |_| {
+        try_password(&app, THIEF, &anna.email, "a wrong one").status
     });
+    // Some may have met a full queue of hashes.
+    let passed = statuses.iter().filter(|status| **status != 429).count();
     assert_eq!(passed, 10);
 }
 

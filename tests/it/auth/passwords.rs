@@ -7,36 +7,16 @@ use std::process::{Command, Stdio};
 
 use ct_codecs::{Encoder, Hex};
 use pbkdf2::pbkdf2_hmac_array;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::Sha256;
 
 use crate::support::program::{Guard, Place};
 use crate::support::{Answer, PASSWORD, Person, TestApp};
 
-fn sign_up(app: &TestApp, username: &str, email: &str, password: &str) -> Answer {
-    let body = json!({ "username": username, "email": email, "password": password });
-    app.send("POST /signup", None, &body.to_string())
-}
-
-fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
-    let body = json!({ "email": email, "password": password });
-    app.send("POST /login", None, &body.to_string())
-}
-
 /// Somebody who has signed up with the tests' password.
 fn signed_up(app: &TestApp, username: &str, email: &str) -> Person {
-    assert_eq!(sign_up(app, username, email, PASSWORD).status, 201);
-    let answer = log_in(app, email, PASSWORD).json();
-    Person {
-        id: answer["user"]["id"].as_i64().unwrap(),
-        username: username.to_owned(),
-        email: email.to_owned(),
-        token: answer["token"].as_str().unwrap().to_owned(),
-    }
-}
-
-fn patch_me(app: &TestApp, person: &Person, body: Value) -> Answer {
-    app.send("PATCH /me", person.clone(), &body.to_string())
+    assert_eq!(app.sign_up(username, email, PASSWORD).status, 201);
+    app.log_in(email, PASSWORD).person()
 }
 
 /// Why a password, and nothing else, is refused.
@@ -91,13 +71,13 @@ fn a_password_has_8_to_128_characters_of_any_kind() {
     ];
     for (i, (password, status)) in cases.iter().enumerate() {
         let email = format!("a{i}@example.com");
-        let answer = sign_up(&app, &format!("a{i}"), &email, password);
+        let answer = app.sign_up(&format!("a{i}"), &email, password);
         assert_eq!(answer.status, *status, "{password:?}");
         if *status == 422 {
             assert_eq!(why(&answer), LENGTH, "{password:?}");
         }
         let entry = if *status == 201 { 200 } else { 401 };
-        assert_eq!(log_in(&app, &email, password).status, entry, "{password:?}");
+        assert_eq!(app.log_in(&email, password).status, entry, "{password:?}");
     }
 }
 
@@ -146,7 +126,7 @@ fn a_common_password_is_refused_in_any_case() {
     .into_iter()
     .chain(ends)
     {
-        let answer = sign_up(&app, "anna", "anna@example.com", password);
+        let answer = app.sign_up("anna", "anna@example.com", password);
         assert_eq!(why(&answer), COMMON, "{password}");
     }
     for (i, password) in [
@@ -159,12 +139,7 @@ fn a_common_password_is_refused_in_any_case() {
     .into_iter()
     .enumerate()
     {
-        let answer = sign_up(
-            &app,
-            &format!("a{i}"),
-            &format!("a{i}@example.com"),
-            password,
-        );
+        let answer = app.sign_up(&format!("a{i}"), &format!("a{i}@example.com"), password);
         assert_eq!(answer.status, 201, "{password}");
     }
 }
@@ -180,13 +155,13 @@ type Setting = fn(&str) -> Result<(), String>;
 /// Every place where a password is set.
 const PLACES: [(&str, Setting); 6] = [
     ("POST /signup", |password| {
-        outcome(&sign_up(&TestApp::new(), ZOE.0, ZOE.1, password))
+        outcome(&TestApp::new().sign_up(ZOE.0, ZOE.1, password))
     }),
     ("PATCH /me", |password| {
         let app = TestApp::new();
         let zoe = signed_up(&app, ZOE.0, ZOE.1);
         let body = json!({ "password": password, "current_password": PASSWORD });
-        outcome(&patch_me(&app, &zoe, body))
+        outcome(&app.patch_me(&zoe, body))
     }),
     ("user create", |password| {
         command(&Place::new(), CREATE, password)
@@ -305,7 +280,7 @@ fn a_new_password_is_neither_the_old_e_mail_nor_the_new_one() {
         if let Some(email) = email {
             body["email"] = email.into();
         }
-        let answer = patch_me(&app, &zoe, body);
+        let answer = app.patch_me(&zoe, body);
         assert_eq!(
             outcome(&answer).err().as_deref(),
             reason,
@@ -313,7 +288,7 @@ fn a_new_password_is_neither_the_old_e_mail_nor_the_new_one() {
         );
     }
     assert_eq!(
-        log_in(&app, "new@example.com", "not.zoe@example.com").status,
+        app.log_in("new@example.com", "not.zoe@example.com").status,
         200
     );
 }
@@ -328,7 +303,7 @@ fn a_name_that_has_other_characters_in_capitals_is_recognised() {
         ("ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"),
         ("ὈΔΥΣΣΕΎΣ", "ὀδυσσεύς"),
     ] {
-        let answer = sign_up(&app, username, "a@example.com", password);
+        let answer = app.sign_up(username, "a@example.com", password);
         assert_eq!(why(&answer), NAME, "{username} {password}");
     }
 }
@@ -357,7 +332,7 @@ fn all_that_is_wrong_with_a_sign_up_is_told_at_once() {
         ),
         ("", "none", "2short", &["email", "password", "username"]),
     ] {
-        let answer = sign_up(&app, username, email, password);
+        let answer = app.sign_up(username, email, password);
         assert_eq!(answer.refused(), refused, "{username:?} {email} {password}");
     }
 }
@@ -406,14 +381,11 @@ fn no_part_of_a_password_is_cut_off_or_trimmed() {
     ];
     for (i, (password, others)) in cases.iter().enumerate() {
         let email = format!("a{i}@example.com");
-        assert_eq!(
-            sign_up(&app, &format!("a{i}"), &email, password).status,
-            201
-        );
-        assert_eq!(log_in(&app, &email, password).status, 200, "{password:?}");
+        assert_eq!(app.sign_up(&format!("a{i}"), &email, password).status, 201);
+        assert_eq!(app.log_in(&email, password).status, 200, "{password:?}");
         for other in others {
             assert_eq!(
-                log_in(&app, &email, other).status,
+                app.log_in(&email, other).status,
                 401,
                 "{other:?} for {password:?}"
             );
@@ -477,26 +449,27 @@ fn with_hash(rounds: u32, hash: &str) -> (TestApp, Person) {
     (app, anna)
 }
 
+fn assert_wrong_passwords_are_refused(app: &TestApp) {
+    for wrong in WRONG {
+        let answer = app.log_in("anna@example.com", wrong);
+        assert_eq!(answer.status, 401, "{wrong:?}");
+    }
+}
+
 #[test]
 fn a_password_that_is_set_in_one_form_signs_in_typed_in_any() {
     for forms in FORMS {
         for set in forms {
             let app = TestApp::new();
-            assert_eq!(sign_up(&app, "anna", "anna@example.com", set).status, 201);
+            assert_eq!(app.sign_up("anna", "anna@example.com", set).status, 201);
             let hash = stored_hash(&app);
             assert!(is_hash_of(&hash, forms[0]), "{set:?}");
             for typed in forms {
-                let answer = log_in(&app, "anna@example.com", typed);
+                let answer = app.log_in("anna@example.com", typed);
                 assert_eq!(answer.status, 200, "{set:?} {typed:?}");
             }
             assert_eq!(stored_hash(&app), hash, "{set:?}");
-            for wrong in WRONG {
-                assert_eq!(
-                    log_in(&app, "anna@example.com", wrong).status,
-                    401,
-                    "{wrong:?}"
-                );
-            }
+            assert_wrong_passwords_are_refused(&app);
         }
     }
 }
@@ -518,15 +491,9 @@ fn a_hash_of_another_form_signs_in_typed_so_and_becomes_that_of_nfc() {
             (mixed, nfd, false),
         ] {
             let (app, _) = with_hash(10, &hash_of(hashed));
-            for wrong in WRONG {
-                assert_eq!(
-                    log_in(&app, "anna@example.com", wrong).status,
-                    401,
-                    "{wrong:?}"
-                );
-            }
+            assert_wrong_passwords_are_refused(&app);
             assert_eq!(stored_hash(&app), hash_of(hashed));
-            let status = log_in(&app, "anna@example.com", typed).status;
+            let status = app.log_in("anna@example.com", typed).status;
             assert_eq!(status == 200, signs_in, "{hashed:?} {typed:?}");
             if !signs_in || hashed == nfc {
                 assert_eq!(stored_hash(&app), hash_of(hashed), "{hashed:?} {typed:?}");
@@ -535,18 +502,12 @@ fn a_hash_of_another_form_signs_in_typed_so_and_becomes_that_of_nfc() {
             assert!(is_hash_of(&stored_hash(&app), nfc), "{hashed:?} {typed:?}");
             for typed in forms {
                 assert_eq!(
-                    log_in(&app, "anna@example.com", typed).status,
+                    app.log_in("anna@example.com", typed).status,
                     200,
                     "{typed:?}"
                 );
             }
-            for wrong in WRONG {
-                assert_eq!(
-                    log_in(&app, "anna@example.com", wrong).status,
-                    401,
-                    "{wrong:?}"
-                );
-            }
+            assert_wrong_passwords_are_refused(&app);
         }
     }
 }
@@ -558,10 +519,10 @@ fn the_current_password_may_be_typed_in_any_form_too() {
             let (app, anna) = with_hash(10, &hash_of(hashed));
             for wrong in WRONG {
                 let body = json!({ "current_password": wrong });
-                assert_eq!(patch_me(&app, &anna, body).code(), "wrong_password");
+                assert_eq!(app.patch_me(&anna, body).code(), "wrong_password");
             }
             let body = json!({ "password": forms[1], "current_password": hashed });
-            assert_eq!(patch_me(&app, &anna, body).status, 200, "{hashed:?}");
+            assert_eq!(app.patch_me(&anna, body).status, 200, "{hashed:?}");
             assert!(is_hash_of(&stored_hash(&app), forms[0]), "{hashed:?}");
         }
     }
@@ -583,20 +544,20 @@ fn a_password_of_the_flask_app_may_be_common_short_or_long_and_signs_in() {
         for _ in 0..2 {
             for wrong in [format!("{password} "), password[1..].to_owned()] {
                 assert_eq!(
-                    log_in(&app, "anna@example.com", &wrong).status,
+                    app.log_in("anna@example.com", &wrong).status,
                     401,
                     "{shown}"
                 );
             }
             assert_eq!(
-                log_in(&app, "anna@example.com", &password).status,
+                app.log_in("anna@example.com", &password).status,
                 200,
                 "{shown}"
             );
         }
         assert!(stored_hash(&app).starts_with("pbkdf2:sha256:20$"));
         let body = json!({ "email": "new@example.com", "current_password": password });
-        assert_eq!(patch_me(&app, &anna, body).status, 200, "{shown}");
+        assert_eq!(app.patch_me(&anna, body).status, 200, "{shown}");
     }
 }
 
@@ -613,7 +574,7 @@ fn what_is_too_long_for_a_password_is_tried_as_typed_and_in_no_other_form() {
         (nfd(256) + "!", nfc(256) + "!", true),
     ] {
         let (app, _) = with_hash(10, &hash_of(&hashed));
-        let status = log_in(&app, "anna@example.com", &typed).status;
+        let status = app.log_in("anna@example.com", &typed).status;
         let lengths = (hashed.chars().count(), typed.chars().count());
         assert_eq!(status == 200, signs_in, "{lengths:?}");
     }
@@ -645,7 +606,7 @@ fn a_wrong_password_costs_a_hash_for_each_of_its_forms_whoever_is_asked_for() {
     let mut names = ["a", "b", "c"].into_iter();
     let one = cost(|| {
         let name = names.next().unwrap();
-        let answer = sign_up(&app, name, &format!("{name}@example.com"), PASSWORD);
+        let answer = app.sign_up(name, &format!("{name}@example.com"), PASSWORD);
         assert_eq!(answer.status, 201);
     });
     let long = "long ".repeat(200_000);
@@ -653,7 +614,7 @@ fn a_wrong_password_costs_a_hash_for_each_of_its_forms_whoever_is_asked_for() {
     for (password, hashes) in [("wrong", 1), (nfc, 2), (nfd, 2), (mixed, 3), (&long, 1)] {
         for who in ["anna", "fred", "nobody"] {
             let found = cost(|| {
-                let answer = log_in(&app, &format!("{who}@example.com"), password);
+                let answer = app.log_in(&format!("{who}@example.com"), password);
                 assert_eq!(answer.status, 401);
             });
             let found = found / one;

@@ -8,7 +8,7 @@ use task_api::model::{RefreshId, Role, Timestamp};
 use task_api::store::sessions::Exchange;
 use task_api::{store, upkeep};
 
-use crate::support::{self, Answer, PASSWORD, Person, TestApp, jwt};
+use crate::support::{self, Answer, PASSWORD, Person, TestApp, at_once, jwt};
 
 /// The tokens of a sign-in or a refresh.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,28 +27,16 @@ fn tokens(answer: &Answer) -> Tokens {
     }
 }
 
-fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
-    let body = json!({ "email": email, "password": password });
-    app.send("POST /login", None, &body.to_string())
-}
-
 fn sign_in(app: &TestApp, person: &Person) -> Tokens {
-    tokens(&log_in(app, &person.email, PASSWORD))
-}
-
-/// Sends a request with this token.
-fn send(app: &TestApp, line: &str, token: &str) -> Answer {
-    app.send_raw(line, &[("Authorization", format!("Bearer {token}"))], b"")
+    tokens(&app.log_in(&person.email, PASSWORD))
 }
 
 fn refresh(app: &TestApp, token: &str) -> Answer {
-    send(app, "POST /refresh", token)
+    app.send_token("POST /refresh", token)
 }
 
 fn sessions(app: &TestApp, token: &str) -> Vec<Value> {
-    let answer = send(app, "GET /me/sessions", token);
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["items"].as_array().unwrap().clone()
+    app.send_token("GET /me/sessions", token).items()
 }
 
 fn id(session: &Value) -> &str {
@@ -56,27 +44,19 @@ fn id(session: &Value) -> &str {
 }
 
 fn works(app: &TestApp, token: &str) -> bool {
-    let answer = send(app, "GET /hello", token);
+    let answer = app.send_token("GET /hello", token);
     if answer.status != 200 {
-        assert_refused(&answer, "Token has been revoked");
+        answer.assert_token_refused("Token has been revoked", "");
     }
     answer.status == 200
 }
 
-fn assert_refused(answer: &Answer, msg: &str) {
-    assert_eq!((answer.status, answer.msg().as_str()), (401, msg));
-    assert_eq!(answer.code(), "invalid_token");
-    let challenge = answer.header("WWW-Authenticate");
-    assert_eq!(challenge, Some(r#"Bearer error="invalid_token""#));
-}
-
 /// A token of the Flask app for this person.
 fn flask_token(app: &TestApp, person: &Person) -> String {
-    let claims = json!({
-        "fresh": false, "type": "access", "sub": person.username, "jti": "a-name",
-        "iat": app.now(), "nbf": app.now(), "exp": app.now() + 86_400,
-    });
-    jwt::signed(support::KEY, &claims)
+    jwt::signed(
+        support::KEY,
+        &jwt::flask_claims(&person.username, app.now()),
+    )
 }
 
 // Refreshing --------------------------------------------------------------------------------------
@@ -139,11 +119,11 @@ fn a_token_that_is_used_again_later_ends_its_session_and_no_other() {
     let thief = tokens(&refresh(&app, &stolen.refresh));
     // And the microsecond that each look at the clock takes.
     app.advance(10);
-    assert_refused(&refresh(&app, &stolen.refresh), "Token has been revoked");
+    refresh(&app, &stolen.refresh).assert_token_refused("Token has been revoked", "");
     for token in [&stolen.access, &thief.access] {
         assert!(!works(&app, token));
     }
-    assert_refused(&refresh(&app, &thief.refresh), "Token has been revoked");
+    refresh(&app, &thief.refresh).assert_token_refused("Token has been revoked", "");
     assert!(works(&app, &other.access));
     assert!(works(&app, &tokens(&refresh(&app, &other.refresh)).access));
 }
@@ -154,7 +134,7 @@ fn an_older_token_ends_the_session_at_once() {
     let first = sign_in(&app, &app.employee());
     let second = tokens(&refresh(&app, &first.refresh));
     let third = tokens(&refresh(&app, &second.refresh));
-    assert_refused(&refresh(&app, &first.refresh), "Token has been revoked");
+    refresh(&app, &first.refresh).assert_token_refused("Token has been revoked", "");
     assert!(!works(&app, &third.access));
 }
 
@@ -162,12 +142,8 @@ fn an_older_token_ends_the_session_at_once() {
 fn fifty_tabs_that_refresh_at_once_get_one_successor() {
     let app = TestApp::new();
     let first = sign_in(&app, &app.employee());
-    let seen: HashSet<String> = thread::scope(|scope| {
-        let tabs: Vec<_> = (0..50)
-            .map(|_| scope.spawn(|| tokens(&refresh(&app, &first.refresh)).refresh))
-            .collect();
-        tabs.into_iter().map(|tab| tab.join().unwrap()).collect()
-    });
+    let seen = at_once(50, |_| tokens(&refresh(&app, &first.refresh)).refresh);
+    let seen: HashSet<String> = seen.into_iter().collect();
     assert_eq!(seen.len(), 1);
     assert!(refresh(&app, seen.iter().next().unwrap()).status == 200);
 }
@@ -222,7 +198,7 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
         ),
         ("x", "Not enough segments"),
     ] {
-        assert_refused(&refresh(&app, token), msg);
+        refresh(&app, token).assert_token_refused(msg, "");
     }
     let answer = app.send("POST /refresh", None, "");
     assert_eq!(
@@ -237,8 +213,8 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
         "POST /logout",
         "GET /me/sessions",
     ] {
-        let answer = send(&app, line, &mine.refresh);
-        assert_refused(&answer, "Only non-refresh tokens are allowed");
+        let answer = app.send_token(line, &mine.refresh);
+        answer.assert_token_refused("Only non-refresh tokens are allowed", "");
     }
     assert!(works(&app, &mine.access) && refresh(&app, &mine.refresh).status == 200);
 }
@@ -255,7 +231,7 @@ fn a_session_lasts_as_long_as_the_setting_says_behind_its_last_refresh() {
         current = tokens(&refresh(&app, &current.refresh));
     }
     app.advance(7_201);
-    assert_refused(&refresh(&app, &current.refresh), "Token has expired");
+    refresh(&app, &current.refresh).assert_token_refused("Token has expired", "");
 }
 
 #[test]
@@ -287,7 +263,7 @@ fn a_token_whose_successor_cannot_be_told_again_is_refused() {
         |_| {},
     );
     app.advance(1);
-    assert_refused(&refresh(&app, &first.refresh), "Token has been revoked");
+    refresh(&app, &first.refresh).assert_token_refused("Token has been revoked", "");
     assert!(!works(&app, &next.access));
 }
 
@@ -333,12 +309,13 @@ fn a_logout_ends_this_session_at_once_and_no_other() {
     let anna = app.employee();
     let (here, there) = (sign_in(&app, &anna), sign_in(&app, &anna));
     let older = tokens(&refresh(&app, &here.refresh));
-    assert_eq!(send(&app, "POST /logout", &older.access).status, 204);
+    assert_eq!(app.send_token("POST /logout", &older.access).status, 204);
     for token in [&here.access, &older.access] {
         assert!(!works(&app, token));
-        assert_refused(&send(&app, "POST /logout", token), "Token has been revoked");
+        app.send_token("POST /logout", token)
+            .assert_token_refused("Token has been revoked", "");
     }
-    assert_refused(&refresh(&app, &older.refresh), "Token has been revoked");
+    refresh(&app, &older.refresh).assert_token_refused("Token has been revoked", "");
     assert!(works(&app, &there.access) && works(&app, &anna.token));
 }
 
@@ -350,7 +327,7 @@ fn a_token_of_the_flask_app_can_be_signed_out_too() {
     assert!(works(&app, &token));
     app.advance(1);
     let other = flask_token(&app, &anna);
-    assert_eq!(send(&app, "POST /logout", &token).status, 204);
+    assert_eq!(app.send_token("POST /logout", &token).status, 204);
     assert!(!works(&app, &token));
     assert!(works(&app, &other) && works(&app, &anna.token));
     assert!(
@@ -364,7 +341,8 @@ fn a_token_of_the_flask_app_can_be_signed_out_too() {
     assert!(!works(&app, &token));
     app.advance(200);
     upkeep::run(&app.app).unwrap();
-    assert_refused(&send(&app, "GET /hello", &token), "Token has expired");
+    app.send_token("GET /hello", &token)
+        .assert_token_refused("Token has expired", "");
     let left: i64 = app
         .sql()
         .query_row("SELECT count(*) FROM ended_token", [], |row| row.get(0))
@@ -383,7 +361,7 @@ fn a_session_can_be_ended_from_another_by_its_owner_alone() {
         .map(|session| id(session).to_owned())
         .collect();
     let line = format!("DELETE /me/sessions/{}", ids[0]);
-    assert_eq!(send(&app, &line, &ben.token).code(), "not_found");
+    assert_eq!(app.send_token(&line, &ben.token).code(), "not_found");
     for id in [
         "0",
         "7",
@@ -394,13 +372,13 @@ fn a_session_can_be_ended_from_another_by_its_owner_alone() {
         "revoke-all",
         "%00",
     ] {
-        let answer = send(&app, &format!("DELETE /me/sessions/{id}"), &here.access);
+        let answer = app.send_token(&format!("DELETE /me/sessions/{id}"), &here.access);
         assert!(matches!(answer.status, 404 | 405), "{id}: {answer:?}");
     }
     assert!(works(&app, &there.access));
-    assert_eq!(send(&app, &line, &here.access).status, 204);
+    assert_eq!(app.send_token(&line, &here.access).status, 204);
     assert!(!works(&app, &there.access) && works(&app, &here.access));
-    assert_eq!(send(&app, &line, &here.access).code(), "not_found");
+    assert_eq!(app.send_token(&line, &here.access).code(), "not_found");
 }
 
 #[test]
@@ -410,7 +388,8 @@ fn revoke_all_signs_out_everywhere_and_nobody_else() {
     let (here, there) = (sign_in(&app, &anna), sign_in(&app, &anna));
     let (flask, flask_of_ben) = (flask_token(&app, &anna), flask_token(&app, &ben));
     assert_eq!(
-        send(&app, "POST /me/sessions/revoke-all", &here.access).status,
+        app.send_token("POST /me/sessions/revoke-all", &here.access)
+            .status,
         204
     );
     for token in [&here.access, &there.access, &anna.token, &flask] {
@@ -421,7 +400,7 @@ fn revoke_all_signs_out_everywhere_and_nobody_else() {
     let (here, flask) = (sign_in(&app, &anna), flask_token(&app, &anna));
     assert!(works(&app, &here.access) && works(&app, &flask));
     // And again.
-    let answer = send(&app, "POST /me/sessions/revoke-all", &flask);
+    let answer = app.send_token("POST /me/sessions/revoke-all", &flask);
     assert_eq!(answer.status, 204);
     assert!(!works(&app, &here.access) && !works(&app, &flask));
     assert!(works(&app, &ben.token) && works(&app, &flask_of_ben));
@@ -451,7 +430,7 @@ fn a_new_password_ends_every_session_but_the_one_that_changed_it() {
     for token in [&there.access, &anna.token, &flask] {
         assert!(!works(&app, token));
     }
-    assert_refused(&refresh(&app, &there.refresh), "Token has been revoked");
+    refresh(&app, &there.refresh).assert_token_refused("Token has been revoked", "");
     assert_eq!(refresh(&app, &here.refresh).status, 200);
 }
 
@@ -464,8 +443,9 @@ fn a_deletion_ends_the_sessions_and_the_next_account_of_the_name_has_none() {
     let answer = app.send(&format!("DELETE /users/{}", anna.id), admin, "");
     assert_eq!(answer.status, 204);
     let gone = format!("Error loading the user {}", anna.username);
-    assert_refused(&send(&app, "GET /hello", &mine.access), &gone);
-    assert_refused(&refresh(&app, &mine.refresh), &gone);
+    app.send_token("GET /hello", &mine.access)
+        .assert_token_refused(&gone, "");
+    refresh(&app, &mine.refresh).assert_token_refused(&gone, "");
     let again = app.employee();
     assert_eq!(again.id, anna.id, "SQLite gives the id out again");
     assert!(!works(&app, &mine.access));
@@ -485,7 +465,7 @@ fn the_flask_app_may_remove_an_account_and_its_sessions_stay_behind_without_effe
     let again = app.employee();
     assert_eq!(again.id, anna.id, "SQLite gives the id out again");
     assert!(!works(&app, &mine.access));
-    assert_refused(&refresh(&app, &mine.refresh), "Token has been revoked");
+    refresh(&app, &mine.refresh).assert_token_refused("Token has been revoked", "");
 }
 
 #[test]
@@ -500,7 +480,7 @@ fn the_next_account_with_an_id_does_not_see_the_sessions_of_the_last_one() {
     let ben = app.manager();
     assert_eq!(ben.id, anna.id, "SQLite gives the id out again");
     assert_eq!(sessions(&app, &ben.token).len(), 1);
-    let answer = send(&app, &format!("DELETE /me/sessions/{old}"), &ben.token);
+    let answer = app.send_token(&format!("DELETE /me/sessions/{old}"), &ben.token);
     assert_eq!(answer.code(), "not_found");
 }
 
@@ -512,11 +492,11 @@ fn a_clock_that_is_put_back_revives_nothing_and_ends_no_new_session() {
     app.advance(500);
     let here = app.sign_in_again(&anna);
     let revoke_all = "POST /me/sessions/revoke-all";
-    assert_eq!(send(&app, revoke_all, &here).status, 204);
+    assert_eq!(app.send_token(revoke_all, &here).status, 204);
     assert!(!works(&app, &flask));
     app.advance(-400);
     let mine = sign_in(&app, &anna);
-    assert_eq!(send(&app, revoke_all, &mine.access).status, 204);
+    assert_eq!(app.send_token(revoke_all, &mine.access).status, 204);
     app.advance(400);
     assert!(!works(&app, &flask));
     for _ in 0..100 {
@@ -563,15 +543,15 @@ fn a_role_and_an_approval_count_at_once_and_end_no_session() {
     let (admin, anna) = (app.admin(), app.manager());
     let mine = sign_in(&app, &anna);
     let patch = |body: &str| app.send(&format!("PATCH /users/{}", anna.id), admin.clone(), body);
-    assert_eq!(send(&app, "GET /users", &mine.access).status, 200);
+    assert_eq!(app.send_token("GET /users", &mine.access).status, 200);
     assert_eq!(patch(r#"{"role":"employee"}"#).status, 200);
     assert_eq!(
-        send(&app, "GET /users", &mine.access).code(),
+        app.send_token("GET /users", &mine.access).code(),
         "insufficient_role"
     );
     assert_eq!(patch(r#"{"is_approved":false}"#).status, 200);
     assert_eq!(
-        send(&app, "GET /tasks", &mine.access).code(),
+        app.send_token("GET /tasks", &mine.access).code(),
         "awaiting_approval"
     );
     assert!(works(&app, &mine.access));

@@ -4,25 +4,11 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use rusqlite::params;
-use serde_json::{Value, json};
+use serde_json::json;
 use task_api::model::{Id, Password, Role};
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp};
-
-fn sign_up(app: &TestApp, username: &str, email: &str, password: &str) -> Answer {
-    let body = json!({ "username": username, "email": email, "password": password });
-    app.send("POST /signup", None, &body.to_string())
-}
-
-fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
-    let body = json!({ "email": email, "password": password });
-    app.send("POST /login", None, &body.to_string())
-}
-
-fn patch_me(app: &TestApp, person: &Person, body: Value) -> Answer {
-    app.send("PATCH /me", person.clone(), &body.to_string())
-}
+use crate::support::{Answer, PASSWORD, Person, TestApp, at_once};
 
 /// Leaves a row as the Flask app would: with an e-mail as it was typed, and NULL wherever it may be.
 fn row_of_the_flask_app(app: &TestApp, username: &str, email: &str, password_hash: &str) {
@@ -32,12 +18,6 @@ fn row_of_the_flask_app(app: &TestApp, username: &str, email: &str, password_has
             params![username, email, password_hash],
         )
         .unwrap();
-}
-
-fn accounts(app: &TestApp) -> i64 {
-    app.sql()
-        .query_row(r#"SELECT count(*) FROM "user""#, [], |row| row.get(0))
-        .unwrap()
 }
 
 fn stored(app: &TestApp, column: &str, username: &str) -> String {
@@ -85,11 +65,11 @@ fn the_tutorials_three_requests_work_on_an_empty_database() {
 fn the_tutorials_failures_answer_as_the_contract_says() {
     let app = TestApp::new();
     assert_eq!(
-        sign_up(&app, "test", "test@gmail.com", "testpassword").status,
+        app.sign_up("test", "test@gmail.com", "testpassword").status,
         201
     );
 
-    let taken = sign_up(&app, "test", "test@gmail.com", "testpassword");
+    let taken = app.sign_up("test", "test@gmail.com", "testpassword");
     assert_eq!(taken.status, 409);
     assert_eq!(
         taken.json(),
@@ -100,7 +80,7 @@ fn the_tutorials_failures_answer_as_the_contract_says() {
         })
     );
 
-    let wrong = log_in(&app, "test@gmail.com", "not the password");
+    let wrong = app.log_in("test@gmail.com", "not the password");
     assert_eq!(wrong.status, 401);
     assert_eq!(wrong.msg(), "email or password incorrect.");
     assert_eq!(wrong.header("WWW-Authenticate"), Some("Bearer"));
@@ -116,7 +96,7 @@ fn the_tutorials_failures_answer_as_the_contract_says() {
 #[test]
 fn a_sign_up_answers_with_the_new_account_and_nothing_else() {
     let app = TestApp::new();
-    let answer = sign_up(&app, "anna", "anna@example.com", PASSWORD);
+    let answer = app.sign_up("anna", "anna@example.com", PASSWORD);
     assert_eq!(answer.status, 201);
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
     let account = answer.json();
@@ -146,7 +126,7 @@ fn a_sign_up_answers_with_the_new_account_and_nothing_else() {
 fn a_sign_up_is_stored_in_the_forms_of_the_flask_app() {
     let app = TestApp::with(|config| config.passwords.password_iterations = 1_234);
     assert_eq!(
-        sign_up(&app, "anna", "Anna@Example.com", PASSWORD).status,
+        app.sign_up("anna", "Anna@Example.com", PASSWORD).status,
         201
     );
 
@@ -172,8 +152,8 @@ fn a_sign_up_is_stored_in_the_forms_of_the_flask_app() {
 #[test]
 fn equal_passwords_get_different_hashes() {
     let app = TestApp::new();
-    sign_up(&app, "anna", "anna@example.com", PASSWORD);
-    sign_up(&app, "ben", "ben@example.com", PASSWORD);
+    app.sign_up("anna", "anna@example.com", PASSWORD);
+    app.sign_up("ben", "ben@example.com", PASSWORD);
     assert_ne!(
         stored(&app, "password_hash", "anna"),
         stored(&app, "password_hash", "ben")
@@ -183,7 +163,7 @@ fn equal_passwords_get_different_hashes() {
 #[test]
 fn a_taken_name_or_e_mail_is_refused_in_any_case_of_the_e_mail() {
     let app = TestApp::new();
-    sign_up(&app, "anna", "anna@example.com", PASSWORD);
+    app.sign_up("anna", "anna@example.com", PASSWORD);
     row_of_the_flask_app(&app, "Ben", "Ben.Miller@Example.COM", "x");
     for (username, email) in [
         ("anna", "other@example.com"),
@@ -196,25 +176,25 @@ fn a_taken_name_or_e_mail_is_refused_in_any_case_of_the_e_mail() {
         ("other", "ben.miller@example.com"),
         ("other", "BEN.MILLER@EXAMPLE.COM"),
     ] {
-        let answer = sign_up(&app, username, email, PASSWORD);
+        let answer = app.sign_up(username, email, PASSWORD);
         assert_eq!(answer.status, 409, "{username} {email}");
         let body = answer.json();
         assert_eq!(body["msg"], "Username or Email already exists");
         assert_eq!(body["message"], body["msg"]);
         assert_eq!(body["code"], "account_exists");
     }
-    assert_eq!(accounts(&app), 2);
+    assert_eq!(app.count("user"), 2);
 }
 
 #[test]
 fn the_case_of_an_e_mail_does_not_matter_beyond_ascii_either() {
     let app = TestApp::new();
     assert_eq!(
-        sign_up(&app, "jürgen", "JÜRGEN@example.com", PASSWORD).status,
+        app.sign_up("jürgen", "JÜRGEN@example.com", PASSWORD).status,
         201
     );
     assert_eq!(
-        sign_up(&app, "other", "jürgen@example.com", PASSWORD).status,
+        app.sign_up("other", "jürgen@example.com", PASSWORD).status,
         409
     );
     for email in [
@@ -222,17 +202,17 @@ fn the_case_of_an_e_mail_does_not_matter_beyond_ascii_either() {
         "JÜRGEN@EXAMPLE.COM",
         " Jürgen@example.com ",
     ] {
-        assert_eq!(log_in(&app, email, PASSWORD).status, 200, "{email}");
+        assert_eq!(app.log_in(email, PASSWORD).status, 200, "{email}");
     }
 }
 
 #[test]
 fn a_row_of_the_flask_app_opens_in_the_spelling_that_it_was_made_with() {
     let app = TestApp::new();
-    sign_up(&app, "anna", "anna@example.com", PASSWORD);
+    app.sign_up("anna", "anna@example.com", PASSWORD);
     let hash = stored(&app, "password_hash", "anna");
     row_of_the_flask_app(&app, "jürgen", "JÜRGEN@example.com", &hash);
-    assert_eq!(log_in(&app, "JÜRGEN@example.com", PASSWORD).status, 200);
+    assert_eq!(app.log_in("JÜRGEN@example.com", PASSWORD).status, 200);
 }
 
 #[test]
@@ -249,23 +229,13 @@ fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
     for (case, names) in cases {
         // Room for all of them: this is not about the queue for hashes.
         let app = TestApp::with(|config| config.threads.hashes.waiting = 50);
-        let start = Barrier::new(50);
-        let statuses: Vec<u16> = std::thread::scope(|scope| {
-            let (app, start) = (&app, &start);
-            let threads: Vec<_> = (0..50)
-                .map(|i| {
-                    scope.spawn(move || {
-                        let (username, email) = names(i);
-                        start.wait();
-                        sign_up(app, &username, &email, PASSWORD).status
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        let statuses = at_once(50, |i| {
+            let (username, email) = names(i);
+            app.sign_up(&username, &email, PASSWORD).status
         });
         let count = |status| statuses.iter().filter(|s| **s == status).count();
         assert_eq!((count(201), count(409)), (1, 49), "{case}: {statuses:?}");
-        assert_eq!(accounts(&app), 1, "{case}");
+        assert_eq!(app.count("user"), 1, "{case}");
     }
 }
 
@@ -280,7 +250,7 @@ fn nobody_is_there_at_the_beginning() {
         ("", ""),
     ] {
         assert_eq!(
-            log_in(&app, email, password).code(),
+            app.log_in(email, password).code(),
             "wrong_email_or_password"
         );
     }
@@ -296,8 +266,8 @@ fn nobody_is_there_at_the_beginning() {
 #[test]
 fn a_login_answers_with_tokens_and_the_account() {
     let app = TestApp::with(|config| config.jwt_access_token_expires = "15m".parse().unwrap());
-    let account = sign_up(&app, "anna", "anna@example.com", PASSWORD).json();
-    let answer = log_in(&app, "anna@example.com", PASSWORD);
+    let account = app.sign_up("anna", "anna@example.com", PASSWORD).json();
+    let answer = app.log_in("anna@example.com", PASSWORD);
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
     let mut body = answer.json();
@@ -321,7 +291,7 @@ fn a_login_answers_with_tokens_and_the_account() {
 #[test]
 fn the_e_mail_of_a_login_counts_in_any_case() {
     let app = TestApp::new();
-    sign_up(&app, "anna", "Anna@Example.com", PASSWORD);
+    app.sign_up("anna", "Anna@Example.com", PASSWORD);
     let hash = stored(&app, "password_hash", "anna");
     row_of_the_flask_app(&app, "ben", "Ben@Example.COM", &hash);
     for (email, username) in [
@@ -332,7 +302,7 @@ fn the_e_mail_of_a_login_counts_in_any_case() {
         ("Ben@Example.COM", "ben"),
         ("BEN@example.com", "ben"),
     ] {
-        let answer = log_in(&app, email, PASSWORD);
+        let answer = app.log_in(email, PASSWORD);
         assert_eq!(answer.status, 200, "{email}");
         assert_eq!(answer.json()["user"]["username"], username, "{email}");
     }
@@ -351,26 +321,23 @@ fn two_spellings_that_the_flask_app_let_in_stay_two_accounts() {
         ("a@example.com", "password of lower", "lower"),
         ("A@example.com", "password of upper", "upper"),
     ] {
-        let answer = log_in(&app, email, password);
+        let answer = app.log_in(email, password);
         assert_eq!(answer.status, 200, "{email}");
         assert_eq!(answer.json()["user"]["username"], username, "{email}");
     }
-    assert_eq!(
-        log_in(&app, "A@example.com", "password of lower").status,
-        401
-    );
+    assert_eq!(app.log_in("A@example.com", "password of lower").status, 401);
 }
 
 #[test]
 fn a_wrong_password_and_an_unknown_e_mail_get_the_same_answer() {
     let app = TestApp::new();
-    sign_up(&app, "anna", "anna@example.com", PASSWORD);
+    app.sign_up("anna", "anna@example.com", PASSWORD);
     let headers = |answer: &Answer| {
         let mut headers = answer.headers.clone();
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("X-Request-Id"));
         headers
     };
-    let expected = log_in(&app, "anna@example.com", "a wrong password");
+    let expected = app.log_in("anna@example.com", "a wrong password");
     assert_eq!(expected.status, 401);
     assert_eq!(expected.code(), "wrong_email_or_password");
     for (email, password) in [
@@ -385,7 +352,7 @@ fn a_wrong_password_and_an_unknown_e_mail_get_the_same_answer() {
         ("%", PASSWORD),
         ("' OR '1'='1", PASSWORD),
     ] {
-        let answer = log_in(&app, email, password);
+        let answer = app.log_in(email, password);
         assert_eq!(answer.status, 401, "{email:?} {password:?}");
         assert_eq!(answer.body, expected.body, "{email:?} {password:?}");
         assert_eq!(headers(&answer), headers(&expected));
@@ -400,15 +367,15 @@ const WERKZEUG_PBKDF2: &str = "pbkdf2:sha256:1000$gQ8mZ3xT1vKcW7pL$50fcf3777cf40
 fn a_pbkdf2_hash_that_werkzeug_wrote_opens_the_account() {
     let app = TestApp::new();
     row_of_the_flask_app(&app, "anna", "anna@example.com", WERKZEUG_PBKDF2);
-    assert_eq!(log_in(&app, "anna@example.com", PASSWORD).status, 200);
-    assert_eq!(log_in(&app, "anna@example.com", "another one").status, 401);
+    assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
+    assert_eq!(app.log_in("anna@example.com", "another one").status, 401);
 }
 
 #[test]
 fn an_account_of_the_flask_app_shows_what_it_has() {
     let app = TestApp::new();
     row_of_the_flask_app(&app, "anna", "Anna@example.com", WERKZEUG_PBKDF2);
-    let answer = log_in(&app, "anna@example.com", PASSWORD);
+    let answer = app.log_in("anna@example.com", PASSWORD);
     assert_eq!(
         answer.json()["user"],
         json!({
@@ -427,8 +394,8 @@ fn an_account_of_the_flask_app_shows_what_it_has() {
 #[test]
 fn a_hash_that_cannot_be_understood_opens_nothing() {
     let app = TestApp::new();
-    sign_up(&app, "anna", "anna@example.com", PASSWORD);
-    let expected = log_in(&app, "anna@example.com", "a wrong password");
+    app.sign_up("anna", "anna@example.com", PASSWORD);
+    let expected = app.log_in("anna@example.com", "a wrong password");
     let hex = WERKZEUG_PBKDF2.rsplit_once('$').unwrap().1;
     let hashes = [
         String::new(),
@@ -467,7 +434,7 @@ fn a_hash_that_cannot_be_understood_opens_nothing() {
             .execute(r#"UPDATE "user" SET password_hash = ?1"#, [&hash])
             .unwrap();
         for password in [PASSWORD, "", &hash] {
-            let answer = log_in(&app, "anna@example.com", password);
+            let answer = app.log_in("anna@example.com", password);
             assert_eq!(answer.status, 401, "{hash:?}: {answer:?}");
             assert_eq!(answer.body, expected.body, "{hash:?}");
         }
@@ -489,7 +456,7 @@ fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
             .map(|_| {
                 scope.spawn(move || {
                     start.wait();
-                    log_in(app, "anna@example.com", PASSWORD)
+                    app.log_in("anna@example.com", PASSWORD)
                 })
             })
             .collect();
@@ -507,9 +474,9 @@ fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
         assert!(seconds >= 1);
     }
     // Nobody kept a slot.
-    assert_eq!(log_in(&app, "anna@example.com", PASSWORD).status, 200);
-    assert_eq!(log_in(&app, "anna@example.com", "wrong").status, 401);
-    assert_eq!(log_in(&app, "anna@example.com", PASSWORD).status, 200);
+    assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
+    assert_eq!(app.log_in("anna@example.com", "wrong").status, 401);
+    assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
 }
 
 /// Sends what needs anna's password; between the moment at which it is found right and the one at which
@@ -551,7 +518,7 @@ fn while_the_password_changes(
 fn a_password_that_is_changed_in_the_meantime_was_the_wrong_one() {
     let app = TestApp::new();
     let anna = app.employee();
-    let answer = while_the_password_changes(&app, &anna, || log_in(&app, &anna.email, PASSWORD));
+    let answer = while_the_password_changes(&app, &anna, || app.log_in(&anna.email, PASSWORD));
     assert_eq!(
         (answer.status, answer.code().as_str()),
         (401, "wrong_email_or_password")
@@ -562,7 +529,7 @@ fn a_password_that_is_changed_in_the_meantime_was_the_wrong_one() {
     let app = TestApp::new();
     let anna = app.employee();
     let body = json!({ "email": "new@example.com", "current_password": PASSWORD });
-    let answer = while_the_password_changes(&app, &anna, || patch_me(&app, &anna, body));
+    let answer = while_the_password_changes(&app, &anna, || app.patch_me(&anna, body));
     assert_eq!(answer.code(), "wrong_password");
     assert_eq!(app.get("/me", &anna).json()["email"], anna.email);
 }
@@ -603,8 +570,7 @@ fn everybody_sees_their_own_account() {
 fn whoever_knows_the_password_changes_e_mail_and_password() {
     let app = TestApp::new();
     let anna = app.employee();
-    let answer = patch_me(
-        &app,
+    let answer = app.patch_me(
         &anna,
         json!({ "email": "New@Example.com", "current_password": PASSWORD }),
     );
@@ -615,27 +581,26 @@ fn whoever_knows_the_password_changes_e_mail_and_password() {
         answer.json(),
         "the answer is the account"
     );
-    assert_eq!(log_in(&app, "employee@example.com", PASSWORD).status, 401);
-    assert_eq!(log_in(&app, "new@example.com", PASSWORD).status, 200);
+    assert_eq!(app.log_in("employee@example.com", PASSWORD).status, 401);
+    assert_eq!(app.log_in("new@example.com", PASSWORD).status, 200);
 
-    let answer = patch_me(
-        &app,
+    let answer = app.patch_me(
         &anna,
         json!({ "password": "another password", "current_password": PASSWORD }),
     );
     assert_eq!(answer.status, 200);
-    assert_eq!(log_in(&app, "new@example.com", PASSWORD).status, 401);
+    assert_eq!(app.log_in("new@example.com", PASSWORD).status, 401);
     assert_eq!(
-        log_in(&app, "new@example.com", "another password").status,
+        app.log_in("new@example.com", "another password").status,
         200
     );
 
     let both = json!({
         "email": "last@example.com", "password": "the last password", "current_password": "another password",
     });
-    assert_eq!(patch_me(&app, &anna, both).status, 200);
+    assert_eq!(app.patch_me(&anna, both).status, 200);
     assert_eq!(
-        log_in(&app, "last@example.com", "the last password").status,
+        app.log_in("last@example.com", "the last password").status,
         200
     );
 }
@@ -650,7 +615,7 @@ fn ones_own_e_mail_may_be_written_in_another_case_and_nothing_may_change() {
         json!({ "email": "employee@example.com", "current_password": PASSWORD }),
         json!({ "email": "EMPLOYEE@example.com", "current_password": PASSWORD }),
     ] {
-        let answer = patch_me(&app, &anna, body.clone());
+        let answer = app.patch_me(&anna, body.clone());
         assert_eq!(answer.status, 200, "{body}");
         assert_eq!(answer.json(), before, "{body}");
     }
@@ -753,7 +718,7 @@ fn a_refused_change_to_ones_own_account_changes_nothing() {
             "invalid",
         ),
     ] {
-        let answer = patch_me(&app, &anna, body.clone());
+        let answer = app.patch_me(&anna, body.clone());
         assert_eq!(
             (answer.status, answer.code().as_str()),
             (status, code),
@@ -766,10 +731,10 @@ fn a_refused_change_to_ones_own_account_changes_nothing() {
         assert_eq!(after, before, "{body}");
     }
     assert_eq!(
-        patch_me(&app, &anna, json!({ "email": email })).refused(),
+        app.patch_me(&anna, json!({ "email": email })).refused(),
         ["current_password"]
     );
-    assert_eq!(log_in(&app, "employee@example.com", PASSWORD).status, 200);
+    assert_eq!(app.log_in("employee@example.com", PASSWORD).status, 200);
 }
 
 #[test]
@@ -779,11 +744,11 @@ fn no_answer_holds_a_password_or_its_hash() {
     let task = app.task(&admin, json!({ "title": "t", "assigned_user_id": anna.id }));
     let change = json!({ "password": "another password", "current_password": PASSWORD });
     let answers = [
-        sign_up(&app, "ben", "ben@example.com", PASSWORD),
-        sign_up(&app, "ben", "ben@example.com", PASSWORD),
-        sign_up(&app, "", "", PASSWORD),
-        log_in(&app, "ben@example.com", PASSWORD),
-        log_in(&app, "ben@example.com", "correct horse batterz"),
+        app.sign_up("ben", "ben@example.com", PASSWORD),
+        app.sign_up("ben", "ben@example.com", PASSWORD),
+        app.sign_up("", "", PASSWORD),
+        app.log_in("ben@example.com", PASSWORD),
+        app.log_in("ben@example.com", "correct horse batterz"),
         app.get("/hello", &anna),
         app.get("/me", &anna),
         app.get("/users", &admin),
@@ -796,7 +761,7 @@ fn no_answer_holds_a_password_or_its_hash() {
         ),
         app.get(&format!("/tasks/{task}"), &anna),
         app.get("/tasks", &admin),
-        patch_me(&app, &anna, change),
+        app.patch_me(&anna, change),
         app.get("/users?password_hash=pbkdf2", &admin),
         app.get("/tasks?sort=password_hash", &admin),
     ];

@@ -7,10 +7,9 @@ use pbkdf2::hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Sha384, Sha512};
 use task_api::auth::token::{Kind, Tokens};
-use task_api::model::{Role, SessionId, User};
-use task_api::store::users;
+use task_api::model::{Role, SessionId};
 
-use crate::support::jwt::{base64, decoded, hs256, signed_with};
+use crate::support::jwt::{base64, flask_claims, hs256, payload, signed_with};
 use crate::support::{self, Answer, KEY, PASSWORD, Person, START, TestApp, timestamp};
 
 const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
@@ -23,20 +22,6 @@ const INVALID_TOKEN: &str = r#"Bearer error="invalid_token""#;
 
 fn signed(header: &Value, claims: &Value) -> String {
     signed_with(KEY, &header.to_string(), &claims.to_string())
-}
-
-/// A token as flask-jwt-extended makes it: header, claims and their order.
-fn of_flask(sub: &str, iat: i64) -> Value {
-    json!({
-        "fresh": false,
-        "iat": iat,
-        "jti": "5c8b2d0e-9f0a-4a53-8f4c-0d6d2f9a7b11",
-        "type": "access",
-        "sub": sub,
-        "nbf": iat,
-        "csrf": "f2a1b0c9-1111-4222-8333-944455566677",
-        "exp": iat + 86_400,
-    })
 }
 
 fn hs256_header() -> Value {
@@ -55,39 +40,15 @@ fn with(claims: &Value, name: &str, value: Option<Value>) -> Value {
 }
 
 fn hello(app: &TestApp, token: &str) -> Answer {
-    hello_with(app, &format!("Bearer {token}"))
+    app.send_token("GET /hello", token)
 }
 
 fn hello_with(app: &TestApp, authorization: &str) -> Answer {
-    let header = ("Authorization", authorization.to_owned());
-    app.send_raw("GET /hello", &[header], b"")
+    app.send_with("GET /hello", None, &[("Authorization", authorization)], "")
 }
 
 fn assert_welcome(answer: &Answer, case: impl std::fmt::Debug) {
     assert_eq!(answer.status, 200, "{case:?}: {answer:?}");
-}
-
-/// 401 with these words; the challenge says that it was the token.
-fn assert_refused(answer: &Answer, msg: &str, case: impl std::fmt::Debug) {
-    assert_eq!(
-        (answer.status, answer.msg().as_str()),
-        (401, msg),
-        "{case:?}"
-    );
-    assert_eq!(answer.code(), "invalid_token", "{case:?}");
-    assert_eq!(
-        answer.header("WWW-Authenticate"),
-        Some(INVALID_TOKEN),
-        "{case:?}"
-    );
-}
-
-fn user(app: &TestApp, person: &Person) -> User {
-    app.app
-        .store
-        .read(|db| users::by_username(db, &person.username))
-        .unwrap()
-        .unwrap()
 }
 
 // The header --------------------------------------------------------------------------------------
@@ -132,7 +93,7 @@ fn a_header_that_is_not_scheme_and_token_is_refused() {
         format!("Bearer {token}, Basic dXNlcjpwYXNz"),
         format!("Bearer token {token}"),
     ] {
-        assert_refused(&hello_with(&app, &value), BAD_HEADER, value);
+        hello_with(&app, &value).assert_token_refused(BAD_HEADER, value);
     }
 }
 
@@ -271,7 +232,7 @@ fn fewer_or_more_than_three_segments_are_no_token() {
     let (two, _) = token.rsplit_once('.').unwrap();
     let (one, _) = two.split_once('.').unwrap();
     for bad in ["x", one, two] {
-        assert_refused(&hello(&app, bad), "Not enough segments", bad);
+        hello(&app, bad).assert_token_refused("Not enough segments", bad);
     }
     for long in [
         "x".repeat(1_000_000),
@@ -299,7 +260,7 @@ fn fewer_or_more_than_three_segments_are_no_token() {
 fn whatever_is_wrong_before_the_signature_gets_one_and_the_same_answer() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     let good = signed(&hs256_header(), &claims);
     assert_welcome(&hello(&app, &good), "the token that is spoilt below");
     let (text, tag) = good.rsplit_once('.').unwrap();
@@ -334,10 +295,10 @@ fn whatever_is_wrong_before_the_signature_gets_one_and_the_same_answer() {
         signed_with(b"", &hs256_header().to_string(), &claims.to_string()),
     ];
     let expected = hello(&app, &format!("{text}.{}", base64([0; 32])));
-    assert_refused(&expected, BAD_SIGNATURE, "zeros");
+    expected.assert_token_refused(BAD_SIGNATURE, "zeros");
     for token in spoilt {
         let answer = hello(&app, &token);
-        assert_refused(&answer, BAD_SIGNATURE, &token);
+        answer.assert_token_refused(BAD_SIGNATURE, &token);
         assert_eq!(answer.body, expected.body, "{token}");
     }
 }
@@ -347,7 +308,7 @@ fn every_single_character_of_a_token_counts() {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=!";
     let app = TestApp::new();
     let person = app.employee();
-    let flask = signed(&hs256_header(), &of_flask(&person.username, app.now()));
+    let flask = signed(&hs256_header(), &flask_claims(&person.username, app.now()));
     for token in [person.token, flask] {
         assert_welcome(&hello(&app, &token), &token);
         let expected = hello(&app, &format!("{token}A")).body;
@@ -372,7 +333,7 @@ fn every_single_character_of_a_token_counts() {
                 flipped[position] = other;
                 let flipped = String::from_utf8(flipped).unwrap();
                 let answer = hello(&app, &flipped);
-                assert_refused(&answer, BAD_SIGNATURE, (position, other as char));
+                answer.assert_token_refused(BAD_SIGNATURE, (position, other as char));
                 assert_eq!(answer.body, expected, "position {position}");
             }
         }
@@ -383,7 +344,7 @@ fn every_single_character_of_a_token_counts() {
 fn hs256_is_the_one_algorithm() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     let payload = base64(claims.to_string());
     // With an HS256 signature, with none, and with the one that the header promises.
     for alg in [
@@ -418,15 +379,11 @@ fn hs256_is_the_one_algorithm() {
             base64(hs512.finalize().into_bytes()),
         ] {
             let token = format!("{text}.{tag}");
-            assert_refused(&hello(&app, &token), BAD_SIGNATURE, (&alg, &tag));
+            hello(&app, &token).assert_token_refused(BAD_SIGNATURE, (&alg, &tag));
         }
     }
     for header in [json!({ "typ": "JWT" }), json!({})] {
-        assert_refused(
-            &hello(&app, &signed(&header, &claims)),
-            BAD_SIGNATURE,
-            header,
-        );
+        hello(&app, &signed(&header, &claims)).assert_token_refused(BAD_SIGNATURE, header);
     }
 }
 
@@ -434,7 +391,7 @@ fn hs256_is_the_one_algorithm() {
 fn hints_about_keys_in_the_header_have_no_effect() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     let jwk = json!({ "kty": "oct", "k": base64("the attacker's own key, thirty-two bytes") });
     for (name, value) in [
         ("kid", json!("../../../../dev/null")),
@@ -452,7 +409,7 @@ fn hints_about_keys_in_the_header_have_no_effect() {
             &header.to_string(),
             &claims.to_string(),
         );
-        assert_refused(&hello(&app, &forged), BAD_SIGNATURE, (name, &value));
+        hello(&app, &forged).assert_token_refused(BAD_SIGNATURE, (name, &value));
     }
     let header = with(&hs256_header(), "jwk", Some(jwk));
     let forged = signed_with(
@@ -460,14 +417,14 @@ fn hints_about_keys_in_the_header_have_no_effect() {
         &header.to_string(),
         &claims.to_string(),
     );
-    assert_refused(&hello(&app, &forged), BAD_SIGNATURE, "jwk");
+    hello(&app, &forged).assert_token_refused(BAD_SIGNATURE, "jwk");
 }
 
 #[test]
 fn an_unknown_critical_header_is_refused() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     for crit in [
         json!(["exp"]),
         json!(["b64"]),
@@ -477,7 +434,7 @@ fn an_unknown_critical_header_is_refused() {
         let mut header = with(&hs256_header(), "crit", Some(crit.clone()));
         header["exp"] = json!(app.now() + 10);
         header["b64"] = json!(false);
-        assert_refused(&hello(&app, &signed(&header, &claims)), BAD_SIGNATURE, crit);
+        hello(&app, &signed(&header, &claims)).assert_token_refused(BAD_SIGNATURE, crit);
     }
 }
 
@@ -487,7 +444,7 @@ fn an_unknown_critical_header_is_refused() {
 fn a_token_of_flask_jwt_extended_is_accepted() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     let answer = hello(&app, &signed(&hs256_header(), &claims));
     assert_welcome(&answer, &claims);
     assert_eq!(answer.json()["user_name"], "employee");
@@ -509,16 +466,13 @@ fn a_token_of_flask_jwt_extended_is_accepted() {
 fn a_time_that_is_missing_or_no_number_is_refused() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     let exp = "Expiration Time claim (exp) must be an integer.";
     let nbf = "Not Before claim (nbf) must be an integer.";
     let iat = "Issued At claim (iat) must be an integer.";
     let missing = with(&claims, "exp", None);
-    assert_refused(
-        &hello(&app, &signed(&hs256_header(), &missing)),
-        "Missing claim: exp",
-        "no exp",
-    );
+    hello(&app, &signed(&hs256_header(), &missing))
+        .assert_token_refused("Missing claim: exp", "no exp");
     for value in [
         json!(null),
         json!("soon"),
@@ -536,7 +490,7 @@ fn a_time_that_is_missing_or_no_number_is_refused() {
         for (name, msg) in [("exp", exp), ("nbf", nbf), ("iat", iat)] {
             let claims = with(&claims, name, Some(value.clone()));
             let answer = hello(&app, &signed(&hs256_header(), &claims));
-            assert_refused(&answer, msg, (name, &value));
+            answer.assert_token_refused(msg, (name, &value));
         }
     }
 }
@@ -547,7 +501,7 @@ fn a_time_that_is_missing_or_no_number_is_refused() {
 fn no_odd_time_gets_in_or_breaks_the_server() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     for value in [
         "null",
         "\"\"",
@@ -586,7 +540,7 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
     let app = TestApp::new();
     let person = app.employee();
     let now = app.now();
-    let claims = of_flask(&person.username, now);
+    let claims = flask_claims(&person.username, now);
     for (seconds, good) in [
         (-86_400, false),
         (-1, false),
@@ -599,7 +553,7 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
         if good {
             assert_welcome(&answer, seconds);
         } else {
-            assert_refused(&answer, "Token has expired", seconds);
+            answer.assert_token_refused("Token has expired", seconds);
         }
     }
     // To the microsecond.
@@ -630,7 +584,7 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
 fn a_token_may_end_in_the_far_future() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     // 2^31 and 2^32 seconds, where clocks of 32 bits end, and the last second of the year 9999.
     for exp in [
         2_147_483_648_i64,
@@ -649,7 +603,7 @@ fn a_token_does_not_count_before_its_time() {
     let app = TestApp::new();
     let person = app.employee();
     let now = app.now();
-    let claims = of_flask(&person.username, now);
+    let claims = flask_claims(&person.username, now);
     for (name, msg) in [
         ("nbf", "The token is not yet valid (nbf)"),
         ("iat", "The token is not yet valid (iat)"),
@@ -660,7 +614,7 @@ fn a_token_does_not_count_before_its_time() {
         };
         assert_welcome(&hello(&app, &token(0)), name);
         for seconds in [1, 60, 900, 80_000] {
-            assert_refused(&hello(&app, &token(seconds)), msg, seconds);
+            hello(&app, &token(seconds)).assert_token_refused(msg, seconds);
         }
         app.advance(60);
         assert_welcome(&hello(&app, &token(60)), name);
@@ -672,13 +626,10 @@ fn a_token_does_not_count_before_its_time() {
 fn only_access_tokens_open_anything() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     let refresh = with(&claims, "type", Some(json!("refresh")));
-    assert_refused(
-        &hello(&app, &signed(&hs256_header(), &refresh)),
-        "Only non-refresh tokens are allowed",
-        "refresh",
-    );
+    hello(&app, &signed(&hs256_header(), &refresh))
+        .assert_token_refused("Only non-refresh tokens are allowed", "refresh");
     for value in [
         None,
         Some(json!(null)),
@@ -700,7 +651,7 @@ fn only_access_tokens_open_anything() {
 fn the_subject_is_the_name_of_an_account() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     for (sub, msg) in [
         (None, "Missing claim: sub"),
         (Some(json!("nobody")), "Error loading the user nobody"),
@@ -722,7 +673,7 @@ fn the_subject_is_the_name_of_an_account() {
         ),
     ] {
         let claims = with(&claims, "sub", sub.clone());
-        assert_refused(&hello(&app, &signed(&hs256_header(), &claims)), msg, sub);
+        hello(&app, &signed(&hs256_header(), &claims)).assert_token_refused(msg, sub);
     }
 }
 
@@ -730,7 +681,7 @@ fn the_subject_is_the_name_of_an_account() {
 fn a_subject_that_is_no_string_is_told_so() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     for sub in [
         json!(null),
         json!(person.id),
@@ -740,7 +691,7 @@ fn a_subject_that_is_no_string_is_told_so() {
     ] {
         let claims = with(&claims, "sub", Some(sub.clone()));
         let answer = hello(&app, &signed(&hs256_header(), &claims));
-        assert_refused(&answer, "Subject must be a string", sub);
+        answer.assert_token_refused("Subject must be a string", sub);
     }
 }
 
@@ -748,15 +699,11 @@ fn a_subject_that_is_no_string_is_told_so() {
 fn a_token_for_another_service_is_refused() {
     let app = TestApp::new();
     let person = app.employee();
-    let claims = of_flask(&person.username, app.now());
+    let claims = flask_claims(&person.username, app.now());
     for (name, msg) in [("aud", "Audience doesn't match"), ("iss", "Invalid issuer")] {
         for value in [json!("https://other.example"), json!("")] {
             let claims = with(&claims, name, Some(value.clone()));
-            assert_refused(
-                &hello(&app, &signed(&hs256_header(), &claims)),
-                msg,
-                (name, value),
-            );
+            hello(&app, &signed(&hs256_header(), &claims)).assert_token_refused(msg, (name, value));
         }
         for value in [
             json!(null),
@@ -777,7 +724,7 @@ fn claims_that_are_no_object_or_hold_a_name_twice_open_nothing() {
     let app = TestApp::new();
     let person = app.employee();
     let header = hs256_header().to_string();
-    let claims = of_flask(&person.username, app.now()).to_string();
+    let claims = flask_claims(&person.username, app.now()).to_string();
     let other = app.manager();
     let sub = format!(r#"{{"sub":"{}","#, other.username);
     for payload in [
@@ -805,9 +752,7 @@ fn our_tokens_have_the_header_and_the_claims_of_the_contract() {
     let app = TestApp::with(|config| config.jwt_access_token_expires = "2h".parse().unwrap());
     app.person("anna", Role::Employee, false);
     let now = app.now();
-    let body = json!({ "email": "anna@example.com", "password": PASSWORD }).to_string();
-    let answer = app.send("POST /login", None, &body).json();
-    let token = answer["token"].as_str().unwrap();
+    let token = app.log_in("anna@example.com", PASSWORD).person().token;
     let segments: Vec<&str> = token.split('.').collect();
 
     let header = Base64UrlSafeNoPadding::decode_to_vec(segments[0], None).unwrap();
@@ -815,7 +760,7 @@ fn our_tokens_have_the_header_and_the_claims_of_the_contract() {
         std::str::from_utf8(&header).unwrap(),
         r#"{"alg":"HS256","typ":"JWT"}"#
     );
-    let claims = decoded(segments[1]);
+    let claims = payload(&token);
     assert_eq!(claims["sub"], "anna");
     assert_eq!(claims["type"], "access");
     assert_eq!(claims["fresh"], false);
@@ -835,20 +780,18 @@ fn our_tokens_have_the_header_and_the_claims_of_the_contract() {
 fn no_two_tokens_are_equal() {
     let app = TestApp::new();
     let person = app.employee();
-    let user = user(&app, &person);
+    let user = app.user(&person);
     let now = app.app.now();
     let mut seen = HashSet::new();
     let session = SessionId::random().unwrap();
     for _ in 0..1_000 {
         let token = app.app.tokens.access(&user, session, now).unwrap();
-        let claims = decoded(token.split('.').nth(1).unwrap());
+        let claims = payload(&token);
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
-    let body = json!({ "email": person.email, "password": PASSWORD }).to_string();
     for _ in 0..20 {
-        let answer = app.send("POST /login", None, &body).json();
-        let token = answer["token"].as_str().unwrap();
-        let claims = decoded(token.split('.').nth(1).unwrap());
+        let token = app.log_in(&person.email, PASSWORD).person().token;
+        let claims = payload(&token);
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
 }
@@ -860,7 +803,8 @@ fn a_token_lasts_as_long_as_the_setting_says() {
     app.advance(899);
     assert_eq!(app.get("/hello", &person).status, 200);
     app.advance(1);
-    assert_refused(&app.get("/hello", &person), "Token has expired", "15m");
+    app.get("/hello", &person)
+        .assert_token_refused("Token has expired", "15m");
     // A clock that goes back does not count a token that is not yet to be used.
     app.advance(-901);
     assert_eq!(app.get("/hello", &person).status, 401);
@@ -870,17 +814,14 @@ fn a_token_lasts_as_long_as_the_setting_says() {
 
 fn sign_up(app: &TestApp, username: &str) -> Answer {
     let email = format!("{username}@example.com");
-    let body = json!({ "username": username, "email": email, "password": PASSWORD });
-    let answer = app.send("POST /signup", None, &body.to_string());
+    let answer = app.sign_up(username, &email, PASSWORD);
     assert_eq!(answer.status, 201, "{answer:?}");
     answer
 }
 
 fn token_of(app: &TestApp, username: &str) -> String {
     let email = format!("{username}@example.com");
-    let body = json!({ "email": email, "password": PASSWORD }).to_string();
-    let answer = app.send("POST /login", None, &body).json();
-    answer["token"].as_str().unwrap().to_owned()
+    app.log_in(&email, PASSWORD).person().token
 }
 
 fn delete(app: &TestApp, admin: &Person, account: &Answer) {
@@ -898,11 +839,7 @@ fn a_token_does_not_open_the_next_account_of_the_same_name() {
     assert_welcome(&hello(&app, &token), "the first anna");
 
     delete(&app, &admin, &account);
-    assert_refused(
-        &hello(&app, &token),
-        "Error loading the user anna",
-        "no anna",
-    );
+    hello(&app, &token).assert_token_refused("Error loading the user anna", "no anna");
 
     let again = sign_up(&app, "anna");
     assert_eq!(app.now(), second, "all of this within one second");
@@ -911,10 +848,10 @@ fn a_token_does_not_open_the_next_account_of_the_same_name() {
         account.json()["id"],
         "SQLite gives the id a second time, which makes it interesting"
     );
-    assert_refused(&hello(&app, &token), "Token has been revoked", "the second");
+    hello(&app, &token).assert_token_refused("Token has been revoked", "the second");
     assert_welcome(&hello(&app, &token_of(&app, "anna")), "the second anna");
     app.advance(3_600);
-    assert_refused(&hello(&app, &token), "Token has been revoked", "later");
+    hello(&app, &token).assert_token_refused("Token has been revoked", "later");
 }
 
 #[test]
@@ -922,18 +859,18 @@ fn a_token_of_the_flask_app_does_not_open_the_next_account_of_the_same_name() {
     let app = TestApp::new();
     let admin = app.admin();
     let account = sign_up(&app, "anna");
-    let token = signed(&hs256_header(), &of_flask("anna", app.now()));
+    let token = signed(&hs256_header(), &flask_claims("anna", app.now()));
     assert_welcome(&hello(&app, &token), "the first anna");
 
     delete(&app, &admin, &account);
     app.advance(1);
     sign_up(&app, "anna");
-    assert_refused(&hello(&app, &token), "Token has been revoked", "the second");
+    hello(&app, &token).assert_token_refused("Token has been revoked", "the second");
 
     // Nobody knows whose a token is that does not say since when it is about.
-    let claims = of_flask("anna", app.now());
+    let claims = flask_claims("anna", app.now());
     let undated = signed(&hs256_header(), &with(&claims, "iat", None));
-    assert_refused(&hello(&app, &undated), "Token has been revoked", "undated");
+    hello(&app, &undated).assert_token_refused("Token has been revoked", "undated");
 
     let token = signed(&hs256_header(), &claims);
     assert_welcome(&hello(&app, &token), "the second anna");
@@ -952,14 +889,14 @@ fn a_token_of_an_account_without_a_date_does_not_open_the_next_one() {
         .unwrap();
     let token = token_of(&app, "anna");
     assert_welcome(&hello(&app, &token), "the first anna");
-    let claims = of_flask("anna", app.now());
+    let claims = flask_claims("anna", app.now());
     for claims in [with(&claims, "iat", None), claims] {
         let token = signed(&hs256_header(), &claims);
         assert_welcome(&hello(&app, &token), "the first anna, of the Flask app");
     }
     delete(&app, &admin, &account);
     sign_up(&app, "anna");
-    assert_refused(&hello(&app, &token), "Token has been revoked", "the second");
+    hello(&app, &token).assert_token_refused("Token has been revoked", "the second");
 }
 
 // Keys --------------------------------------------------------------------------------------------
@@ -967,7 +904,7 @@ fn a_token_of_an_account_without_a_date_does_not_open_the_next_one() {
 #[test]
 fn keys_of_any_length_make_tokens_that_others_understand() {
     let app = TestApp::new();
-    let user = user(&app, &app.employee());
+    let user = app.user(&app.employee());
     let now = app.app.now();
     for key in [&b"secret"[..], b"x", b"aStrongSecretKey", KEY, &[7; 200]] {
         let tokens = Tokens::new(&support::keys(key, &[]), "1h".parse().unwrap());
@@ -981,7 +918,7 @@ fn keys_of_any_length_make_tokens_that_others_understand() {
             "employee"
         );
 
-        let claims = of_flask("employee", app.now()).to_string();
+        let claims = flask_claims("employee", app.now()).to_string();
         let flask = signed_with(key, &hs256_header().to_string(), &claims);
         assert_eq!(
             tokens.verify(&flask, Kind::Access, now).unwrap().username,

@@ -2,7 +2,6 @@
 //! nothing of it changes unasked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Barrier;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -10,7 +9,8 @@ use task_api::config::Threads;
 use task_api::model::Role;
 use task_api::store::Store;
 
-use crate::support::{PASSWORD, Person, SORTS, TestApp};
+use crate::support::pagination::walk_links;
+use crate::support::{PASSWORD, Person, SORTS, TestApp, at_once};
 
 /// What SQLAlchemy's create_all() makes of the tutorial's models.
 const TABLES: &str = "
@@ -150,20 +150,8 @@ fn opened() -> TestApp {
 
 /// Signs in over the API.
 fn sign_in(app: &TestApp, email: &str, password: &str) -> Option<Person> {
-    let body = json!({ "email": email, "password": password });
-    let answer = app.send("POST /login", None, &body.to_string());
-    if answer.status == 401 {
-        return None;
-    }
-    assert_eq!(answer.status, 200, "{email}: {answer:?}");
-    let json = answer.json();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    Some(Person {
-        id: json["user"]["id"].as_i64().unwrap(),
-        username: text(&json["user"]["username"]),
-        email: text(&json["user"]["email"]),
-        token: text(&json["token"]),
-    })
+    let answer = app.log_in(email, password);
+    (answer.status != 401).then(|| answer.person())
 }
 
 fn root(app: &TestApp) -> Person {
@@ -198,32 +186,10 @@ fn raw(db: &Connection, table: &str) -> BTreeMap<i64, BTreeMap<String, String>> 
     .unwrap()
 }
 
-fn items(app: &TestApp, person: &Person, url: &str) -> Vec<Value> {
-    let answer = app.get(url, person);
-    assert_eq!(answer.status, 200, "{url}: {answer:?}");
-    answer.json()["items"].as_array().unwrap().clone()
-}
-
-/// The ids of a list, page by page.
-fn walk(app: &TestApp, person: &Person, url: &str) -> Vec<i64> {
-    let mut all = Vec::new();
-    let mut here = url.to_owned();
-    loop {
-        let answer = app.get(&here, person);
-        assert_eq!(answer.status, 200, "{here}: {answer:?}");
-        all.extend(answer.ids());
-        assert!(all.len() < 1_000, "{here}: no end");
-        match answer.header("Link") {
-            None => return all,
-            Some(link) => here = link[1..link.find('>').unwrap()].to_owned(),
-        }
-    }
-}
-
 /// Every walk shows these ids, each once, in an order that does not depend on the limit.
 fn assert_lists_hold(app: &TestApp, person: &Person, filter: &str, expected: &BTreeSet<i64>) {
     for sort in SORTS {
-        let whole = walk(
+        let whole = walk_links(
             app,
             person,
             &format!("/tasks?sort={sort}&limit=100{filter}"),
@@ -236,7 +202,7 @@ fn assert_lists_hold(app: &TestApp, person: &Person, filter: &str, expected: &BT
         );
         for limit in [1, 2, 3, 7] {
             let url = format!("/tasks?sort={sort}&limit={limit}{filter}");
-            assert_eq!(walk(app, person, &url), whole, "{url}");
+            assert_eq!(walk_links(app, person, &url), whole, "{url}");
         }
     }
 }
@@ -245,7 +211,7 @@ fn assert_lists_hold(app: &TestApp, person: &Person, filter: &str, expected: &BT
 fn every_account_is_shown_and_listed() {
     let app = opened();
     let root = root(&app);
-    let listed = items(&app, &root, "/users");
+    let listed = app.get("/users", &root).items();
     assert_eq!(listed.len(), USERS.len());
     let expected = [
         json!(["admin", true, "2026-11-23T04:22:41.136817Z"]),
@@ -280,7 +246,7 @@ fn every_account_is_shown_and_listed() {
     let everybody: Vec<_> = USERS.iter().map(|user| user.0).collect();
     for limit in [1, 2, 3, 7, 100] {
         assert_eq!(
-            walk(&app, &root, &format!("/users?limit={limit}")),
+            walk_links(&app, &root, &format!("/users?limit={limit}")),
             everybody
         );
     }
@@ -293,7 +259,7 @@ fn every_task_is_shown_and_listed() {
     let all: BTreeSet<_> = (1..=TASKS.len() as i64).collect();
     assert_lists_hold(&app, &root, "", &all);
     assert_lists_hold(&app, &root, "&q=", &all);
-    for item in items(&app, &root, "/tasks?limit=100") {
+    for item in app.get("/tasks?limit=100", &root).items() {
         let answer = app.get(&format!("/tasks/{}", item["id"]), &root);
         assert_eq!((answer.status, answer.json()), (200, item));
     }
@@ -440,7 +406,7 @@ fn an_unknown_role_has_an_employees_rights() {
         let person = sign_in(&app, email, PASSWORD).unwrap();
         assert_eq!(app.get("/me", &person).status, 200, "{email}");
         assert_eq!(
-            walk(&app, &person, "/tasks?sort=created_at&limit=2").len(),
+            walk_links(&app, &person, "/tasks?sort=created_at&limit=2").len(),
             own.len(),
             "{email}"
         );
@@ -499,7 +465,7 @@ fn an_approval_that_is_null_is_none() {
     ] {
         for limit in [1, 2, 100] {
             let url = format!("/users?{filter}&limit={limit}");
-            assert_eq!(walk(&app, &root, &url), found, "{url}");
+            assert_eq!(walk_links(&app, &root, &url), found, "{url}");
         }
     }
 }
@@ -531,8 +497,7 @@ fn each_of_two_spellings_of_an_e_mail_signs_in_to_its_own_account() {
         assert_eq!(hello.json()["user_name"], username);
     }
     // Nobody signs up with a third spelling.
-    let body = json!({ "username": "third", "email": "TWIN@example.com", "password": PASSWORD });
-    let answer = app.send("POST /signup", None, &body.to_string());
+    let answer = app.sign_up("third", "TWIN@example.com", PASSWORD);
     assert_eq!(answer.code(), "account_exists");
 }
 
@@ -793,21 +758,7 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
 }
 
 fn open_eight_times_at_once(path: &std::path::Path) {
-    let start = Barrier::new(8);
-    let results: Vec<Result<Store, String>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8)
-            .map(|_| {
-                scope.spawn(|| {
-                    start.wait();
-                    Store::open(path, &Threads::for_cores(1))
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    });
+    let results = at_once(8, |_| Store::open(path, &Threads::for_cores(1)));
     for result in &results {
         match result {
             Ok(store) => store.ping().unwrap(),

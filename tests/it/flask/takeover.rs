@@ -14,7 +14,7 @@ use task_api::store::Store;
 use tempfile::TempDir;
 
 use crate::support::program::{Outcome, Place, finish};
-use crate::support::{self, Answer, KEY, TestApp, keys};
+use crate::support::{self, Answer, KEY, TestApp, jwt, keys, mode};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -51,24 +51,15 @@ fn set_clock(app: &TestApp) {
 }
 
 fn issued_at(token: &str) -> i64 {
-    use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
-    let payload = token.split('.').nth(1).unwrap();
-    let payload = Base64UrlSafeNoPadding::decode_to_vec(payload, None).unwrap();
-    let claims: Value = serde_json::from_slice(&payload).unwrap();
-    claims["iat"].as_i64().unwrap()
+    jwt::payload(token)["iat"].as_i64().unwrap()
 }
 
 fn sign_in(app: &TestApp, name: &str, password: &str) -> Answer {
-    let body = json!({ "email": format!("{name}@example.com"), "password": password });
-    app.send("POST /login", None, &body.to_string())
+    app.log_in(&format!("{name}@example.com"), password)
 }
 
 fn hello(app: &TestApp, token: &str) -> Answer {
-    app.send_raw(
-        "GET /hello",
-        &[("Authorization", format!("Bearer {token}"))],
-        b"",
-    )
+    app.send_token("GET /hello", token)
 }
 
 // ---- passwords ----------------------------------------------------------------------------------
@@ -251,11 +242,6 @@ fn content(path: &Path) -> Vec<String> {
     ]
     .map(all)
     .concat()
-}
-
-fn mode(path: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 fn version(path: &Path) -> i64 {

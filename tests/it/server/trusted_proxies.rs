@@ -1,26 +1,16 @@
 //! Whose word about a client counts: `X-Forwarded-For` and `X-Forwarded-Proto` of trusted proxies, and
 //! nobody else's.
 
-use std::net::SocketAddr;
-
 use rouille::Request;
 use task_api::client::Client;
 use task_api::config::TrustedProxies;
 
 use crate::support::program::{Place, Running};
-use crate::support::{self, TestApp};
+use crate::support::{self, TestApp, request_from};
 
 /// A request from `peer` with these headers, `"Name: value"` each.
 fn from(peer: &str, headers: &[&str]) -> Request {
-    let peer = SocketAddr::new(peer.parse().unwrap(), 50_000);
-    let headers = headers
-        .iter()
-        .map(|line| {
-            let (name, value) = line.split_once(": ").unwrap();
-            (name.to_owned(), value.to_owned())
-        })
-        .collect();
-    Request::fake_http_from(peer, "GET", "/healthz", headers, Vec::new())
+    request_from(peer, "GET /healthz", headers, "")
 }
 
 fn client(trusted: &str, peer: &str, headers: &[&str]) -> Client {

@@ -1,8 +1,11 @@
 //! An answer, and what the tests ask of it.
 
+use std::fmt::Debug;
 use std::io::Read;
 
 use serde_json::Value;
+
+use super::Person;
 
 /// An answer.
 #[derive(Debug)]
@@ -70,16 +73,51 @@ impl Answer {
         self.json()["msg"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The ids of a list's rows.
-    pub fn ids(&self) -> Vec<i64> {
+    /// The rows of a list.
+    #[track_caller]
+    pub fn items(&self) -> Vec<Value> {
+        assert_eq!(self.status, 200, "{self:?}");
         let json = self.json();
-        let items = json["items"]
-            .as_array()
-            .unwrap_or_else(|| panic!("no list: {self:?}"));
+        let items = json["items"].as_array();
+        items.unwrap_or_else(|| panic!("no list: {self:?}")).clone()
+    }
+
+    /// The ids of a list's rows.
+    #[track_caller]
+    pub fn ids(&self) -> Vec<i64> {
+        let items = self.items();
         items
             .iter()
             .map(|item| item["id"].as_i64().unwrap())
             .collect()
+    }
+
+    /// Who has signed in, and the access token.
+    #[track_caller]
+    pub fn person(&self) -> Person {
+        assert_eq!(self.status, 200, "{self:?}");
+        let json = self.json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Person {
+            id: json["user"]["id"].as_i64().unwrap(),
+            username: text(&json["user"]["username"]),
+            email: text(&json["user"]["email"]),
+            token: text(&json["token"]),
+        }
+    }
+
+    /// 401 with these words; the challenge says that it was the token. A failure shows `case`.
+    #[track_caller]
+    pub fn assert_token_refused(&self, msg: &str, case: impl Debug) {
+        let found = (self.status, self.msg());
+        assert_eq!((found.0, found.1.as_str()), (401, msg), "{case:?}");
+        assert_eq!(self.code(), "invalid_token", "{case:?}");
+        let challenge = self.header("WWW-Authenticate");
+        assert_eq!(
+            challenge,
+            Some(r#"Bearer error="invalid_token""#),
+            "{case:?}"
+        );
     }
 
     /// The names of the fields that a 422 refuses, and nothing but them.

@@ -2,7 +2,7 @@
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use pbkdf2::hmac::{Hmac, KeyInit, Mac};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 pub fn base64(bytes: impl AsRef<[u8]>) -> String {
@@ -28,7 +28,7 @@ pub fn signed(key: &[u8], claims: &Value) -> String {
 }
 
 /// A segment of a token.
-pub fn decoded(segment: &str) -> Value {
+fn decoded(segment: &str) -> Value {
     let bytes = Base64UrlSafeNoPadding::decode_to_vec(segment, None).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
@@ -36,4 +36,18 @@ pub fn decoded(segment: &str) -> Value {
 /// The claims of a token.
 pub fn payload(token: &str) -> Value {
     decoded(token.split('.').nth(1).unwrap())
+}
+
+/// The claims of a token as flask-jwt-extended makes it, in its order.
+pub fn flask_claims(sub: &str, iat: i64) -> Value {
+    json!({
+        "fresh": false,
+        "iat": iat,
+        "jti": "5c8b2d0e-9f0a-4a53-8f4c-0d6d2f9a7b11",
+        "type": "access",
+        "sub": sub,
+        "nbf": iat,
+        "csrf": "f2a1b0c9-1111-4222-8333-944455566677",
+        "exp": iat + 86_400,
+    })
 }

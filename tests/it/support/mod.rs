@@ -4,16 +4,23 @@ mod answer;
 pub mod description;
 pub mod http_client;
 pub mod jwt;
+pub mod pagination;
 pub mod parser_invariants;
 pub mod program;
 mod test_app;
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Barrier;
 
 use task_api::model::Timestamp;
 
 pub use answer::Answer;
-pub use test_app::{KEY, Person, START, TestApp, World, config, keys, metrics, open, respond};
+pub use test_app::{
+    KEY, Person, START, TestApp, World, config, keys, metrics, open, request_from, respond,
+};
 
 /// What the contract says about a route, written here a second time on purpose: the table in the
 /// router must not be able to change without this one.
@@ -65,16 +72,16 @@ pub const SORTS: [&str; 6] = [
     "-title",
 ];
 
-/// The answers to `send(0)`, `send(1)` and so on, all of them sent at the same moment.
-pub fn at_once(count: usize, send: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
+/// What `act(0)`, `act(1)` and so on return, all of them called at the same moment.
+pub fn at_once<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(count);
     std::thread::scope(|scope| {
-        let (send, start) = (&send, &start);
+        let (act, start) = (&act, &start);
         let threads: Vec<_> = (0..count)
             .map(|n| {
                 scope.spawn(move || {
                     start.wait();
-                    send(n)
+                    act(n)
                 })
             })
             .collect();
@@ -86,4 +93,14 @@ pub fn at_once(count: usize, send: impl Fn(usize) -> Answer + Sync) -> Vec<Answe
 pub fn timestamp(micros: i64) -> Timestamp {
     let moment = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.unsigned_abs());
     Timestamp::from(moment)
+}
+
+/// The members of a header's list.
+pub fn comma_separated(list: &str) -> BTreeSet<String> {
+    list.split(',').map(|word| word.trim().to_owned()).collect()
+}
+
+/// The permissions of a file.
+pub fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
 }

@@ -1,5 +1,6 @@
 //! An application on a database of its own, accounts of every kind, and a way to send it requests.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -185,6 +186,12 @@ impl TestApp {
         rusqlite::Connection::open(self.database()).unwrap()
     }
 
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> i64 {
+        let sql = format!(r#"SELECT count(*) FROM "{table}""#);
+        self.sql().query_row(&sql, [], |row| row.get(0)).unwrap()
+    }
+
     /// Every row of every table of the tutorial.
     pub fn rows(&self) -> Vec<Vec<Stored>> {
         let db = self.sql();
@@ -245,13 +252,16 @@ impl TestApp {
         self.app.tokens.access(user, id, now).unwrap()
     }
 
+    /// The account of a person, as it is stored.
+    pub fn user(&self, person: &Person) -> User {
+        let store = &self.app.store;
+        let user = store.read(|db| users::by_username(db, &person.username));
+        user.unwrap().unwrap()
+    }
+
     /// An access token of another session of the same person.
     pub fn sign_in_again(&self, person: &Person) -> String {
-        let user = self
-            .app
-            .store
-            .read(|db| users::by_username(db, &person.username));
-        self.session_of(&user.unwrap().unwrap())
+        self.session_of(&self.user(person))
     }
 
     pub fn admin(&self) -> Person {
@@ -268,6 +278,17 @@ impl TestApp {
 
     /// Sends `"PATCH /tasks/2"` with a JSON body (`""` for none) on behalf of a person.
     pub fn send(&self, line: &str, person: impl Into<Option<Person>>, body: &str) -> Answer {
+        self.send_with(line, person, &[], body)
+    }
+
+    /// The same with more headers.
+    pub fn send_with(
+        &self,
+        line: &str,
+        person: impl Into<Option<Person>>,
+        more: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut headers = Vec::new();
         if let Some(person) = person.into() {
             headers.push(("Authorization", format!("Bearer {}", person.token)));
@@ -275,7 +296,18 @@ impl TestApp {
         if !body.is_empty() {
             headers.push(("Content-Type", "application/json".to_owned()));
         }
+        headers.extend(more.iter().map(|(name, value)| (*name, value.to_string())));
         self.send_raw(line, &headers, body.as_bytes())
+    }
+
+    /// Sends a request without a body, with this token.
+    pub fn send_token(&self, line: &str, token: &str) -> Answer {
+        self.send_with(
+            line,
+            None,
+            &[("Authorization", &format!("Bearer {token}"))],
+            "",
+        )
     }
 
     /// Sends a GET on behalf of a person.
@@ -294,6 +326,20 @@ impl TestApp {
         let answer = respond(&self.app, &request);
         description::check_accepted(method, target, body, &answer);
         answer
+    }
+
+    pub fn sign_up(&self, username: &str, email: &str, password: &str) -> Answer {
+        let body = json!({ "username": username, "email": email, "password": password });
+        self.send("POST /signup", None, &body.to_string())
+    }
+
+    pub fn log_in(&self, email: &str, password: &str) -> Answer {
+        let body = json!({ "email": email, "password": password });
+        self.send("POST /login", None, &body.to_string())
+    }
+
+    pub fn patch_me(&self, person: &Person, body: Value) -> Answer {
+        self.send("PATCH /me", person.clone(), &body.to_string())
     }
 
     /// Makes a task as `person` and returns its id.
@@ -330,6 +376,17 @@ impl World {
             task,
         }
     }
+}
+
+/// A request as it comes from this address, with headers of the form `"Name: value"`.
+pub fn request_from(peer: &str, line: &str, headers: &[&str], body: &str) -> Request {
+    let peer = SocketAddr::new(peer.parse().unwrap(), 50_000);
+    let (method, target) = line.split_once(' ').unwrap();
+    let headers = headers.iter().map(|header| {
+        let (name, value) = header.split_once(": ").unwrap();
+        (name.to_owned(), value.to_owned())
+    });
+    Request::fake_http_from(peer, method, target, headers.collect(), body.into())
 }
 
 /// What the application answers, which the description has to have.
