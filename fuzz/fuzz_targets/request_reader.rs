@@ -3,13 +3,13 @@
 
 #![no_main]
 
-#[path = "../../tests/reader/mod.rs"]
-mod reader;
+#[path = "../../tests/it/support/parser_invariants.rs"]
+mod parser_invariants;
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let sizes: Vec<u8> = input.iter().rev().take(8).map(|byte| byte % 16).collect();
-    reader::check(input, &sizes);
-    reader::check(input, &[0]);
+    parser_invariants::check(input, &sizes);
+    parser_invariants::check(input, &[0]);
 });
