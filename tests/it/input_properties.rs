@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use task_api::config::{CorsOrigins, DatabaseUrl, Lifetime, LogFilter};
-use task_api::cursor::Cursors;
-use task_api::model::{Description, Email, Id, Limit, Password, Position, Search, Sort};
-use task_api::model::{Role, Status, Timestamp, Title, TriedPassword, Username};
+use task_api::http::cursor::CursorCodec;
+use task_api::model::{Description, Email, Id, Limit, Password, Position, SearchText, Sort};
+use task_api::model::{Role, Status, Timestamp, Title, PasswordAttempt, Username};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::support::{KEY, Person, START, TestApp, timestamp};
@@ -177,7 +177,7 @@ proptest! {
         let _ = Timestamp::from_str(&text);
         let _ = Timestamp::from_stored(&text);
         let _ = (Id::from_str(&text), Limit::from_str(&text), Sort::from_str(&text));
-        let _ = (Role::from_str(&text), Status::from_str(&text), Search::from_str(&text));
+        let _ = (Role::from_str(&text), Status::from_str(&text), SearchText::from_str(&text));
         let _ = (CorsOrigins::from_str(&text), DatabaseUrl::from_str(&text));
         let _ = (Lifetime::from_str(&text), LogFilter::from_str(&text));
     }
@@ -211,7 +211,7 @@ proptest! {
                 expected.push(form);
             }
         }
-        let tried = TriedPassword::from_str(&text).unwrap();
+        let tried = PasswordAttempt::from_str(&text).unwrap();
         prop_assert_eq!(tried.forms().collect::<Vec<_>>(), expected);
         prop_assert!(!text.is_ascii() || tried.forms().count() == 1);
     }
@@ -233,18 +233,18 @@ proptest! {
 
     #[test]
     fn a_cursor_comes_back_as_it_was(id in 1_i64.., key in prop::option::of(".{0,300}"), list in ".{0,40}") {
-        let cursors = Cursors::new(KEY).unwrap();
+        let cursors = CursorCodec::new(KEY).unwrap();
         let position = Position { key, id: Id::try_from(id).unwrap() };
         let cursor = cursors.seal(&list, &position);
         prop_assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
         prop_assert_eq!(cursors.open(&list, &cursor), Some(position));
         prop_assert_eq!(cursors.open(&format!("{list}x"), &cursor), None);
-        prop_assert_eq!(Cursors::new(b"another key").unwrap().open(&list, &cursor), None);
+        prop_assert_eq!(CursorCodec::new(b"another key").unwrap().open(&list, &cursor), None);
     }
 
     #[test]
     fn a_changed_cursor_does_not_come_back(id in 1_i64.., at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_-]") {
-        let cursors = Cursors::new(KEY).unwrap();
+        let cursors = CursorCodec::new(KEY).unwrap();
         let position = Position { key: Some("2026-01-01".to_owned()), id: Id::try_from(id).unwrap() };
         let cursor = cursors.seal("/tasks", &position);
         let at = at.index(cursor.len());
@@ -254,6 +254,6 @@ proptest! {
 
     #[test]
     fn no_text_opens_as_a_cursor(text in ".{0,100}") {
-        prop_assert_eq!(Cursors::new(KEY).unwrap().open("/tasks", &text), None);
+        prop_assert_eq!(CursorCodec::new(KEY).unwrap().open("/tasks", &text), None);
     }
 }

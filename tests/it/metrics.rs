@@ -7,8 +7,8 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use task_api::config::{Bound, LimitArgs, Timeout};
-use task_api::metrics::text::Text;
+use task_api::config::{BulkheadSize, ServerLimits, Timeout};
+use task_api::metrics::exposition::Exposition;
 use task_api::router::ROUTES;
 
 use crate::support::http_client::{Client, PATIENCE};
@@ -774,7 +774,7 @@ fn each_limit_that_ends_a_connection_is_counted_and_no_other() {
     const GET: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
     let body = format!("{BODY}{}", "a".repeat(800_000));
     let answers = GET.repeat(100_000);
-    type Change = fn(&mut LimitArgs);
+    type Change = fn(&mut ServerLimits);
     let cases: [(&str, Change, &[&str]); 7] = [
         (
             "HEAD_TIMEOUT",
@@ -882,8 +882,8 @@ fn read(app: &TestApp, meanwhile: &dyn Fn()) {
 #[test]
 fn a_gate_tells_who_is_inside_who_waits_and_who_was_turned_away() {
     let app = TestApp::with(|config| {
-        config.threads.writes = Bound {
-            at_once: 1,
+        config.threads.writes = BulkheadSize {
+            max_concurrent: 1,
             waiting: 1,
         }
     });
@@ -926,8 +926,8 @@ fn a_gate_tells_who_is_inside_who_waits_and_who_was_turned_away() {
 fn waiting_for_a_connection_to_the_database_is_measured() {
     let app = TestApp::with(|config| {
         config.threads.turns = 1;
-        config.threads.searches = Bound {
-            at_once: 1,
+        config.threads.searches = BulkheadSize {
+            max_concurrent: 1,
             waiting: 0,
         };
     });

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use task_api::model::is_control;
 use task_api::router::ROUTES;
-use task_api::shape;
+use task_api::model::schema;
 
 use crate::support::description::{DESCRIPTION, resolved, validator};
 use crate::support::{CONTRACT, TestApp};

@@ -6,7 +6,7 @@ use task_api::config::ServerKind;
 use task_api::model::Role;
 
 use crate::support::http_client::Client;
-use crate::support::{Answer, PASSWORD, Person, TestApp, World, at_once};
+use crate::support::{Answer, PASSWORD, Person, TestApp, World, max_concurrent};
 
 /// The tag of nothing at all.
 const STALE: &str = r#""stale""#;
@@ -684,7 +684,7 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
     ];
     for (url, body) in cases {
         let seen = world.tag(url);
-        let answers = at_once(50, |n| {
+        let answers = max_concurrent(50, |n| {
             let body = body(n).to_string();
             world.send(&format!("PATCH {url}"), &[("If-Match", &seen)], &body)
         });
@@ -706,7 +706,7 @@ fn of_a_change_and_a_removal_at_once_one_succeeds() {
         let world = World::new();
         let [_, _, task] = world.urls();
         let seen = world.tag(&task);
-        let mut statuses: Vec<u16> = at_once(2, |n| {
+        let mut statuses: Vec<u16> = max_concurrent(2, |n| {
             let (method, body) = [("PATCH", r#"{"title":"new"}"#), ("DELETE", "")][n];
             world.send(&format!("{method} {task}"), &[("If-Match", &seen)], body)
         })

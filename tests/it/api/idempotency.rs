@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use task_api::idempotency::Fingerprints;
+use task_api::http::idempotency::IdempotencyFingerprints;
 use task_api::model::{Role, User};
 use task_api::store::idempotency;
-use task_api::upkeep;
+use task_api::app::maintenance;
 
 use crate::support::http_client::Client;
-use crate::support::{Answer, KEY, PASSWORD, Person, TestApp, at_once, keys, timestamp};
+use crate::support::{Answer, KEY, PASSWORD, Person, TestApp, max_concurrent, keys, timestamp};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -172,7 +172,7 @@ fn a_retry_of_a_sign_up_waits_for_no_hash() {
     let app = app();
     let first = sign_up(&app, UUID, &account("ada"));
     let app = TestApp::on(app.folder, |config| {
-        config.threads.hashes.at_once = 0;
+        config.threads.hashes.max_concurrent = 0;
         config.threads.hashes.waiting = 0;
     });
     assert_replays(&first, &sign_up(&app, UUID, &account("ada")));
@@ -355,7 +355,7 @@ fn accounts_of_the_flask_app_without_an_age_have_keys_of_their_own_too() {
 
 #[test]
 fn whatever_is_another_request_has_another_fingerprint() {
-    let fingerprints = Fingerprints::new(KEY).unwrap();
+    let fingerprints = IdempotencyFingerprints::new(KEY).unwrap();
     let user = |id: i64, age: Option<i64>| User {
         id: id.try_into().unwrap(),
         username: "ada".to_owned(),
@@ -504,7 +504,7 @@ fn of_fifty_retries_at_once_one_makes_the_row_and_all_get_its_answer() {
         ("/signup", &ada, "user"),
     ] {
         let before = app.count(table);
-        let answers = at_once(50, |_| post(&app, path, Some(&manager), &[UUID], body));
+        let answers = max_concurrent(50, |_| post(&app, path, Some(&manager), &[UUID], body));
         let is_replay = |answer: &&Answer| answer.header("Idempotency-Replayed").is_some();
         let (replays, made): (Vec<_>, Vec<_>) = answers.iter().partition(is_replay);
         assert_eq!((made.len(), replays.len()), (1, 49), "{path}");
@@ -520,7 +520,7 @@ fn of_two_bodies_with_one_key_at_once_one_is_made() {
     for round in 0..10 {
         let app = TestApp::new();
         let manager = app.manager();
-        let answers = at_once(8, |n| {
+        let answers = max_concurrent(8, |n| {
             make_task(&app, &manager, UUID, &format!(r#"{{"title":"{}"}}"#, n % 2))
         });
         let count_of = |status| {

@@ -5,7 +5,7 @@ use task_api::error::Error;
 use task_api::model::Role;
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp, at_once};
+use crate::support::{Answer, PASSWORD, Person, TestApp, max_concurrent};
 
 fn change(app: &TestApp, person: &Person, id: i64, body: &Value) -> Answer {
     let line = format!("PATCH /users/{id}");
@@ -420,7 +420,7 @@ fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
                     let admins: Vec<_> = (0..count)
                         .map(|n| app.person(&format!("admin{n}"), Role::Admin, true))
                         .collect();
-                    let statuses = at_once(count, |n| {
+                    let statuses = max_concurrent(count, |n| {
                         let target = admins[(n + shift) % count].id;
                         remove(&app, &admins[n], target, removal).status
                     });
@@ -521,7 +521,7 @@ fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
     let new = "new@example.com".parse().unwrap();
     let changed =
         store.write(|db| users::change_profile(db, id, &verified, Some(&new), Some("hash")));
-    assert!(matches!(changed, Err(Error::Outdated)), "{changed:?}");
+    assert!(matches!(changed, Err(Error::WriteConflict)), "{changed:?}");
     assert_eq!(app.get("/me", &eve).json()["email"], "eve@example.com");
 }
 

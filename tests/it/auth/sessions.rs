@@ -8,7 +8,7 @@ use task_api::model::{RefreshId, Role, Timestamp};
 use task_api::store::sessions::Exchange;
 use task_api::{store, upkeep};
 
-use crate::support::{self, Answer, PASSWORD, Person, TestApp, at_once, jwt};
+use crate::support::{self, Answer, PASSWORD, Person, TestApp, max_concurrent, jwt};
 
 /// The tokens of a sign-in or a refresh.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +142,7 @@ fn an_older_token_ends_the_session_at_once() {
 fn fifty_tabs_that_refresh_at_once_get_one_successor() {
     let app = TestApp::new();
     let first = sign_in(&app, &app.employee());
-    let seen = at_once(50, |_| tokens(&refresh(&app, &first.refresh)).refresh);
+    let seen = max_concurrent(50, |_| tokens(&refresh(&app, &first.refresh)).refresh);
     let seen: HashSet<String> = seen.into_iter().collect();
     assert_eq!(seen.len(), 1);
     assert!(refresh(&app, seen.iter().next().unwrap()).status == 200);
@@ -274,7 +274,7 @@ fn a_session_that_has_expired_is_not_gone_on_with() {
     let claims = jwt::payload(&mine.refresh);
     let text = |name: &str| claims[name].as_str().unwrap().to_owned();
     let (session, id) = (text("sid").parse().unwrap(), RefreshId::from(text("jti")));
-    let digests = (id.digest(), app.app.refresh_ids.successor(&id).digest());
+    let digests = (id.digest(), app.app.refresh_ids.next_id(&id).digest());
     let exchange = |now: Timestamp| {
         let expires_at = app.app.refresh_expiry(now);
         app.app

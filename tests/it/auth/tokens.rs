@@ -6,7 +6,7 @@ use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use pbkdf2::hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Sha384, Sha512};
-use task_api::auth::token::{Kind, Tokens};
+use task_api::auth::jwt::{Kind, Tokens};
 use task_api::model::{Role, SessionId};
 
 use crate::support::jwt::{base64, flask_claims, hs256, payload, signed_with};

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use task_api::config::Threads;
+use task_api::config::Concurrency;
 use task_api::model::Role;
 use task_api::store::Store;
 
 use crate::support::pagination::walk_links;
-use crate::support::{PASSWORD, Person, SORTS, TestApp, at_once};
+use crate::support::{PASSWORD, Person, SORTS, TestApp, max_concurrent};
 
 /// What SQLAlchemy's create_all() makes of the tutorial's models.
 const TABLES: &str = "
@@ -685,7 +685,7 @@ fn opening_adds_to_the_file_and_changes_nothing_that_is_in_it() {
 
     let mut opened_once = None;
     for _ in 0..3 {
-        drop(Store::open(&path, &Threads::for_cores(1)).unwrap());
+        drop(Store::open(&path, &Concurrency::for_cores(1)).unwrap());
         let db = Connection::open(&path).unwrap();
         assert_eq!(
             (raw(&db, "user"), raw(&db, "task")),
@@ -758,7 +758,7 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
 }
 
 fn open_eight_times_at_once(path: &std::path::Path) {
-    let results = at_once(8, |_| Store::open(path, &Threads::for_cores(1)));
+    let results = max_concurrent(8, |_| Store::open(path, &Concurrency::for_cores(1)));
     for result in &results {
         match result {
             Ok(store) => store.ping().unwrap(),

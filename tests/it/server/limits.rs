@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
-use task_api::config::{Bound, LimitArgs, Timeout};
+use task_api::config::{BulkheadSize, ServerLimits, Timeout};
 
 use crate::support::http_client::{Client, PATIENCE, exchange, statuses};
 use crate::support::program::{Place, Running};
@@ -156,7 +156,7 @@ fn has_answer(client: &Client) -> bool {
 // ---- time ---------------------------------------------------------------------------------------
 
 /// What is shortened for a test; everything else takes an hour.
-type Shortened = fn(&mut LimitArgs) -> &mut Timeout;
+type Shortened = fn(&mut ServerLimits) -> &mut Timeout;
 
 const HEAD: Shortened = |limits| &mut limits.head_timeout;
 const BODY: Shortened = |limits| &mut limits.body_timeout;
@@ -480,8 +480,8 @@ fn long_searches_are_bounded_and_short_ones_are_not() {
         assert_eq!(app.get(search, &admin).ids(), [0; 0]);
     }
     let full = TestApp::on(app.folder, |config| {
-        config.threads.searches = Bound {
-            at_once: 0,
+        config.threads.searches = BulkheadSize {
+            max_concurrent: 0,
             waiting: 0,
         };
     });

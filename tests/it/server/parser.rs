@@ -6,7 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use task_api::server::request::{Head, Incoming, Part, Version};
+use task_api::server::parser::{Head, ParsedRequest, Part, Version};
 
 use crate::support::parser_invariants::{check, limits, read};
 
@@ -14,7 +14,7 @@ use crate::support::parser_invariants::{check, limits, read};
 #[derive(Debug, Clone)]
 struct Sent {
     bytes: Vec<u8>,
-    read: Incoming,
+    read: ParsedRequest,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ fn sent() -> impl Strategy<Value = Sent> {
         };
         Sent {
             bytes,
-            read: Incoming { head, body },
+            read: ParsedRequest { head, body },
         }
     })
 }

@@ -231,7 +231,7 @@ fn one_slow_hash() -> TestApp {
     quick.person("quick", Role::Employee, true);
     let slow = TestApp::on(quick.folder, |config| {
         config.passwords.password_iterations = SLOW;
-        config.threads.hashes.at_once = 1;
+        config.threads.hashes.max_concurrent = 1;
         config.threads.hashes.waiting = 0;
     });
     slow.person("slow", Role::Employee, true);
@@ -381,7 +381,7 @@ fn others_are_served_while_sign_ins_use_all_that_they_may() {
     let mut client = connected();
     thread::scope(|scope| {
         // Two more than can be hashing and waiting: somebody is turned away while all is full.
-        for _ in 0..threads.hashes.at_once + threads.hashes.waiting + 2 {
+        for _ in 0..threads.hashes.max_concurrent + threads.hashes.waiting + 2 {
             let client = connected();
             scope.spawn(|| sign_in_again_and_again(client));
         }

@@ -2,7 +2,7 @@
 //! nobody else's.
 
 use rouille::Request;
-use task_api::client::Client;
+use task_api::http::client_address::Client;
 use task_api::config::TrustedProxies;
 
 use crate::support::program::{Place, Running};

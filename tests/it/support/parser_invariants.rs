@@ -1,12 +1,12 @@
 //! What holds for the request reader, whatever bytes it is given: shared by the property tests and the
 //! fuzz target.
 
-use task_api::config::LimitArgs;
-use task_api::server::request::{Incoming, Part, RequestReader, Version};
+use task_api::config::ServerLimits;
+use task_api::server::parser::{ParsedRequest, Part, RequestReader, Version};
 
 /// Limits that short inputs reach.
-pub fn limits() -> LimitArgs {
-    LimitArgs {
+pub fn limits() -> ServerLimits {
+    ServerLimits {
         max_body_bytes: 100,
         max_head_bytes: 300,
         max_header_fields: 8,
@@ -22,7 +22,7 @@ pub fn limits() -> LimitArgs {
 /// What came out of a stream of bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reading {
-    pub requests: Vec<Incoming>,
+    pub requests: Vec<ParsedRequest>,
     /// Status and words.
     pub refusal: Option<(u16, String)>,
     /// What was not finished at the end; nothing is, behind a refusal.
@@ -30,7 +30,7 @@ pub struct Reading {
 }
 
 /// Reads bytes that come in these pieces.
-pub fn read<'a>(limits: &LimitArgs, pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
+pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
     let mut reader = RequestReader::new(limits);
     let mut requests = Vec::new();
     for piece in pieces {
@@ -73,7 +73,7 @@ pub fn check(bytes: &[u8], sizes: &[u8]) -> Reading {
         again.extend(to_bytes(request));
     }
     // What is no UTF-8 has become longer, and every request says the length of its body now.
-    let roomy = LimitArgs {
+    let roomy = ServerLimits {
         max_head_bytes: 3 * limits.max_head_bytes + 64,
         max_header_fields: limits.max_header_fields + 1,
         ..limits
@@ -83,7 +83,7 @@ pub fn check(bytes: &[u8], sizes: &[u8]) -> Reading {
         (second.refusal.take(), second.part),
         (None, Some(Part::Nothing))
     );
-    let unframed = |requests: &[Incoming]| requests.iter().map(without_framing).collect::<Vec<_>>();
+    let unframed = |requests: &[ParsedRequest]| requests.iter().map(without_framing).collect::<Vec<_>>();
     assert_eq!(unframed(&second.requests), unframed(&whole.requests));
     whole
 }
@@ -103,7 +103,7 @@ fn pieces<'a>(mut bytes: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &'a 
     })
 }
 
-fn check_limits(request: &Incoming, limits: &LimitArgs) {
+fn check_limits(request: &ParsedRequest, limits: &ServerLimits) {
     let head = &request.head;
     assert!(request.body.len() as u64 <= limits.max_body_bytes);
     assert!(head.fields.len() <= usize::from(limits.max_header_fields));
@@ -127,7 +127,7 @@ fn check_limits(request: &Incoming, limits: &LimitArgs) {
 }
 
 /// The request as a client would send it that knows the length of its body.
-pub fn to_bytes(request: &Incoming) -> Vec<u8> {
+pub fn to_bytes(request: &ParsedRequest) -> Vec<u8> {
     let head = &request.head;
     let version = match head.version {
         Version::Http10 => "HTTP/1.0",
@@ -141,7 +141,7 @@ pub fn to_bytes(request: &Incoming) -> Vec<u8> {
     [text.into_bytes(), request.body.clone()].concat()
 }
 
-fn without_framing(request: &Incoming) -> Incoming {
+fn without_framing(request: &ParsedRequest) -> ParsedRequest {
     let mut request = request.clone();
     let framing = ["content-length", "transfer-encoding"];
     request

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rouille::Request;
-use rusqlite::types::Value as Stored;
+use rusqlite::types::Value as OpenEnum;
 use serde_json::{Value, json};
 use task_api::app::{App, Clock};
-use task_api::assets::Assets;
+use task_api::http::static_files::StaticFiles;
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::{
-    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, LimitArgs, MetricsArgs, PasswordArgs,
-    RateArgs, SecretArgs, ServerKind, Switch, Threads, TrustedProxies,
+    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, ServerLimits, MetricsArgs, PasswordArgs,
+    RateLimitArgs, SecretArgs, ServerKind, Switch, Concurrency, TrustedProxies,
 };
 use task_api::metrics::Metrics;
-use task_api::metrics::token::MetricsToken;
+use task_api::auth::metrics_token::MetricsToken;
 use task_api::middleware::handle;
 use task_api::model::{Password, Role, SessionId, User};
 use task_api::openapi;
@@ -71,11 +71,11 @@ pub fn config(folder: &TempDir) -> Config {
         },
         cors: CorsArgs::default(),
         trusted_proxies: TrustedProxies::default(),
-        rates: RateArgs {
+        rates: RateLimitArgs {
             rate_limits: Switch::Off,
             requests_per_minute: 6000,
         },
-        limits: LimitArgs {
+        limits: ServerLimits {
             max_body_bytes: 1 << 20,
             max_head_bytes: 16 << 10,
             max_header_fields: 100,
@@ -88,7 +88,7 @@ pub fn config(folder: &TempDir) -> Config {
         },
         metrics: MetricsArgs::default(),
         rust_log: "info".parse().unwrap(),
-        threads: Threads::for_cores(2),
+        threads: Concurrency::for_cores(2),
     }
 }
 
@@ -114,7 +114,7 @@ pub fn metrics(token: Option<&str>) -> Metrics {
 /// The application on its database.
 pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    let assets = Assets::new(openapi::json);
+    let assets = StaticFiles::new(openapi::json);
     App::new(config, store, keys, metrics(None), assets, clock).unwrap()
 }
 
@@ -193,7 +193,7 @@ impl TestApp {
     }
 
     /// Every row of every table of the tutorial.
-    pub fn rows(&self) -> Vec<Vec<Stored>> {
+    pub fn rows(&self) -> Vec<Vec<OpenEnum>> {
         let db = self.sql();
         let mut rows = Vec::new();
         for sql in [
