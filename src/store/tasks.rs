@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::columns;
 use super::query_builder::{Query, SelectBuilder, like_pattern};
-use super::sqlite_error::breaks;
+use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
     Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, Task, TaskFilter,
@@ -50,7 +50,7 @@ pub fn insert(db: &Connection, new: &NewTask, created_at: Timestamp) -> Result<T
 }
 
 fn no_such_assignee(why: rusqlite::Error) -> Error {
-    match breaks(&why, SQLITE_CONSTRAINT_FOREIGNKEY) {
+    match violates(&why, SQLITE_CONSTRAINT_FOREIGNKEY) {
         true => Error::invalid("assigned_user_id", "is no account's id"),
         false => why.into(),
     }

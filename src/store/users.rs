@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns;
 use super::query_builder::{Query, SelectBuilder, like_pattern};
-use super::sqlite_error::breaks;
+use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
     Email, Id, Page, Position, Role, Timestamp, User, UserFilter, UserPatch, Username,
@@ -95,7 +95,7 @@ fn refuse_taken_email(db: &Connection, email: &Email, except: Option<Id>) -> Res
 }
 
 fn account_exists(why: rusqlite::Error) -> Error {
-    match breaks(&why, SQLITE_CONSTRAINT_UNIQUE) {
+    match violates(&why, SQLITE_CONSTRAINT_UNIQUE) {
         true => Error::AccountExists,
         false => why.into(),
     }
