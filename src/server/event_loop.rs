@@ -44,19 +44,19 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// The size of a thread's read buffer in bytes.
 const SCRATCH_SIZE: usize = 32 << 10;
 
-/// The event data that is no index of a connection: the worker has to exit.
+/// The event data of [`ServerState::exit_event`]; no connection has this index.
 const EXIT_EVENT: u64 = u64::MAX;
 
 /// A running server.
 #[derive(Debug)]
 pub struct EpollServer {
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
     address: SocketAddr,
     accept_thread: JoinHandle<()>,
 }
 
 /// The state that all threads of the server share.
-struct Shared {
+struct ServerState {
     app: Arc<App>,
     connections: ConnectionTable,
     epoll: OwnedFd,
@@ -74,7 +74,7 @@ impl EpollServer {
     /// Binds the address and starts the threads. Port 0 is any free port.
     ///
     /// # Errors
-    /// A line for the operator.
+    /// A message for the operator: the address cannot be bound, or the system denies a thread or a descriptor.
     pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<EpollServer, String> {
         let listener = listen(host, port)
             .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
@@ -84,16 +84,16 @@ impl EpollServer {
 
     fn start_threads(app: Arc<App>, listener: TcpListener) -> io::Result<EpollServer> {
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(app)?);
-        let accept_thread = spawn("accept", &shared, move |shared| {
-            accept_loop(shared, &listener);
+        let state = Arc::new(ServerState::new(app)?);
+        let accept_thread = spawn("accept", &state, move |state| {
+            accept_loop(state, &listener);
         })?;
-        spawn("deadlines", &shared, deadline_sweep)?;
-        for number in 0..shared.app.config.concurrency.workers {
-            spawn(&format!("worker-{number}"), &shared, worker_loop)?;
+        spawn("deadlines", &state, deadline_sweep)?;
+        for number in 0..state.app.config.concurrency.workers {
+            spawn(&format!("worker-{number}"), &state, worker_loop)?;
         }
         Ok(EpollServer {
-            shared,
+            state,
             address,
             accept_thread,
         })
@@ -111,9 +111,9 @@ impl EpollServer {
     /// the time to arrive completely; after that it is rejected with 503.
     pub fn stop(self, deadline: Duration) -> bool {
         let begin = Instant::now();
-        let shared = &self.shared;
-        shared.stopping.store(true, Ordering::SeqCst);
-        signal(&shared.stop_event);
+        let state = &self.state;
+        state.stopping.store(true, Ordering::SeqCst);
+        signal(&state.stop_event);
         // The connections in the kernel's queue are still accepted and served.
         while !self.accept_thread.is_finished() && begin.elapsed() < deadline / 2 {
             thread::sleep(Duration::from_millis(1));
@@ -122,17 +122,17 @@ impl EpollServer {
         // says `Connection: close`.
         loop {
             let interval = SWEEP_INTERVAL.min(deadline.saturating_sub(begin.elapsed()));
-            let is_empty = shared
+            let is_empty = state
                 .connections
                 .wait_until_empty(Instant::now() + interval);
             if is_empty || begin.elapsed() >= deadline {
-                signal(&shared.exit_event);
+                signal(&state.exit_event);
                 return is_empty;
             }
             if begin.elapsed() > deadline / 2 {
-                shared.abort_connections();
+                state.abort_connections();
             } else {
-                shared.drain_connections();
+                state.drain_connections();
             }
         }
     }
@@ -148,12 +148,12 @@ fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
 
 fn spawn(
     name: &str,
-    shared: &Arc<Shared>,
-    run: impl FnOnce(&Shared) + Send + 'static,
+    state: &Arc<ServerState>,
+    run: impl FnOnce(&ServerState) + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
-    let shared = Arc::clone(shared);
+    let state = Arc::clone(state);
     let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn(move || run(&shared))
+    thread.spawn(move || run(&state))
 }
 
 /// Makes an eventfd readable. No thread reads it, so that it stays readable and wakes every thread.
@@ -163,15 +163,15 @@ fn signal(event: &OwnedFd) {
     }
 }
 
-impl Shared {
-    fn new(app: Arc<App>) -> io::Result<Shared> {
+impl ServerState {
+    fn new(app: Arc<App>) -> io::Result<ServerState> {
         let event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let (stop_event, exit_event) = (event()?, event()?);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = EventData::new_u64(EXIT_EVENT);
         epoll::add(&epoll, &exit_event, data, EventFlags::IN)?;
         let max_connections = max_connections(&app.config);
-        Ok(Shared {
+        Ok(ServerState {
             connections: ConnectionTable::new(max_connections),
             run_permits: RunPermits::new(app.config.concurrency.run_permits),
             memory: MemoryBudget::new(app.config.limits.max_buffered_bytes),
@@ -213,17 +213,17 @@ fn max_connections(config: &Config) -> usize {
 
 /// Accepts connections until the server stops. The last round runs after `stopping` is set, so that every
 /// connection that the kernel has queued by then is accepted.
-fn accept_loop(shared: &Shared, listener: &TcpListener) {
+fn accept_loop(state: &ServerState, listener: &TcpListener) {
     loop {
-        let stopping = shared.stopping.load(Ordering::SeqCst);
-        match accept_pending(shared, listener) {
+        let stopping = state.stopping.load(Ordering::SeqCst);
+        match accept_pending(state, listener) {
             _ if stopping => return,
             Ok(()) => {
                 let wanted = PollFlags::IN;
                 let _ = poll(
                     &mut [
                         PollFd::new(listener, wanted),
-                        PollFd::new(&shared.stop_event, wanted),
+                        PollFd::new(&state.stop_event, wanted),
                     ],
                     None,
                 );
@@ -231,7 +231,7 @@ fn accept_loop(shared: &Shared, listener: &TcpListener) {
             Err(why) => {
                 log::warn!("cannot accept a connection: {why}");
                 // The usual cause is a lack of file descriptors; an eviction frees one.
-                shared.evict_idle();
+                state.evict_idle();
                 thread::sleep(ERROR_PAUSE);
             }
         }
@@ -239,10 +239,10 @@ fn accept_loop(shared: &Shared, listener: &TcpListener) {
 }
 
 /// Accepts every connection that is in the kernel's queue.
-fn accept_pending(shared: &Shared, listener: &TcpListener) -> io::Result<()> {
+fn accept_pending(state: &ServerState, listener: &TcpListener) -> io::Result<()> {
     loop {
         match listener.accept() {
-            Ok((stream, peer)) => shared.register(stream, peer)?,
+            Ok((stream, peer)) => state.register(stream, peer)?,
             Err(why) => match why.kind() {
                 ErrorKind::WouldBlock => return Ok(()),
                 ErrorKind::Interrupted => {}
@@ -256,7 +256,7 @@ fn accept_pending(shared: &Shared, listener: &TcpListener) -> io::Result<()> {
     }
 }
 
-impl Shared {
+impl ServerState {
     /// Puts a new connection into the table and registers it with epoll.
     fn register(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
         stream.set_nonblocking(true)?;
@@ -320,15 +320,15 @@ impl Shared {
 
 /// Waits for an event, runs its connection, and repeats. Ends at [`EXIT_EVENT`]; the end of the thread releases
 /// its run permit, so that the next worker gets the event too.
-fn worker_loop(shared: &Shared) {
+fn worker_loop(state: &ServerState) {
     let mut scratch = Vec::new();
     // One event at a time: a second one would wait here while the first request is handled, although another
     // worker could take it.
     let mut events = Vec::with_capacity(1);
     loop {
-        shared.run_permits.acquire();
+        state.run_permits.acquire();
         events.clear();
-        match epoll::wait(&shared.epoll, spare_capacity(&mut events), None) {
+        match epoll::wait(&state.epoll, spare_capacity(&mut events), None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(why) => {
                 log::error!("cannot wait for events: {why}");
@@ -340,13 +340,13 @@ fn worker_loop(shared: &Shared) {
         for event in &events {
             match event.data.u64() {
                 EXIT_EVENT => return,
-                index => shared.handle_event(index as usize, &mut scratch),
+                index => state.handle_event(index as usize, &mut scratch),
             }
         }
     }
 }
 
-impl Shared {
+impl ServerState {
     fn handle_event(&self, index: usize, scratch: &mut [u8]) {
         let entry = self.connections.lock(index);
         self.run_and_rearm(index, entry, |connection| {
@@ -401,12 +401,12 @@ impl Shared {
 // ---- deadlines ----------------------------------------------------------------------------------
 
 /// The deadline sweep: at each interval, times out the connections that have waited too long.
-fn deadline_sweep(shared: &Shared) {
+fn deadline_sweep(state: &ServerState) {
     let mut scratch = vec![0; SCRATCH_SIZE];
-    while !wait_for_signal(&shared.exit_event, SWEEP_INTERVAL) {
-        let is_overdue = |wait: WaitState| wait.is_overdue(&shared.app.config.limits);
-        shared.run_waiting(is_overdue, |connection| {
-            connection.check_timeout(&mut shared.worker_context(&mut scratch))
+    while !wait_for_signal(&state.exit_event, SWEEP_INTERVAL) {
+        let is_overdue = |wait: WaitState| wait.is_overdue(&state.app.config.limits);
+        state.run_waiting(is_overdue, |connection| {
+            connection.check_timeout(&mut state.worker_context(&mut scratch))
         });
     }
 }
@@ -418,7 +418,7 @@ fn wait_for_signal(event: &OwnedFd, timeout: Duration) -> bool {
     ready.is_ok_and(|ready| ready > 0)
 }
 
-impl Shared {
+impl ServerState {
     /// Runs every connection that waits and that `is_due` selects, on this thread.
     fn run_waiting(
         &self,
@@ -453,8 +453,8 @@ fn waits_for_input(wait: WaitState) -> bool {
     wait.reason != WaitReason::ResponseSent
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ServerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
+        f.debug_struct("ServerState").finish_non_exhaustive()
     }
 }

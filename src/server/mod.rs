@@ -57,7 +57,7 @@ impl Server {
     /// Binds the address and starts to serve. Port 0 is any free port.
     ///
     /// # Errors
-    /// A line for the operator.
+    /// A message for the operator: the address cannot be bound, for example.
     pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<Server, String> {
         let kind = match app.config.server {
             #[cfg(target_os = "linux")]

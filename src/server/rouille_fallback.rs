@@ -43,7 +43,7 @@ impl RouilleServer {
     /// Binds the address and starts the threads. Port 0 is any free port.
     ///
     /// # Errors
-    /// A line for the operator.
+    /// A message for the operator: the address cannot be bound, for example.
     pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<RouilleServer, String> {
         let workers = app.config.concurrency.workers;
         let flags = Arc::new(StopFlags::default());
