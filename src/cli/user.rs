@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::terminal::{explain, print};
 use crate::auth::password_hash::PasswordHasher;
-use crate::config::PasswordArgs;
+use crate::config::passwords::PasswordArgs;
 use crate::config::concurrency::Concurrency;
 use crate::config::database::DatabaseArgs;
 use crate::error::Error;

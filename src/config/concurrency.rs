@@ -1,25 +1,26 @@
-//! How much work runs at the same time; computed from the number of cores.
+//! How much work runs concurrently: numbers of threads, bulkhead sizes and database connections, computed from
+//! the number of cores. These are not settings, since they only work in combination.
 
-/// The numbers of threads and the sizes of the bulkheads. They are chosen together: when every kind of
-/// slow work fills its bulkhead, each run permit still has a worker thread, and each read a connection.
+/// The numbers of threads and the sizes of the bulkheads. They are chosen together: even when every kind of slow
+/// work fills its bulkhead, there is a worker thread for each run permit and a connection for each read.
 #[derive(Debug, Clone, Copy)]
 pub struct Concurrency {
-    /// Worker threads, including those that wait for the disk or for a hash.
+    /// Worker threads, including those that hash, write or search without a run permit.
     pub workers: usize,
     /// Worker threads that may run at once; see [`crate::concurrency::RunPermits`].
     pub run_permits: usize,
-    /// Password hashes: each occupies a core.
+    /// Password hashes; each occupies a core.
     pub hashes: BulkheadSize,
-    /// Transactions that write.
+    /// Write transactions.
     pub writes: BulkheadSize,
-    /// Searches that read a long list.
+    /// Searches that take long; see [`crate::store::Store::read`].
     pub searches: BulkheadSize,
 }
 
-/// The size of a [`crate::concurrency::Bulkhead`]: a request beyond both numbers gets 503.
+/// The size of a [`crate::concurrency::Bulkhead`]. A request beyond both numbers gets 503 (load shedding).
 #[derive(Debug, Clone, Copy)]
 pub struct BulkheadSize {
-    /// Requests that do the work at once.
+    /// Permits: requests that do the work at the same time.
     pub max_concurrent: usize,
     /// Requests that wait for a permit.
     pub max_queued: usize,
@@ -32,10 +33,10 @@ impl BulkheadSize {
 }
 
 impl Concurrency {
-    /// The numbers for a machine with so many cores.
+    /// The numbers for a machine with this many cores.
     pub fn for_cores(cores: u32) -> Concurrency {
         let cores = cores as usize;
-        // More than cores, so that a thread is ready to run while another waits for a lock.
+        // More than cores, so that another thread is ready to run while one waits for a lock.
         let run_permits = 3 * cores;
         let hashes = BulkheadSize {
             max_concurrent: cores,
@@ -59,8 +60,8 @@ impl Concurrency {
         }
     }
 
-    /// Connections that read: one for each run permit, and one for each long search, which has released
-    /// its permit.
+    /// The number of read-only connections: one for each run permit, and one for each long search, since its
+    /// thread has released the run permit but keeps the connection.
     pub fn readers(&self) -> usize {
         self.run_permits + self.searches.total()
     }

@@ -1,4 +1,5 @@
-//! `CORS_ORIGINS` and `CORS_SUPPORTS_CREDENTIALS`.
+//! Cross-origin resource sharing: `CORS_ORIGINS` and `CORS_SUPPORTS_CREDENTIALS`. The names and the defaults are
+//! flask-cors's.
 
 use std::str::FromStr;
 
@@ -6,14 +7,15 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use url::{Position, Url};
 
-/// Which websites may call the API from a browser.
+/// The websites that may call the API from a browser.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CorsArgs {
-    /// * for every website, or a comma-separated list of scheme://host or scheme://host:port
+    /// Websites that may call the API from a browser: * for all, or a comma-separated list of origins
+    /// (scheme://host or scheme://host:port)
     #[arg(long, env, hide_env_values = true, default_value = "*")]
     pub cors_origins: CorsOrigins,
 
-    /// Let browsers send cookies along; needs a list in CORS_ORIGINS
+    /// Allow browsers to send cookies; requires a list in CORS_ORIGINS
     #[arg(
         long,
         env,
@@ -25,13 +27,13 @@ pub struct CorsArgs {
     pub cors_supports_credentials: bool,
 }
 
-/// The origins of `CORS_ORIGINS`.
+/// The value of `CORS_ORIGINS`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum CorsOrigins {
-    /// `*`
+    /// `*`: every origin.
     #[default]
     Any,
-    /// These, compared exactly.
+    /// These origins, compared byte by byte with the header `Origin`.
     List(Vec<String>),
 }
 
@@ -50,17 +52,18 @@ impl FromStr for CorsOrigins {
     }
 }
 
-/// A list is compared byte by byte with what browsers send, `scheme://host[:port]` in one spelling
-/// (RFC 6454, 6.2): an entry that no browser ever sends is a mistake to hear of at the start.
+/// Checks that an entry is exactly what a browser sends in `Origin`: `scheme://host[:port]` in its serialized
+/// form (RFC 6454, 6.2). An entry in another form would never match, so it is an error at the start.
 fn checked_origin(text: &str) -> Result<String, String> {
     let sent = match Url::parse(text) {
         Ok(_) if text.contains('*') => {
             return Err(format!(
-                "'{text}' is no pattern: write each origin, or * alone for all"
+                "'{text}' is a pattern, which is not supported: list each origin, or use * alone for all"
             ));
         }
         Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
-        // Apps in a web view have schemes of their own: capacitor://localhost.
+        // Apps in a web view use their own schemes, such as capacitor://localhost. The URL standard defines no
+        // origin for them.
         Ok(url) if url.has_host() && url.host_str() != Some("") => {
             format!(
                 "{}://{}",
@@ -70,14 +73,15 @@ fn checked_origin(text: &str) -> Result<String, String> {
         }
         _ => {
             return Err(format!(
-                "'{text}' is not an origin: write scheme://host[:port], or * alone for all"
+                "'{text}' is not an origin: use scheme://host[:port], or * alone for all"
             ));
         }
     };
-    match sent == text {
-        true => Ok(sent),
-        false => Err(format!(
-            "'{text}' is not an origin as browsers send it; they send '{sent}'"
-        )),
+    if sent == text {
+        Ok(sent)
+    } else {
+        Err(format!(
+            "'{text}' is not an origin in the form that browsers send: '{sent}'"
+        ))
     }
 }

@@ -1,11 +1,11 @@
-//! `DATABASE_URL`.
+//! `DATABASE_URL`, in the same form as in the Flask app.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
 
-/// Where the database is.
+/// The setting that all commands share which work on the database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
     /// SQLite file: sqlite:///relative/path or sqlite:////absolute/path
@@ -18,17 +18,17 @@ pub struct DatabaseArgs {
     pub database_url: DatabaseUrl,
 }
 
-/// A database's address in SQLAlchemy's form.
+/// The path of a SQLite file, written as a SQLAlchemy database URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(PathBuf);
 
 impl DatabaseUrl {
-    /// The file, as given: relative to the working directory or absolute.
+    /// The file: an absolute path, or one relative to the working directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Where the key that signs tokens is kept if none is set.
+    /// The file with the generated signing key, beside the database. It is used if no key is set.
     pub fn secret_path(&self) -> PathBuf {
         let mut path = self.0.clone().into_os_string();
         path.push(".jwt_secret");
@@ -44,7 +44,7 @@ impl FromStr for DatabaseUrl {
             None => Err("must begin with sqlite:///".to_owned()),
             Some("" | ":memory:") => Err("must name a file: sqlite:///project.db".to_owned()),
             Some(path) if path.contains(['?', '#', '\0']) => {
-                Err("must be a plain path behind sqlite:///, without ? or #".to_owned())
+                Err("must be a plain path after sqlite:///, without ? or #".to_owned())
             }
             Some(path) if path.ends_with('/') => Err("must name a file, not a folder".to_owned()),
             Some(path) => Ok(DatabaseUrl(path.into())),

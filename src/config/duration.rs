@@ -1,14 +1,15 @@
-//! Settings that are durations.
+//! Durations in settings: `90s`, `1h 30m`, or a plain number of seconds.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long a token is good for: a second to ten years.
+/// How long a token is valid: 1 second to 10 years. Whole seconds, since the claims of a token have no finer
+/// unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lifetime(i64);
 
 impl Lifetime {
-    /// In seconds.
+    /// The lifetime in seconds.
     pub fn seconds(self) -> i64 {
         self.0
     }
@@ -27,12 +28,12 @@ impl FromStr for Lifetime {
     }
 }
 
-/// How long something may take: a millisecond to a day.
+/// How long the server waits for a client: 1 millisecond to 1 day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeout(Duration);
 
 impl Timeout {
-    /// As a span of time.
+    /// The timeout as a standard duration.
     pub fn duration(self) -> Duration {
         self.0
     }
@@ -51,7 +52,7 @@ impl FromStr for Timeout {
     }
 }
 
-/// `90s`, `1h 30m`, or a number of seconds.
+/// Parses a number as seconds, and everything else as humantime does.
 fn parse_duration(text: &str) -> Option<Duration> {
     match text.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),

@@ -1,17 +1,17 @@
-//! What a client may use: rates, bytes, time and connections.
+//! Limits for clients: request rates, sizes, timeouts, connections and memory.
 
 use clap::{Args, ValueEnum};
 
 use super::duration::Timeout;
 
-/// How often somebody may ask.
+/// Rate limiting; see [`crate::http::rate_limit`].
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RateLimitArgs {
-    /// Slow down who guesses passwords, signs up or asks too often: 429; off is for load tests
+    /// Rate limiting of sign-in attempts, sign-ups and requests (429); off is meant for load tests
     #[arg(long, env, hide_env_values = true, default_value = "on")]
     pub rate_limits: Switch,
 
-    /// The most requests of one session in a minute, or of one address that is not signed in
+    /// Maximum requests per minute of one session, or of one address without a valid token (429)
     #[arg(long, env, hide_env_values = true, default_value_t = 6000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000_000))]
     pub requests_per_minute: u32,
@@ -25,51 +25,50 @@ pub enum Switch {
     Off,
 }
 
-/// What a client may take up: bytes, time and connections. `--server rouille` knows of
-/// `MAX_BODY_BYTES` alone.
+/// What clients may use of the server. `--server rouille` enforces only `MAX_BODY_BYTES`.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ServerLimits {
-    /// The largest request body that is read, in bytes
+    /// Maximum size of a request body, in bytes (413)
     #[arg(long, env, hide_env_values = true, default_value_t = 1 << 20)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub max_body_bytes: u64,
 
-    /// The longest request line and header fields together, in bytes
+    /// Maximum size of the request line and the header fields together, in bytes (414, 431)
     #[arg(long, env, hide_env_values = true, default_value_t = 16 << 10)]
     #[arg(value_parser = clap::value_parser!(u32).range(256..=1 << 20))]
     pub max_head_bytes: u32,
 
-    /// The most header fields of a request
+    /// Maximum number of header fields in a request (431)
     #[arg(long, env, hide_env_values = true, default_value_t = 100)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=MAX_HEADER_FIELDS as i64))]
     pub max_header_fields: u16,
 
-    /// How long a request line and its header fields may take to arrive: 10s, 500ms
+    /// Time for the request line and the header fields to arrive, such as 10s or 500ms (408)
     #[arg(long, env, hide_env_values = true, default_value = "10s")]
     pub head_timeout: Timeout,
 
-    /// How long a request body may take to arrive
+    /// Time for a request body to arrive (408)
     #[arg(long, env, hide_env_values = true, default_value = "30s")]
     pub body_timeout: Timeout,
 
-    /// How long a connection is kept open between two requests; longer than a proxy in front keeps it
+    /// Time that a connection may be idle between two requests; a proxy in front must close it earlier
     #[arg(long, env, hide_env_values = true, default_value = "75s")]
     pub idle_timeout: Timeout,
 
-    /// How long a client may take to receive an answer
+    /// Time for a client to receive a response; then the connection is closed
     #[arg(long, env, hide_env_values = true, default_value = "30s")]
     pub response_timeout: Timeout,
 
-    /// The most connections at a time; for one more, the one that has been idle longest is closed
+    /// Maximum number of open connections; for a further one, the longest idle connection is closed
     #[arg(long, env, hide_env_values = true, default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
-    /// The most memory for requests that have arrived in part and for answers that are not taken, in
-    /// bytes; small ones are not counted
+    /// Maximum memory for unfinished requests and unsent responses of all connections, in bytes (503); a
+    /// connection that holds less than 32 KiB is not counted
     #[arg(long, env, hide_env_values = true, default_value_t = 64 << 20)]
     pub max_buffered_bytes: u64,
 }
 
-/// What `MAX_HEADER_FIELDS` may be at most.
+/// The upper bound of the setting `MAX_HEADER_FIELDS`. The parser has room for this many.
 pub const MAX_HEADER_FIELDS: usize = 1000;

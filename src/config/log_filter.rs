@@ -1,13 +1,14 @@
-//! `RUST_LOG`.
+//! `RUST_LOG`: which log entries are written.
 
 use std::str::FromStr;
 
-/// What is logged, in env_logger's syntax.
+/// A valid filter in env_logger's syntax, such as `warn,access=info`. env_logger itself would ignore an invalid
+/// one with a warning; here it is an error at the start.
 #[derive(Debug, Clone)]
 pub struct LogFilter(String);
 
 impl LogFilter {
-    /// The directives.
+    /// The text of the filter.
     pub fn as_str(&self) -> &str {
         &self.0
     }

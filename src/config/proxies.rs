@@ -1,16 +1,17 @@
-//! `TRUSTED_PROXIES`.
+//! `TRUSTED_PROXIES`: the reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Any client
+//! can send these headers, so by default they are ignored.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// The networks of `TRUSTED_PROXIES`. By default there are none.
+/// The networks in `TRUSTED_PROXIES`; none by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Whether what comes from this address is believed.
+    /// Whether a proxy at this address is trusted.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -28,7 +29,7 @@ impl FromStr for TrustedProxies {
     }
 }
 
-/// An address, or a network in CIDR form (RFC 4632, 3.1).
+/// Parses an address, or a network in CIDR notation (RFC 4632, 3.1).
 fn network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
@@ -36,13 +37,14 @@ fn network(text: &str) -> Result<IpNet, String> {
             format!("'{text}' is neither an address nor a network such as 10.0.0.0/8")
         })?,
     };
-    // 10.0.0.5/8 may be a slip for 10.0.0.5, and would trust 16 million machines.
-    match network.trunc() == network {
-        true => Ok(network),
-        false => Err(format!(
-            "'{text}' is no network: write {} or {}",
+    // 10.0.0.5/8 may be a mistake for 10.0.0.5, and would trust 16 million machines.
+    if network == network.trunc() {
+        Ok(network)
+    } else {
+        Err(format!(
+            "'{text}' is not a network: use {} or {}",
             network.trunc(),
             network.addr()
-        )),
+        ))
     }
 }

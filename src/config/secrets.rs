@@ -1,8 +1,8 @@
-//! The four secrets: the key that signs tokens, the keys that signed before it, the first admin's
-//! password, and the token for `/metrics`.
+//! The four secrets: the key that signs tokens, the previous signing keys, the first admin's password, and the
+//! bearer token for `/metrics`.
 //!
-//! Each is an environment variable, or the content of a file that a setting ending in `_FILE` names
-//! (a container's secret). Both at once is an error.
+//! Each is an environment variable, or the content of a file that a setting ending in `_FILE` names (such as a
+//! container's secret). Both at once is an error.
 
 use std::env::{self, VarError};
 use std::fmt;
@@ -16,13 +16,13 @@ use crate::model::{Email, Username};
 
 /// The text of a secret and its source.
 pub struct Secret {
-    /// The secret. The line end at the end of a file is not part of it.
+    /// The secret, without the line end at the end of a file.
     pub text: String,
-    /// The variable, or the setting and the file, for messages to the operator.
+    /// The environment variable, or the setting and the file; for messages to the operator.
     pub source: String,
 }
 
-/// Shows the source alone, so that no secret gets into a log.
+/// Shows only the source, so that no secret gets into a log.
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({})", self.source)
@@ -34,17 +34,17 @@ impl fmt::Debug for Secret {
 pub struct Secrets {
     /// `JWT_SECRET_KEY`: signs tokens.
     pub signing_key: Option<Secret>,
-    /// `JWT_SECRET_KEY_PREVIOUS`: verify tokens that were signed before a change of keys. Separated by
-    /// commas in the variable, one a line in the file.
+    /// `JWT_SECRET_KEY_PREVIOUS`: verify tokens that were signed before a key rotation. Separated by commas in
+    /// the variable, one per line in the file.
     pub previous_signing_keys: Vec<Secret>,
-    /// `ADMIN_PASSWORD`.
+    /// `ADMIN_PASSWORD`: the password of the first admin.
     pub admin_password: Option<Secret>,
-    /// `METRICS_TOKEN`.
+    /// `METRICS_TOKEN`: the bearer token for `/metrics`.
     pub metrics_token: Option<Secret>,
 }
 
 impl Secrets {
-    /// Reads the environment and the files that `config` names.
+    /// Reads the environment variables and the files that `config` names.
     ///
     /// # Errors
     /// One line for the operator: a secret is set twice, is not UTF-8, or its file cannot be read.
@@ -82,47 +82,46 @@ impl Secret {
 }
 
 fn load(name: &str, file: Option<&Path>) -> Result<Option<Secret>, String> {
-    let variable = match env::var(name) {
-        Ok(text) => Some(text),
-        Err(VarError::NotPresent) => None,
-        Err(VarError::NotUnicode(_)) => return Err(format!("{name} is not UTF-8")),
-    };
-    match (variable, file) {
+    match (read_variable(name)?, file) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(format!(
             "{name} and {name}_FILE are both set; keep one of them"
         )),
-        (Some(text), None) => Ok(Some(Secret {
-            text,
-            source: name.to_owned(),
-        })),
+        (Some(text), None) => {
+            let source = name.to_owned();
+            Ok(Some(Secret { text, source }))
+        }
         (None, Some(path)) => {
             let source = format!("{name}_FILE {}", path.display());
-            match std::fs::read_to_string(path) {
-                Ok(text) => Ok(Some(Secret {
-                    text: text.trim_end_matches(['\r', '\n']).to_owned(),
-                    source,
-                })),
-                Err(why) => Err(format!("{source}: {why}")),
-            }
+            let text = std::fs::read_to_string(path).map_err(|why| format!("{source}: {why}"))?;
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
+            Ok(Some(Secret { text, source }))
         }
     }
 }
 
-/// Files with the keys of tokens.
+fn read_variable(name: &str) -> Result<Option<String>, String> {
+    match env::var(name) {
+        Ok(text) => Ok(Some(text)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
+    }
+}
+
+/// The keys that sign and verify tokens; see [`crate::auth::signing_key`].
 #[derive(Debug, Clone, Default, Args)]
 pub struct SigningKeyArgs {
-    /// File with the key that signs tokens; without it and without JWT_SECRET_KEY a key is made at
-    /// the first start and kept beside the database
+    /// File with the key that signs tokens; without it and without JWT_SECRET_KEY, the first start
+    /// generates a key and stores it beside the database
     #[arg(long, env, hide_env_values = true)]
     pub jwt_secret_key_file: Option<PathBuf>,
 
-    /// File with the keys that signed tokens before, one on each line; they verify and never sign
+    /// File with previous signing keys, one per line; they verify tokens and never sign
     #[arg(long, env, hide_env_values = true)]
     pub jwt_secret_key_previous_file: Option<PathBuf>,
 
-    /// Accept a key of less than 32 bytes, such as the tutorial's; a client that guesses it can sign
-    /// in as any admin
+    /// Accept a key of fewer than 32 bytes, such as the tutorial's; a client that guesses it can act as any
+    /// account
     #[arg(
         long,
         env,
@@ -134,27 +133,27 @@ pub struct SigningKeyArgs {
     pub allow_weak_jwt_secret: bool,
 }
 
-/// The admin that a start makes where it finds none.
+/// The first admin, which a start creates if there is no approved admin.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AdminArgs {
-    /// Name of the admin that is made at the start if there is none
+    /// Username of the first admin, which the start creates if there is no approved admin
     #[arg(long, env, hide_env_values = true)]
     pub admin_username: Option<Username>,
 
-    /// E-mail of that admin
+    /// E-mail address of the first admin
     #[arg(long, env, hide_env_values = true)]
     pub admin_email: Option<Email>,
 
-    /// File with that admin's password; there is no default
+    /// File with the password of the first admin; there is no default password
     #[arg(long, env, hide_env_values = true)]
     pub admin_password_file: Option<PathBuf>,
 }
 
-/// Access to the metrics.
+/// Access to `/metrics`; see [`crate::auth::metrics_token`].
 #[derive(Debug, Clone, Default, Args)]
 pub struct MetricsArgs {
-    /// File with the token that /metrics asks for; without it and without METRICS_TOKEN only this
-    /// machine and trusted proxies get a response
+    /// File with the bearer token that /metrics requires; without it and without METRICS_TOKEN, only this
+    /// machine and trusted proxies have access
     #[arg(long, env, hide_env_values = true)]
     pub metrics_token_file: Option<PathBuf>,
 }

@@ -1,27 +1,27 @@
-//! Where and how the server listens.
+//! The address that the server listens on, and the choice of the HTTP server.
 
 use clap::{Args, ValueEnum};
 
-/// Where the server listens.
+/// The address of the server, which `serve` and `healthcheck` share.
 #[derive(Debug, Clone, Args)]
 pub struct AddressArgs {
-    /// Address to listen on; 0.0.0.0 is every address of this machine
+    /// Address to listen on; 0.0.0.0 means all addresses of this machine
     #[arg(long, env, hide_env_values = true, default_value = "127.0.0.1")]
     pub host: String,
 
-    /// TCP port to listen on; 0 takes any that is free
+    /// TCP port to listen on; 0 means any free port
     #[arg(long, env, hide_env_values = true, default_value_t = 5000)]
     pub port: u16,
 }
 
-/// The servers that can stand under the API.
+/// The HTTP servers that can run the API.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ServerKind {
-    /// This program's own, on Linux's epoll
+    /// The program's own server, on Linux's epoll
     #[cfg(target_os = "linux")]
     #[default]
     Epoll,
-    /// rouille's, for every system; not to be reached from the internet
+    /// rouille's server, for every system; not for use on the internet
     #[cfg_attr(not(target_os = "linux"), default)]
     Rouille,
 }
