@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use task_api::model::is_control;
-use task_api::router::ROUTES;
 use task_api::model::schema;
+use task_api::router::ROUTES;
 
 use crate::support::description::{DESCRIPTION, resolved, validator};
 use crate::support::{CONTRACT, TestApp};
@@ -295,14 +295,14 @@ fn the_server_answers_with_it() {
     let answer = app.send("GET /openapi.json", None, "");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("Content-Type"), Some("application/json"));
-    assert_eq!(answer.text(), task_api::openapi::json().unwrap());
+    assert_eq!(answer.text(), task_api::router::openapi_json().unwrap());
 }
 
 /// The description says by a pattern what the program says by a function: of every character the same.
 #[test]
 fn a_pattern_refuses_the_characters_that_the_program_refuses() {
     let form = |pattern| validator(&json!({ "type": "string", "pattern": pattern }));
-    let (no_control, line) = (form(shape::NO_CONTROL), form(shape::LINE));
+    let (no_control, line) = (form(schema::NO_CONTROL), form(schema::LINE));
     for c in '\0'..=char::MAX {
         let text = json!(c.to_string());
         assert_eq!(no_control.is_valid(&text), !is_control(c), "{c:?}");

@@ -2,7 +2,7 @@
 //! seen.
 
 use serde_json::{Value, json};
-use task_api::config::ServerKind;
+use task_api::config::server::ServerKind;
 use task_api::model::Role;
 
 use crate::support::http_client::Client;
@@ -668,7 +668,9 @@ fn the_second_of_two_who_have_read_the_same_version_has_to_read_again() {
 #[test]
 fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
     // Room for all of them: this is not about the queue for hashes.
-    let world = World::on(TestApp::with(|config| config.threads.hashes.waiting = 50));
+    let world = World::on(TestApp::with(|config| {
+        config.concurrency.hashes.max_queued = 50
+    }));
     let [me, user, task] = world.urls();
     let email = |n: usize| format!("admin{n}@example.com");
     type Body<'a> = &'a (dyn Fn(usize) -> Value + Sync);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use task_api::config::Concurrency;
+use task_api::config::concurrency::Concurrency;
 use task_api::model::Role;
 use task_api::store::Store;
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::{Value, json};
-use task_api::config::{Config, Concurrency};
+use task_api::config::Config;
+use task_api::config::concurrency::Concurrency;
 use task_api::store::Store;
 use tempfile::TempDir;
 
@@ -217,7 +218,10 @@ fn copies(folder: &TempDir) -> Vec<PathBuf> {
 }
 
 fn open(folder: &TempDir) -> Result<Store, String> {
-    Store::open(&folder.path().join("project.db"), &Concurrency::for_cores(1))
+    Store::open(
+        &folder.path().join("project.db"),
+        &Concurrency::for_cores(1),
+    )
 }
 
 /// Every definition and every row.

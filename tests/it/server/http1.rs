@@ -628,7 +628,7 @@ fn a_panic_in_a_handler_is_an_answer_and_a_line_of_the_log_and_the_server_goes_o
     let healthy = TestApp::new();
     let admin = healthy.admin();
     let config = support::config(&healthy.folder);
-    let workers = config.threads.workers;
+    let workers = config.concurrency.workers;
     // Whoever checks a token looks at the clock.
     let app = support::open(
         config,

@@ -19,7 +19,7 @@ use task_api::model::Timestamp;
 
 pub use answer::Answer;
 pub use test_app::{
-    KEY, Person, START, TestApp, World, config, keys, metrics, open, request_from, respond,
+    KEY, Person, START, TestApp, World, config, keys, metrics_token, open, request_from, respond,
 };
 
 /// What the contract says about a route, written here a second time on purpose: the table in the

@@ -1,8 +1,8 @@
 //! What holds for the request reader, whatever bytes it is given: shared by the property tests and the
 //! fuzz target.
 
-use task_api::config::ServerLimits;
-use task_api::server::parser::{ParsedRequest, Part, RequestReader, Version};
+use task_api::config::limits::ServerLimits;
+use task_api::server::parser::{ParsedRequest, Part, RequestParser, Version};
 
 /// Limits that short inputs reach.
 pub fn limits() -> ServerLimits {
@@ -31,7 +31,7 @@ pub struct Reading {
 
 /// Reads bytes that come in these pieces.
 pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
-    let mut reader = RequestReader::new(limits);
+    let mut reader = RequestParser::new(limits);
     let mut requests = Vec::new();
     for piece in pieces {
         reader.feed(piece);
@@ -43,7 +43,7 @@ pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]
                     let public = refusal.error.public();
                     return Reading {
                         requests,
-                        refusal: Some((public.status, public.msg.into_owned())),
+                        refusal: Some((public.status.as_u16(), public.msg.into_owned())),
                         part: None,
                     };
                 }
@@ -83,7 +83,8 @@ pub fn check(bytes: &[u8], sizes: &[u8]) -> Reading {
         (second.refusal.take(), second.part),
         (None, Some(Part::Nothing))
     );
-    let unframed = |requests: &[ParsedRequest]| requests.iter().map(without_framing).collect::<Vec<_>>();
+    let unframed =
+        |requests: &[ParsedRequest]| requests.iter().map(without_framing).collect::<Vec<_>>();
     assert_eq!(unframed(&second.requests), unframed(&whole.requests));
     whole
 }
