@@ -389,7 +389,7 @@ fn no_label_is_what_a_client_chooses() {
                     ("http_requests_total", "status") => value.parse::<u16>().is_ok(),
                     (_, "route") => routes.contains(value.as_str()),
                     (_, "le") => value == "+Inf" || value.parse::<f64>().is_ok(),
-                    (_, "limit" | "pool" | "gate") => true,
+                    (_, "limit" | "pool" | "bulkhead") => true,
                     _ => false,
                 };
                 assert!(is_of_the_table, "{name} {label}={value:?}");

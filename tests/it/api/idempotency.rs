@@ -11,7 +11,7 @@ use task_api::model::{Role, User};
 use task_api::store::idempotency;
 
 use crate::support::http_client::Client;
-use crate::support::{Answer, KEY, PASSWORD, Person, TestApp, keys, max_concurrent, timestamp};
+use crate::support::{Answer, KEY, PASSWORD, Person, TestApp, concurrently, keys, timestamp};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -504,7 +504,7 @@ fn of_fifty_retries_at_once_one_makes_the_row_and_all_get_its_answer() {
         ("/signup", &ada, "user"),
     ] {
         let before = app.count(table);
-        let answers = max_concurrent(50, |_| post(&app, path, Some(&manager), &[UUID], body));
+        let answers = concurrently(50, |_| post(&app, path, Some(&manager), &[UUID], body));
         let is_replay = |answer: &&Answer| answer.header("Idempotency-Replayed").is_some();
         let (replays, made): (Vec<_>, Vec<_>) = answers.iter().partition(is_replay);
         assert_eq!((made.len(), replays.len()), (1, 49), "{path}");
@@ -520,7 +520,7 @@ fn of_two_bodies_with_one_key_at_once_one_is_made() {
     for round in 0..10 {
         let app = TestApp::new();
         let manager = app.manager();
-        let answers = max_concurrent(8, |n| {
+        let answers = concurrently(8, |n| {
             make_task(&app, &manager, UUID, &format!(r#"{{"title":"{}"}}"#, n % 2))
         });
         let count_of = |status| {

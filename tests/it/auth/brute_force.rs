@@ -7,7 +7,7 @@ use task_api::config::limits::Switch;
 use task_api::model::Role;
 
 use crate::support::program::{Place, Running};
-use crate::support::{self, Answer, PASSWORD, TestApp, max_concurrent, request_from};
+use crate::support::{self, Answer, PASSWORD, TestApp, concurrently, request_from};
 
 fn app() -> TestApp {
     with(|_| {})
@@ -333,7 +333,7 @@ fn the_current_password_is_not_guessed_faster_than_at_a_sign_in() {
 fn fifty_guesses_at_once_are_ten() {
     let app = app();
     let anna = app.employee();
-    let statuses = max_concurrent(50, |_| {
+    let statuses = concurrently(50, |_| {
         try_password(&app, THIEF, &anna.email, "a wrong one").status
     });
     // Some may have met a full queue of hashes.

@@ -9,7 +9,7 @@ use task_api::model::{RefreshId, Role, Timestamp};
 use task_api::store;
 use task_api::store::sessions::Exchange;
 
-use crate::support::{self, Answer, PASSWORD, Person, TestApp, jwt, max_concurrent};
+use crate::support::{self, Answer, PASSWORD, Person, TestApp, concurrently, jwt};
 
 /// The tokens of a sign-in or a refresh.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,7 +143,7 @@ fn an_older_token_ends_the_session_at_once() {
 fn fifty_tabs_that_refresh_at_once_get_one_successor() {
     let app = TestApp::new();
     let first = sign_in(&app, &app.employee());
-    let seen = max_concurrent(50, |_| tokens(&refresh(&app, &first.refresh)).refresh);
+    let seen = concurrently(50, |_| tokens(&refresh(&app, &first.refresh)).refresh);
     let seen: HashSet<String> = seen.into_iter().collect();
     assert_eq!(seen.len(), 1);
     assert!(refresh(&app, seen.iter().next().unwrap()).status == 200);

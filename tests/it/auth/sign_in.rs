@@ -8,7 +8,7 @@ use serde_json::json;
 use task_api::model::{Id, Password, Role};
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp, max_concurrent};
+use crate::support::{Answer, PASSWORD, Person, TestApp, concurrently};
 
 /// Leaves a row as the Flask app would: with an e-mail as it was typed, and NULL wherever it may be.
 fn row_of_the_flask_app(app: &TestApp, username: &str, email: &str, password_hash: &str) {
@@ -229,7 +229,7 @@ fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
     for (case, names) in cases {
         // Room for all of them: this is not about the queue for hashes.
         let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 50);
-        let statuses = max_concurrent(50, |i| {
+        let statuses = concurrently(50, |i| {
             let (username, email) = names(i);
             app.sign_up(&username, &email, PASSWORD).status
         });

@@ -388,6 +388,24 @@ fn hs256_is_the_one_algorithm() {
 }
 
 #[test]
+fn a_header_that_is_no_json_object_is_refused_however_well_it_is_signed() {
+    let app = TestApp::new();
+    let person = app.employee();
+    let claims = flask_claims(&person.username, app.now());
+    for header in [
+        json!(["HS256"]),
+        json!(["HS256", null, null, "JWT"]),
+        json!([]),
+        json!([{ "alg": "HS256" }]),
+        json!("HS256"),
+        json!(1),
+        Value::Null,
+    ] {
+        hello(&app, &signed(&header, &claims)).assert_token_refused(BAD_SIGNATURE, header);
+    }
+}
+
+#[test]
 fn hints_about_keys_in_the_header_have_no_effect() {
     let app = TestApp::new();
     let person = app.employee();

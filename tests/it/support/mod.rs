@@ -73,7 +73,7 @@ pub const SORTS: [&str; 6] = [
 ];
 
 /// What `act(0)`, `act(1)` and so on return, all of them called at the same moment.
-pub fn max_concurrent<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(count);
     std::thread::scope(|scope| {
         let (act, start) = (&act, &start);
