@@ -2,7 +2,6 @@
 //! many worker threads run at once.
 
 use std::cell::RefCell;
-use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -91,22 +90,22 @@ impl Bulkhead {
         Ok(Permit(self.clone()))
     }
 
-    /// The kind of work.
+    /// The kind of work, in the plural.
     pub fn name(&self) -> &'static str {
         self.0.name
     }
 
-    /// The present usage.
+    /// A snapshot of the counters, for the metrics.
     pub fn usage(&self) -> Usage {
         *self.lock()
     }
 
-    /// How long requests waited that got a permit.
+    /// The waiting times of the requests that got a permit.
     pub fn waits(&self) -> &Histogram {
         &self.0.waits
     }
 
-    // A poisoned lock is harmless: no code panics while it holds it, and each counter changes in one step.
+    // A poisoned lock is harmless: the code that holds it does not panic, and each counter changes in one step.
     fn lock(&self) -> MutexGuard<'_, Usage> {
         self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,9 +122,10 @@ impl Drop for Permit {
 
 /// A semaphore that limits how many worker threads run at once.
 ///
-/// More runnable threads than cores only preempt each other. A thread that is about to hash, write or
-/// search releases its permit first ([`release_before_blocking`]), so that another thread takes over the
-/// sockets; compare tokio's `block_in_place`.
+/// More runnable threads than cores only preempt each other. But a request that hashes a password or waits for
+/// the disk must not keep others from being served: a thread that is about to hash, write or search releases
+/// its permit first ([`release_before_blocking`]), and another thread takes over the sockets. Compare tokio's
+/// `block_in_place`.
 #[derive(Debug)]
 pub struct RunPermits {
     free: Mutex<usize>,
@@ -187,5 +187,5 @@ pub fn has_run_permit() -> bool {
 /// Releases this thread's run permit, if it holds one. Called before work that takes long. The request
 /// goes on without it; the thread takes a permit again before it serves another request.
 pub fn release_before_blocking() {
-    drop(HELD.with_borrow_mut(mem::take));
+    drop(HELD.take());
 }

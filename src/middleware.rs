@@ -1,4 +1,8 @@
-//! What every request passes through, from the outside in.
+//! The middleware chain that wraps every request: access log and metrics, security headers, CORS, panic
+//! guard.
+//!
+//! A middleware is a function with a `next`. The order in which [`run`] nests them is the order in which
+//! they run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -14,9 +18,10 @@ use crate::http::response::HandlerResult;
 use crate::metrics::RequestCounts;
 use crate::router;
 
-/// The whole application: a request in, its response out.
+/// Handles a request: the whole application as one function.
 ///
-/// HEAD gets the body that GET would get. The server leaves it out, after it has computed its length.
+/// The response to HEAD has the body of GET. The server computes `Content-Length` from it and does not send
+/// it.
 pub fn handle(app: &App, request: &Request) -> Response {
     let context = RequestContext::new(request, &app.config.trusted_proxies);
     let matched = router::match_route(context.method(), context.path());
@@ -26,14 +31,15 @@ pub fn handle(app: &App, request: &Request) -> Response {
     })
 }
 
-/// The response to a request that the server rejects before it reaches the router.
+/// Returns the response to a request that the server rejects before it reaches the router. It passes
+/// through the same chain, so it is logged, counted and readable for a website like any other.
 pub fn reject(app: &App, request: &Request, error: Error) -> Response {
     let context = RequestContext::new(request, &app.config.trusted_proxies);
     run(app, &context, None, |_| Err(error))
 }
 
-/// Runs the chain. The order of the lines is the order in which they run. `pattern` is the path in the route
-/// table; `endpoint` stores the caller's name in its argument once it is known.
+/// Runs the chain; the outermost middleware comes first. `pattern` is the path in the route table.
+/// `endpoint` stores the caller's username in its argument once it is known.
 fn run(
     app: &App,
     context: &RequestContext,
@@ -49,8 +55,8 @@ fn run(
     })
 }
 
-/// Observability: one line in the access log and one count in the metrics for each request, and its id in
-/// the response.
+/// Observability: writes one line to the access log, counts the request in the metrics, and adds the
+/// request id to the response.
 fn observe(
     requests: &RequestCounts,
     context: &RequestContext,
@@ -78,7 +84,8 @@ fn observe(
     response.with_unique_header("X-Request-Id", context.request_id.clone())
 }
 
-/// The response, and the length of its body in bytes.
+/// Returns the response and the length of its body in bytes; `None` where the length is unknown.
+/// rouille reveals the length only by taking the body out of the response, so the body is put back.
 fn measure(response: Response) -> (Response, Option<usize>) {
     let (reader, size) = response.data.into_reader_and_size();
     let data = match size {
@@ -88,8 +95,9 @@ fn measure(response: Response) -> (Response, Option<usize>) {
     (Response { data, ..response }, size)
 }
 
-/// Text from a client as one word of a log line: with a space, a quote or a control character in it,
-/// it is quoted and escaped, so a name with a line break cannot forge a line (OWASP ASVS 5.0, 16.4.1).
+/// Writes text from a client as one word of a log line, against log injection: text with a space, a quote
+/// or a control character is quoted and escaped, so that a line break in it cannot forge a line (OWASP ASVS
+/// 5.0, 16.4.1).
 fn log_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=');
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -99,10 +107,17 @@ fn log_word(text: &str) -> String {
     }
 }
 
-/// Answers are somebody's data and nothing to look at: no cache keeps them, and a browser neither guesses
-/// another type, nor runs or frames them, nor tells the next site their URL (OWASP ASVS 5.0, 3.4). A page
-/// says itself what it needs instead.
-/// Who came by TLS comes by TLS for the next year (RFC 6797); without TLS nobody is told so.
+/// Adds security headers for browsers (OWASP ASVS 5.0, 3.4): responses hold personal data and are no
+/// documents to display.
+///
+/// - `Cache-Control: no-store`: no cache stores them.
+/// - `X-Content-Type-Options: nosniff`: a browser does not guess another media type.
+/// - `Content-Security-Policy`: a browser neither loads anything for them nor shows them in a frame.
+/// - `Referrer-Policy`: no other website learns their URL.
+/// - `Strict-Transport-Security`: a browser that used TLS uses only TLS for the next year. Browsers ignore
+///   the header without TLS (RFC 6797, 8.1), where it must not be sent (7.2).
+///
+/// A response that has one of the first four already keeps its own: the pages need a wider policy.
 fn security_headers(context: &RequestContext, next: impl FnOnce() -> Response) -> Response {
     let response = [
         ("Cache-Control", "no-store"),
@@ -122,7 +137,7 @@ fn security_headers(context: &RequestContext, next: impl FnOnce() -> Response) -
     }
 }
 
-/// The answer with this header, unless it has it with another value.
+/// Adds the header, unless the response has one of this name.
 fn with_default(response: Response, (name, value): (&'static str, &'static str)) -> Response {
     if response.headers.iter().any(|(given, _)| given == name) {
         response
@@ -131,18 +146,18 @@ fn with_default(response: Response, (name, value): (&'static str, &'static str))
     }
 }
 
-/// The request headers that the API reads and that a page must ask leave for.
+/// The request headers that the API reads and that CORS permits only after a preflight.
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id";
-/// The response headers that a page may read beyond the few that it always may.
+/// The response headers that a script may read in addition to those that CORS always exposes.
 const EXPOSED_HEADERS: &str =
     "ETag, Idempotency-Replayed, Location, Link, Retry-After, X-Request-Id";
 
-/// Tells browsers which websites may call (Fetch Standard, 3.2). Outside everything that can fail,
-/// so that a page can read errors too.
+/// CORS (Fetch Standard, 3.2): tells browsers which websites may call the API. It wraps everything that can
+/// fail, so that a website can read error responses too.
 fn cors(config: &CorsArgs, context: &RequestContext, next: impl FnOnce() -> Response) -> Response {
     let mut response = next();
-    // A cache must keep the answers to different origins apart, the refused ones too.
+    // A cache must not mix up the responses to different origins; this holds for rejected origins too.
     if config.cors_origins != CorsOrigins::Any {
         response = response.with_additional_header("Vary", "Origin");
     }
@@ -156,7 +171,7 @@ fn cors(config: &CorsArgs, context: &RequestContext, next: impl FnOnce() -> Resp
     if !is_preflight(context) {
         return response.with_additional_header("Access-Control-Expose-Headers", EXPOSED_HEADERS);
     }
-    // The router answered OPTIONS with the path's methods; an unknown path has none.
+    // The router's response to OPTIONS has the methods of the path in `Allow`; an unknown path has none.
     let allow = response
         .headers
         .iter()
@@ -171,6 +186,7 @@ fn cors(config: &CorsArgs, context: &RequestContext, next: impl FnOnce() -> Resp
     }
 }
 
+/// The value of `Access-Control-Allow-Origin`; `None` where the origin may not call.
 fn allowed_origin(origins: &CorsOrigins, origin: Option<&str>) -> Option<String> {
     match origins {
         CorsOrigins::Any => Some("*".to_owned()),
@@ -187,13 +203,15 @@ fn is_preflight(context: &RequestContext) -> bool {
         && context.header("Access-Control-Request-Method").is_some()
 }
 
-/// Turns errors into answers, and a panic into an error: it ends this request and nothing else.
+/// Converts an error into an error response, and a panic into a 500: a panic ends one request, not the
+/// server.
 fn catch_panic(context: &RequestContext, next: impl FnOnce() -> HandlerResult) -> Response {
-    // What a panic leaves half done is behind a transaction, which rolls back, or a guard.
-    let reply = catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|_| {
+    // Unwind safety: a panic rolls the open transaction back and drops every guard, so no state is half
+    // changed.
+    let result = catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|_| {
         Err(Error::Internal(
-            "the handler panicked, see above".to_owned(),
+            "the handler panicked; the panic is logged above".to_owned(),
         ))
     });
-    reply.unwrap_or_else(|error| error_response(context, &error))
+    result.unwrap_or_else(|error| error_response(context, &error))
 }

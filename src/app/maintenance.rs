@@ -52,8 +52,8 @@ impl Maintenance {
 /// [`Error::Busy`] while the database cannot be written. The last-used times of that run are lost then;
 /// expired rows stay until the next run.
 pub fn run(app: &App) -> Result<(), Error> {
-    for uses in app.session_activity.take().chunks(BATCH as usize) {
-        app.store.write(|db| sessions::record_uses(db, uses))?;
+    for batch in app.session_activity.take().chunks(BATCH as usize) {
+        app.store.write(|db| sessions::record_uses(db, batch))?;
         thread::sleep(PAUSE);
     }
     let now = app.now();

@@ -39,7 +39,7 @@ pub struct App {
     pub session_activity: SessionActivity,
     /// Hashes and verifies passwords.
     pub passwords: PasswordHasher,
-    /// Seals and opens the cursors of lists.
+    /// Encodes and decodes the cursors of lists.
     pub cursors: CursorCodec,
     /// Fingerprints of requests with an `Idempotency-Key`.
     pub fingerprints: IdempotencyFingerprints,

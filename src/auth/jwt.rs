@@ -1,4 +1,8 @@
-//! Signing and checking tokens (JWT, RFC 7519), with flask-jwt-extended's claims.
+//! Signs and verifies JSON Web Tokens (RFC 7519) with HS256 and the claims of flask-jwt-extended.
+//!
+//! Verification goes in this order: three segments, header (an object with `alg` HS256), signature, then
+//! the claims: times, purpose, subject, session. Nothing in the payload is trusted before the signature has
+//! been verified. The texts of the errors are those of flask-jwt-extended.
 
 use std::iter;
 
@@ -10,6 +14,7 @@ use jwt_simple::common::VerificationOptions;
 use jwt_simple::reexports::coarsetime::{Duration, UnixTimeStamp};
 use jwt_simple::token::Token;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -18,28 +23,30 @@ use crate::config::duration::Lifetime;
 use crate::error::Error;
 use crate::model::{RefreshId, SessionId, Timestamp, User};
 
-/// The one place that makes and accepts tokens: HS256 and nothing else (RFC 8725, 3.1).
+/// Signs tokens with the current key and verifies those of the current and the previous keys. Accepts no
+/// other algorithm than HS256, whatever the header of a token says (RFC 8725, 3.1).
 #[derive(Debug)]
 pub struct JwtSigner {
     key: HS256Key,
-    /// Tokens that these signed are good for their time.
+    /// Key rotation: tokens that one of these has signed stay valid until they expire.
     previous: Vec<HS256Key>,
     lifetime: Lifetime,
 }
 
-/// What a token is for (RFC 8725, 3.12); the words are flask-jwt-extended's.
+/// The purpose of a token, in flask-jwt-extended's claim `type`. One kind is not accepted in the place of
+/// the other (RFC 8725, 3.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenKind {
-    /// Lets requests in.
+    /// Authenticates requests.
     Access,
-    /// Is exchanged for new tokens.
+    /// Is exchanged for new tokens at `POST /refresh`.
     Refresh,
 }
 
-/// The claims beside the registered ones. `type` and `fresh` are flask-jwt-extended's; `sid` names the
-/// session (OpenID Connect Front-Channel Logout 1.0, 3), and so the very account: a name, and even an
-/// account's id, can come back with a new one.
+/// The claims that RFC 7519 does not register. `type` and `fresh` are flask-jwt-extended's. `sid` is the
+/// session (OpenID Connect Front-Channel Logout 1.0, 3). It also identifies the account: a new account may
+/// get the name, and even the id, of a deleted one.
 #[derive(Debug, Serialize)]
 struct OwnClaims {
     r#type: TokenKind,
@@ -47,23 +54,23 @@ struct OwnClaims {
     sid: SessionId,
 }
 
-/// What a token says, once it counts.
+/// The claims of a verified token.
 #[derive(Debug)]
 pub struct Claims {
-    /// The account's name.
+    /// `sub`: the username of the account.
     pub username: String,
-    /// The session that it belongs to; the Flask app's belong to none.
+    /// `sid`: the session. Tokens of the Flask app have none.
     pub session: Option<SessionId>,
-    /// Its own name.
+    /// `jti`: the id of the token.
     pub id: Option<String>,
-    /// Since when it is about, in seconds since 1970.
+    /// `iat`: when the token was issued, in seconds since 1970.
     pub issued_at: Option<f64>,
-    /// Until when it is good.
+    /// `exp`: when the token expires.
     pub expires_at: Timestamp,
 }
 
 impl JwtSigner {
-    /// The current one of `keys` signs and all of them verify; a token is good for `lifetime`.
+    /// Access tokens are valid for `lifetime`.
     pub fn new(keys: &SigningKeys, lifetime: Lifetime) -> JwtSigner {
         JwtSigner {
             key: hs256(&keys.current),
@@ -72,15 +79,15 @@ impl JwtSigner {
         }
     }
 
-    /// How long a new token is good for, in seconds.
+    /// How long a new access token is valid, in seconds.
     pub fn lifetime_seconds(&self) -> i64 {
         self.lifetime.seconds()
     }
 
-    /// Signs a new access token of a session.
+    /// Signs a new access token for a session.
     ///
     /// # Errors
-    /// [`Error::Internal`].
+    /// [`Error::Internal`] if signing fails.
     pub fn access(&self, user: &User, sid: SessionId, now: Timestamp) -> Result<String, Error> {
         let id = Uuid::new_v4().to_string();
         let now = now.unix_seconds();
@@ -88,10 +95,11 @@ impl JwtSigner {
         self.sign(TokenKind::Access, user, sid, id, now, until)
     }
 
-    /// Signs the session's refresh token of this id; the same one, if the moments are the same.
+    /// Signs the refresh token with this id, valid between two moments. The result is deterministic: the same
+    /// arguments give the same token, so a repeated refresh can return the first response's token again.
     ///
     /// # Errors
-    /// [`Error::Internal`].
+    /// [`Error::Internal`] if signing fails.
     pub fn refresh(
         &self,
         user: &User,
@@ -140,15 +148,16 @@ impl JwtSigner {
             .map_err(|why| Error::Internal(format!("signing a token: {why}")))
     }
 
-    /// Reads a token of this kind that one of the keys signed and that is good at `now`.
+    /// Verifies a token and returns its claims: one of the keys signed it, it is of this kind, and it is
+    /// valid at `now`.
     ///
     /// # Errors
-    /// [`Error::InvalidToken`]. Whatever is wrong before the signature is known to be ours gets one
-    /// and the same answer.
+    /// [`Error::InvalidToken`]. Everything that is wrong up to the signature gets the same text (except a
+    /// missing segment), so the response to a forged token says nothing about its content.
     pub fn verify(&self, token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, Error> {
         let options = || VerificationOptions {
-            // The library's clock checks are coarser than the contract: 15 minutes of leeway, `exp`
-            // optional, seconds of 32 bits. They are passed here and made by `check_times`.
+            // Turns off the library's time checks: they have 15 minutes of leeway, accept a token without
+            // `exp` and count seconds in 32 bits. `check_times` replaces them.
             accept_future: true,
             artificial_time: Some(UnixTimeStamp::from_secs(0)),
             time_tolerance: Some(Duration::from_secs(0)),
@@ -156,29 +165,31 @@ impl JwtSigner {
         };
         for key in iter::once(&self.key).chain(&self.previous) {
             match key.verify_token::<NoCustomClaims>(token, Some(options())) {
-                Ok(_) => return read(token, kind, now).map_err(refused),
-                Err(why) if is_not_this_keys(&why) => {}
-                Err(why) => return Err(refused(complaint(token, kind, now, &why))),
+                Ok(_) if !has_json_object_header(token) => return Err(refused(BAD_SIGNATURE)),
+                Ok(_) => return verify_claims(token, kind, now).map_err(refused),
+                Err(why) if is_wrong_signature(&why) => {}
+                Err(why) => return Err(refused(refusal_text(token, kind, now, &why))),
             }
         }
         Err(refused(BAD_SIGNATURE))
     }
 }
 
-fn is_not_this_keys(why: &jwt_simple::Error) -> bool {
+/// Whether another key may still verify the token.
+fn is_wrong_signature(why: &jwt_simple::Error) -> bool {
     matches!(why.downcast_ref(), Some(JWTError::InvalidAuthenticationTag))
 }
 
 fn hs256(key: &SigningKey) -> HS256Key {
-    // jwt-simple takes no key under 12 bytes, and the Flask app may have one that operators admit on
-    // purpose. Zeros behind a short key leave HMAC as it is (RFC 2104, 2).
+    // jwt-simple refuses keys under 12 bytes, but the operator can allow a shorter one that the Flask app has
+    // used. HMAC pads a short key with zeros itself (RFC 2104, 2), so padding does not change the signature.
     let mut key = key.bytes.clone();
     key.resize(key.len().max(12), 0);
     HS256Key::from_bytes(&key)
 }
 
-/// Words for a token that the library has refused.
-fn complaint(
+/// The text for a token that the library has refused.
+fn refusal_text(
     token: &str,
     kind: TokenKind,
     now: Timestamp,
@@ -187,18 +198,28 @@ fn complaint(
     if let Some(JWTError::CompactEncodingError) = why.downcast_ref() {
         return "Not enough segments";
     }
-    // Behind a readable header, JSON that it cannot read is a claim of a wrong type, and it looks at
-    // the claims after the signature.
-    let odd_claims = why.is::<serde_json::Error>() && Token::decode_metadata(token).is_ok();
-    match odd_claims {
-        true => read(token, kind, now).err().unwrap_or(INVALID_CLAIM),
+    // The library parses the header, verifies the signature, then parses the claims. So a JSON error after
+    // a valid header means that the signature is valid and a claim has the wrong type.
+    let is_about_claims = why.is::<serde_json::Error>()
+        && Token::decode_metadata(token).is_ok()
+        && has_json_object_header(token);
+    match is_about_claims {
+        true => verify_claims(token, kind, now)
+            .err()
+            .unwrap_or(INVALID_CLAIM),
         false => BAD_SIGNATURE,
     }
 }
 
-/// Reads and checks the claims of a token whose signature is known to be ours.
-fn read(token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, &'static str> {
-    let claims = payload(token).ok_or(INVALID_CLAIM)?;
+/// Whether the header is a JSON object (RFC 7515, 4). The library reads a header into a struct, and serde
+/// accepts an array such as `["HS256"]` for a struct too.
+fn has_json_object_header(token: &str) -> bool {
+    decode_segment::<Map<String, Value>>(token, 0).is_some()
+}
+
+/// Checks the claims of a token whose signature has been verified.
+fn verify_claims(token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, &'static str> {
+    let claims = decode_segment(token, 1).ok_or(INVALID_CLAIM)?;
     let expires_at = check_times(&claims, now)?;
     check_purpose(&claims, kind)?;
     let username = match claims.get("sub") {
@@ -234,19 +255,20 @@ fn seconds(unix: i64) -> UnixTimeStamp {
     UnixTimeStamp::from_secs(u64::try_from(unix).unwrap_or(0))
 }
 
-fn payload(token: &str) -> Option<Map<String, Value>> {
-    let payload = token.split('.').nth(1)?;
-    serde_json::from_slice(&BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?).ok()
+/// Decodes the JSON of the header (0) or the payload (1).
+fn decode_segment<T: DeserializeOwned>(token: &str, index: usize) -> Option<T> {
+    let segment = token.split('.').nth(index)?;
+    serde_json::from_slice(&BASE64URL_NOPAD.decode(segment.as_bytes()).ok()?).ok()
 }
 
-/// `exp` must be there and still to come, `nbf` and `iat` must not (RFC 7519, 4.1.4 to 4.1.6), to
-/// the microsecond and without leeway, as in PyJWT. Returns the moment of `exp`.
+/// Checks the time claims (RFC 7519, 4.1.4 to 4.1.6): `exp` is required and must be in the future; `nbf`
+/// and `iat` must not be. To the microsecond and without leeway, as in PyJWT. Returns the time of `exp`.
 fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static str> {
     let now = now.unix_micros() as f64 / 1e6;
     let read = |name: &str, wrong: &'static str| match claims.get(name) {
         None => Ok(None),
         Some(value) => match value.as_f64() {
-            // Beyond the year 9999 it is no time but an overflow waiting to happen.
+            // Up to the year 9999: greater numbers could overflow later calculations.
             Some(time) if (0.0..253_402_300_800.0).contains(&time) => Ok(Some(time)),
             _ => Err(wrong),
         },
@@ -267,8 +289,8 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp,
     Timestamp::from_unix_seconds(expires.ceil() as i64).ok_or(INVALID_CLAIM)
 }
 
-/// A token of another kind, or one that the same key signed for another service, opens nothing
-/// (RFC 8725, 3.8 to 3.12). This program's own tokens name neither issuer nor audience.
+/// Checks the purpose of a token: its kind, and that it was not issued for another service with the same
+/// key (RFC 8725, 3.8 to 3.12). This program's tokens have neither `iss` nor `aud`.
 fn check_purpose(claims: &Map<String, Value>, kind: TokenKind) -> Result<(), &'static str> {
     match (kind, claims.get("type").and_then(Value::as_str)) {
         (TokenKind::Access, Some("access")) | (TokenKind::Refresh, Some("refresh")) => {}

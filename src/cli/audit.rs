@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::terminal::{explain, print};
 use super::user::open_existing;
 use crate::config::database::DatabaseArgs;
-use crate::store::audit::{self, Verdict};
+use crate::store::audit::{self, Verification};
 
 /// The commands about the record.
 #[derive(Debug, Subcommand)]
@@ -37,9 +37,9 @@ pub fn run(AuditCommand::Verify(command): AuditCommand) -> Result<(), String> {
         .read(|db| audit::verify(db, progress))
         .map_err(explain)?
     {
-        Verdict::Intact(rows, hash) => {
+        Verification::Intact(rows, hash) => {
             print(format_args!("{rows} rows, intact; the last hash: {hash}"))
         }
-        Verdict::Broken(row, how) => Err(format!("the record is broken: row {row} {how}")),
+        Verification::Broken(row, how) => Err(format!("the record is broken: row {row} {how}")),
     }
 }

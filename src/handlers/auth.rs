@@ -58,9 +58,12 @@ fn create_account(
     })
 }
 
+/// The account that signs in, and the response.
+pub type SignInResult = Result<(User, Response), Error>;
+
 /// Starts a session. An unknown e-mail and a wrong password get the same response after the same time (OWASP
 /// ASVS 5.0, 6.3.8). Returns the account too, for the access log.
-pub fn log_in(app: &App, context: &RequestContext) -> Result<(User, Response), Error> {
+pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
     let given = context.parse_json(app.config.limits.max_body_bytes, Credentials::from_fields)?;
     let attempt = app
         .rate_limits
@@ -98,12 +101,12 @@ fn refuse(app: &App, context: &RequestContext, user: Option<&User>) -> Error {
     recorded.err().unwrap_or(Error::WrongEmailOrPassword)
 }
 
-/// A hash of the present kind in place of one that the Flask app wrote, or that has fewer rounds. Where it
-/// cannot be computed now, the next sign-in tries again.
+/// Hashes the password again where the stored hash was written by the Flask app or has fewer rounds than the
+/// setting. Where that fails, for example because the server is busy, the next sign-in tries again.
 fn renewed_hash(app: &App, context: &RequestContext, verified: &Verified) -> Option<String> {
     app.passwords.renew(verified).unwrap_or_else(|why| {
         let id = &context.request_id;
-        log::warn!("request_id={id} the outdated password hash is kept: {why}");
+        log::warn!("request_id={id} keeping the outdated password hash: {why}");
         None
     })
 }
@@ -141,9 +144,26 @@ fn start_session(
 /// Refresh token rotation: exchanges a refresh token for new tokens. A token is valid for one exchange; used
 /// again, two clients hold it, and its session ends (RFC 9700, 4.14.2).
 pub fn refresh(app: &App, context: &RequestContext, presented: &RefreshToken) -> HandlerResult {
-    let RefreshToken { user, session, id } = presented;
-    let (next, now) = (app.refresh_tokens.next_id(id), app.now());
-    let exchange = app.store.write(|db| {
+    let next = app.refresh_tokens.next_id(&presented.id);
+    match exchange(app, context, presented, &next)? {
+        Exchange::Next(from, until) => {
+            let RefreshToken { user, session, .. } = presented;
+            let tokens = TokenResponse::issue(app, user, *session, &next, (from, until))?;
+            Ok(response::json(&tokens))
+        }
+        Exchange::Reused | Exchange::Unknown => Err(Error::revoked()),
+    }
+}
+
+/// Replaces the presented refresh token by the next one. The reuse of an old token goes to the audit log.
+fn exchange(
+    app: &App,
+    context: &RequestContext,
+    RefreshToken { user, session, id }: &RefreshToken,
+    next: &RefreshId,
+) -> Result<Exchange, Error> {
+    let now = app.now();
+    app.store.write(|db| {
         let digests = (id.digest(), next.digest());
         let exchange = sessions::exchange(db, *session, &digests, now, app.session_expiry(now))?;
         if exchange == Exchange::Reused {
@@ -151,14 +171,7 @@ pub fn refresh(app: &App, context: &RequestContext, presented: &RefreshToken) ->
             audit::record(db, &actor, Action::RefreshReused, Some(user), None)?;
         }
         Ok(exchange)
-    })?;
-    match exchange {
-        Exchange::Next(from, until) => {
-            let tokens = TokenResponse::issue(app, user, *session, &next, (from, until))?;
-            Ok(response::json(&tokens))
-        }
-        Exchange::Reused | Exchange::Unknown => Err(Error::revoked()),
-    }
+    })
 }
 
 /// Ends the session, its access tokens included.

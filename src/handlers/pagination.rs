@@ -1,4 +1,5 @@
-//! Keyset pagination over HTTP: filters and cursor from the query, a page and the next cursor in the response.
+//! Keyset pagination over HTTP: filters and cursor from the query, a page and the next cursor in the
+//! response.
 
 use serde::Serialize;
 
@@ -24,26 +25,26 @@ pub fn paginate<F, T: Serialize>(
     let filter = read_filter(&mut query);
     let filter = query.finish(Some(filter))?;
     parameters.retain(|_, value| !value.trim().is_empty());
-    // A cursor is bound to its list: the same filters in the same order. The page's start and its size may
+    // A cursor is valid for one list: the same filters and the same sort order. Only the page size may
     // change.
     let is_paging = |name: &str| matches!(name, "cursor" | "limit");
     let list = context.url(parameters.iter().filter(|(name, _)| !is_paging(name)));
     let after = match cursor {
         None => None,
         Some(cursor) => {
-            let position = app.cursors.open(&list, &cursor);
-            Some(position.ok_or_else(foreign_cursor)?)
+            let position = app.cursors.decode(&list, &cursor);
+            Some(position.ok_or_else(invalid_cursor)?)
         }
     };
     let page = find(&app.store, &filter, after.as_ref())?;
     let next = page.next.as_ref().map(|position| {
-        let cursor = app.cursors.seal(&list, position);
+        let cursor = app.cursors.encode(&list, position);
         parameters.insert("cursor".to_owned(), cursor.clone());
         (cursor, context.url(&parameters))
     });
     Ok(response::page(&page, next))
 }
 
-fn foreign_cursor() -> Error {
+fn invalid_cursor() -> Error {
     Error::invalid("cursor", "is not a cursor of this list; start without one")
 }

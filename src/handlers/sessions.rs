@@ -27,14 +27,14 @@ pub fn list(app: &App, _: &RequestContext, caller: &SignedIn) -> HandlerResult {
 /// The sessions of the caller's account.
 #[derive(Serialize, ToSchema)]
 pub struct OwnSessions {
-    /// All of them.
+    /// Every session that has not ended.
     pub items: Vec<OwnSession>,
 }
 
 /// A session in the list of its owner.
 #[derive(Serialize, ToSchema)]
 pub struct OwnSession {
-    /// The session.
+    /// The session itself.
     #[serde(flatten)]
     pub session: Session,
     /// Whether it is the session of this request.

@@ -1,4 +1,4 @@
-//! Tasks.
+//! Tasks: list, create, show, change, delete.
 
 use serde_json::json;
 
@@ -41,7 +41,7 @@ pub fn show(app: &App, context: &RequestContext, user: &Approved, id: Id) -> Han
     response::json_or_304(context, &task)
 }
 
-/// Changes a task, as far as the caller may.
+/// Changes a task. An employee may change only the status.
 pub fn update(app: &App, context: &RequestContext, user: &Approved, id: Id) -> HandlerResult {
     let patch = context.parse_json(app.config.limits.max_body_bytes, TaskPatch::from_fields)?;
     let preconditions = context.preconditions()?;
@@ -65,10 +65,8 @@ pub fn delete(app: &App, context: &RequestContext, manager: &Manager, id: Id) ->
         super::recheck_permissions(db, manager)?;
         preconditions.check_before_write(&tasks::by_id(db, id)?)?;
         tasks::delete(db, id)?;
-        let (actor, detail) = (
-            super::actor(app, context, manager),
-            json!({ "task_id": id }),
-        );
+        let actor = super::actor(app, context, manager);
+        let detail = json!({ "task_id": id });
         audit::record(db, &actor, Action::TaskDeleted, None, Some(detail))
     })?;
     Ok(response::no_content())

@@ -1,5 +1,5 @@
-//! Where a request comes from: from the other end of its connection, or, where that is a trusted proxy,
-//! from where the proxy says.
+//! The address of the client: the peer of the connection or, where the peer is a trusted proxy, the address
+//! that the proxy reports in `X-Forwarded-For`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Once;
@@ -8,20 +8,21 @@ use rouille::Request;
 
 use crate::config::proxies::TrustedProxies;
 
-/// The client of one request.
+/// The client that sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// Its address; one of IPv4 never in the clothes of IPv6.
+    /// The IP address. IPv4-mapped IPv6 addresses are converted to IPv4.
     pub address: IpAddr,
-    /// Whether it speaks TLS, with the proxy that ends it.
+    /// Whether the client uses TLS, which a trusted proxy terminates and reports in `X-Forwarded-Proto`.
     pub https: bool,
 }
 
-/// The header in which proxies say from whom they heard.
+/// The header to which each proxy appends the address of the client or proxy that it received the request
+/// from.
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 
-/// What proxies write in its place, or beside it.
-const OTHER_SIGNS: [&str; 5] = [
+/// Other headers that proxies add, in place of `X-Forwarded-For` or together with it.
+const OTHER_PROXY_HEADERS: [&str; 5] = [
     "Forwarded",
     "Via",
     "X-Forwarded-Host",
@@ -30,65 +31,73 @@ const OTHER_SIGNS: [&str; 5] = [
 ];
 
 impl Client {
-    /// Finds out who it is, believing these proxies.
+    /// Determines the client of a request. Only the headers of `trusted` proxies are believed.
     pub fn of(request: &Request, trusted: &TrustedProxies) -> Client {
         let peer = peer(request);
-        let (address, _) = way_back(request, trusted);
-        if !trusted.contains(peer) && request.header(FORWARDED_FOR).is_some() {
-            tell_of_proxy(peer);
+        let is_proxy = trusted.contains(peer);
+        if !is_proxy && request.header(FORWARDED_FOR).is_some() {
+            warn_of_ignored_header(peer);
         }
         let mut schemes = values(request, "X-Forwarded-Proto").peekable();
-        let https = trusted.contains(peer)
+        let https = is_proxy
             && schemes.peek().is_some()
             && schemes.all(|scheme| scheme.eq_ignore_ascii_case("https"));
-        Client { address, https }
+        Client {
+            address: forwarded_address(request, trusted).0,
+            https,
+        }
     }
 }
 
-/// An operator who has forgotten the setting would see everybody behind the proxy share one limit.
-fn tell_of_proxy(peer: IpAddr) {
+/// Warns once: with a proxy that is not listed, all clients of the proxy share one rate limit, and the
+/// operator could not see why.
+fn warn_of_ignored_header(peer: IpAddr) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         log::warn!(
-            "a request from {peer} has X-Forwarded-For: if that is your proxy, name it in \
-             TRUSTED_PROXIES; until then all of its clients count as one"
+            "ignoring the X-Forwarded-For header of a request from {peer}: if this is your proxy, list it in \
+             TRUSTED_PROXIES; until then all of its clients share one rate limit"
         );
     });
 }
 
-/// Whether a request comes from this machine, or from a trusted proxy itself, and is not made for
-/// somebody else: a proxy on this machine has an address of this machine too, but its headers give it
-/// away, and so does the `Origin` of a browser that asks for a website.
+/// Whether a request comes from this machine or from a trusted proxy itself, and is not forwarded for another
+/// client.
+///
+/// The address alone does not show this: a proxy on this machine connects from a loopback address too, but
+/// adds headers; a script of a website runs in a browser on this machine too, but the browser adds
+/// `Origin`.
 pub fn is_local(request: &Request, trusted: &TrustedProxies) -> bool {
-    let (address, is_whole) = way_back(request, trusted);
+    let (address, is_complete) = forwarded_address(request, trusted);
     let has = |name: &&str| request.header(name).is_some();
-    let is_forwarded = !is_whole || (!has(&FORWARDED_FOR) && OTHER_SIGNS.iter().any(has));
-    let is_near = address.is_loopback() || trusted.contains(address);
-    is_near && !is_forwarded && !has(&"Origin")
+    let is_forwarded =
+        !is_complete || (!has(&FORWARDED_FOR) && OTHER_PROXY_HEADERS.iter().any(has));
+    let is_local_address = address.is_loopback() || trusted.contains(address);
+    is_local_address && !is_forwarded && !has(&"Origin")
 }
 
-/// Where a request comes from as far as that is believed, and whether that is all that is said of it.
+/// Returns the client's address, and whether every address in `X-Forwarded-For` was believed.
 ///
-/// Reads `X-Forwarded-For` from its end: every proxy adds whom it heard from, so an address counts for
-/// as long as whoever added it is trusted. What stands in front of that anybody can have written (OWASP
-/// ASVS 5.0, 4.1.3).
-fn way_back(request: &Request, trusted: &TrustedProxies) -> (IpAddr, bool) {
+/// Reads the header from the right: each proxy appends the address it heard from, so an element is believed
+/// only while the address to its right, which added it, is a trusted proxy. The client can have written
+/// everything further left itself (OWASP ASVS 5.0, 4.1.3).
+fn forwarded_address(request: &Request, trusted: &TrustedProxies) -> (IpAddr, bool) {
     let mut address = peer(request);
     for hop in values(request, FORWARDED_FOR).rev() {
         match (trusted.contains(address), parse(hop)) {
-            (true, Some(said)) => address = said,
+            (true, Some(reported)) => address = reported,
             _ => return (address, false),
         }
     }
     (address, true)
 }
 
-/// The other end of the connection.
+/// The address of the other end of the connection.
 fn peer(request: &Request) -> IpAddr {
     request.remote_addr().ip().to_canonical()
 }
 
-/// The elements of a header that is a list (RFC 9110, 5.6.1), however many lines it has.
+/// The elements of a list header (RFC 9110, 5.6.1) over all of its lines.
 fn values<'a>(request: &'a Request, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
     let lines: Vec<&str> = request
         .headers()
@@ -101,7 +110,8 @@ fn values<'a>(request: &'a Request, name: &str) -> impl DoubleEndedIterator<Item
         .map(str::trim)
 }
 
-/// `192.0.2.1`, `2001:db8::1`, and with a port, as some proxies write them: `192.0.2.1:80`, `[2001:db8::1]:80`.
+/// Parses `192.0.2.1` or `2001:db8::1`, also with a port, which some proxies add: `192.0.2.1:80`,
+/// `[2001:db8::1]:80`.
 fn parse(hop: &str) -> Option<IpAddr> {
     let address = hop
         .parse()

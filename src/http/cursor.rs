@@ -1,4 +1,5 @@
-//! Cursors: the place where a page ended, sealed so that it comes back unchanged or not at all.
+//! Cursors of keyset pagination: the position after which the next page begins, authenticated with an HMAC so
+//! that the server accepts only cursors that it made.
 
 use data_encoding::BASE64URL_NOPAD;
 use pbkdf2::hmac::Mac;
@@ -6,43 +7,43 @@ use pbkdf2::hmac::Mac;
 use crate::crypto::{self, HmacSha256};
 use crate::model::{Id, Position};
 
-/// Bytes of the seal: 128 bits, far beyond guessing.
-const SEAL: usize = 16;
+/// Bytes of the authentication tag: an HMAC-SHA256 truncated to 128 bits, which cannot be guessed.
+const TAG_LENGTH: usize = 16;
 
-/// Seals and opens cursors: base64url of seal, id and key.
+/// Encodes and decodes cursors: base64url of authentication tag, id and sort key.
 ///
-/// The seal covers the list that the cursor belongs to: with another filter or order it would point
-/// to nowhere, and the client would miss rows without a word.
+/// The tag covers the list that the cursor belongs to as well. With another filter or sort order the same
+/// position would skip rows without an error.
 #[derive(Debug)]
 pub struct CursorCodec {
     mac: HmacSha256,
 }
 
 impl CursorCodec {
-    /// Derives the key from the one that signs tokens.
+    /// Derives the key from the key that signs tokens.
     pub fn new(signing_key: &[u8]) -> CursorCodec {
         let mac = crypto::derive_hmac(signing_key, "task-api: cursors of lists");
         CursorCodec { mac }
     }
 
-    /// Makes the cursor for a place in `list`, a URL without the parameters that page through it.
-    pub fn seal(&self, list: &str, position: &Position) -> String {
-        let mut place = position.id.get().to_be_bytes().to_vec();
+    /// Returns the cursor for a position in `list`: the URL of the list without the parameters of paging.
+    pub fn encode(&self, list: &str, position: &Position) -> String {
+        let mut payload = position.id.get().to_be_bytes().to_vec();
         if let Some(key) = &position.key {
-            place.push(b'=');
-            place.extend(key.as_bytes());
+            payload.push(b'=');
+            payload.extend(key.as_bytes());
         }
-        BASE64URL_NOPAD.encode(&[&self.seal_of(list, &place)[..], &place[..]].concat())
+        BASE64URL_NOPAD.encode(&[&self.sign(list, &payload)[..], &payload[..]].concat())
     }
 
-    /// Reads a cursor that [`CursorCodec::seal`] made for the same list; `None` for anything else.
-    pub fn open(&self, list: &str, cursor: &str) -> Option<Position> {
-        let sealed = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
-        let (seal, place) = sealed.split_at_checked(SEAL)?;
-        if !ct_codecs::verify(seal, &self.seal_of(list, place)) {
+    /// Decodes a cursor that [`CursorCodec::encode`] made for the same list; `None` for any other text.
+    pub fn decode(&self, list: &str, cursor: &str) -> Option<Position> {
+        let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
+        let (tag, payload) = bytes.split_at_checked(TAG_LENGTH)?;
+        if !ct_codecs::verify(tag, &self.sign(list, payload)) {
             return None;
         }
-        let (id, key) = place.split_first_chunk()?;
+        let (id, key) = payload.split_first_chunk()?;
         let key = match key.split_first() {
             None => None,
             Some((_, key)) => Some(String::from_utf8(key.to_vec()).ok()?),
@@ -53,17 +54,19 @@ impl CursorCodec {
         })
     }
 
-    fn seal_of(&self, list: &str, place: &[u8]) -> [u8; SEAL] {
+    /// Computes the authentication tag. The length of `list` comes first, so that no other split of the same
+    /// bytes into list and payload has the same tag.
+    fn sign(&self, list: &str, payload: &[u8]) -> [u8; TAG_LENGTH] {
         let length = (list.len() as u64).to_be_bytes();
         let full = self
             .mac
             .clone()
             .chain_update(length)
             .chain_update(list)
-            .chain_update(place)
+            .chain_update(payload)
             .finalize();
-        let mut seal = [0; SEAL];
-        seal.copy_from_slice(&full.into_bytes()[..SEAL]);
-        seal
+        let mut tag = [0; TAG_LENGTH];
+        tag.copy_from_slice(&full.into_bytes()[..TAG_LENGTH]);
+        tag
     }
 }

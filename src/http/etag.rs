@@ -1,5 +1,8 @@
-//! Which version of an account, a task or a file an answer shows, and which one a request demands (RFC 9110, 8.8.3
-//! and 13): so that nobody overwrites what they have not seen.
+//! Entity tags and conditional requests (RFC 9110, 8.8.3 and 13).
+//!
+//! Reads use them for revalidation: 304 where `If-None-Match` names the current version. Writes use them for
+//! optimistic concurrency: 412 where `If-Match` names another version, so that a client cannot overwrite a
+//! change that it has not seen.
 
 use std::fmt;
 
@@ -9,39 +12,39 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// Bytes of a tag: 128 bits of a hash, so that no two versions ever share one.
+/// Bytes of the hash in a tag. 128 bits are enough that two versions never get the same tag.
 const LENGTH: usize = 16;
 
-/// The strong entity tag of a representation: the same JSON has the same tag, any other JSON another.
+/// The strong entity tag of a representation: a truncated SHA-256, so equal bytes have equal tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(String);
 
 impl ETag {
-    /// The tag of what is shown as this JSON.
+    /// Computes the tag of a value from its JSON.
     ///
     /// # Errors
-    /// [`Error::Internal`] for what cannot be shown as JSON.
-    pub fn of(shown: &impl Serialize) -> Result<ETag, Error> {
-        match serde_json::to_vec(shown) {
+    /// [`Error::Internal`] where the value cannot be serialized.
+    pub fn of(value: &impl Serialize) -> Result<ETag, Error> {
+        match serde_json::to_vec(value) {
             Ok(json) => Ok(ETag::of_bytes(&json)),
             Err(why) => Err(Error::Internal(format!("serializing for an ETag: {why}"))),
         }
     }
 
-    /// The tag of these bytes.
+    /// Computes the tag of bytes.
     pub fn of_bytes(bytes: &[u8]) -> ETag {
         ETag(BASE64URL_NOPAD.encode(&Sha256::digest(bytes)[..LENGTH]))
     }
 }
 
-/// As the header has it, in quotes.
+/// Writes the tag as the `ETag` header has it: in quotes.
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0)
     }
 }
 
-/// What a request demands of the version that it meets: `If-Match` and `If-None-Match`, or nothing.
+/// The preconditions of a request: `If-Match` and `If-None-Match`, both optional.
 #[derive(Debug)]
 pub struct Preconditions {
     if_match: Option<Tags>,
@@ -49,10 +52,10 @@ pub struct Preconditions {
 }
 
 impl Preconditions {
-    /// Reads all that was sent of each of the two headers.
+    /// Parses the two headers. Each argument yields the values of all lines of one header.
     ///
     /// # Errors
-    /// [`Error::BadRequest`] where one of them holds anything but `*` or entity tags.
+    /// [`Error::BadRequest`] where a header is neither `*` nor a list of entity tags.
     pub fn parse<'a>(
         if_match: impl Iterator<Item = &'a str>,
         if_none_match: impl Iterator<Item = &'a str>,
@@ -60,35 +63,37 @@ impl Preconditions {
         Ok(Preconditions {
             if_match: Tags::from_lines(
                 if_match,
-                "its If-Match is neither * nor entity tags in quotes",
+                "its If-Match must be * or a list of entity tags in quotes",
             )?,
             if_none_match: Tags::from_lines(
                 if_none_match,
-                "its If-None-Match is neither * nor entity tags in quotes",
+                "its If-None-Match must be * or a list of entity tags in quotes",
             )?,
         })
     }
 
-    /// For a request that reads: whether its client has the current version already.
+    /// For a read: whether `If-None-Match` names the current version, so that the response is 304. `If-Match`
+    /// is evaluated first (RFC 9110, 13.2.2).
     ///
     /// # Errors
-    /// [`Error::PreconditionFailed`] where `If-Match` asks for another (RFC 9110, 13.2.2).
-    pub fn is_known(&self, current: &ETag) -> Result<bool, Error> {
-        let wanted = self.if_match.as_ref();
-        if wanted.is_some_and(|tags| !tags.name(current, Tag::is)) {
+    /// [`Error::PreconditionFailed`] where `If-Match` does not name the current version.
+    pub fn is_not_modified(&self, current: &ETag) -> Result<bool, Error> {
+        let if_match = self.if_match.as_ref();
+        if if_match.is_some_and(|tags| !tags.contains(current, Tag::strongly_matches)) {
             return Err(Error::PreconditionFailed);
         }
-        let known = self.if_none_match.as_ref();
-        Ok(known.is_some_and(|tags| tags.name(current, Tag::is_like)))
+        let if_none_match = self.if_none_match.as_ref();
+        Ok(if_none_match.is_some_and(|tags| tags.contains(current, Tag::weakly_matches)))
     }
 
-    /// For a request that changes a resource, `before` the change. Called before the change, in its
-    /// transaction, so that no other write can happen between check and change (RFC 9110, 13.2.1).
+    /// For a write: checks both preconditions against `before`, the resource before the change. Called inside
+    /// the transaction of the change, so that no other write can happen between check and change (RFC 9110,
+    /// 13.2.1).
     ///
     /// # Errors
     /// [`Error::PreconditionFailed`].
     pub fn check_before_write(&self, before: &impl Serialize) -> Result<(), Error> {
-        if self.is_known(&ETag::of(before)?)? {
+        if self.is_not_modified(&ETag::of(before)?)? {
             Err(Error::PreconditionFailed)
         } else {
             Ok(())
@@ -96,20 +101,20 @@ impl Preconditions {
     }
 }
 
-/// The tags that a header names.
+/// The value of `If-Match` or `If-None-Match`.
 #[derive(Debug)]
 enum Tags {
-    /// `*`: whatever the current one is.
+    /// `*`, which matches every version.
     Any,
-    /// These.
     Listed(Vec<Tag>),
 }
 
 impl Tags {
-    /// The values of several lines are one list (RFC 9110, 5.3).
+    /// Parses the values of all lines of a header as one list (RFC 9110, 5.3). `problem` is the text of the
+    /// error.
     fn from_lines<'a>(
         values: impl Iterator<Item = &'a str>,
-        wrong: &'static str,
+        problem: &'static str,
     ) -> Result<Option<Tags>, Error> {
         let values: Vec<&str> = values.collect();
         if values.is_empty() {
@@ -117,7 +122,7 @@ impl Tags {
         }
         Tags::parse(&values.join(","))
             .map(Some)
-            .ok_or(Error::BadRequest(wrong))
+            .ok_or(Error::BadRequest(problem))
     }
 
     fn parse(text: &str) -> Option<Tags> {
@@ -126,14 +131,14 @@ impl Tags {
         }
         let (mut tags, mut rest) = (Vec::new(), text);
         loop {
-            // Elements of a list may be empty (RFC 9110, 5.6.1).
+            // A list may have empty elements (RFC 9110, 5.6.1).
             rest = rest.trim_start_matches([' ', '\t', ',']);
             if rest.is_empty() {
                 break;
             }
-            let (tag, behind) = Tag::split_off(rest)?;
+            let (tag, after) = Tag::split_first(rest)?;
             tags.push(tag);
-            rest = behind.trim_start_matches(BLANKS);
+            rest = after.trim_start_matches(BLANKS);
             if !rest.is_empty() && !rest.starts_with(',') {
                 return None;
             }
@@ -141,18 +146,19 @@ impl Tags {
         (!tags.is_empty()).then_some(Tags::Listed(tags))
     }
 
-    /// Whether the current version is among them, by [`Tag::is`] or by [`Tag::is_like`].
-    fn name(&self, current: &ETag, compare: fn(&Tag, &ETag) -> bool) -> bool {
+    /// Whether one of the tags matches the current version. `matches` is [`Tag::strongly_matches`] or
+    /// [`Tag::weakly_matches`].
+    fn contains(&self, current: &ETag, matches: fn(&Tag, &ETag) -> bool) -> bool {
         match self {
             Tags::Any => true,
-            Tags::Listed(tags) => tags.iter().any(|tag| compare(tag, current)),
+            Tags::Listed(tags) => tags.iter().any(|tag| matches(tag, current)),
         }
     }
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// One tag: `"abc"`, or `W/"abc"`.
+/// An entity tag as a client sends it: `"abc"`, or weak: `W/"abc"`.
 #[derive(Debug)]
 struct Tag {
     is_weak: bool,
@@ -160,25 +166,26 @@ struct Tag {
 }
 
 impl Tag {
-    /// The tag that the text begins with, and what is behind it. There is no escaping: a quote ends it.
-    fn split_off(text: &str) -> Option<(Tag, &str)> {
+    /// Splits the text into its first tag and the rest. Tags have no escaping: the next quote ends them.
+    fn split_first(text: &str) -> Option<(Tag, &str)> {
         let quoted = text.strip_prefix("W/").unwrap_or(text);
-        let (opaque, behind) = quoted.strip_prefix('"')?.split_once('"')?;
-        let is_sound = !opaque.contains(|c: char| c == ' ' || c.is_ascii_control());
+        let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+        let is_valid = !opaque.contains(|c: char| c == ' ' || c.is_ascii_control());
         let tag = Tag {
             is_weak: quoted.len() < text.len(),
             opaque: opaque.to_owned(),
         };
-        is_sound.then_some((tag, behind))
+        is_valid.then_some((tag, rest))
     }
 
-    /// The strong comparison (RFC 9110, 8.8.3.2): what is weak may be another version.
-    fn is(&self, version: &ETag) -> bool {
-        !self.is_weak && self.is_like(version)
+    /// The strong comparison (RFC 9110, 8.8.3.2), for `If-Match`. A weak tag never matches, since two
+    /// versions may share it.
+    fn strongly_matches(&self, version: &ETag) -> bool {
+        !self.is_weak && self.weakly_matches(version)
     }
 
-    /// The weak comparison, for who reads.
-    fn is_like(&self, version: &ETag) -> bool {
+    /// The weak comparison (RFC 9110, 8.8.3.2), for `If-None-Match`.
+    fn weakly_matches(&self, version: &ETag) -> bool {
         self.opaque == version.0
     }
 }

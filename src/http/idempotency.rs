@@ -1,4 +1,5 @@
-//! By what a request is known when it comes again (draft-ietf-httpapi-idempotency-key-header).
+//! Fingerprints of requests with an idempotency key (draft-ietf-httpapi-idempotency-key-header). The store
+//! recognises a retry by them.
 
 use pbkdf2::hmac::Mac;
 use serde_json::json;
@@ -7,24 +8,26 @@ use crate::crypto::{self, HmacSha256};
 use crate::model::User;
 use crate::store::idempotency::Fingerprint;
 
-/// Makes the fingerprints of requests that have an `Idempotency-Key`.
+/// Computes the fingerprints of requests that have an `Idempotency-Key`.
 ///
-/// They are HMACs: the body of a sign-up holds a password, and whoever has the database alone could try
-/// guesses on a plain hash of it at the speed of SHA-256. Another signing key knows none of them.
+/// They are HMACs, because the body of a sign-up holds a password: a plain SHA-256 would let an attacker
+/// who has the database test guesses offline, and very fast. After a change of the signing key, earlier
+/// requests are not recognised any more.
 #[derive(Debug)]
 pub struct IdempotencyFingerprints {
     mac: HmacSha256,
 }
 
 impl IdempotencyFingerprints {
-    /// Derives the key from the one that signs tokens.
+    /// Derives the key from the key that signs tokens.
     pub fn new(signing_key: &[u8]) -> IdempotencyFingerprints {
         let mac = crypto::derive_hmac(signing_key, "task-api: requests that come again");
         IdempotencyFingerprints { mac }
     }
 
-    /// The fingerprint of one request. The same `key` of another route or another caller is another one;
-    /// an account is its id and its age, since SQLite gives the id of a deleted one again.
+    /// Computes the fingerprint of a request. It depends on route and caller, so two callers, or two
+    /// routes, can use the same `key`. The caller counts by id and creation time, since SQLite can reuse
+    /// the id of a deleted account.
     pub fn of(&self, key: &str, route: &str, caller: Option<&User>, body: &[u8]) -> Fingerprint {
         let caller = caller.map(|user| (user.id, user.created_at));
         let key = json!([route, caller, key]).to_string();

@@ -1,5 +1,5 @@
-//! A JSON request body: bounded in size, in the number of members and in depth of memory, strict about
-//! duplicate names.
+//! JSON request bodies. The size and the number of members are bounded, nested values are not stored, and
+//! duplicate names are rejected.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,8 +18,8 @@ impl JsonBody {
         &self.0
     }
 
-    /// Parses a JSON object with `read`, such as `NewTask::from_fields`. A UTF-8 byte order mark in front
-    /// of it is skipped (RFC 8259, 8.1 permits that).
+    /// Parses a JSON object with `read`, such as `NewTask::from_fields`. A leading UTF-8 byte order mark is
+    /// skipped (RFC 8259, 8.1 permits that).
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Invalid`], in this order.
@@ -44,7 +44,8 @@ fn malformed(why: serde_json::Error) -> Error {
     Error::Malformed(why.to_string())
 }
 
-/// The members of a JSON object. serde_json alone keeps the last of two members with one name.
+/// The members of a JSON object. The map of serde_json would silently keep the last of two members with one
+/// name, so this type rejects duplicates.
 struct Members(BTreeMap<String, Scalar>);
 
 impl<'de> Deserialize<'de> for Members {

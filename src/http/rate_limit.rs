@@ -1,7 +1,8 @@
-//! How often somebody may ask: guessing is slowed, and its victim is not locked out.
+//! Rate limiting by GCRA (the generic cell rate algorithm of ITU-T I.371), against password guessing and
+//! floods.
 //!
-//! Nothing counts for an account alone, since then anybody could lock its owner out; what counts is the
-//! client's address, and the address together with the account.
+//! Attempts to sign in count per network, and per network and account. They never count per account alone: an
+//! attacker could then lock the owner out by guessing wrong on purpose.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
@@ -16,23 +17,24 @@ use crate::error::Error;
 use crate::metrics::Counter;
 use crate::model::{SessionId, SignedIn, Timestamp};
 
-/// Attempts to sign in to one account from one address.
-const LOGIN_TO_ACCOUNT: Quota = Quota::of(10, Duration::from_secs(30));
-/// Attempts to sign in from one address that has not signed in to that account before. A class that sits
-/// behind one address and begins at once has to get in.
-const LOGIN_FROM_ADDRESS: Quota = Quota::of(60, Duration::from_secs(5));
-/// The same from one site, the /48 of IPv6 that anybody is given by asking for it (RFC 6177, 2).
-const LOGIN_FROM_SITE: Quota = Quota::of(240, Duration::from_secs(1));
-/// Sign-ups from one address.
-const SIGNUP_FROM_ADDRESS: Quota = Quota::of(60, Duration::from_secs(10));
-/// Exchanges of one session's refresh tokens, and of what is none from one address.
-const REFRESH: Quota = Quota::of(120, Duration::from_secs(1));
+/// Attempts to sign in to one account from one network.
+const SIGN_IN_PER_NETWORK_AND_ACCOUNT: Quota = Quota::new(10, Duration::from_secs(30));
+/// Attempts to sign in from one network to accounts that have not signed in from there before. The burst
+/// lets a whole class sign in at the same moment from behind one address.
+const SIGN_IN_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(5));
+/// The same attempts from one site: an IPv6 /48, which a provider assigns to any customer on request (RFC
+/// 6177, 2). Without it, each of the site's 65,536 networks would have a quota of its own.
+const SIGN_IN_PER_SITE: Quota = Quota::new(240, Duration::from_secs(1));
+/// Sign-ups from one network.
+const SIGN_UP_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(10));
+/// Refreshes of one session, and requests with an invalid refresh token from one network.
+const REFRESH: Quota = Quota::new(120, Duration::from_secs(1));
 
-/// Whom a limit remembers at most: whoever has not been seen for longest makes room, so that no crowd of
-/// addresses takes up more memory.
+/// The most keys that one limiter remembers. The least recently used key makes room for a new one, so that an
+/// attacker with many addresses cannot fill the memory.
 const MAX_TRACKED_KEYS: usize = 50_000;
 
-/// So many at once, and one more after each `every`.
+/// `burst` requests at once, and one more after each `interval`.
 #[derive(Debug, Clone, Copy)]
 struct Quota {
     burst: i64,
@@ -40,39 +42,43 @@ struct Quota {
 }
 
 impl Quota {
-    const fn of(burst: i64, interval: Duration) -> Quota {
+    const fn new(burst: i64, interval: Duration) -> Quota {
         Quota { burst, interval }
     }
 }
 
-/// Every limit.
+/// The network of a client, and the hash of the e-mail that it signs in with.
+type NetworkAndAccount = (Network, u64);
+
+/// All rate limiters of the application.
 #[derive(Debug)]
 pub struct RateLimits {
     is_on: bool,
     hasher: RandomState,
-    login_to_account: GcraLimiter<(u64, Network)>,
-    login_from_address: GcraLimiter<Network>,
-    login_from_site: GcraLimiter<Network>,
-    known_pairs: Mutex<LruCache<(u64, Network), ()>>,
-    signup: GcraLimiter<Network>,
+    sign_in_per_network_and_account: GcraLimiter<NetworkAndAccount>,
+    sign_in_per_network: GcraLimiter<Network>,
+    sign_in_per_site: GcraLimiter<Network>,
+    /// The pairs that have signed in before.
+    known_pairs: Mutex<LruCache<NetworkAndAccount, ()>>,
+    sign_up: GcraLimiter<Network>,
     refresh: GcraLimiter<RateLimitKey>,
     requests: GcraLimiter<RateLimitKey>,
 }
 
-/// Whose requests are counted together. Not an account's: whoever has stolen a token of it could keep its
-/// owner from ending the session.
+/// What requests are counted by. For a signed-in caller it is the session, not the account: otherwise a
+/// thief with a stolen token could use up the limit and keep the owner from ending the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RateLimitKey {
-    /// A session's.
+    /// The caller's session.
     Session(SessionId),
-    /// Those of an account with the Flask app's tokens.
+    /// The id of the caller's account, for tokens of the Flask app, which have no session.
     Account(i64),
-    /// Those from the network of this address, which are let in by nothing.
+    /// The client's network, for requests without a valid token.
     Network(Network),
 }
 
 impl RateLimitKey {
-    /// Whoever is signed in.
+    /// The key of a caller who is signed in.
     pub fn of_caller(caller: &SignedIn) -> RateLimitKey {
         match caller.session() {
             Some(session) => RateLimitKey::Session(session),
@@ -80,35 +86,38 @@ impl RateLimitKey {
         }
     }
 
-    /// Whoever is not.
+    /// The key of a client without a valid token.
     pub fn of_address(address: IpAddr) -> RateLimitKey {
         RateLimitKey::Network(Network::of(address))
     }
 }
 
-/// An attempt to sign in that the limits have let pass.
+/// An attempt to sign in that the rate limits have permitted, for [`RateLimits::record_success`].
 #[derive(Debug)]
-pub struct SignInAttempt((u64, Network));
+pub struct SignInAttempt(NetworkAndAccount);
 
 impl RateLimits {
-    /// None of which has been touched yet.
+    /// Creates the limiters, with no request counted yet.
     pub fn new(settings: RateLimitArgs) -> RateLimits {
         let per_minute = settings.requests_per_minute.into();
         let interval = Duration::from_secs(60) / settings.requests_per_minute;
         RateLimits {
             is_on: settings.rate_limits == Switch::On,
             hasher: RandomState::new(),
-            login_to_account: GcraLimiter::new("login to an account", LOGIN_TO_ACCOUNT),
-            login_from_address: GcraLimiter::new("login from an address", LOGIN_FROM_ADDRESS),
-            login_from_site: GcraLimiter::new("login from a site", LOGIN_FROM_SITE),
+            sign_in_per_network_and_account: GcraLimiter::new(
+                "login to an account",
+                SIGN_IN_PER_NETWORK_AND_ACCOUNT,
+            ),
+            sign_in_per_network: GcraLimiter::new("login from an address", SIGN_IN_PER_NETWORK),
+            sign_in_per_site: GcraLimiter::new("login from a site", SIGN_IN_PER_SITE),
             known_pairs: Mutex::new(LruCache::unbounded()),
-            signup: GcraLimiter::new("sign-up", SIGNUP_FROM_ADDRESS),
+            sign_up: GcraLimiter::new("sign-up", SIGN_UP_PER_NETWORK),
             refresh: GcraLimiter::new("refresh", REFRESH),
-            requests: GcraLimiter::new("requests", Quota::of(per_minute, interval)),
+            requests: GcraLimiter::new("requests", Quota::new(per_minute, interval)),
         }
     }
 
-    /// Counts an attempt to sign in.
+    /// Counts an attempt to sign in, or to prove the current password.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
@@ -118,27 +127,31 @@ impl RateLimits {
         email: &str,
         now: Timestamp,
     ) -> Result<SignInAttempt, Error> {
-        // A hash, since a client may write an e-mail of any length.
+        // The e-mail is hashed, since a client may send one of any length.
         let account = self.hasher.hash_one(email.trim().to_lowercase());
-        let pair = (account, Network::of(from));
+        let network = Network::of(from);
+        let pair = (network, account);
         if self.is_on {
-            self.login_to_account.check(pair, now)?;
-            // Guessing by others behind its address does not keep an owner out.
+            self.sign_in_per_network_and_account.check(pair, now)?;
+            // A known pair skips the limits of its network: guessing by other clients behind the same address
+            // does not lock the owner out.
             if lock(&self.known_pairs).get(&pair).is_none() {
-                self.login_from_address.check(pair.1, now)?;
+                self.sign_in_per_network.check(network, now)?;
                 if let IpAddr::V6(address) = from {
-                    self.login_from_site.check(Network::site(address), now)?;
+                    self.sign_in_per_site
+                        .check(Network::site_of(address), now)?;
                 }
             }
         }
         Ok(SignInAttempt(pair))
     }
 
-    /// Remembers that the attempt has succeeded, and forgets the failed ones in front of it.
+    /// Records that the attempt has succeeded: the pair becomes a known one, and its earlier attempts no
+    /// longer count.
     pub fn record_success(&self, SignInAttempt(pair): SignInAttempt) {
         if self.is_on {
-            self.login_to_account.forget(&pair);
-            remember(&mut lock(&self.known_pairs), pair, ());
+            self.sign_in_per_network_and_account.reset(&pair);
+            insert_bounded(&mut lock(&self.known_pairs), pair, ());
         }
     }
 
@@ -147,49 +160,49 @@ impl RateLimits {
     /// # Errors
     /// [`Error::TooManyRequests`].
     pub fn check_sign_up(&self, from: IpAddr, now: Timestamp) -> Result<(), Error> {
-        self.count(&self.signup, Network::of(from), now)
+        self.check(&self.sign_up, Network::of(from), now)
     }
 
-    /// Counts an exchange of a refresh token.
+    /// Counts a request to exchange a refresh token.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
-    pub fn check_refresh(&self, who: RateLimitKey, now: Timestamp) -> Result<(), Error> {
-        self.count(&self.refresh, who, now)
+    pub fn check_refresh(&self, key: RateLimitKey, now: Timestamp) -> Result<(), Error> {
+        self.check(&self.refresh, key, now)
     }
 
-    /// Counts any request that needs a token.
+    /// Counts a request to a route that needs an access token.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
-    pub fn check_request(&self, who: RateLimitKey, now: Timestamp) -> Result<(), Error> {
-        self.count(&self.requests, who, now)
+    pub fn check_request(&self, key: RateLimitKey, now: Timestamp) -> Result<(), Error> {
+        self.check(&self.requests, key, now)
     }
 
-    /// What each limit has rejected so far, by its name.
+    /// The name of each limiter, and the number of requests that it has rejected since the start.
     pub fn rejections(&self) -> [(&'static str, u64); 6] {
         [
-            self.login_to_account.rejections(),
-            self.login_from_address.rejections(),
-            self.login_from_site.rejections(),
-            self.signup.rejections(),
+            self.sign_in_per_network_and_account.rejections(),
+            self.sign_in_per_network.rejections(),
+            self.sign_in_per_site.rejections(),
+            self.sign_up.rejections(),
             self.refresh.rejections(),
             self.requests.rejections(),
         ]
     }
 
-    /// How many clients are remembered, by all the limits together.
+    /// The number of keys that all limiters together remember.
     pub fn tracked_keys(&self) -> usize {
-        self.login_to_account.len()
-            + self.login_from_address.len()
-            + self.login_from_site.len()
+        self.sign_in_per_network_and_account.len()
+            + self.sign_in_per_network.len()
+            + self.sign_in_per_site.len()
             + lock(&self.known_pairs).len()
-            + self.signup.len()
+            + self.sign_up.len()
             + self.refresh.len()
             + self.requests.len()
     }
 
-    fn count<K: Hash + Eq>(
+    fn check<K: Hash + Eq>(
         &self,
         limiter: &GcraLimiter<K>,
         key: K,
@@ -203,8 +216,8 @@ impl RateLimits {
     }
 }
 
-/// The part of an address that stands for one client: of IPv6, where every home is given 2^64 addresses,
-/// the first half (RFC 4291, 2.5.4).
+/// The network of a client: an IPv4 address, or an IPv6 /64. A household gets a whole /64 (RFC 4291,
+/// 2.5.4), so a single IPv6 address identifies nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(Ipv6Addr);
 
@@ -219,19 +232,24 @@ impl Network {
         }
     }
 
-    fn site(address: Ipv6Addr) -> Network {
+    /// The /48 that the address belongs to.
+    fn site_of(address: Ipv6Addr) -> Network {
         let [a, b, c, ..] = address.segments();
         Network(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
     }
 }
 
-/// One limit: for each of those it knows the moment at which their quota would be whole again (GCRA, the
-/// generic cell rate algorithm of ITU-T I.371).
+/// A rate limiter that counts each key separately (GCRA).
+///
+/// It stores one moment for each key: the theoretical arrival time, at which the key's whole burst is
+/// available again. Each request moves it on by one interval. A request that would move it further ahead of
+/// the present than `burst` intervals is rejected and changes nothing.
 #[derive(Debug)]
 struct GcraLimiter<K: Hash + Eq> {
     name: &'static str,
     quota: Quota,
     rejected: Counter,
+    /// In microseconds of Unix time.
     theoretical_arrival: Mutex<LruCache<K, i64>>,
 }
 
@@ -245,14 +263,14 @@ impl<K: Hash + Eq> GcraLimiter<K> {
         }
     }
 
-    fn check(&self, who: K, now: Timestamp) -> Result<(), Error> {
+    fn check(&self, key: K, now: Timestamp) -> Result<(), Error> {
         let now = now.unix_micros();
         let interval = self.quota.interval.as_micros() as i64;
         let burst_tolerance = self.quota.burst * interval;
-        let mut known = lock(&self.theoretical_arrival);
-        // What lies further ahead than the quota is deep was written by a clock that has been put back.
-        let theoretical_arrival = known
-            .get(&who)
+        let mut tracked = lock(&self.theoretical_arrival);
+        // A moment further ahead than the tolerance was stored before the clock was set back: ignored.
+        let theoretical_arrival = tracked
+            .get(&key)
             .copied()
             .filter(|at| *at <= now + burst_tolerance);
         let next = theoretical_arrival.unwrap_or(now).max(now) + interval;
@@ -261,7 +279,7 @@ impl<K: Hash + Eq> GcraLimiter<K> {
             let wait = Duration::from_micros((next - now - burst_tolerance).unsigned_abs());
             return Err(Error::TooManyRequests(wait));
         }
-        remember(&mut known, who, next);
+        insert_bounded(&mut tracked, key, next);
         Ok(())
     }
 
@@ -273,19 +291,21 @@ impl<K: Hash + Eq> GcraLimiter<K> {
         lock(&self.theoretical_arrival).len()
     }
 
-    fn forget(&self, who: &K) {
-        lock(&self.theoretical_arrival).pop(who);
+    /// Forgets the requests of a key.
+    fn reset(&self, key: &K) {
+        lock(&self.theoretical_arrival).pop(key);
     }
 }
 
-fn remember<K: Hash + Eq, V>(known: &mut LruCache<K, V>, key: K, value: V) {
-    known.put(key, value);
-    if known.len() > MAX_TRACKED_KEYS {
-        known.pop_lru();
+/// Inserts, and evicts the least recently used key when there are more than [`MAX_TRACKED_KEYS`].
+fn insert_bounded<K: Hash + Eq, V>(cache: &mut LruCache<K, V>, key: K, value: V) {
+    cache.put(key, value);
+    if cache.len() > MAX_TRACKED_KEYS {
+        cache.pop_lru();
     }
 }
 
-// Nothing that holds the lock can panic.
+// A poisoned lock is harmless: no code panics while it holds the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

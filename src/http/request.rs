@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::model::is_control;
 use crate::model::json_fields::{Fields, Scalar};
 
-/// One request on its way through the program.
+/// A request together with its id and its client.
 #[derive(Debug)]
 pub struct RequestContext<'a> {
     request: &'a Request,
@@ -93,16 +93,16 @@ impl<'a> RequestContext<'a> {
             (None, _) => Ok(None),
             (Some(key), None) if is_valid(key) => Ok(Some(key)),
             _ => Err(Error::BadRequest(
-                "its Idempotency-Key is not 1 to 255 visible ASCII characters, once",
+                "its Idempotency-Key must be a single value of 1 to 255 visible ASCII characters",
             )),
         }
     }
 
-    /// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1). The scheme is case-insensitive (RFC 9110,
-    /// 11.1). A token in the query or in the body is ignored.
+    /// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1). The scheme is case-insensitive (RFC
+    /// 9110, 11.1). A token in the query or in the body is ignored.
     ///
     /// # Errors
-    /// [`Error::NoCredentials`] and [`Error::InvalidToken`], in flask-jwt-extended's words.
+    /// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
     pub fn bearer_token(&self) -> Result<&str, Error> {
         const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
         let mut headers = self.headers("Authorization");
@@ -135,7 +135,7 @@ impl<'a> RequestContext<'a> {
         Some(agent.filter(|c| !is_control(*c)).take(255).collect())
     }
 
-    /// The URL of this path with these parameters, in one spelling.
+    /// Returns the URL of this path with these parameters, always encoded in the same way.
     pub fn url<'p>(
         &self,
         parameters: impl IntoIterator<Item = (&'p String, &'p String)>,
@@ -216,7 +216,7 @@ impl<'a> RequestContext<'a> {
         let mut bytes = Vec::new();
         body.take(max_bytes + 1)
             .read_to_end(&mut bytes)
-            .map_err(|_| Error::Malformed("it could not be read to its end".to_owned()))?;
+            .map_err(|_| Error::Malformed("it could not be read completely".to_owned()))?;
         let length = bytes.len() as u64;
         if length > max_bytes {
             return Err(Error::BodyTooLarge(max_bytes));
@@ -224,7 +224,9 @@ impl<'a> RequestContext<'a> {
         // The part that a broken connection delivered can be valid JSON by chance: `{"a":1}` of
         // `{"a":1}, ...`.
         if declared.is_some_and(|declared| length < declared) {
-            return Err(Error::Malformed("it ended early".to_owned()));
+            return Err(Error::Malformed(
+                "it is shorter than Content-Length".to_owned(),
+            ));
         }
         Ok(bytes)
     }

@@ -1,4 +1,4 @@
-//! Successful responses: JSON, versions, pages of lists, files.
+//! Successful responses: JSON, entity tags, pages of lists, static files.
 
 use rouille::Response;
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub fn json(body: &impl Serialize) -> Response {
     Response::json(body)
 }
 
-/// 200 with an account or a task, and its version in `ETag`.
+/// 200 with an account or a task, and the entity tag of its version in `ETag`.
 ///
 /// # Errors
 /// [`Error::Internal`].
@@ -26,54 +26,54 @@ pub fn json_with_etag(body: &impl Serialize) -> HandlerResult {
 }
 
 /// A conditional GET (RFC 9110, 13): like [`json_with_etag`], but 304 without a body where `If-None-Match`
-/// names the present version.
+/// names the current version.
 ///
 /// # Errors
 /// [`Error::BadRequest`] for a malformed precondition, [`Error::PreconditionFailed`] where `If-Match` names
 /// another version.
 pub fn json_or_304(context: &RequestContext, body: &impl Serialize) -> HandlerResult {
-    unless_known(context, &ETag::of(body)?, || json(body))
+    full_or_304(context, &ETag::of(body)?, || json(body))
 }
 
-/// 200 with a file. The browser caches it and revalidates it each time (`no-cache`), so that a page of a new
-/// binary never runs a script of an old one.
+/// 200 with a static file. The browser caches it and revalidates it each time (`no-cache`), so that a page of
+/// a new binary never runs a script of an old one.
 ///
 /// # Errors
 /// Those of [`json_or_304`].
 pub fn static_file(context: &RequestContext, file: &StaticFile) -> HandlerResult {
     let from_data = |bytes| Response::from_data(file.media_type, bytes);
     let response = if context.accepts_gzip() {
-        unless_known(context, &file.gzip_etag, || {
+        full_or_304(context, &file.gzip_etag, || {
             from_data(file.gzip.to_vec()).with_additional_header("Content-Encoding", "gzip")
         })?
     } else {
         let plain = file.decompress()?;
-        unless_known(context, &ETag::of_bytes(&plain), || from_data(plain))?
+        full_or_304(context, &ETag::of_bytes(&plain), || from_data(plain))?
     };
     let response = response
         .with_additional_header("Cache-Control", "no-cache")
         .with_additional_header("Vary", "Accept-Encoding");
-    Ok(match file.policy {
+    Ok(match file.security_policy {
         Some(policy) => response.with_additional_header("Content-Security-Policy", policy),
         None => response,
     })
 }
 
-/// The response of `show`, or 304 where the client has this version.
-fn unless_known(
+/// The response of `full`, or 304 where `If-None-Match` names this version.
+fn full_or_304(
     context: &RequestContext,
     etag: &ETag,
-    show: impl FnOnce() -> Response,
+    full: impl FnOnce() -> Response,
 ) -> HandlerResult {
-    let response = if context.preconditions()?.is_known(etag)? {
+    let response = if context.preconditions()?.is_not_modified(etag)? {
         no_content().with_status_code(304)
     } else {
-        show()
+        full()
     };
     Ok(with_etag(response, etag))
 }
 
-/// 201 with an account or a task, and its version.
+/// 201 with an account or a task, and its entity tag.
 ///
 /// # Errors
 /// [`Error::Internal`].
@@ -85,13 +85,13 @@ fn with_etag(response: Response, etag: &ETag) -> Response {
     response.with_additional_header("ETag", etag.to_string())
 }
 
-/// 204: done, without a body.
+/// 204: success without a body.
 pub fn no_content() -> Response {
     Response::empty_204()
 }
 
-/// 200 with a page of a list: `{"items": [...], "next_cursor": "..." | null}`, and the URL of the next page in
-/// `Link` (RFC 8288). `next` is the cursor and the URL.
+/// 200 with a page of a list: `{"items": [...], "next_cursor": "..." | null}`, and the URL of the next page
+/// in `Link` (RFC 8288). `next` is the cursor and the URL.
 pub fn page<T: Serialize>(page: &Page<T>, next: Option<(String, String)>) -> Response {
     #[derive(Serialize)]
     struct Body<'a, T> {

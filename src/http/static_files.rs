@@ -1,5 +1,5 @@
-//! Files that browsers load: the task board, the documentation page, and the description of the API. They
-//! are parts of the binary, kept compressed, and made ready when they are first asked for.
+//! Static files for browsers: the task board, the documentation page and the OpenAPI document. They are
+//! embedded in the binary, compressed with gzip on the first request, and kept compressed in memory.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,18 +13,18 @@ use flate2::read::{GzDecoder, GzEncoder};
 use super::etag::ETag;
 use crate::error::Error;
 
-/// Every file, by its path.
-pub struct StaticFiles(BTreeMap<&'static str, (File, OnceLock<StaticFile>)>);
+/// All files by path. The cell of a file is filled by the first request for it.
+pub struct StaticFiles(BTreeMap<&'static str, (Source, OnceLock<StaticFile>)>);
 
-/// Where a file comes from.
-struct File {
+/// An embedded file, and how to load its content.
+struct Source {
     path: &'static str,
     media_type: &'static str,
-    policy: Option<&'static str>,
+    security_policy: Option<&'static str>,
     load: Box<dyn Fn() -> Result<Content, Error> + Send + Sync>,
 }
 
-/// What a file holds.
+/// The content of an embedded file.
 enum Content {
     Plain(Cow<'static, [u8]>),
     /// Compressed when the program was built.
@@ -35,62 +35,63 @@ enum Content {
 /// A file that is ready to be sent.
 #[derive(Debug)]
 pub struct StaticFile {
-    /// Its `Content-Type`.
+    /// The `Content-Type`.
     pub media_type: &'static str,
-    /// Its `Content-Security-Policy`, if it is a page.
-    pub policy: Option<&'static str>,
-    /// Its content, compressed by gzip.
+    /// The `Content-Security-Policy`; only HTML pages have one of their own.
+    pub security_policy: Option<&'static str>,
+    /// The content, compressed with gzip.
     pub gzip: Cow<'static, [u8]>,
-    /// The version of the compressed content.
+    /// The entity tag of the compressed content. The plain content has another one, since a strong tag
+    /// identifies bytes (RFC 9110, 8.8.3.3).
     pub gzip_etag: ETag,
 }
 
 impl StaticFiles {
-    /// The files of this build. `description` makes the text of `/openapi.json`.
-    pub fn new(description: fn() -> Result<String, Error>) -> StaticFiles {
-        let described = File {
+    /// The files of this build. `openapi_json` generates the content of `/openapi.json`.
+    pub fn new(openapi_json: fn() -> Result<String, Error>) -> StaticFiles {
+        let openapi = Source {
             path: "/openapi.json",
             media_type: "application/json",
-            policy: None,
-            load: Box::new(move || Ok(Content::Plain(description()?.into_bytes().into()))),
+            security_policy: None,
+            load: Box::new(move || Ok(Content::Plain(openapi_json()?.into_bytes().into()))),
         };
-        let files = std::iter::once(described).chain(pages());
-        let by_path = |file: File| (file.path, (file, OnceLock::new()));
-        StaticFiles(files.map(by_path).collect())
+        let sources = std::iter::once(openapi).chain(pages());
+        let by_path = |source: Source| (source.path, (source, OnceLock::new()));
+        StaticFiles(sources.map(by_path).collect())
     }
 
-    /// The file of this path.
+    /// Returns the file at a path, loading it if this is the first request for it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Internal`].
     pub fn get(&self, path: &str) -> Result<&StaticFile, Error> {
-        let (file, ready) = self.0.get(path).ok_or(Error::NotFound)?;
-        match ready.get() {
-            Some(asset) => Ok(asset),
+        let (source, cell) = self.0.get(path).ok_or(Error::NotFound)?;
+        match cell.get() {
+            Some(file) => Ok(file),
             None => {
-                let asset = StaticFile::of(file)?;
-                Ok(ready.get_or_init(|| asset))
+                let file = StaticFile::load(source)?;
+                Ok(cell.get_or_init(|| file))
             }
         }
     }
 }
 
-/// The names of the files in this folder, `/docs/` or `/board/`.
+/// The names of the files in a folder, `/docs/` or `/board/`.
 pub fn names_in(folder: &str) -> Vec<&'static str> {
     pages()
-        .filter_map(|file| file.path.strip_prefix(folder))
+        .filter_map(|source| source.path.strip_prefix(folder))
         .collect()
 }
 
-/// The files of the pages that this build has.
-fn pages() -> impl Iterator<Item = File> {
-    let pages: &[fn() -> Vec<File>] = &[
+/// The files of the pages that this build includes: the board, the documentation, both or none.
+fn pages() -> impl Iterator<Item = Source> {
+    let pages: &[fn() -> Vec<Source>] = &[
         #[cfg(feature = "board")]
         board,
         #[cfg(feature = "docs")]
         docs,
     ];
-    pages.iter().flat_map(|files| files())
+    pages.iter().flat_map(|sources| sources())
 }
 
 impl fmt::Debug for StaticFiles {
@@ -100,20 +101,20 @@ impl fmt::Debug for StaticFiles {
 }
 
 impl StaticFile {
-    fn of(file: &File) -> Result<StaticFile, Error> {
-        let gzip = match (file.load)()? {
+    fn load(source: &Source) -> Result<StaticFile, Error> {
+        let gzip = match (source.load)()? {
             Content::Gzip(bytes) => bytes,
             Content::Plain(bytes) => read(GzEncoder::new(&*bytes, Compression::best()))?.into(),
         };
         Ok(StaticFile {
-            media_type: file.media_type,
-            policy: file.policy,
+            media_type: source.media_type,
+            security_policy: source.security_policy,
             gzip_etag: ETag::of_bytes(&gzip),
             gzip,
         })
     }
 
-    /// The content as it is, for the few that cannot decompress it.
+    /// Decompresses the content, for the few clients that do not accept gzip.
     ///
     /// # Errors
     /// [`Error::Internal`].
@@ -124,23 +125,23 @@ impl StaticFile {
 
 fn read(mut from: impl Read) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    let internal = |why: io::Error| Error::Internal(format!("a file of the pages: {why}"));
+    let internal = |why: io::Error| Error::Internal(format!("gzip of a static file: {why}"));
     from.read_to_end(&mut bytes).map_err(internal)?;
     Ok(bytes)
 }
 
-/// A script or a style sheet of the folder `web/`.
+/// A text file of the folder `web/`.
 #[cfg(any(feature = "board", feature = "docs"))]
-fn text(path: &'static str, media_type: &'static str, text: &'static str) -> File {
-    File {
+fn text(path: &'static str, media_type: &'static str, text: &'static str) -> Source {
+    Source {
         path,
         media_type,
-        policy: None,
+        security_policy: None,
         load: Box::new(move || Ok(Content::Plain(text.as_bytes().into()))),
     }
 }
 
-/// The same, by its path in `web/`, which is its path for browsers too.
+/// A script, style sheet or icon by its path in `web/`, which is its URL path too.
 #[cfg(any(feature = "board", feature = "docs"))]
 macro_rules! web {
     ($path:literal, $media_type:expr) => {
@@ -152,11 +153,11 @@ macro_rules! web {
     };
 }
 
-/// A page of the folder `web/`.
+/// An HTML page of the folder `web/`.
 #[cfg(any(feature = "board", feature = "docs"))]
-fn page(path: &'static str, policy: &'static str, html: &'static str) -> File {
-    File {
-        policy: Some(policy),
+fn page(path: &'static str, security_policy: &'static str, html: &'static str) -> Source {
+    Source {
+        security_policy: Some(security_policy),
         ..text(path, "text/html; charset=utf-8", html)
     }
 }
@@ -168,11 +169,12 @@ const SVG: &str = "image/svg+xml";
 #[cfg(any(feature = "board", feature = "docs"))]
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The task board. A file that is added to `web/board/` is added here.
+/// The task board. A new file in `web/board/` needs a line here.
 #[cfg(feature = "board")]
-fn board() -> Vec<File> {
-    /// Nothing but files and API of this server, no script in the page itself, and no text that becomes HTML
-    /// (Trusted Types).
+fn board() -> Vec<Source> {
+    /// Permits only files and requests of this server: no inline script or style, no frames. Trusted Types
+    /// forbid that a script turns text into HTML. All of this limits what injected text can do (cross-site
+    /// scripting).
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
         require-trusted-types-for 'script'; trusted-types 'none'";
@@ -198,10 +200,11 @@ fn board() -> Vec<File> {
     ]
 }
 
-/// The documentation: a page of ours around Swagger UI, whose files come with its crate.
+/// The documentation page. It embeds Swagger UI, whose files come from the crate `utoipa-swagger-ui`.
 #[cfg(feature = "docs")]
-fn docs() -> Vec<File> {
-    /// Swagger UI's style sheet brings its icons along as `data:`.
+fn docs() -> Vec<Source> {
+    /// Like the board's, without Trusted Types, and with `data:` images: Swagger UI's style sheet holds its
+    /// icons as `data:` URLs.
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
         img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
         frame-ancestors 'none'";
@@ -219,16 +222,16 @@ fn docs() -> Vec<File> {
 }
 
 #[cfg(feature = "docs")]
-fn swagger_ui(path: &'static str, media_type: &'static str, name: &'static str) -> File {
+fn swagger_ui(path: &'static str, media_type: &'static str, name: &'static str) -> Source {
     let load = move || match utoipa_swagger_ui::serve(name, Default::default()) {
         Ok(Some(file)) if file.gzpipped => Ok(Content::Gzip(file.bytes)),
         Ok(Some(file)) => Ok(Content::Plain(file.bytes)),
         _ => Err(Error::Internal(format!("Swagger UI has no {name}"))),
     };
-    File {
+    Source {
         path,
         media_type,
-        policy: None,
+        security_policy: None,
         load: Box::new(load),
     }
 }

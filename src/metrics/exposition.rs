@@ -1,65 +1,65 @@
-//! Prometheus' text form, version 0.0.4.
+//! Writes metrics in Prometheus' text-based exposition format, version 0.0.4.
 
-use std::fmt::{Display, Write};
+use std::fmt::{Arguments, Display, Write};
 
 use super::{BOUNDS, Histogram};
 
-/// The form's media type.
+/// The media type of the format.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The names and values of a sample's labels.
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// Families of samples, one after the other.
+/// The text of a scrape: metric families, one after the other.
 #[derive(Debug, Default)]
 pub struct Exposition(String);
 
-/// The samples of one name.
+/// A metric family: the samples of one metric name.
 #[derive(Debug)]
-pub struct Family<'a> {
+pub struct MetricFamily<'a> {
     text: &'a mut String,
     name: &'a str,
 }
 
 impl Exposition {
-    /// Begins a family of numbers that only go up.
-    pub fn counter<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+    /// Begins a family of counters: numbers that only go up.
+    pub fn counter<'a>(&'a mut self, name: &'a str, help: &str) -> MetricFamily<'a> {
         self.family(name, "counter", help)
     }
 
-    /// Begins a family of numbers that go up and down.
-    pub fn gauge<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+    /// Begins a family of gauges: numbers that go up and down.
+    pub fn gauge<'a>(&'a mut self, name: &'a str, help: &str) -> MetricFamily<'a> {
         self.family(name, "gauge", help)
     }
 
     /// Begins a family of histograms.
-    pub fn histogram<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+    pub fn histogram<'a>(&'a mut self, name: &'a str, help: &str) -> MetricFamily<'a> {
         self.family(name, "histogram", help)
     }
 
-    fn family<'a>(&'a mut self, name: &'a str, kind: &str, help: &str) -> Family<'a> {
+    fn family<'a>(&'a mut self, name: &'a str, kind: &str, help: &str) -> MetricFamily<'a> {
         let text = &mut self.0;
-        put(
+        write(
             text,
             format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"),
         );
-        Family { text, name }
+        MetricFamily { text, name }
     }
 
-    /// All of it.
+    /// Returns the text.
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-impl Family<'_> {
-    /// Adds a sample.
+impl MetricFamily<'_> {
+    /// Writes the sample of a counter or a gauge.
     pub fn sample(&mut self, labels: Labels, value: impl Display) {
         self.line("", labels, value);
     }
 
-    /// Adds a histogram.
-    pub fn durations(&mut self, labels: Labels, histogram: &Histogram) {
+    /// Writes the samples of a histogram: buckets, sum and count. The buckets of the format are cumulative.
+    pub fn histogram(&mut self, labels: Labels, histogram: &Histogram) {
         let bounds = BOUNDS.iter().map(|bound| bound.as_secs_f64().to_string());
         let mut count = 0;
         for (bound, bucket) in bounds.chain(["+Inf".to_owned()]).zip(histogram.buckets()) {
@@ -75,18 +75,19 @@ impl Family<'_> {
             .iter()
             .map(|(name, value)| format!("{name}=\"{}\"", escape(value)))
             .collect();
-        let labels = match labels.is_empty() {
-            true => String::new(),
-            false => format!("{{{}}}", labels.join(",")),
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
         };
-        put(
+        write(
             self.text,
             format_args!("{}{suffix}{labels} {value}\n", self.name),
         );
     }
 }
 
-fn put(text: &mut String, more: std::fmt::Arguments) {
+fn write(text: &mut String, more: Arguments) {
     // Writing to a String cannot fail.
     let _ = text.write_fmt(more);
 }

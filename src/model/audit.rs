@@ -1,4 +1,4 @@
-//! The audit log: who did what to which account, when and from where.
+//! The audit log: security-relevant actions with their actor, subject, time and client address.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use super::schema::{self, Schema};
 use super::time::Timestamp;
 use super::user::User;
 
-/// What was done.
+/// The action that an entry of the audit log records.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray, Serialize,
 )]
@@ -54,19 +54,19 @@ impl PartialSchema for Action {
     }
 }
 
-/// Who does it, and when.
+/// The actor of an entry: the account that acts, its address, and the time.
 #[derive(Debug, Clone, Copy)]
 pub struct Actor<'a> {
-    /// The account that is signed in. Nobody is at a sign-in, nor at the command line.
+    /// The account that is signed in. `None` at sign-up and sign-in, and on the command line.
     pub account: Option<&'a User>,
-    /// Where the request comes from; the command line has no address.
+    /// The client's address. `None` on the command line.
     pub address: Option<IpAddr>,
-    /// Now.
+    /// The time of the action.
     pub at: Timestamp,
 }
 
 impl Actor<'static> {
-    /// The operator, at the command line or by a setting.
+    /// The operator, who acts on the command line or through settings.
     pub fn operator(at: Timestamp) -> Actor<'static> {
         Actor {
             account: None,
@@ -76,60 +76,63 @@ impl Actor<'static> {
     }
 }
 
-/// A row of the record. Names are those of that time.
+/// An entry of the audit log. Usernames and ids are stored as they were at the time.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AuditEntry {
-    /// 1, 2, 3 and so on, without a gap.
+    /// Entries are numbered 1, 2, 3 and so on, without a gap.
     pub id: Id,
-    /// When.
+    /// The time of the action.
     #[schema(required)]
     pub at: Option<Timestamp>,
-    /// What was done.
+    /// The action.
     #[schema(schema_with = stored_action)]
     pub action: OpenEnum<Action>,
-    /// The id of the account that did it.
+    /// The id of the account that acted; null if no account was signed in.
     #[schema(required)]
     pub actor_id: Option<i64>,
-    /// Its name.
+    /// The username of the account that acted.
     #[schema(required)]
     pub actor: Option<String>,
-    /// The id of the account that it was done to.
+    /// The id of the account that the action was about; null if it was about none.
     #[schema(required)]
     pub subject_id: Option<i64>,
-    /// Its name.
+    /// The username of that account.
     #[schema(required)]
     pub subject: Option<String>,
-    /// Where the request came from.
+    /// The client's IP address; null for an action on the command line.
     #[schema(required)]
     pub address: Option<String>,
-    /// What else there is to know, such as the role of before and that of behind.
+    /// Details of the action, such as the role before and after a change.
     #[schema(schema_with = any_or_null, required)]
     pub detail: Option<Value>,
 }
 
 fn stored_action() -> Schema {
-    schema::open_enum("What was done.", schema::closed_enum::<Action>())
+    schema::open_enum(
+        "The action. An entry that another program has written may have any text, or null.",
+        schema::closed_enum::<Action>(),
+    )
 }
 
-/// Any JSON, `null` too, but it is always there.
+/// Any JSON value, `null` included. The member itself is always present.
 fn any_or_null() -> Schema {
     Value::schema()
 }
 
-/// Which rows a list shows.
+/// The filter and page size of the audit log. A filter that is `None` matches every entry.
 #[derive(Debug, Default)]
 pub struct AuditFilter {
-    /// Those of this kind.
+    /// Entries of this action.
     pub action: Option<Action>,
-    /// Those that this account did.
+    /// Entries of actions by this account.
     pub actor_id: Option<Id>,
-    /// Those that were done to this account.
+    /// Entries of actions about this account.
     pub subject_id: Option<Id>,
-    /// Those of this moment and later.
+    /// Entries of this moment or later.
     pub since: Option<Timestamp>,
-    /// Those before this moment.
+    /// Entries before this moment.
     pub before: Option<Timestamp>,
-    /// How many at most.
+    /// The maximum number of entries in a page.
     pub page_size: PageSize,
 }
 

@@ -1,4 +1,4 @@
-//! Ids of rows.
+//! Ids of accounts, tasks and audit log entries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,16 +10,16 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::schema::Schema;
 
-/// The id of a row: 1 and up, as SQLite numbers them.
+/// The primary key of a row: a positive 64-bit integer, as SQLite assigns them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(into = "i64")]
 pub struct Id(i64);
 
 impl Id {
-    /// The least.
+    /// The lowest id.
     pub const FIRST: Id = Id(1);
 
-    /// The number, for a statement.
+    /// The number, to bind to an SQL statement.
     pub fn get(self) -> i64 {
         self.0
     }
@@ -43,8 +43,7 @@ impl TryFrom<i64> for Id {
     }
 }
 
-/// Only the spelling that this program writes itself: `7`, but not `+7` or `007`, so that one
-/// resource has one URL.
+/// Accepts only the canonical spelling: `7`, but not `+7` or `007`, so that each resource has one URL.
 impl FromStr for Id {
     type Err = String;
 

@@ -1,4 +1,5 @@
-//! Named values from a client, read one by one; what is wrong with any of them is told all at once.
+//! Reads the members of a JSON object or the parameters of a query by name, and collects every error, so
+//! that a 422 names each refused field at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,54 +11,56 @@ use utoipa::PartialSchema;
 use super::schema::{self, Schema};
 use crate::error::{Error, FieldErrors};
 
-/// The members of a JSON body (`Fields<Scalar>`) or the parameters of a query (`Fields<String>`).
+/// The members of a JSON object (`Fields<Scalar>`) or the parameters of a query (`Fields<String>`).
 ///
-/// A reader takes the fields that it knows and calls [`Fields::finish`]: whatever is left by then
-/// is a name that nobody knows and is refused, so `"role": "admin"` in a sign-up is an error and a
-/// mistyped filter does not list everything.
+/// A reader function takes the fields that it knows and then calls [`Fields::finish`]. Fields that are left
+/// by then are unknown and refused: `"role": "admin"` in a sign-up is an error (OWASP API3:2023, mass
+/// assignment), and a mistyped filter does not list every row.
 ///
-/// What a reader takes is also what the API's description says that it takes: see [`Fields::describe`].
+/// The same reader function generates the OpenAPI schema: see [`Fields::describe`].
 pub struct Fields<V> {
-    given: BTreeMap<String, V>,
+    values: BTreeMap<String, V>,
     errors: FieldErrors,
-    recorded: Option<Vec<FieldSpec>>,
+    /// `Some` while [`Fields::describe`] runs.
+    specs: Option<Vec<FieldSpec>>,
 }
 
-/// A field that a reader takes.
+/// The specification of a field, for the OpenAPI document.
 pub struct FieldSpec {
-    /// Its name.
+    /// The name of the JSON member or the query parameter.
     pub name: String,
-    /// What its value looks like.
+    /// The schema of its value.
     pub schema: Schema,
-    /// Whether it must be there.
+    /// Whether a request without it is refused.
     pub is_required: bool,
 }
 
 impl<V> Fields<V> {
-    /// Fields as they were given, none of them read yet.
-    pub fn new(given: BTreeMap<String, V>) -> Self {
+    /// Fields that no reader has taken yet.
+    pub fn new(values: BTreeMap<String, V>) -> Self {
         Fields {
-            given,
+            values,
             errors: FieldErrors::new(),
-            recorded: None,
+            specs: None,
         }
     }
 
-    /// Every field that `read` takes, in its order. It is let loose on nothing, and watched.
+    /// Runs the reader function on empty input and records which fields it asks for, in that order. So the
+    /// OpenAPI document cannot differ from what the program reads.
     pub fn describe<T>(read: impl FnOnce(&mut Fields<V>) -> T) -> Vec<FieldSpec> {
         let mut fields = Fields::new(BTreeMap::new());
-        fields.recorded = Some(Vec::new());
+        fields.specs = Some(Vec::new());
         read(&mut fields);
-        fields.recorded.unwrap_or_default()
+        fields.specs.unwrap_or_default()
     }
 
-    /// Notes a field for the description. Of a field that is taken twice the first time counts.
-    fn note(&mut self, name: &str, is_required: bool, schema: impl FnOnce() -> Schema) {
-        let Some(recorded) = &mut self.recorded else {
+    /// Records a field for [`Fields::describe`]. Where a reader takes a field twice, the first time counts.
+    fn record_spec(&mut self, name: &str, is_required: bool, schema: impl FnOnce() -> Schema) {
+        let Some(specs) = &mut self.specs else {
             return;
         };
-        if recorded.iter().all(|field| field.name != name) {
-            recorded.push(FieldSpec {
+        if specs.iter().all(|spec| spec.name != name) {
+            specs.push(FieldSpec {
                 name: name.to_owned(),
                 schema: schema(),
                 is_required,
@@ -65,82 +68,100 @@ impl<V> Fields<V> {
         }
     }
 
-    /// Notes that a field is refused.
-    pub fn refuse(&mut self, name: &str, why: impl Into<String>) {
-        self.errors.insert(name.to_owned(), why.into());
+    fn refuse(&mut self, name: &str, reason: impl Into<String>) {
+        self.errors.insert(name.to_owned(), reason.into());
     }
 
-    /// Hands out `read` if every field was accepted and none was left over.
+    /// Returns `value` if every field was accepted and none is left.
     ///
     /// # Errors
     /// [`Error::Invalid`] with each refused, missing and unknown field.
-    pub fn finish<T>(mut self, read: Option<T>) -> Result<T, Error> {
-        for name in self.given.into_keys() {
-            // A client's own text goes back to it, but not at any length.
+    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Error> {
+        for name in self.values.into_keys() {
+            // The response repeats a name that the client chose, so its length is limited.
             let name = name.chars().take(100).collect();
             self.errors.insert(name, "is not known here".to_owned());
         }
-        match read {
-            Some(read) if self.errors.is_empty() => Ok(read),
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
             _ => Err(Error::Invalid(self.errors)),
         }
     }
 }
 
 impl Fields<Scalar> {
-    /// A field that must be there. `read` turns the JSON value into what the field holds: [`text`],
-    /// [`whole_number`], [`flag`]. Its reason for a refusal does not repeat the value, which may be a
-    /// password.
+    /// Takes a field that must be present. `parse` converts the JSON value: [`string`], [`integer`] or
+    /// [`boolean`]. The reason of a refusal must not repeat the value, which may be a password.
     pub fn required<T: PartialSchema>(
         &mut self,
         name: &str,
-        read: impl FnOnce(Scalar) -> Result<T, String>,
+        parse: impl FnOnce(Scalar) -> Result<T, String>,
     ) -> Option<T> {
-        self.note(name, true, T::schema);
-        if !self.given.contains_key(name) {
+        self.record_spec(name, true, T::schema);
+        if !self.values.contains_key(name) {
             self.refuse(name, "is required");
         }
-        self.optional(name, read)
+        self.optional(name, parse)
     }
 
-    /// A field that may be absent, but not `null`.
+    /// Takes a field that may be absent, but not `null`.
     pub fn optional<T: PartialSchema>(
         &mut self,
         name: &str,
-        read: impl FnOnce(Scalar) -> Result<T, String>,
+        parse: impl FnOnce(Scalar) -> Result<T, String>,
     ) -> Option<T> {
-        self.note(name, false, T::schema);
-        let value = self.given.remove(name)?;
-        read(value).map_err(|why| self.refuse(name, why)).ok()
+        self.record_spec(name, false, T::schema);
+        let value = self.values.remove(name)?;
+        parse(value)
+            .map_err(|reason| self.refuse(name, reason))
+            .ok()
     }
 
-    /// A field that may be absent (`None`) or `null` (`Some(None)`).
+    /// Takes a field that may be absent (`None`) or `null` (`Some(None)`).
     pub fn nullable<T: PartialSchema>(
         &mut self,
         name: &str,
-        read: impl FnOnce(Scalar) -> Result<T, String>,
+        parse: impl FnOnce(Scalar) -> Result<T, String>,
     ) -> Option<Option<T>> {
-        self.note(name, false, || schema::or_null(T::schema()));
-        match self.given.get(name) {
-            Some(Scalar::Null) => self.given.remove(name).map(|_| None),
-            _ => self.optional(name, read).map(Some),
+        self.record_spec(name, false, || schema::nullable(T::schema()));
+        match self.values.get(name) {
+            Some(Scalar::Null) => self.values.remove(name).map(|_| None),
+            _ => self.optional(name, parse).map(Some),
         }
     }
 }
 
-/// A JSON value, as far as any field can hold it. What is inside of arrays and objects is read past
-/// and not kept: a small body cannot become a large tree.
+impl Fields<String> {
+    /// Takes a query parameter, which may always be absent. A blank value counts as absent, since an HTML
+    /// form sends every field.
+    pub fn parameter<T: FromStr<Err: ToString> + PartialSchema>(
+        &mut self,
+        name: &str,
+    ) -> Option<T> {
+        self.record_spec(name, false, T::schema);
+        let text = self.values.remove(name)?;
+        if text.trim().is_empty() {
+            return None;
+        }
+        text.parse()
+            .map_err(|reason: T::Err| self.refuse(name, reason.to_string()))
+            .ok()
+    }
+}
+
+/// The JSON value of a field. No field is an array or an object, so their contents are parsed but not
+/// stored, and a small body cannot become a large tree in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scalar {
     /// `null`
     Null,
     /// `true` or `false`
-    Flag(bool),
-    /// A number without a fraction.
-    Whole(i64),
+    Boolean(bool),
+    /// A number without a fraction that fits 64 bits.
+    Integer(i64),
     /// A string.
-    Text(String),
-    /// Anything else.
+    String(String),
+    /// Any other number, an array or an object: every field refuses it.
     Other,
 }
 
@@ -163,31 +184,32 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Null)
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Flag(flag))
+    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Boolean(value))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Whole(number))
+        Ok(Scalar::Integer(number))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
-        Ok(i64::try_from(number).map_or(Scalar::Other, Scalar::Whole))
+        Ok(i64::try_from(number).map_or(Scalar::Other, Scalar::Integer))
     }
 
-    /// `1.0` is the number 1, and an integer of JSON Schema (2020-12 Validation, 6.1.1).
+    /// `1.0` is an integer too (JSON Schema 2020-12 Validation, 6.1.1).
     fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
-        const BEYOND: f64 = 9_223_372_036_854_775_808.0;
-        let is_whole = number.fract() == 0.0 && (-BEYOND..BEYOND).contains(&number);
-        Ok(if is_whole {
-            Scalar::Whole(number as i64)
+        // 2^63, the first number above the range of an `i64`.
+        const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+        let is_integer = number.fract() == 0.0 && (-TWO_TO_63..TWO_TO_63).contains(&number);
+        Ok(if is_integer {
+            Scalar::Integer(number as i64)
         } else {
             Scalar::Other
         })
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
+        Ok(Scalar::String(text.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Scalar, A::Error> {
@@ -201,43 +223,26 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// Reads a JSON string.
-pub fn text<T: FromStr<Err: ToString>>(value: Scalar) -> Result<T, String> {
+/// Parses a JSON string.
+pub fn string<T: FromStr<Err: ToString>>(value: Scalar) -> Result<T, String> {
     match value {
-        Scalar::Text(text) => text.parse().map_err(|why: T::Err| why.to_string()),
+        Scalar::String(text) => text.parse().map_err(|reason: T::Err| reason.to_string()),
         _ => Err("must be a string".to_owned()),
     }
 }
 
-/// Reads a JSON number without a fraction.
-pub fn whole_number<T: TryFrom<i64, Error = String>>(value: Scalar) -> Result<T, String> {
+/// Parses a JSON number without a fraction.
+pub fn integer<T: TryFrom<i64, Error = String>>(value: Scalar) -> Result<T, String> {
     match value {
-        Scalar::Whole(number) => number.try_into(),
+        Scalar::Integer(number) => number.try_into(),
         _ => Err("must be a whole number".to_owned()),
     }
 }
 
-/// Reads `true` or `false`.
-pub fn flag(value: Scalar) -> Result<bool, String> {
+/// Parses `true` or `false`.
+pub fn boolean(value: Scalar) -> Result<bool, String> {
     match value {
-        Scalar::Flag(flag) => Ok(flag),
+        Scalar::Boolean(value) => Ok(value),
         _ => Err("must be true or false".to_owned()),
-    }
-}
-
-impl Fields<String> {
-    /// A parameter that may be absent. A blank value counts as absent: HTML forms send every field.
-    pub fn parameter<T: FromStr<Err: ToString> + PartialSchema>(
-        &mut self,
-        name: &str,
-    ) -> Option<T> {
-        self.note(name, false, T::schema);
-        let text = self.given.remove(name)?;
-        if text.trim().is_empty() {
-            return None;
-        }
-        text.parse()
-            .map_err(|why: T::Err| self.refuse(name, why.to_string()))
-            .ok()
     }
 }

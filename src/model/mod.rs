@@ -1,7 +1,11 @@
-//! The domain: accounts, sessions, tasks, and who may do what. Plain types that know no socket and no SQL.
+//! The domain model: accounts, sessions, tasks, permissions, the audit log. Plain types without I/O.
 //!
-//! A value that exists is valid: the only constructor of each type checks its input ("parse, don't
-//! validate").
+//! "Parse, don't validate": text from a client is parsed once into a newtype such as [`Title`] or
+//! [`Email`]. Its only constructor checks the text, so a value that exists is valid and no later code
+//! checks it again.
+//!
+//! Each type also describes its JSON form as a JSON Schema ([`utoipa::PartialSchema`]), next to the parser
+//! that the schema has to agree with.
 
 mod audit;
 mod email;

@@ -1,4 +1,4 @@
-//! Closed sets of values, and rows that hold something else.
+//! Enums whose texts are stored in the database, and stored texts that are not in the enum.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,14 +6,15 @@ use std::str::FromStr;
 use serde::Serialize;
 use strum::VariantArray;
 
-/// A value of a closed set as a row holds it: the Flask app may have written any text, or NULL. Such a row is
-/// served as it is.
+/// An open enum: a stored value that should be a variant of `T` but may be any text or NULL, since the
+/// Flask app shares the database and checks nothing. Responses show such a value unchanged, so reading a
+/// row never fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum OpenEnum<T> {
-    /// A value of the set.
+    /// A variant of the enum.
     Known(T),
-    /// Anything else.
+    /// Another text, or `None` for NULL.
     Other(Option<String>),
 }
 
@@ -26,7 +27,7 @@ impl<T: FromStr> From<Option<&str>> for OpenEnum<T> {
     }
 }
 
-/// For the command line; NULL is a dash.
+/// The form on the command line, in which NULL is a dash.
 impl<T: fmt::Display> fmt::Display for OpenEnum<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -36,12 +37,12 @@ impl<T: fmt::Display> fmt::Display for OpenEnum<T> {
     }
 }
 
-/// Every text of a closed set, in the order of the declaration.
+/// The texts of all variants, in the order of declaration.
 pub fn texts<T: VariantArray + Copy + Into<&'static str>>() -> impl Iterator<Item = &'static str> {
     T::VARIANTS.iter().map(|variant| (*variant).into())
 }
 
-/// The reason for refusing a text that is not in a closed set.
+/// The reason for refusing a text that is no variant of the enum.
 pub fn must_be_one_of<T: VariantArray + Copy + Into<&'static str>>(_: &str) -> String {
     format!(
         "must be one of {}",

@@ -1,4 +1,6 @@
-//! Pages of a list (keyset paging: a page begins behind a row, not at a number).
+//! Keyset pagination: a page starts after the row that ended the page before, not at a row number. So a
+//! page costs the same anywhere in the list, and rows that are inserted or deleted meanwhile neither repeat
+//! nor hide others.
 
 use std::str::FromStr;
 
@@ -8,27 +10,27 @@ use utoipa::openapi::{Object, Type};
 use super::id::Id;
 use super::schema::Schema;
 
-/// The place of a row in a list.
+/// The position of a row in a list: its sort key and its id. A cursor is a sealed position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The row's sort key as it is stored; `None` where the row has none, or the list goes by id.
+    /// The row's sort key as it is stored. `None` if it is NULL, or if the list is ordered by id only.
     pub key: Option<String>,
-    /// The row's id, which decides between equal keys.
+    /// The row's id, which orders rows with equal keys.
     pub id: Id,
 }
 
-/// Some rows of a list.
+/// A page of a list.
 #[derive(Debug)]
 pub struct Page<T> {
-    /// The rows, in order.
+    /// The rows, in the order of the list.
     pub items: Vec<T>,
-    /// The place of the last one, if more rows follow.
+    /// The position of the last row. `None` on the last page.
     pub next: Option<Position>,
 }
 
 impl<T> Page<T> {
-    /// A page of at most `limit` rows, from up to `limit + 1` that were found: the one too many
-    /// tells that there is a next page. `end` is the place of the last one that fits.
+    /// Makes a page of at most `limit` rows from up to `limit + 1` rows that were read: the extra row shows
+    /// that there is a next page. `end` is the position of row number `limit`.
     pub fn of(mut found: Vec<T>, limit: usize, end: Option<Position>) -> Page<T> {
         let next = end.filter(|_| found.len() > limit);
         found.truncate(limit);
@@ -36,19 +38,17 @@ impl<T> Page<T> {
     }
 }
 
-/// How many rows a page of a list holds at most: 1 to 100.
+/// The maximum number of rows in a page, from 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageSize(usize);
 
 impl PageSize {
+    const MAX: usize = 100;
+
     /// The number of rows.
     pub fn get(self) -> usize {
         self.0
     }
-}
-
-impl PageSize {
-    const MAX: usize = 100;
 }
 
 impl Default for PageSize {

@@ -1,4 +1,4 @@
-//! Passwords: what somebody types, and which of it may be an account's.
+//! The password policy (OWASP ASVS 5.0, 6.2) and the normalisation of passwords.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,23 +7,25 @@ use unicode_normalization::UnicodeNormalization;
 use utoipa::PartialSchema;
 
 use super::schema::{self, Schema};
-use super::text::fold_case;
+use super::text::{fold_case, nfc};
 
-/// How many characters a password has at least.
+/// The minimum length, in characters (code points) of the form NFC.
 const MIN_CHARS: usize = 8;
 
-/// How many characters a password has at most.
+/// The maximum length, in characters of the form NFC.
 const MAX_CHARS: usize = 128;
 
-/// Text of more characters than this is no password that was set here, since NFC makes one of four at
-/// most. The Flask app may have hashed it as it was typed: that is tried, and nothing that would have to
-/// be brought into its form first, at any length.
+/// The longest text that is normalised, so that the work is bounded. Text beyond it cannot be a password
+/// that this program has accepted, since one character in NFC replaces four at most. The Flask app has no
+/// limit and hashes the text as typed, so of longer text only that form is tried.
 const MAX_NORMALISED_CHARS: usize = 4 * MAX_CHARS;
 
-/// A password as a client sent it; shows itself to nobody, so that it cannot get into a log.
+/// A password that a client sent to be verified. Its `Debug` form does not contain it, so that it cannot
+/// get into a log.
 ///
-/// Equal text can be typed in several ways: an `é` is one code point on one keyboard, two on another.
-/// This program hashes the form NFC (RFC 8265, 4.2); the Flask app has hashed what it was sent.
+/// The same password can arrive as different code points: an `é` is one code point from one keyboard and
+/// two from another. This program hashes the form NFC (RFC 8265, 4.2); the Flask app has hashed the text as
+/// it was sent.
 #[derive(Clone)]
 pub struct PasswordAttempt {
     normal: String,
@@ -31,13 +33,12 @@ pub struct PasswordAttempt {
 }
 
 impl PasswordAttempt {
-    /// The form to hash.
+    /// The password in NFC (text of more than 512 characters: as typed).
     pub fn normal(&self) -> &str {
         &self.normal
     }
 
-    /// Every form that may have been hashed, and none of them twice: [`PasswordAttempt::normal`], as
-    /// typed, NFD. For ASCII it is one.
+    /// Every form that may have been hashed, without duplicates: NFC, as typed, NFD. ASCII text has one.
     pub fn forms(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.normal)
             .chain(&self.others)
@@ -51,7 +52,7 @@ impl FromStr for PasswordAttempt {
     fn from_str(text: &str) -> Result<PasswordAttempt, String> {
         let (normal, mut others) = match text.chars().nth(MAX_NORMALISED_CHARS) {
             None => (
-                text.nfc().collect(),
+                nfc(text).into_owned(),
                 vec![text.to_owned(), text.nfd().collect()],
             ),
             Some(_) => (text.to_owned(), Vec::new()),
@@ -62,7 +63,7 @@ impl FromStr for PasswordAttempt {
     }
 }
 
-/// Any text: what cannot be a password is a wrong one.
+/// Any string: a text that breaks the policy is a wrong password like any other.
 impl PartialSchema for PasswordAttempt {
     fn schema() -> Schema {
         String::schema()
@@ -75,22 +76,22 @@ impl fmt::Debug for PasswordAttempt {
     }
 }
 
-/// The 3,000 most common passwords that have 8 characters or more, the most common one first, in lower
-/// case: the first of them, in its order, in the list of 20,000 that Django 5.2 (PyPI) has from Royce
-/// Williams. Without those that are broken text.
+/// The 3,000 most common passwords of 8 characters or more, in lower case, the most common one first. Taken
+/// in order from the list of 20,000 by Royce Williams that Django 5.2 (PyPI) contains, without entries that
+/// are broken text.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// A password to set (OWASP ASVS 5.0, 6.2): 8 to 128 characters in NFC, of any kind, none of them cut
-/// off, that are not what everybody would guess.
+/// A new password that satisfies the policy: 8 to 128 characters of any kind, none of them dropped, and not
+/// one of those that attackers try first.
 #[derive(Debug, Clone)]
 pub struct Password(PasswordAttempt);
 
 impl Password {
-    /// The only door. `names` are what the account is known by: its name, its e-mail.
+    /// The only constructor. `names` are the account's username and e-mail address.
     ///
     /// # Errors
-    /// Why not: the length (6.2.1, 6.2.9), one of the most common passwords (6.2.4), one of the names
-    /// (6.2.11), in any case.
+    /// The reason for the refusal (sections of OWASP ASVS 5.0): the length (6.2.1, 6.2.9), one of the most
+    /// common passwords (6.2.4), or one of the names (6.2.11). Case is ignored.
     pub fn for_account<'a>(
         text: &str,
         names: impl IntoIterator<Item = &'a str>,
@@ -99,17 +100,17 @@ impl Password {
         if !(MIN_CHARS..=MAX_CHARS).contains(&password.normal().chars().count()) {
             return Err(format!("must be {MIN_CHARS} to {MAX_CHARS} characters"));
         }
-        let folded = caseless(password.normal());
+        let folded = fold_case(password.normal());
         if COMMON.lines().any(|common| common == folded) {
             return Err("is one of the most common passwords".to_owned());
         }
-        if names.into_iter().any(|name| caseless(name) == folded) {
+        if names.into_iter().any(|name| fold_case(name) == folded) {
             return Err("must not be the account's name or e-mail".to_owned());
         }
         Ok(Password(password))
     }
 
-    /// The form to hash.
+    /// The password in NFC, which is hashed.
     pub fn normal(&self) -> &str {
         self.0.normal()
     }
@@ -117,17 +118,11 @@ impl Password {
 
 impl PartialSchema for Password {
     fn schema() -> Schema {
-        schema::text(MIN_CHARS, MAX_CHARS)
+        schema::string_of_length(MIN_CHARS, MAX_CHARS)
             .description(Some(
-                "Counted in Unicode's form NFC. Neither one of the 3,000 most common passwords, nor \
-                 the account's name or e-mail.",
+                "The length is counted in Unicode's form NFC. Must not be one of the 3,000 most common \
+                 passwords, nor the account's username or e-mail address.",
             ))
             .into()
     }
-}
-
-/// Makes texts the same that differ in case or normal form alone. NFD goes first: a small letter may be
-/// one character where its capital is two.
-fn caseless(text: &str) -> String {
-    fold_case(&text.nfd().collect::<String>())
 }

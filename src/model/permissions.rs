@@ -1,47 +1,59 @@
-//! Permissions: what an account may do, as pure functions and as proofs that handlers demand.
+//! Permissions: every rule about what an account may do, as pure functions and proof types.
 //!
-//! The route table decides by role ([`Approved`], [`Manager`], [`Admin`]); the functions on [`Task`] and
-//! [`TaskPatch`] decide about a single row.
+//! Role-based access: [`Approved`], [`Manager`] and [`Admin`] are proof types. Only a check of the account
+//! creates a value of such a type, so a handler that takes one as its argument cannot run without the
+//! check. The route table is built from these types.
+//!
+//! Access to a single row: the functions on [`User`], [`Task`] and [`TaskPatch`]. Handlers call them in the
+//! transaction that reads or changes the row.
 
 use std::ops::Deref;
 
+use super::id::Id;
 use super::session::SignedIn;
 use super::task::{Task, TaskPatch};
 use super::user::{Role, User};
 use crate::error::Error;
 
 impl User {
-    /// Whether this account creates tasks, sees those of other accounts, and changes every field.
+    /// Whether the account may create and delete tasks, see those of every account, and change every field.
+    /// Managers and admins may.
     pub fn manages_tasks(&self) -> bool {
         self.role() >= Role::Manager
     }
 
-    /// Whether this is the same account with the same rights.
+    /// The assignee whose tasks the account may see: an employee's is the account itself. `None` means
+    /// every task.
+    pub fn task_visibility(&self) -> Option<Id> {
+        (!self.manages_tasks()).then_some(self.id)
+    }
+
+    /// Whether `other` is the same account with the same role and approval.
     pub fn has_rights_of(&self, other: &User) -> bool {
         let rights = |user: &User| (user.role(), user.is_approved);
         self.is_same_account(other) && rights(self) == rights(other)
     }
 
-    /// Whether this account can administrate the others.
+    /// Whether the account may administrate the other accounts.
     pub fn is_approved_admin(&self) -> bool {
         self.is_approved && self.role() == Role::Admin
     }
 }
 
 impl Task {
-    /// Whether the account may see this task: managers and admins see every task, an employee those assigned
-    /// to them.
+    /// Whether the account may see this task: the same rule as [`User::task_visibility`].
     pub fn visible_to(&self, user: &User) -> bool {
-        user.manages_tasks() || self.assigned_user_id == Some(user.id)
+        let assignee = user.task_visibility();
+        assignee.is_none() || assignee == self.assigned_user_id
     }
 }
 
 impl TaskPatch {
-    /// Checks whether the account may make this change: managers and admins change every field, an employee
-    /// only the status.
+    /// Checks whether the account may make this change: managers and admins may change every field, an
+    /// employee only the status.
     ///
     /// # Errors
-    /// [`Error::StatusOnly`].
+    /// [`Error::StatusOnly`] if the account may change only the status and the change has more fields.
     pub fn check_permitted(&self, user: &User) -> Result<(), Error> {
         let more_than_status = self.title.is_some()
             || self.description.is_some()
@@ -55,15 +67,16 @@ impl TaskPatch {
     }
 }
 
-/// Proof that an account is approved. The field is private: [`TryFrom`] is the only door.
+/// Proof type: an account that an admin has approved. The field is private, so [`TryFrom`] is the only
+/// constructor.
 #[derive(Debug)]
 pub struct Approved(User);
 
-/// Proof of an approved account that is a manager or an admin.
+/// Proof type: an approved account that is a manager or an admin.
 #[derive(Debug)]
 pub struct Manager(Approved);
 
-/// Proof of an approved account that is an admin.
+/// Proof type: an approved account that is an admin.
 #[derive(Debug)]
 pub struct Admin(Approved);
 

@@ -1,4 +1,5 @@
-//! Moments, in the three forms that this program reads and writes: RFC 3339, SQLAlchemy's, and Unix time.
+//! Moments in the three forms that this program reads and writes: RFC 3339 in JSON, SQLAlchemy's form in the
+//! database, and Unix time in tokens.
 
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -16,25 +17,15 @@ use super::schema::Schema;
 
 /// A moment in UTC, to the microsecond, in the years 1 to 9999 (Python's `datetime` has no others).
 ///
-/// Clients see RFC 3339 with `Z` and six digits of a second, so that the order of the texts is the order of
-/// the moments. The database holds SQLAlchemy's form: `2026-11-23 04:22:41.136817`.
+/// JSON contains RFC 3339 with `Z` and always six digits of a second, so that texts sort as the moments do.
+/// The database contains SQLAlchemy's form: `2026-11-23 04:22:41.136817`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct Timestamp(OffsetDateTime);
 
-/// SQLAlchemy's form, with a fraction of any length or none: other programs write to the same file.
+/// SQLAlchemy's form, with a fraction of any length or none, since other programs write to the same database.
 const STORED: &[BorrowedFormatItem] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
-
-/// RFC 3339 without seconds, or with `+0000` for `+00:00`.
-const WITH_OFFSET: &[BorrowedFormatItem] = format_description!(
-    version = 2,
-    "[year]-[month]-[day]T[hour]:[minute][optional [:[second][optional [.[subsecond]]]]]\
-     [offset_hour sign:mandatory][optional [:]][offset_minute]"
-);
-
-/// RFC 3339 without seconds, in UTC.
-const WITH_Z: &[BorrowedFormatItem] = format_description!("[year]-[month]-[day]T[hour]:[minute]Z");
 
 const END_OF_TIME: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
 
@@ -42,12 +33,13 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Timestamp = Timestamp(OffsetDateTime::UNIX_EPOCH);
 
-    /// The system's clock.
+    /// The time of the system's clock.
     pub fn now() -> Timestamp {
         SystemTime::now().into()
     }
 
-    fn from_utc(moment: OffsetDateTime) -> Option<Timestamp> {
+    /// Converts to UTC and drops what is below a microsecond. `None` outside the years 1 to 9999.
+    fn from_offset(moment: OffsetDateTime) -> Option<Timestamp> {
         let moment = moment.checked_to_offset(UtcOffset::UTC)?;
         let micros = moment.microsecond() * 1_000;
         let moment = moment.replace_nanosecond(micros).ok()?;
@@ -56,21 +48,21 @@ impl Timestamp {
             .then_some(Timestamp(moment))
     }
 
-    /// Whole seconds since 1970, rounded down: the unit of a token's claims.
+    /// Seconds since 1970, rounded down: the unit of a token's claims.
     pub fn unix_seconds(self) -> i64 {
         self.0.unix_timestamp()
     }
 
-    /// The moment so many seconds after 1970; `None` outside the years 1 to 9999.
+    /// The reverse of [`Timestamp::unix_seconds`]. `None` outside the years 1 to 9999.
     pub fn from_unix_seconds(seconds: i64) -> Option<Timestamp> {
-        Timestamp::from_utc(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
+        Timestamp::from_offset(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
     }
 
-    /// The moment so many seconds later, at most the end of the year 9999.
+    /// Adds seconds. The result is at most the end of the year 9999.
     pub fn plus_seconds(self, seconds: i64) -> Timestamp {
         let later = self.0.checked_add(time::Duration::seconds(seconds));
         later
-            .and_then(Timestamp::from_utc)
+            .and_then(Timestamp::from_offset)
             .unwrap_or(Timestamp(END_OF_TIME))
     }
 
@@ -79,15 +71,15 @@ impl Timestamp {
         self.0.unix_timestamp() * 1_000_000 + i64::from(self.0.microsecond())
     }
 
-    /// As SQLAlchemy writes a `DateTime`: UTC, no zone, a space, six digits.
+    /// The form in which SQLAlchemy stores a `DateTime`: UTC without a zone, a space, six digits.
     pub fn to_stored(self) -> String {
         self.format(' ', "")
     }
 
-    /// Reads what [`Timestamp::to_stored`] writes, and the same with a fraction of another length or none.
+    /// Parses the form of [`Timestamp::to_stored`], with a fraction of any length or none.
     pub fn from_stored(text: &str) -> Option<Timestamp> {
         let moment = PrimitiveDateTime::parse(text, STORED).ok()?;
-        Timestamp::from_utc(moment.assume_utc())
+        Timestamp::from_offset(moment.assume_utc())
     }
 
     fn format(self, separator: char, zone: &str) -> String {
@@ -100,29 +92,46 @@ impl Timestamp {
     }
 }
 
-/// A clock after the year 9999 reads as 1970.
+/// A system clock after the year 9999 counts as 1970.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
-        let moment = Timestamp::from_utc(time.into());
+        let moment = Timestamp::from_offset(time.into());
         moment.unwrap_or(Timestamp::EPOCH)
     }
 }
 
-/// RFC 3339 with a zone: without one, a time of day is a different moment in every country. Seconds may be
-/// missing, and the zone may have no colon.
+/// Parses RFC 3339. A zone is required: without one, a time of day is a different moment in each country.
+/// Two deviations are accepted, since no information is missing: no seconds (`T18:00Z`), and `+0000` for
+/// `+00:00`.
 impl FromStr for Timestamp {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Timestamp, String> {
-        let strict = OffsetDateTime::parse(text, &Rfc3339);
-        let moment = strict
-            .or_else(|_| OffsetDateTime::parse(text, WITH_OFFSET))
-            .or_else(|_| PrimitiveDateTime::parse(text, WITH_Z).map(PrimitiveDateTime::assume_utc));
-        let moment = moment.ok().and_then(Timestamp::from_utc);
+        let moment = OffsetDateTime::parse(&complete_rfc3339(text), &Rfc3339);
+        let moment = moment.ok().and_then(Timestamp::from_offset);
         moment.ok_or_else(|| {
             "must be a time as in RFC 3339, with a zone: 2026-11-23T18:00:00Z".to_owned()
         })
     }
+}
+
+/// Adds missing seconds, and the missing colon of an offset.
+fn complete_rfc3339(text: &str) -> String {
+    const DATE_AND_MINUTE: usize = "2026-11-23T18:00".len();
+    let mut text = text.to_owned();
+    let is_offset = |zone: &str| {
+        let digits = zone.strip_prefix(['+', '-']);
+        digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let zone = text.len().checked_sub("+0000".len());
+    if zone.and_then(|at| text.get(at..)).is_some_and(is_offset) {
+        text.insert(text.len() - "00".len(), ':');
+    }
+    let zone = text.get(DATE_AND_MINUTE..);
+    if zone.is_some_and(|zone| zone.starts_with(['Z', 'z', '+', '-'])) {
+        text.insert_str(DATE_AND_MINUTE, ":00");
+    }
+    text
 }
 
 impl PartialSchema for Timestamp {
@@ -136,7 +145,7 @@ impl PartialSchema for Timestamp {
 
 impl ToSchema for Timestamp {}
 
-/// RFC 3339.
+/// RFC 3339 with `Z` and six digits of a second.
 impl From<Timestamp> for String {
     fn from(moment: Timestamp) -> String {
         moment.format('T', "Z")

@@ -1,4 +1,4 @@
-//! Accounts: the row as clients see it, sign-up, sign-in, changes, and the filter of lists.
+//! Accounts: the JSON form, sign-up, sign-in, changes, and the filter of lists.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::email::Email;
 use super::id::Id;
-use super::json_fields::{Fields, Scalar, flag, text};
+use super::json_fields::{Fields, Scalar, boolean, string};
 use super::open_enum::{OpenEnum, must_be_one_of};
 use super::page::PageSize;
 use super::password_policy::{Password, PasswordAttempt};
@@ -17,7 +17,7 @@ use super::text::SearchText;
 use super::time::Timestamp;
 use super::username::Username;
 
-/// What an account may do. Each role includes the rights of the ones before it.
+/// The role of an account. Each role includes the rights of the roles before it.
 #[derive(
     Debug,
     Clone,
@@ -37,12 +37,12 @@ use super::username::Username;
 #[strum(serialize_all = "snake_case")]
 #[strum(parse_err_ty = String, parse_err_fn = must_be_one_of::<Role>)]
 pub enum Role {
-    /// Sees the tasks assigned to it and changes their status.
+    /// May see the tasks assigned to the account and change their status.
     #[default]
     Employee,
-    /// Sees all accounts and tasks, creates and changes tasks.
+    /// May see every account and every task, and create, change and delete tasks.
     Manager,
-    /// Changes accounts as well.
+    /// May also change and delete accounts, and read the audit log.
     Admin,
 }
 
@@ -59,34 +59,37 @@ impl PartialSchema for Role {
     }
 }
 
-/// An account as clients see it. The password hash is not a part of it, so no answer can hold one.
+/// An account.
+//
+// The password hash is not a field of this type, so no response can contain it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
-    /// The row's id. SQLite may give the id of a deleted account to a new one.
+    /// The account's id. The id of a deleted account may be given to a new one.
     pub id: Id,
-    /// The name that tokens carry.
+    /// The unique name of the account.
     pub username: String,
-    /// The address to sign in with.
+    /// The e-mail address, with which the user signs in.
     pub email: String,
-    /// The role as stored. Where it is none of the three, it permits what an employee may.
+    /// The role as it is stored.
     #[schema(schema_with = stored_role)]
     pub role: OpenEnum<Role>,
-    /// Whether an admin let the account in.
+    /// Whether an admin has approved the account.
     pub is_approved: bool,
-    /// When it signed up, if that is known.
+    /// When the account was created; null if that is unknown.
     #[schema(required)]
     pub created_at: Option<Timestamp>,
 }
 
 fn stored_role() -> Schema {
     schema::open_enum(
-        "The role. An account that another program has made may have any text, or null; it may do what an employee may.",
+        "The role. An account that another program has written may have any text, or null; it has the \
+         rights of an employee.",
         schema::closed_enum::<Role>(),
     )
 }
 
 impl User {
-    /// The role that permissions go by: an unknown role has the least rights.
+    /// The role that permissions are based on. An unknown role counts as the one with the least rights.
     pub fn role(&self) -> Role {
         match self.role {
             OpenEnum::Known(role) => role,
@@ -94,35 +97,36 @@ impl User {
         }
     }
 
-    /// Whether this is the same account, and not a later one with its name or its id.
+    /// Whether `other` is the same account, and not a later one with the same id or name: after a deletion
+    /// both can be given to a new account.
     pub fn is_same_account(&self, other: &User) -> bool {
         let identity = |user: &User| (user.id, user.created_at, user.username.clone());
         identity(self) == identity(other)
     }
 }
 
-/// A sign-up.
+/// The body of `POST /signup`.
 #[derive(Debug)]
 pub struct NewUser {
-    /// The name to be known by.
+    /// Must be unique; the store checks that.
     pub username: Username,
-    /// The address to sign in with.
+    /// Must be unique; the store checks that.
     pub email: Email,
-    /// The password to sign in with.
+    /// Satisfies the password policy.
     pub password: Password,
 }
 
 impl NewUser {
     /// Reads `{username, email, password}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewUser> {
-        let username = fields.required("username", text);
-        let email = fields.required("email", text);
+        let username = fields.required("username", string);
+        let email = fields.required("email", string);
         let names = [
             username.as_ref().map(Username::as_str),
             email.as_ref().map(Email::as_str),
         ];
         let password = fields.required("password", |value| {
-            Password::for_account(&text::<String>(value)?, names.into_iter().flatten())
+            Password::for_account(&string::<String>(value)?, names.into_iter().flatten())
         });
         Some(NewUser {
             username: username?,
@@ -132,12 +136,13 @@ impl NewUser {
     }
 }
 
-/// A sign-in. Any text will do: what cannot be an account's is answered as a wrong password is.
+/// The body of `POST /login`. Any text is accepted: an e-mail address or password that no account can have
+/// gets the same response as a wrong password.
 #[derive(Debug)]
 pub struct Credentials {
-    /// The address, in any case.
+    /// The e-mail address as typed. The lookup ignores case.
     pub email: String,
-    /// The password.
+    /// The password as typed.
     pub password: PasswordAttempt,
 }
 
@@ -145,8 +150,8 @@ impl Credentials {
     /// Reads `{email, password}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<Credentials> {
         let (email, password) = (
-            fields.required("email", text),
-            fields.required("password", text),
+            fields.required("email", string),
+            fields.required("password", string),
         );
         Some(Credentials {
             email: email?,
@@ -155,43 +160,44 @@ impl Credentials {
     }
 }
 
-/// What somebody changes about their own account.
+/// The body of `PATCH /me`. `None` keeps a stored value.
 #[derive(Debug)]
 pub struct ProfilePatch {
-    /// Proof that it is the owner who asks, and not whoever found the browser open.
+    /// Reauthentication (OWASP ASVS 5.0, 7.5.1): an open browser or a stolen token alone is not enough to
+    /// take over the account.
     pub current_password: PasswordAttempt,
-    /// The new address, if it changes.
+    /// Replaces the e-mail address.
     pub email: Option<Email>,
-    /// The new password, if it changes.
+    /// Replaces the password.
     pub password: Option<Password>,
 }
 
 impl ProfilePatch {
-    /// Reads `{email?, password?, current_password}` for the account of `user`.
+    /// Reads `{email?, password?, current_password}`. The new password must differ from the names of `user`.
     pub fn from_fields(fields: &mut Fields<Scalar>, user: &User) -> Option<ProfilePatch> {
-        let email = fields.optional("email", text);
+        let email = fields.optional("email", string);
         let names = [
             Some(user.username.as_str()),
             Some(user.email.as_str()),
             email.as_ref().map(Email::as_str),
         ];
         let password = fields.optional("password", |value| {
-            Password::for_account(&text::<String>(value)?, names.into_iter().flatten())
+            Password::for_account(&string::<String>(value)?, names.into_iter().flatten())
         });
         Some(ProfilePatch {
-            current_password: fields.required("current_password", text)?,
+            current_password: fields.required("current_password", string)?,
             email,
             password,
         })
     }
 }
 
-/// What an admin changes about an account.
+/// The body of `PATCH /users/{id}`. `None` keeps a stored value.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UserPatch {
-    /// The new role, if it changes.
+    /// Replaces the role.
     pub role: Option<Role>,
-    /// Whether the account is let in, if that changes.
+    /// Approves the account, or withdraws the approval.
     pub is_approved: Option<bool>,
 }
 
@@ -199,22 +205,22 @@ impl UserPatch {
     /// Reads `{role?, is_approved?}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<UserPatch> {
         Some(UserPatch {
-            role: fields.optional("role", text),
-            is_approved: fields.optional("is_approved", flag),
+            role: fields.optional("role", string),
+            is_approved: fields.optional("is_approved", boolean),
         })
     }
 }
 
-/// Which accounts a list shows.
+/// The filter and page size of a list of accounts. A filter that is `None` matches every account.
 #[derive(Debug, Default)]
 pub struct UserFilter {
-    /// Those with this role.
+    /// Accounts with this role.
     pub role: Option<Role>,
-    /// Those that are, or are not, approved.
+    /// Accounts that are approved, or those that are not.
     pub approved: Option<bool>,
-    /// Those whose name or e-mail contains this.
+    /// Accounts whose username or e-mail address contains this text.
     pub q: Option<SearchText>,
-    /// How many at most.
+    /// The maximum number of accounts in a page.
     pub page_size: PageSize,
 }
 
@@ -223,28 +229,30 @@ impl UserFilter {
     pub fn from_query(query: &mut Fields<String>) -> UserFilter {
         UserFilter {
             role: query.parameter("role"),
-            approved: query.parameter("approved").map(|YesNo(approved)| approved),
+            approved: query
+                .parameter("approved")
+                .map(|BooleanParameter(approved)| approved),
             q: query.parameter("q"),
             page_size: query.parameter("limit").unwrap_or_default(),
         }
     }
 }
 
-/// `true` or `false` in a query.
-struct YesNo(bool);
+/// `true` or `false` as a query parameter. Gives `bool` a reason for the refusal in the words of the API.
+struct BooleanParameter(bool);
 
-impl PartialSchema for YesNo {
+impl PartialSchema for BooleanParameter {
     fn schema() -> Schema {
         bool::schema()
     }
 }
 
-impl FromStr for YesNo {
+impl FromStr for BooleanParameter {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<YesNo, String> {
+    fn from_str(text: &str) -> Result<BooleanParameter, String> {
         text.parse()
-            .map(YesNo)
+            .map(BooleanParameter)
             .map_err(|_| "must be true or false".to_owned())
     }
 }

@@ -1,5 +1,8 @@
-//! The description of the API in OpenAPI 3.1, made from the table of routes: each line says who may call it
-//! and what it takes and answers, and from both follows the rest.
+//! The OpenAPI 3.1 document, generated from the route table. For each endpoint it combines the
+//! [`Operation`] that describes the handler with what follows from the access level: the security
+//! requirement and the 401, 403 and 429 responses.
+//!
+//! The functions receive the endpoints as an argument, so this module does not import the router.
 
 pub mod operation;
 pub mod operations;
@@ -9,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::openapi::example::Example;
 use utoipa::openapi::header::Header;
-use utoipa::openapi::path::{HttpMethod, Operation as Described, Paths, PathsBuilder};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, Paths, PathsBuilder};
 use utoipa::openapi::schema::{AllOf, Components};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
@@ -18,81 +21,104 @@ use utoipa::openapi::{
 };
 
 use self::operation::{
-    A_VERSION, JSON, METRICS_TOKEN, Operation, header, too_many_requests, unauthenticated,
+    EXAMPLE_ETAG, JSON, METRICS_TOKEN, Operation, header, too_many_requests, unauthenticated,
 };
 use self::operations::TAGS;
 use crate::error::Error;
 use crate::http::error_response::{error_body, error_header};
 use crate::model::schema::{self, Schema};
 
-/// The security scheme of most routes.
+/// The security scheme of the routes that need a signed-in account.
 const ACCESS_TOKEN: &str = "accessToken";
 /// The security scheme of `POST /refresh`.
 const REFRESH_TOKEN: &str = "refreshToken";
-/// What errors look like.
+/// The component schema of the body of every error response.
 const ERROR: &str = "Error";
 
-/// What the routes have in common.
+/// The document's introduction (Markdown).
 const ABOUT: &str = "\
-A task-management API: sign-up, sign-in with a token, tasks with roles and approval.
+A task-management API: sign-up, sign-in with a JWT, tasks with roles and approval.
 
-**Who may call what.** The text of each operation says it, and so does its `security` for programs: \
-the words beside `accessToken` are those of which an account needs one. `approved` is an account that an admin \
-has let in, `manager` and `admin` are such accounts of that role; without a word any account will do.
+**Authentication and access.** POST /login returns an access token and a refresh token. Send the access \
+token as `Authorization: Bearer <token>`. The description of each operation says who may call it, and so \
+does its `security` for programs: each scope listed beside `accessToken` is a role or state, and an \
+account needs any one of them. `approved` is an account that an admin has approved; `manager` and `admin` \
+are approved accounts with that role. An empty list of scopes means any account.
 
-**Errors** are `{\"msg\": \"for people\", \"code\": \"for_programs\"}`; `invalid` also has `errors`, which names \
-every field that is refused. Fields and parameters that are not described are refused too.
+**Errors** are `{\"msg\": \"...\", \"code\": \"...\"}`: `msg` is for people, `code` is for programs. With \
+the code `invalid` the member `errors` names each refused field or parameter and the reason. Unknown \
+fields and parameters are refused too. After a 429 or 503 wait for the number of seconds in `Retry-After`.
 
-**Lists** come in pages: `limit` items and a `next_cursor`, which is sent as `cursor` for the next page; the header \
-`Link` has its whole URL. The last page's `next_cursor` is null.
+**Lists** use keyset pagination: a response has at most `limit` items and a `next_cursor`. Send that as \
+`cursor` to get the next page; the `Link` header has its complete URL. On the last page `next_cursor` is \
+null.
 
-**Of HTTP itself.** HEAD answers as GET does, without the body, and OPTIONS names a path's methods. Any path may also \
-answer 400 `bad_request` to what is no HTTP/1.1, 404 `not_found`, 405 `method_not_allowed`, 408 `request_timeout`, \
-413 `body_too_large`, 414 `uri_too_long`, 417 `expectation_failed`, 431 `header_too_large` and 505 \
-`http_version_not_supported`. A sane `X-Request-Id` of the client is kept, and is in the server's log.";
+**Versions** (optimistic concurrency): a response with one resource has an `ETag`. Send it as `If-Match` \
+to change the resource only if no other client has changed it meanwhile (otherwise 412), or as \
+`If-None-Match` to get 304 instead of a body that you already have.
 
-/// Every header of an answer that means something to this API, with an example.
+**Retries**: send an `Idempotency-Key` with POST /signup or POST /tasks. If the response is lost, it is \
+safe to send the same request with the same key again.
+
+**HTTP.** HEAD responds as GET does, without the body. OPTIONS returns the methods of a path in `Allow`. \
+Any path may also respond with 400 `bad_request` (not valid HTTP/1.1), 404 `not_found`, 405 \
+`method_not_allowed`, 408 `request_timeout`, 413 `body_too_large`, 414 `uri_too_long`, 417 \
+`expectation_failed`, 431 `header_too_large` and 505 `http_version_not_supported`. Every response has an \
+`X-Request-Id`, which the server's log contains too. The server keeps the client's own if it has 1 to 128 \
+letters, digits or `-_.:=+/@~`.";
+
+/// The response headers that belong to this API: name, description, example.
 const HEADERS: &[(&str, &str, &str)] = &[
-    ("ETag", "The version of what is shown", A_VERSION),
+    (
+        "ETag",
+        "The version of the resource in the response (entity tag)",
+        EXAMPLE_ETAG,
+    ),
     (
         "Idempotency-Replayed",
-        "`true` where the request has come before, and this is the first answer again",
+        "`true` if this is a retry and the response is the stored first response",
         "true",
     ),
     (
         "Link",
-        "The URL of the next page, if there is one",
+        "The URL of the next page (`rel=\"next\"`); absent on the last page",
         r#"</tasks?cursor=WyIyMDI2LTEx...>; rel="next""#,
     ),
-    ("Location", "The URL of what was made", "/tasks/1"),
-    ("Retry-After", "In how many seconds to try again", "30"),
+    ("Location", "The URL of the new resource", "/tasks/1"),
+    (
+        "Retry-After",
+        "The number of seconds to wait before the next attempt",
+        "30",
+    ),
     (
         "WWW-Authenticate",
-        "What kind of token is wanted (RFC 6750)",
+        "The authentication scheme that is required (RFC 6750)",
         r#"Bearer error="invalid_token""#,
     ),
     (
         "X-Request-Id",
-        "Names the request in the server's log",
+        "Identifies the request in the server's log",
         "6f1f64c2-8c0e-4a8e-9d3d-2b8d7c3a5e10",
     ),
 ];
 
-/// The description as JSON, for people to read as well.
+/// The document as indented JSON.
 ///
 /// # Errors
-/// [`Error::Internal`].
+/// [`Error::Internal`] if it cannot be serialised.
 pub fn to_json(endpoints: impl Iterator<Item = Endpoint>) -> Result<String, Error> {
     match document(endpoints).to_pretty_json() {
         Ok(json) => Ok(json + "\n"),
-        Err(why) => Err(Error::Internal(format!("the description: {why}"))),
+        Err(why) => Err(Error::Internal(format!(
+            "serialising the OpenAPI document: {why}"
+        ))),
     }
 }
 
 fn document(endpoints: impl Iterator<Item = Endpoint>) -> OpenApi {
     let (paths, components) = endpoints.fold(
         (Paths::builder(), common_components()),
-        |(paths, components), endpoint| add(paths, components, &endpoint),
+        |(paths, components), endpoint| add_endpoint(paths, components, &endpoint),
     );
     let mut info = Info::new("Task API", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
@@ -101,7 +127,7 @@ fn document(endpoints: impl Iterator<Item = Endpoint>) -> OpenApi {
         .map(|(name, about)| Tag::builder().name(*name).description(Some(*about)).build());
     OpenApi::builder()
         .info(info)
-        // Relative to where the description is: right behind every proxy.
+        // Relative to the URL of the document, so that it is correct behind every proxy.
         .servers(Some([Server::new("/")]))
         .paths(paths)
         .components(Some(components.build()))
@@ -109,37 +135,44 @@ fn document(endpoints: impl Iterator<Item = Endpoint>) -> OpenApi {
         .build()
 }
 
-/// Who may call an endpoint.
+/// The access level of an endpoint: the callers that the router admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Caller {
+    /// Every client, with or without a token.
     Anyone,
+    /// Clients with a valid refresh token.
     RefreshToken,
+    /// Accounts with a valid access token, approved or not.
     SignedIn,
+    /// Approved accounts of any role.
     Approved,
+    /// Approved managers and admins.
     ManagerOrAdmin,
+    /// Approved admins.
     Admin,
 }
 
-/// An endpoint, as the route table knows it.
+/// An endpoint of the route table.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
-    /// The method.
+    /// The HTTP method, in capitals.
     pub method: &'static str,
-    /// The path with its parameters in braces.
+    /// The path, with parameters in braces.
     pub path: &'static str,
-    /// Who may call it.
+    /// The callers that the router admits.
     pub caller: Caller,
-    /// Describes the parts that the handler decides.
+    /// Describes the handler: parameters, body, responses.
     pub describe: fn() -> Operation,
 }
 
 impl Caller {
-    /// The sentence for people.
+    /// The sentence about access, with which the description of the operation begins.
     fn sentence(self) -> &'static str {
         match self {
             Caller::Anyone => "Any client may call it.",
-            Caller::RefreshToken => "Needs a refresh token, sent in the place of an access token.",
+            Caller::RefreshToken => {
+                "Needs a refresh token, sent as `Authorization: Bearer <refresh_token>`."
+            }
             Caller::SignedIn => "Any signed-in account may call it, approved or not.",
             Caller::Approved => "Approved accounts may call it.",
             Caller::ManagerOrAdmin => "Approved managers and admins may call it.",
@@ -147,7 +180,7 @@ impl Caller {
         }
     }
 
-    /// The security requirement for programs: a scheme and its scopes, of which an account needs one.
+    /// The security requirement: a scheme and its scopes, of which an account needs any one.
     fn security(self) -> Vec<SecurityRequirement> {
         let (scheme, scopes): (_, &[&str]) = match self {
             Caller::Anyone => return Vec::new(),
@@ -160,7 +193,7 @@ impl Caller {
         vec![SecurityRequirement::new(scheme, scopes.iter().copied())]
     }
 
-    /// The errors that authentication and authorization can give.
+    /// The errors of authentication, rate limiting and authorization.
     fn errors(self) -> Vec<Error> {
         if self == Caller::Anyone {
             return Vec::new();
@@ -180,7 +213,7 @@ impl Caller {
     }
 }
 
-fn add(
+fn add_endpoint(
     paths: PathsBuilder,
     components: ComponentsBuilder,
     endpoint: &Endpoint,
@@ -192,15 +225,15 @@ fn add(
         errors.extend(caller.errors());
         (caller.sentence(), caller.security())
     } else {
-        // The handler authenticates, and its description says how.
+        // The handler authenticates the caller itself, and its own text describes that.
         ("", operation.security)
     };
     let description = format!("{sentence} {}", operation.description);
-    // Every request may end so.
+    // Any request can fail with these.
     errors.push(Error::Internal(String::new()));
     errors.push(Error::Busy(String::new()));
 
-    let mut described = Described::builder()
+    let mut documented = OperationBuilder::new()
         .operation_id(Some(operation.id))
         .tag(operation.tag)
         .summary(Some(operation.summary))
@@ -211,20 +244,20 @@ fn add(
     for (status, response) in operation.responses {
         let response = ResponseBuilder::from(response);
         let response = response.header_ref("X-Request-Id", header("X-Request-Id"));
-        described = described.response(status.to_string(), response);
+        documented = documented.response(status.to_string(), response);
     }
     let mut components = components.schemas_from_iter(operation.schemas);
-    for (status, errors) in by_status(errors) {
+    for (status, errors) in group_by_status(errors) {
         let name = errors.keys().copied().collect::<Vec<_>>().join("-or-");
-        described = described.response(status.to_string(), Ref::from_response_name(&name));
+        documented = documented.response(status.to_string(), Ref::from_response_name(&name));
         components = components.response(name, error_response(&errors));
     }
-    let item = PathItem::new(method(endpoint.method), described);
+    let item = PathItem::new(http_method(endpoint.method), documented);
     (paths.path(endpoint.path, item), components)
 }
 
-/// utoipa's name for a method of the table.
-fn method(name: &str) -> HttpMethod {
+/// The route table has no other methods than these four.
+fn http_method(name: &str) -> HttpMethod {
     match name {
         "POST" => HttpMethod::Post,
         "PATCH" => HttpMethod::Patch,
@@ -233,18 +266,19 @@ fn method(name: &str) -> HttpMethod {
     }
 }
 
-/// Errors by their codes, by their statuses.
-fn by_status(errors: Vec<Error>) -> BTreeMap<u16, BTreeMap<&'static str, Error>> {
-    let mut found = BTreeMap::<_, BTreeMap<_, _>>::new();
+/// Groups errors by status, and within a status by code. OpenAPI allows one response for each status.
+fn group_by_status(errors: Vec<Error>) -> BTreeMap<u16, BTreeMap<&'static str, Error>> {
+    let mut groups = BTreeMap::<_, BTreeMap<_, _>>::new();
     for error in errors {
         let public = error.public();
         let (status, code) = (public.status.as_u16(), public.code);
-        found.entry(status).or_default().insert(code, error);
+        groups.entry(status).or_default().insert(code, error);
     }
-    found
+    groups
 }
 
-/// An answer that is one of these errors, as [`crate::reply`] writes them.
+/// The response that is one of these errors, keyed by code. [`error_body`] and [`error_header`] write the
+/// real ones.
 fn error_response(errors: &BTreeMap<&'static str, Error>) -> Response {
     let lines = errors.iter().map(|(code, error)| {
         let msg = error.public().msg;
@@ -284,16 +318,16 @@ fn common_components() -> ComponentsBuilder {
         .security_scheme(
             ACCESS_TOKEN,
             token(
-                "The `token` of POST /login. The words beside it in an operation's `security` are those of \
-                 which an account needs one: `approved` is every account that an admin has let in, `manager` \
-                 and `admin` are such accounts of that role.",
+                "The `token` that POST /login returns. Each scope listed beside `accessToken` is a role or \
+                 state; an account needs any one of them. `approved` is an account that an admin has \
+                 approved; `manager` and `admin` are approved accounts with that role.",
             ),
         )
         .security_scheme(
             REFRESH_TOKEN,
-            token("The `refresh_token` of POST /login or of the last POST /refresh."),
+            token("The `refresh_token` that POST /login or the last POST /refresh returned."),
         )
-        .security_scheme(METRICS_TOKEN, token("The server's METRICS_TOKEN."))
+        .security_scheme(METRICS_TOKEN, token("The value of the server's setting METRICS_TOKEN."))
         .schema(ERROR, error_schema());
     HEADERS
         .iter()
@@ -317,16 +351,20 @@ fn error_schema() -> Schema {
             "errors",
             Object::builder()
                 .additional_properties(Some(Object::builder().schema_type(Type::String)))
-                .description(Some("Why each field is refused; with `invalid`.")),
+                .description(Some(
+                    "The reason for each refused field or parameter. Only with the code `invalid`.",
+                )),
         )
         .property(
             "message",
             Object::builder()
                 .schema_type(Type::String)
                 .description(Some(
-                    "`msg` in the tutorial's place for it; with `account_exists`.",
+                    "Repeats `msg` under the name that the tutorial uses. Only with the code `account_exists`.",
                 )),
         )
-        .description(Some("What went wrong, for people and for programs."))
+        .description(Some(
+            "An error: `msg` is for people, `code` is for programs.",
+        ))
         .into()
 }

@@ -1,5 +1,5 @@
-//! What each route takes and answers, as far as its handler decides: a function for each line of the
-//! router's table.
+//! The OpenAPI operation of each endpoint, as far as its handler decides it: one function for each line of
+//! the route table.
 
 use serde_json::json;
 
@@ -17,14 +17,17 @@ use crate::model::{
 };
 use crate::openapi::operation::Operation;
 
-/// A chapter, and what it is about.
+/// The groups of operations and their descriptions.
 pub const TAGS: &[(&str, &str)] = &[
-    (SIGN_IN, "Signing up, in and out."),
-    (ME, "One's own account and its sessions."),
-    (USERS, "Accounts, for managers and admins."),
+    (SIGN_IN, "Sign-up, sign-in, token refresh and sign-out."),
+    (ME, "The current user's account and sessions."),
+    (
+        USERS,
+        "Accounts and the audit log, for managers and admins.",
+    ),
     (TASKS, "Tasks, for approved accounts."),
-    (OPERATION, "What runs the server asks."),
-    (PAGES, "What a browser loads."),
+    (OPERATION, "Health checks and metrics, for operators."),
+    (PAGES, "Pages and files for browsers."),
 ];
 
 const SIGN_IN: &str = "sign-in";
@@ -36,81 +39,95 @@ const PAGES: &str = "pages";
 
 /// `POST /signup`
 pub fn sign_up() -> Operation {
-    Operation::new("signUp", SIGN_IN, "Make an account")
-        .description("It is an employee's and waits for an admin's approval.")
-        .body(
+    Operation::new("signUp", SIGN_IN, "Creates an account")
+        .description(
+            "The account has the role `employee` and waits for an admin's approval. Until then it can sign \
+             in, but it cannot see tasks.",
+        )
+        .json_body(
             NewUser::from_fields,
             json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" }),
         )
         .responds(201, "The new account", &ada())
-        .with_header("ETag")
-        .with_retries()
-        .with_limit()
+        .response_header("ETag")
+        .idempotency_key()
+        .rate_limited()
         .error(Error::AccountExists)
 }
 
 /// `POST /login`
 pub fn log_in() -> Operation {
-    Operation::new("logIn", SIGN_IN, "Sign in")
+    Operation::new("logIn", SIGN_IN, "Signs in")
         .description(
-            "Begins a session. Send `token` as `Authorization: Bearer ...`; keep `refresh_token` for \
-             POST /refresh.",
+            "Starts a session and returns its tokens. Send `token` as `Authorization: Bearer <token>`. Keep \
+             `refresh_token` for POST /refresh.",
         )
-        .body(
+        .json_body(
             Credentials::from_fields,
             json!({ "email": "ada@example.com", "password": "correct horse" }),
         )
-        .responds(200, "The tokens of a new session", &tokens())
-        .with_limit()
+        .responds(200, "The tokens of the new session", &tokens())
+        .rate_limited()
         .error(Error::WrongEmailOrPassword)
 }
 
 /// `POST /refresh`
 pub fn refresh() -> Operation {
-    Operation::new("refresh", SIGN_IN, "Exchange a refresh token")
+    Operation::new("refresh", SIGN_IN, "Exchanges a refresh token for new tokens")
         .description(
-            "The refresh token is good for one exchange. Used again after ten seconds it is in two \
-             hands, and its session ends.",
+            "Refresh token rotation: each refresh token is valid for one exchange. For ten seconds it can \
+             be sent again and returns the same successor. After that, a second use counts as theft and \
+             ends the session.",
         )
-        .responds(200, "The session's new tokens", &tokens())
+        .responds(200, "New tokens for the same session", &tokens())
 }
 
 /// `POST /logout`
 pub fn log_out() -> Operation {
-    Operation::new("logOut", SIGN_IN, "Sign out").responds_204("The session has ended")
+    Operation::new("logOut", SIGN_IN, "Signs out")
+        .description(
+            "Ends the session. Its access tokens and its refresh token stop working at once.",
+        )
+        .responds_204("The session has ended")
 }
 
 /// `GET /hello`
 pub fn hello() -> Operation {
-    Operation::new("hello", SIGN_IN, "The tutorial's protected resource").responds(
+    Operation::new("hello", SIGN_IN, "Returns the tutorial's greeting").responds(
         200,
-        "A greeting",
+        "A greeting with the username",
         &Greeting::new("ada"),
     )
 }
 
 /// `GET /me`
 pub fn show_me() -> Operation {
-    Operation::new("showMe", ME, "Show one's own account")
+    Operation::new("showMe", ME, "Returns the current user's account")
         .responds(200, "The account", &ada())
-        .with_version()
+        .conditional_get()
 }
 
 /// `PATCH /me`
 pub fn update_me() -> Operation {
-    Operation::new("updateMe", ME, "Change one's own e-mail or password")
-        .description("A new password ends the account's other sessions.")
-        .body(
-            |fields| ProfilePatch::from_fields(fields, &ada()),
-            json!({ "current_password": "correct horse", "password": "battery staple" }),
-        )
-        .responds(200, "The account as it is now", &ada())
-        .with_header("ETag")
-        .with_preconditions()
-        .error(Error::WrongPassword)
-        .error(Error::AccountExists)
-        // It has been deleted since it was let in.
-        .error(Error::NotFound)
+    Operation::new(
+        "updateMe",
+        ME,
+        "Changes the current user's e-mail address or password",
+    )
+    .description(
+        "Needs the current password. A new password ends all other sessions of the account.",
+    )
+    .json_body(
+        |fields| ProfilePatch::from_fields(fields, &ada()),
+        json!({ "current_password": "correct horse", "password": "battery staple" }),
+    )
+    .responds(200, "The account after the change", &ada())
+    .response_header("ETag")
+    .preconditions()
+    .error(Error::WrongPassword)
+    .error(Error::AccountExists)
+    // If the account is deleted after the request was authenticated.
+    .error(Error::NotFound)
 }
 
 /// `GET /me/sessions`
@@ -121,126 +138,128 @@ pub fn list_sessions() -> Operation {
             current: true,
         }],
     };
-    Operation::new("listSessions", ME, "List one's own sessions")
-        .description("Each begins with a sign-in. There are 100 at most.")
-        .responds(200, "All of them", &sessions)
+    Operation::new("listSessions", ME, "Lists the current user's sessions")
+        .description(
+            "Each sign-in starts a session. An account has at most 100; a new one replaces the one that \
+             has been unused longest.",
+        )
+        .responds(200, "All sessions of the account", &sessions)
 }
 
 /// `POST /me/sessions/revoke-all`
 pub fn end_sessions() -> Operation {
-    Operation::new("endSessions", ME, "End all of one's own sessions")
-        .responds_204("All sessions have ended, this one too")
+    Operation::new("endSessions", ME, "Ends all sessions of the current user")
+        .responds_204("All sessions have ended, including the one of this request")
 }
 
 /// `DELETE /me/sessions/{id}`
 pub fn end_session() -> Operation {
-    Operation::new("endSession", ME, "End one of one's own sessions")
+    Operation::new("endSession", ME, "Ends a session of the current user")
         .path_id::<SessionId>("The session's id")
         .responds_204("The session has ended")
 }
 
 /// `GET /users`
 pub fn list_users() -> Operation {
-    Operation::new("listUsers", USERS, "List accounts").lists(UserFilter::from_query, &ada())
+    Operation::new("listUsers", USERS, "Lists accounts")
+        .responds_with_page(UserFilter::from_query, &ada())
 }
 
 /// `GET /users/{id}`
 pub fn show_user() -> Operation {
-    Operation::new("showUser", USERS, "Show an account")
+    Operation::new("showUser", USERS, "Returns an account")
         .path_id::<Id>("The account's id")
         .responds(200, "The account", &ada())
-        .with_version()
+        .conditional_get()
 }
 
 /// `PATCH /users/{id}`
 pub fn update_user() -> Operation {
-    Operation::new(
-        "updateUser",
-        USERS,
-        "Change an account's role, or approve it",
-    )
-    .description("It counts from the account's next request on.")
-    .path_id::<Id>("The account's id")
-    .body(
-        UserPatch::from_fields,
-        json!({ "role": "manager", "is_approved": true }),
-    )
-    .responds(200, "The account as it is now", &ada_as_manager())
-    .with_header("ETag")
-    .with_preconditions()
-    .error(Error::LastAdmin)
+    Operation::new("updateUser", USERS, "Changes an account's role or approval")
+        .description("The change takes effect with the account's next request.")
+        .path_id::<Id>("The account's id")
+        .json_body(
+            UserPatch::from_fields,
+            json!({ "role": "manager", "is_approved": true }),
+        )
+        .responds(200, "The account after the change", &ada_as_manager())
+        .response_header("ETag")
+        .preconditions()
+        .error(Error::LastAdmin)
 }
 
 /// `DELETE /users/{id}`
 pub fn delete_user() -> Operation {
-    Operation::new("deleteUser", USERS, "Remove an account")
-        .description("Its tasks stay, assigned to nobody.")
+    Operation::new("deleteUser", USERS, "Deletes an account")
+        .description("The account's sessions end. Its tasks stay, unassigned.")
         .path_id::<Id>("The account's id")
-        .responds_204("The account is gone")
-        .with_preconditions()
+        .responds_204("The account has been deleted")
+        .preconditions()
         .error(Error::LastAdmin)
 }
 
 /// `GET /tasks`
 pub fn list_tasks() -> Operation {
-    Operation::new("listTasks", TASKS, "List tasks")
-        .description("Managers and admins see all, an employee those assigned to them.")
-        .lists(|query| TaskFilter::from_query(query, &ada()), &task())
+    Operation::new("listTasks", TASKS, "Lists tasks")
+        .description("Managers and admins see every task, employees the tasks assigned to them.")
+        .responds_with_page(|query| TaskFilter::from_query(query, &ada()), &task())
 }
 
 /// `POST /tasks`
 pub fn create_task() -> Operation {
-    Operation::new("createTask", TASKS, "Make a task")
+    Operation::new("createTask", TASKS, "Creates a task")
         .description(
-            "`status` is `pending` unless it is given. An assignee who does not exist is 422.",
+            "`status` is `pending` unless the request says otherwise. If `assigned_user_id` is not the id \
+             of an account, the response is 422.",
         )
-        .body(
+        .json_body(
             NewTask::from_fields,
             json!({ "title": "water the plants", "deadline": "2026-11-30T18:00:00Z" }),
         )
         .responds(201, "The new task", &task())
-        .with_header("ETag")
-        .with_header("Location")
-        .with_retries()
+        .response_header("ETag")
+        .response_header("Location")
+        .idempotency_key()
 }
 
 /// `GET /tasks/{id}`
 pub fn show_task() -> Operation {
-    Operation::new("showTask", TASKS, "Show a task")
-        .description("A task that is not theirs does not exist for an employee.")
+    Operation::new("showTask", TASKS, "Returns a task")
+        .description("For an employee, a task that is not assigned to them is 404.")
         .path_id::<Id>("The task's id")
         .responds(200, "The task", &task())
-        .with_version()
+        .conditional_get()
 }
 
 /// `PATCH /tasks/{id}`
 pub fn update_task() -> Operation {
-    Operation::new("updateTask", TASKS, "Change a task")
+    Operation::new("updateTask", TASKS, "Changes a task")
         .description(
-            "Changes the fields that are there; `null` clears one. An employee may change the `status` \
-             of their own tasks alone. An assignee who does not exist is 422.",
+            "Changes only the fields that the body contains; `null` clears `description`, `deadline` or \
+             `assigned_user_id`. An employee may change only `status`, and only of tasks assigned to them. \
+             If `assigned_user_id` is not the id of an account, the response is 422.",
         )
         .path_id::<Id>("The task's id")
-        .body(TaskPatch::from_fields, json!({ "status": "in_progress" }))
-        .responds(200, "The task as it is now", &task())
-        .with_header("ETag")
-        .with_preconditions()
+        .json_body(TaskPatch::from_fields, json!({ "status": "in_progress" }))
+        .responds(200, "The task after the change", &task())
+        .response_header("ETag")
+        .preconditions()
         .error(Error::StatusOnly)
-        // The role has been changed since it was let in.
+        // If the caller's role changes after the request was authenticated.
         .error(Error::InsufficientRole)
 }
 
 /// `DELETE /tasks/{id}`
 pub fn delete_task() -> Operation {
-    Operation::new("deleteTask", TASKS, "Remove a task")
+    Operation::new("deleteTask", TASKS, "Deletes a task")
         .path_id::<Id>("The task's id")
-        .responds_204("The task is gone")
-        .with_preconditions()
+        .responds_204("The task has been deleted")
+        .preconditions()
 }
 
 /// `GET /audit`
 pub fn list_audit() -> Operation {
-    let row = AuditEntry {
+    let entry = AuditEntry {
         id: Id::FIRST,
         at: Some(moment()),
         action: OpenEnum::Known(Action::SignUp),
@@ -251,69 +270,69 @@ pub fn list_audit() -> Operation {
         address: Some("127.0.0.1".to_owned()),
         detail: None,
     };
-    Operation::new("listAudit", USERS, "List what was done to accounts")
-        .description("The newest first.")
-        .lists(AuditFilter::from_query, &row)
+    Operation::new("listAudit", USERS, "Lists the audit log")
+        .description("The newest entry comes first. Entries are never changed or deleted.")
+        .responds_with_page(AuditFilter::from_query, &entry)
 }
 
 /// `GET /healthz`
 pub fn alive() -> Operation {
-    Operation::new("alive", OPERATION, "Whether the process answers").responds(
-        200,
-        "It does",
-        &Health::ALIVE,
-    )
+    Operation::new("alive", OPERATION, "Liveness check")
+        .description("Responds as long as the process runs.")
+        .responds(200, "The process responds", &Health::ALIVE)
 }
 
 /// `GET /readyz`
 pub fn ready() -> Operation {
-    Operation::new("ready", OPERATION, "Whether the database answers too").responds(
-        200,
-        "It does",
-        &Health::READY,
-    )
+    Operation::new("ready", OPERATION, "Readiness check")
+        .description("Responds with 200 only if the database responds too.")
+        .responds(200, "The process and the database respond", &Health::READY)
 }
 
 /// `GET /metrics`
 pub fn metrics() -> Operation {
-    Operation::new("metrics", OPERATION, "Numbers for Prometheus")
+    Operation::new("metrics", OPERATION, "Returns metrics for Prometheus")
         .description(
-            "With METRICS_TOKEN set, whoever has it may call it; else whoever asks from the same machine, and \
-             to the others it does not exist.",
+            "If the server's setting METRICS_TOKEN is set, clients that send it as a bearer token may call \
+             it. Otherwise only clients on the same machine may; others get 404.",
         )
-        .responds_with_file("The numbers in Prometheus' text form", &[MEDIA_TYPE])
-        .with_metrics_token()
+        .responds_with_file("Metrics in Prometheus' text format", &[MEDIA_TYPE])
+        .metrics_token()
 }
 
 /// `GET /openapi.json`
 pub fn openapi() -> Operation {
-    Operation::new("openapi", PAGES, "This description")
-        .responds_with_document("The description in OpenAPI 3.1")
-        .with_version()
+    Operation::new("openapi", PAGES, "Returns this OpenAPI document")
+        .responds_with_document("An OpenAPI 3.1 document")
+        .conditional_get()
 }
 
 /// `GET /docs`
 pub fn docs() -> Operation {
-    Operation::new("docs", PAGES, "The documentation as a page")
-        .responds_with_file("The page", &["text/html"])
-        .with_version()
+    Operation::new("docs", PAGES, "Returns the documentation page")
+        .responds_with_file("An HTML page", &["text/html"])
+        .conditional_get()
 }
 
 /// `GET /docs/{file}`
 pub fn docs_file() -> Operation {
-    file("docsFile", "A file of the documentation page", "/docs/")
+    file(
+        "docsFile",
+        "Returns a file of the documentation page",
+        "/docs/",
+    )
 }
 
 /// `GET /`
 pub fn board() -> Operation {
-    Operation::new("board", PAGES, "The task board as a page")
-        .responds_with_file("The page", &["text/html"])
-        .with_version()
+    Operation::new("board", PAGES, "Returns the task board")
+        .responds_with_file("An HTML page", &["text/html"])
+        .conditional_get()
 }
 
 /// `GET /board/{file}`
 pub fn board_file() -> Operation {
-    file("boardFile", "A file of the task board", "/board/")
+    file("boardFile", "Returns a file of the task board", "/board/")
 }
 
 fn file(id: &'static str, summary: &'static str, folder: &str) -> Operation {
@@ -323,10 +342,10 @@ fn file(id: &'static str, summary: &'static str, folder: &str) -> Operation {
             "The file",
             &["text/css", "text/javascript", "image/svg+xml"],
         )
-        .with_version()
+        .conditional_get()
 }
 
-// The examples are those of the README: ada's account, and what she does with it.
+// The examples are those of the README: the account `ada` and its task.
 
 fn moment() -> Timestamp {
     Timestamp::EPOCH.plus_seconds(1_795_422_596)
@@ -343,7 +362,7 @@ fn ada() -> User {
     }
 }
 
-/// The same when an admin has let her in.
+/// The same account after an admin has approved it as a manager.
 fn ada_as_manager() -> User {
     User {
         role: OpenEnum::Known(Role::Manager),

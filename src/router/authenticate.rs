@@ -1,5 +1,5 @@
-//! Authentication of a request: `Authorization` header, then token, then account. Rate limits for callers are
-//! checked here too, since they count by session where there is one.
+//! Authentication of a request: `Authorization` header, then token, then account. The rate limits of these
+//! requests are checked here too, since they count per session where the token has one.
 
 use crate::app::App;
 use crate::auth::jwt::{Claims, TokenKind};
@@ -30,7 +30,7 @@ pub fn caller(
     caller
 }
 
-/// Returns the session whose refresh token the request carries; else like [`caller`].
+/// Returns the session whose refresh token the request carries. Everything else is as in [`caller`].
 ///
 /// # Errors
 /// Those of [`caller`].
@@ -56,7 +56,7 @@ pub fn refresh_caller(
 /// so that a change takes effect with the next one.
 ///
 /// # Errors
-/// [`Error::NoCredentials`] and [`Error::InvalidToken`], in flask-jwt-extended's words.
+/// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
 fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> {
     let (token, now) = (context.bearer_token()?, app.now());
     let claims = app.jwt.verify(token, TokenKind::Access, now)?;

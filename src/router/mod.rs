@@ -24,10 +24,10 @@ pub fn openapi_json() -> Result<String, Error> {
     openapi::to_json(ROUTES.iter().map(Route::endpoint))
 }
 
-/// What the method and the path of a request lead to.
+/// What the router finds for the method and the path of a request.
 #[derive(Debug)]
 pub enum Match {
-    /// A route.
+    /// A route, with its path parameters.
     Route(Matched),
     /// OPTIONS: `Allow` for a path, or for the server as a whole (`*`; RFC 9110, 9.3.7).
     Options {
@@ -47,16 +47,16 @@ pub enum Match {
     NotFound,
 }
 
-/// A route, and the parameters that its path holds.
+/// A route, and the path parameters of the request.
 #[derive(Debug)]
 pub struct Matched {
     /// The line of the route table.
     pub route: &'static Route,
-    /// The parameters of the path.
+    /// The path parameters.
     pub params: PathParams,
 }
 
-/// The parameters of a path. There is one kind: `{id}`.
+/// The path parameters of a request. Handlers use only one: `{id}`.
 #[derive(Debug, Default)]
 pub struct PathParams {
     /// The segment in the place of `{id}`, decoded; `None` where the route has no `{id}`.
@@ -91,7 +91,8 @@ pub fn match_route(method: &str, path: &str) -> Match {
         .iter()
         .filter(|route| matches(route.path, &segments))
         .collect();
-    // A literal path wins over one with a parameter: `/me/sessions/revoke-all` is no session's id.
+    // A literal path takes precedence over one with a parameter: in `/me/sessions/revoke-all`, `revoke-all`
+    // is not a session id.
     if routes.iter().any(is_literal) {
         routes.retain(is_literal);
     }
@@ -123,7 +124,7 @@ pub fn match_route(method: &str, path: &str) -> Match {
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::MethodNotAllowed`], those of [`authenticate`], [`Error::TooManyRequests`],
-/// [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and the handler's.
+/// [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and those of the handler.
 pub fn dispatch(
     app: &App,
     context: &RequestContext,
@@ -164,7 +165,7 @@ impl PathParams {
     /// The `{id}`, parsed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the segment cannot be an id: no row has it.
+    /// [`Error::NotFound`] where the segment is not an id, since no row can have it.
     fn id<T: FromStr>(&self) -> Result<T, Error> {
         let id = self.id.as_deref().and_then(|text| text.parse().ok());
         id.ok_or(Error::NotFound)
@@ -201,15 +202,15 @@ fn matches(pattern: &str, segments: &[String]) -> bool {
     all && parts.next().is_none()
 }
 
-/// The value of `Allow` (RFC 9110, 10.2.1).
+/// The value of `Allow` (RFC 9110, 10.2.1): the methods of these routes, HEAD with GET, and OPTIONS.
 fn allow<'a>(routes: impl IntoIterator<Item = &'a Route>) -> String {
     let mut methods: Vec<&str> = Vec::new();
     for route in routes {
-        let answered: &[&str] = match route.method {
+        let supported: &[&str] = match route.method {
             "GET" => &["GET", "HEAD"],
             _ => &[route.method],
         };
-        for method in answered {
+        for method in supported {
             if !methods.contains(method) {
                 methods.push(method);
             }

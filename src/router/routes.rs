@@ -1,15 +1,13 @@
 //! The route table: every endpoint, who may call it, its handler, and its description.
 
-use rouille::Response;
-
 use crate::app::App;
-use crate::error::Error;
+use crate::handlers::auth::SignInResult;
 use crate::handlers::{
     audit, auth, health, hello, me, metrics, sessions, static_files, tasks, users,
 };
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
-use crate::model::{Admin, Approved, Id, Manager, RefreshToken, SessionId, SignedIn, User};
+use crate::model::{Admin, Approved, Id, Manager, RefreshToken, SessionId, SignedIn};
 use crate::openapi::operation::Operation;
 use crate::openapi::{Caller, Endpoint, operations};
 
@@ -20,7 +18,7 @@ use Handler::{Plain, WithId, WithSessionId};
 /// One line of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// The method; GET stands for HEAD too.
+    /// The method. GET includes HEAD.
     pub method: &'static str,
     /// The path, in which `{id}` or `{file}` matches any one segment.
     pub path: &'static str,
@@ -37,7 +35,7 @@ pub enum Access {
     /// Every client.
     Anyone(fn(&App, &RequestContext) -> HandlerResult),
     /// Every client; the handler authenticates by password and returns the account.
-    SignIn(fn(&App, &RequestContext) -> Result<(User, Response), Error>),
+    SignIn(fn(&App, &RequestContext) -> SignInResult),
     /// Clients with a refresh token.
     Refresh(fn(&App, &RequestContext, &RefreshToken) -> HandlerResult),
     /// Clients with an access token.
@@ -62,7 +60,7 @@ pub enum Handler<C> {
     WithSessionId(fn(&App, &RequestContext, &C, SessionId) -> HandlerResult),
 }
 
-// Derived, these would demand that `C` can be copied.
+// `derive` would implement these only where `C` has them too, which function pointers do not need.
 impl<C> Clone for Handler<C> {
     fn clone(&self) -> Handler<C> {
         *self
@@ -75,7 +73,7 @@ impl<C> Handler<C> {
     /// Calls the handler.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where `{id}` cannot be an id, and the handler's.
+    /// [`NotFound`](crate::error::Error::NotFound) where `{id}` is not an id, and those of the handler.
     pub fn call(
         self,
         app: &App,
@@ -106,7 +104,7 @@ impl Access {
         }
     }
 
-    /// The caller, for the OpenAPI document.
+    /// The kind of caller, as the OpenAPI document describes it.
     fn caller(self) -> Caller {
         match self {
             Anyone(_) | SignIn(_) => Caller::Anyone,
@@ -131,7 +129,8 @@ impl Route {
     }
 }
 
-/// A line of the table. Panics at compile time where path and handler do not agree about `{id}`.
+/// Creates a line of the table. The program does not compile where a path has `{id}` and its handler takes
+/// none, or the other way around.
 const fn route(
     method: &'static str,
     path: &'static str,
@@ -165,7 +164,7 @@ const fn has_id(path: &str) -> bool {
     false
 }
 
-/// The whole API, one line for each endpoint.
+/// The route table: the whole API, one line for each endpoint.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
     route("POST", "/signup", Anyone(auth::sign_up), operations::sign_up),

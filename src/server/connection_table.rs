@@ -1,149 +1,157 @@
-//! The table of open connections.
+//! The table of open connections, one entry each.
 //!
-//! Each has a slot with a lock, which whoever serves it holds, and a mark that tells without the lock
-//! what it waits for: looking for the overdue ones among ten thousand disturbs none of them.
+//! A mutex in each entry gives one thread at a time exclusive access to the connection. Beside it, an atomic
+//! holds what the connection waits for. The deadline sweep and the eviction read only this atomic and lock
+//! the few connections that are due: a look at ten thousand connections disturbs none of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Phase, Wait};
+use super::connection::{Connection, WaitReason, WaitState};
 
-/// As many connections as there may be.
+/// A table of fixed size. An entry's index is what epoll reports for its connection.
 #[derive(Debug)]
 pub struct ConnectionTable {
-    slots: Box<[Slot]>,
+    entries: Box<[Entry]>,
+    /// The indices of the unused entries, as a stack.
     free: Mutex<Vec<usize>>,
-    /// Told of every slot that becomes free.
+    /// Notified of every entry that becomes free.
     freed: Condvar,
+    /// The zero of the times in [`Entry::packed_wait`].
     epoch: Instant,
 }
 
 #[derive(Debug, Default)]
-struct Slot {
-    /// Boxed, so that the slots nobody uses cost next to nothing.
+struct Entry {
+    /// Boxed, so that unused entries cost almost no memory.
     connection: Mutex<Option<Box<Connection>>>,
-    /// 0 while nobody waits here; else milliseconds since the epoch, rounded up so that nobody is
-    /// overdue early, and a phase in the lowest bits.
-    mark: AtomicU64,
+    /// A [`WaitState`], readable without the lock: milliseconds since the epoch, rounded up so that no timeout
+    /// comes early, and the reason in the lowest bits. 0 while the connection is being processed, and
+    /// while the entry is unused.
+    packed_wait: AtomicU64,
 }
 
-/// A slot that is being served.
+/// An entry that this thread has locked.
 pub type LockedConnection<'a> = MutexGuard<'a, Option<Box<Connection>>>;
 
-const PHASES: [Phase; 6] = [
-    Phase::New,
-    Phase::Idle,
-    Phase::Head,
-    Phase::Body,
-    Phase::Answer,
-    Phase::Linger,
+/// A reason's index is its packed form.
+const REASONS: [WaitReason; 6] = [
+    WaitReason::FirstRequest,
+    WaitReason::NextRequest,
+    WaitReason::RestOfHead,
+    WaitReason::RestOfBody,
+    WaitReason::ResponseSent,
+    WaitReason::PeerClose,
 ];
-const PHASE_BITS: u32 = 3;
+const REASON_BITS: u32 = 3;
 
 impl ConnectionTable {
-    /// A table with room for `capacity` connections.
+    /// An empty table for at most `capacity` connections.
     pub fn new(capacity: usize) -> ConnectionTable {
         ConnectionTable {
-            slots: (0..capacity).map(|_| Slot::default()).collect(),
-            // The first ones are taken first.
+            entries: (0..capacity).map(|_| Entry::default()).collect(),
+            // Reversed, so that the first entries are used first.
             free: Mutex::new((0..capacity).rev().collect()),
             freed: Condvar::new(),
             epoch: Instant::now(),
         }
     }
 
-    /// Takes a free slot, if there is one.
-    pub fn claim(&self) -> Option<usize> {
+    /// Takes a free entry, or returns `None` if the table is full.
+    pub fn allocate(&self) -> Option<usize> {
         self.free().pop()
     }
 
-    /// Waits for the slot's connection, if there is one, and has it to itself.
+    /// Locks an entry, waiting if another thread has it. The connection counts as being processed from then on.
     pub fn lock(&self, index: usize) -> LockedConnection<'_> {
-        let slot = &self.slots[index];
-        let served = slot.connection.lock();
-        slot.mark.store(0, Ordering::SeqCst);
-        served.unwrap_or_else(PoisonError::into_inner)
+        let entry = &self.entries[index];
+        let connection = entry.connection.lock();
+        entry.packed_wait.store(0, Ordering::SeqCst);
+        connection.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, but only if the connection waits, in a way of which `is_due` is true.
+    /// Locks an entry if its connection waits and `is_due` accepts what it waits for. Never blocks.
     pub fn try_lock_if(
         &self,
         index: usize,
-        is_due: impl Fn(Wait) -> bool,
+        is_due: impl Fn(WaitState) -> bool,
     ) -> Option<LockedConnection<'_>> {
-        let slot = &self.slots[index];
-        let is_due = || self.wait(slot).is_some_and(&is_due);
+        let entry = &self.entries[index];
+        let is_due = || self.wait(entry).is_some_and(&is_due);
         if !is_due() {
             return None;
         }
-        let served = match slot.connection.try_lock() {
-            Ok(served) => served,
+        let connection = match entry.connection.try_lock() {
+            Ok(connection) => connection,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        // Somebody may have served it before the lock was ours.
+        // Checked again under the lock: another thread may have run the connection in between.
         is_due().then(|| {
-            slot.mark.store(0, Ordering::SeqCst);
-            served
+            entry.packed_wait.store(0, Ordering::SeqCst);
+            connection
         })
     }
 
-    /// Notes what a connection waits for from now on. To be called by whoever serves it.
-    pub fn set_wait(&self, index: usize, wait: Wait) {
+    /// Stores what a connection waits for from now on. The caller holds the entry's lock.
+    pub fn set_wait(&self, index: usize, wait: WaitState) {
         let since = wait.since.saturating_duration_since(self.epoch).as_millis() as u64;
-        let phase = PHASES
+        let reason = REASONS
             .iter()
-            .position(|phase| *phase == wait.phase)
+            .position(|reason| *reason == wait.reason)
             .unwrap_or_default() as u64;
-        let mark = ((since + 1) << PHASE_BITS) | phase;
-        self.slots[index].mark.store(mark, Ordering::SeqCst);
+        let packed = ((since + 1) << REASON_BITS) | reason;
+        self.entries[index]
+            .packed_wait
+            .store(packed, Ordering::SeqCst);
     }
 
-    /// Closes the connection and makes its slot free.
-    pub fn close(&self, index: usize, mut served: LockedConnection) {
-        let connection = served.take();
-        self.slots[index].mark.store(0, Ordering::SeqCst);
-        drop(served);
+    /// Closes a connection and frees its entry.
+    pub fn close(&self, index: usize, mut entry: LockedConnection) {
+        let connection = entry.take();
+        self.entries[index].packed_wait.store(0, Ordering::SeqCst);
+        drop(entry);
         drop(connection);
         self.free().push(index);
         self.freed.notify_all();
     }
 
-    /// The connection that has been idle longest, whether after a request or before its first; if none
-    /// is idle, the one that has been in the middle of a request for longest.
-    pub fn longest_waiting(&self) -> Option<usize> {
-        let waits = self.slots.iter().enumerate();
-        waits
-            .filter_map(|(index, slot)| Some((index, self.wait(slot)?)))
-            .min_by_key(|(_, wait)| (!wait.phase.is_idle(), wait.since))
+    /// The connection to evict: the one that has been idle longest, before its first request or after one. If
+    /// none is idle, the one that has waited longest in the middle of a request.
+    pub fn eviction_candidate(&self) -> Option<usize> {
+        let entries = self.entries.iter().enumerate();
+        entries
+            .filter_map(|(index, entry)| Some((index, self.wait(entry)?)))
+            .min_by_key(|(_, wait)| (!wait.reason.is_idle(), wait.since))
             .map(|(index, _)| index)
     }
 
-    /// Every slot's number.
+    /// The indices of all entries, used or not.
     pub fn indices(&self) -> std::ops::Range<usize> {
-        0..self.slots.len()
+        0..self.entries.len()
     }
 
-    /// Whether all slots are free, at the latest at `end`.
-    pub fn empty_before(&self, end: Instant) -> bool {
-        let time = end.saturating_duration_since(Instant::now());
-        let in_use = |free: &mut Vec<usize>| free.len() < self.slots.len();
-        let waited = self.freed.wait_timeout_while(self.free(), time, in_use);
+    /// Waits until no connection is open, at most until `deadline`. Returns whether none is.
+    pub fn wait_until_empty(&self, deadline: Instant) -> bool {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let in_use = |free: &mut Vec<usize>| free.len() < self.entries.len();
+        let waited = self.freed.wait_timeout_while(self.free(), timeout, in_use);
         let (free, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        free.len() == self.slots.len()
+        free.len() == self.entries.len()
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<usize>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self, slot: &Slot) -> Option<Wait> {
-        let mark = slot.mark.load(Ordering::SeqCst);
-        let since = Duration::from_millis(mark >> PHASE_BITS);
-        let phase = *PHASES.get((mark & ((1 << PHASE_BITS) - 1)) as usize)?;
-        (mark != 0).then(|| Wait {
-            phase,
+    /// Unpacks [`Entry::packed_wait`].
+    fn wait(&self, entry: &Entry) -> Option<WaitState> {
+        let packed = entry.packed_wait.load(Ordering::SeqCst);
+        let since = Duration::from_millis(packed >> REASON_BITS);
+        let reason = *REASONS.get((packed & ((1 << REASON_BITS) - 1)) as usize)?;
+        (packed != 0).then(|| WaitState {
+            reason,
             since: self.epoch + since,
         })
     }
@@ -154,17 +162,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closed_slot_is_free_once_and_waits_for_nothing() {
-        let slots = ConnectionTable::new(1);
-        assert_eq!(slots.claim(), Some(0));
-        let served = slots.lock(0);
-        let wait = Wait {
-            phase: Phase::New,
+    fn a_closed_entry_is_freed_once_and_waits_for_nothing() {
+        let table = ConnectionTable::new(1);
+        assert_eq!(table.allocate(), Some(0));
+        let entry = table.lock(0);
+        let wait = WaitState {
+            reason: WaitReason::FirstRequest,
             since: Instant::now(),
         };
-        slots.set_wait(0, wait);
-        slots.close(0, served);
-        assert_eq!(slots.longest_waiting(), None);
-        assert_eq!((slots.claim(), slots.claim()), (Some(0), None));
+        table.set_wait(0, wait);
+        table.close(0, entry);
+        assert_eq!(table.eviction_candidate(), None);
+        assert_eq!((table.allocate(), table.allocate()), (Some(0), None));
     }
 }

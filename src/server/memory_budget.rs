@@ -1,29 +1,31 @@
-//! How much all connections may hold together: unfinished requests, and answers that are not taken.
+//! A memory budget that all connections share: `MAX_BUFFERED_BYTES` for requests that have arrived in part and
+//! for responses that are not sent yet.
 //!
-//! Each connection is bounded by itself, but ten thousand bodies of a megabyte are more than most
-//! machines have. Small requests are never in anybody's way.
+//! The limits of a single request are not enough: ten thousand bodies of a megabyte each exceed the memory of
+//! most machines. Small requests are not counted, so a used-up budget does not stop them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a connection may hold without being counted: any head, and the body of any usual request.
-const FREE: u64 = 32 << 10;
+/// The bytes of each connection that are not counted: room for any head (of the default `MAX_HEAD_BYTES`), and
+/// for the body of a usual request.
+const UNCOUNTED: u64 = 32 << 10;
 
-/// The memory that connections share.
+/// Clones share one budget.
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
     used: Arc<Mutex<u64>>,
     limit: u64,
 }
 
-/// One connection's part of it; given back when this is dropped.
+/// The part of the budget that one connection uses; returned when dropped.
 #[derive(Debug)]
 pub struct Reservation {
-    memory: MemoryBudget,
+    budget: MemoryBudget,
     counted: u64,
 }
 
 impl MemoryBudget {
-    /// With room for this many bytes.
+    /// A budget of `limit` bytes.
     pub fn new(limit: u64) -> MemoryBudget {
         MemoryBudget {
             used: Arc::default(),
@@ -31,30 +33,31 @@ impl MemoryBudget {
         }
     }
 
-    /// A share of nothing yet.
-    pub fn reserve(&self) -> Reservation {
+    /// A reservation of 0 bytes, for a new connection.
+    pub fn reserve_nothing(&self) -> Reservation {
         Reservation {
-            memory: self.clone(),
+            budget: self.clone(),
             counted: 0,
         }
     }
 }
 
 impl Reservation {
-    /// Says how many bytes the connection holds now. Returns whether it may; if not, it has to give
-    /// them up, and no others are refused for their sake.
+    /// Changes the reservation to `bytes`, the memory that the connection has allocated now. Returns whether it
+    /// fits. If not, the reservation becomes 0 at once, so that this connection does not make others fail, and
+    /// the caller has to free the memory.
     pub fn try_resize(&mut self, bytes: usize) -> bool {
-        let counted = (bytes as u64).saturating_sub(FREE);
+        let counted = (bytes as u64).saturating_sub(UNCOUNTED);
         if counted == self.counted {
             return true;
         }
         let mut used = self
-            .memory
+            .budget
             .used
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *used -= self.counted;
-        let fits = counted <= self.memory.limit - *used;
+        let fits = counted <= self.budget.limit - *used;
         self.counted = if fits { counted } else { 0 };
         *used += self.counted;
         fits

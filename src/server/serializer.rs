@@ -1,4 +1,4 @@
-//! Answers become bytes (RFC 9112).
+//! Serializes a response to bytes (RFC 9112).
 
 use std::io::{self, Read};
 use std::time::SystemTime;
@@ -8,34 +8,37 @@ use rouille::Response;
 
 use super::parser::Version;
 
-/// What a request settles about the form of its answer.
+/// What the request decides about the form of its response.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseFraming {
     /// The client's version of HTTP.
     pub version: Version,
-    /// HEAD is answered without the body, but with its length.
+    /// Whether the method is HEAD: the body is left out, and `Content-Length` is that of the body.
     pub is_head: bool,
-    /// Whether the connection stays open behind this answer.
-    pub keeps_alive: bool,
+    /// Whether the connection stays open after this response.
+    pub keep_alive: bool,
 }
 
-/// The whole answer as it goes over the line: one buffer, so that it can be one segment.
+/// The usual size of a status line and header fields is below this, in bytes.
+const HEAD_CAPACITY: usize = 1024;
+
+/// Returns the complete response in one buffer, so that head and body can share a TCP segment.
 ///
 /// # Errors
 /// Those of the body's reader.
-pub fn to_bytes(response: Response, framing: ResponseFraming) -> io::Result<Vec<u8>> {
+pub fn serialize(response: Response, framing: ResponseFraming) -> io::Result<Vec<u8>> {
     let status = response.status_code;
     let (mut reader, size) = response.data.into_reader_and_size();
     let mut body = Vec::with_capacity(size.unwrap_or_default());
     reader.read_to_end(&mut body)?;
 
-    let mut bytes = Vec::with_capacity(HEAD_SIZE + body.len());
+    let mut bytes = Vec::with_capacity(HEAD_CAPACITY + body.len());
     let mut put = |parts: &[&str]| parts.iter().for_each(|part| bytes.extend(part.bytes()));
     put(&[
         "HTTP/1.1 ",
         &status.to_string(),
         " ",
-        reason(status),
+        reason_phrase(status),
         "\r\n",
     ]);
     put(&["Server: task-api\r\n"]);
@@ -44,17 +47,18 @@ pub fn to_bytes(response: Response, framing: ResponseFraming) -> io::Result<Vec<
         &httpdate::fmt_http_date(SystemTime::now()),
         "\r\n",
     ]);
-    match (framing.version, framing.keeps_alive) {
+    match (framing.version, framing.keep_alive) {
         (_, false) => put(&["Connection: close\r\n"]),
         (Version::Http10, true) => put(&["Connection: keep-alive\r\n"]),
         (Version::Http11, true) => {}
     }
     for (name, value) in &response.headers {
-        if !is_the_servers(name) && is_sound(name, value) {
+        if !is_set_by_server(name) && is_safe(name, value) {
             put(&[name, ": ", value, "\r\n"]);
         }
     }
-    // RFC 9110, 8.6: these have no body, and no length either; that of a 304 would be the 200's.
+    // These statuses have no body and no Content-Length (RFC 9110, 8.6). In a 304 it would have to be the
+    // length of the 200 response.
     let has_body = status >= 200 && status != 204 && status != 304;
     if has_body {
         put(&["Content-Length: ", &body.len().to_string(), "\r\n"]);
@@ -66,11 +70,8 @@ pub fn to_bytes(response: Response, framing: ResponseFraming) -> io::Result<Vec<
     Ok(bytes)
 }
 
-/// What the head of an answer comes to, generously.
-const HEAD_SIZE: usize = 1024;
-
-/// Fields about the connection, which only the server knows.
-fn is_the_servers(name: &str) -> bool {
+/// Whether a header is about the connection or the framing, which only the server knows.
+fn is_set_by_server(name: &str) -> bool {
     [
         "Connection",
         "Content-Length",
@@ -79,27 +80,30 @@ fn is_the_servers(name: &str) -> bool {
         "Transfer-Encoding",
     ]
     .iter()
-    .any(|own| name.eq_ignore_ascii_case(own))
+    .any(|reserved| name.eq_ignore_ascii_case(reserved))
 }
 
-/// A line break in a field would begin another field, or another answer (RFC 9110, 5.5; OWASP ASVS
-/// 5.0, 1.2.1). No handler makes one; should one ever, the field is missing and the log says so.
-fn is_sound(name: &str, value: &str) -> bool {
-    let sound = !name.is_empty()
+/// Prevents response splitting (RFC 9110, 5.5; OWASP ASVS 5.0, 1.2.1): a line break in a header would begin
+/// another header, or another response. No handler produces one. If one ever does, the header is left out and
+/// an error is logged.
+fn is_safe(name: &str, value: &str) -> bool {
+    let is_safe = !name.is_empty()
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !value
             .bytes()
             .any(|byte| byte.is_ascii_control() && byte != b'\t');
-    if !sound {
-        log::error!("left out of an answer, as it could split it: {name:?}: {value:?}");
+    if !is_safe {
+        log::error!(
+            "left a header out of a response, as it could split the response: {name:?}: {value:?}"
+        );
     }
-    sound
+    is_safe
 }
 
-/// The reason phrase, for people (RFC 9110, 15); programs go by the number.
-fn reason(status: u16) -> &'static str {
+/// For human readers; programs use the status code (RFC 9110, 15).
+fn reason_phrase(status: u16) -> &'static str {
     let status = StatusCode::from_u16(status).ok();
     status
         .and_then(|status| status.canonical_reason())

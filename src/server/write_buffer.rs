@@ -1,9 +1,8 @@
-//! The bytes of a response that the socket has not accepted yet.
+//! The write buffer of a connection: the bytes of a response that the socket has not accepted yet.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 
-/// What the socket has not taken yet.
 #[derive(Debug, Default)]
 pub struct WriteBuffer {
     bytes: Vec<u8>,
@@ -11,7 +10,8 @@ pub struct WriteBuffer {
 }
 
 impl WriteBuffer {
-    pub fn put(&mut self, bytes: Vec<u8>) {
+    /// Replaces the content, which has been sent by then: a connection writes one response at a time.
+    pub fn replace(&mut self, bytes: Vec<u8>) {
         self.bytes = bytes;
         self.sent = 0;
     }
@@ -20,13 +20,14 @@ impl WriteBuffer {
         self.sent == self.bytes.len()
     }
 
-    /// The memory that it takes, in bytes.
+    /// The allocated memory in bytes.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Whether all is sent.
-    pub fn send(&mut self, mut stream: &TcpStream) -> io::Result<bool> {
+    /// Writes until the buffer is empty or the socket would block. Returns whether it is empty; its memory is
+    /// freed then.
+    pub fn flush(&mut self, mut stream: &TcpStream) -> io::Result<bool> {
         while !self.is_empty() {
             match stream.write(&self.bytes[self.sent..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -36,7 +37,7 @@ impl WriteBuffer {
                 Err(why) => return Err(why),
             }
         }
-        self.put(Vec::new());
+        self.replace(Vec::new());
         Ok(true)
     }
 }

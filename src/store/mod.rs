@@ -1,5 +1,8 @@
-//! The database: pools of connections, their settings, and transactions. The statements are in the
-//! modules below, one for each table.
+//! The SQLite database. [`Store`] owns the connection pools and opens the transactions; the modules `users`,
+//! `tasks`, `sessions`, `audit` and `idempotency` hold the SQL statements, each for its own tables.
+//!
+//! The functions with statements borrow a connection and open no transaction of their own, so a handler can
+//! combine several of them in one [`Store::write`].
 
 pub mod audit;
 pub mod idempotency;
@@ -22,20 +25,21 @@ use r2d2_sqlite::SqliteConnectionManager;
 pub use rusqlite::Connection;
 use rusqlite::{Transaction, TransactionBehavior};
 
-use self::pool::{ConnectionPool, ReadScope};
-use self::sqlite_error::locked;
+use self::pool::{ConnectionPool, ReadGuard};
+use self::sqlite_error::database_locked;
 use crate::concurrency::Bulkhead;
 use crate::config::concurrency::Concurrency;
 use crate::error::Error;
 use crate::metrics::Histogram;
 
-/// The same for the checkpoint at the end: whoever stops this process waits for it.
+/// How long the checkpoint at shutdown waits for the connection and for the lock. It is short, because the
+/// operator or the service manager is waiting for the process to end.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The open database: many connections that read, one that writes.
+/// The open database: a pool of read-only connections, and one connection that writes.
 ///
-/// SQLite has one writer at a time. Queueing for the one connection here, instead of for the file's
-/// lock, leaves no `SQLITE_BUSY` between the threads of this process.
+/// SQLite has one writer at a time. The threads of this process queue for the one writing connection and not
+/// for the lock on the file, so they never get `SQLITE_BUSY` from each other.
 #[derive(Debug)]
 pub struct Store {
     readers: ConnectionPool,
@@ -45,14 +49,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file, makes it where there is none, and brings its tables and indexes up to date.
-    /// `concurrency` says how many can read and write at a time.
+    /// Opens the database file. Creates it if it does not exist, and migrates it to the present schema.
+    /// `concurrency` gives the number of connections and the sizes of the bulkheads.
     ///
     /// # Errors
-    /// One line for the operator, which names the setting and the file.
+    /// One line for the operator; it names the setting and the file.
     pub fn open(path: &Path, concurrency: &Concurrency) -> Result<Store, String> {
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
-        migrate::prepare(path).map_err(explain)?;
+        migrate::run(path).map_err(explain)?;
         let file = || SqliteConnectionManager::file(path);
         let searches = Bulkhead::new("long searches", concurrency.searches);
         let bulkhead = searches.clone();
@@ -66,26 +70,27 @@ impl Store {
         })
     }
 
-    /// Lends a connection that cannot write. A search that turns out to take long gives the thread's
-    /// turn away.
+    /// Runs `f` with a read-only connection. A statement that turns out to take long has to pass the
+    /// bulkhead for long searches, and releases the thread's run permit for that.
     ///
     /// # Errors
-    /// Those of `f`, and [`Error::Busy`] where no connection becomes free, or too many such searches
-    /// are under way.
+    /// Those of `f`; [`Error::Busy`] if no connection becomes free, or if that bulkhead is full.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         let connection = self.readers.get()?;
-        let _scope = ReadScope;
+        let _guard = ReadGuard;
         f(&connection)
     }
 
-    /// Runs `f` in one transaction: all that it writes is there afterwards, on the disk, or nothing.
-    /// Gives the thread's turn away, since it waits for other writers and for the disk.
+    /// Runs `f` in one transaction: if `f` returns an error, it is rolled back; otherwise it is committed and
+    /// on the disk when this returns. Releases the thread's run permit, since it waits for other writers and
+    /// for the disk.
     ///
-    /// The transaction begins IMMEDIATE, since one that begins by reading and then writes after
-    /// somebody else's commit fails at once, whatever the busy timeout.
+    /// The transaction starts with `BEGIN IMMEDIATE`, which takes the write lock first. A deferred
+    /// transaction that reads and then writes would fail at once with `SQLITE_BUSY` if another process
+    /// commits in between; the busy timeout does not apply there.
     ///
     /// # Errors
-    /// Those of `f`, and [`Error::Busy`] where the database stays locked, or too many writes wait.
+    /// Those of `f`; [`Error::Busy`] if another process keeps the database locked, or if too many writes wait.
     pub fn write<T>(&self, f: impl FnOnce(&Transaction) -> Result<T, Error>) -> Result<T, Error> {
         let _permit = self.writes.acquire()?;
         let mut connection = self.writer.get()?;
@@ -95,21 +100,21 @@ impl Store {
         Ok(result)
     }
 
-    /// What only some requests do at a time.
+    /// The bulkheads for writes and for long searches.
     pub fn bulkheads(&self) -> [&Bulkhead; 2] {
         [&self.writes, &self.searches]
     }
 
-    /// How long requests have waited for a connection of each kind.
+    /// How long requests waited for a connection, by the name of the pool.
     pub fn waits(&self) -> [(&'static str, &Histogram); 2] {
         let (readers, writer) = (self.readers.waits(), self.writer.waits());
         [("readers", readers), ("writer", writer)]
     }
 
-    /// Whether the database answers.
+    /// Runs a query that is as short as possible, to check that the database responds.
     ///
     /// # Errors
-    /// Whatever keeps it from answering.
+    /// The reason why it does not.
     pub fn ping(&self) -> Result<(), Error> {
         self.read(|db| {
             Ok(db
@@ -118,18 +123,22 @@ impl Store {
         })
     }
 
-    /// Moves what is in the write-ahead log into the database file and empties the log (WAL
-    /// checkpoint), so that the one file is the whole database.
+    /// Checkpoint: moves the content of the write-ahead log into the database file and truncates the log, so
+    /// that the one file is the whole database.
     ///
     /// # Errors
-    /// [`Error::Busy`] where another process is reading or writing at that moment; nothing is lost
-    /// then, the log stays beside the file.
+    /// [`Error::Busy`] if a thread or another process is reading or writing at that moment. Nothing is lost
+    /// then: the log stays beside the database file.
     pub fn checkpoint(&self) -> Result<(), Error> {
         let writer = self.writer.get_timeout(CHECKPOINT_TIMEOUT);
-        let writer = writer.map_err(|why| Error::Busy(format!("a write goes on: {why}")))?;
+        let writer = writer.map_err(|why| Error::Busy(format!("a write is in progress: {why}")))?;
         writer.busy_timeout(CHECKPOINT_TIMEOUT)?;
         let blocked: bool =
             writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if blocked { Err(locked()) } else { Ok(()) }
+        if blocked {
+            Err(database_locked())
+        } else {
+            Ok(())
+        }
     }
 }

@@ -1,4 +1,8 @@
-//! Putting together the statements of lists, whose conditions depend on what was asked for.
+//! Builds the SELECT statements of lists, whose conditions depend on the filters of a request.
+//!
+//! Only values are bound parameters; every piece of SQL text is a constant of this program, so no input of a
+//! client becomes SQL (no SQL injection). How a list continues on the next page is explained in
+//! [`super::tasks`] (keyset pagination).
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -6,16 +10,16 @@ use rusqlite::{Connection, Row, params_from_iter};
 use crate::error::Error;
 use crate::model::{Id, Page, PageSize, Position, SearchText};
 
-/// A SELECT that grows condition by condition. Its text comes from this program alone; what came
-/// from a client is bound.
+/// A SELECT to which conditions are added one by one, joined by AND.
 pub struct SelectBuilder {
     sql: String,
     values: Vec<Value>,
+    /// The text before the next condition.
     separator: &'static str,
 }
 
 impl SelectBuilder {
-    /// Begins with everything up to WHERE.
+    /// Starts the statement: everything before WHERE.
     pub fn new(columns: &str, table: &str) -> SelectBuilder {
         SelectBuilder {
             sql: format!("SELECT {columns} FROM {table}"),
@@ -24,14 +28,15 @@ impl SelectBuilder {
         }
     }
 
-    /// Adds a condition, in which each `?` stands for `value`.
+    /// Adds a condition with one value. Each `?` in it is replaced by the number of the bound parameter, such as
+    /// `?3`, so the condition may use the value more than once.
     pub fn filter(&mut self, condition: &str, value: impl Into<Value>) -> &mut SelectBuilder {
         self.values.push(value.into());
         let bound = format!("?{}", self.values.len());
         self.filter_plain(&condition.replace('?', &bound))
     }
 
-    /// Adds a condition if there is a value for it.
+    /// Adds a condition if its filter is set.
     pub fn filter_some<V: Into<Value>>(
         &mut self,
         condition: &str,
@@ -51,7 +56,7 @@ impl SelectBuilder {
         self
     }
 
-    /// Ends the statement with an order and a limit. More conditions cannot follow.
+    /// Completes the statement with ORDER BY and LIMIT.
     pub fn order_by(mut self, order: &str, limit: usize) -> Query {
         self.values.push(Value::Integer(limit as i64));
         let sql = format!("{} ORDER BY {order} LIMIT ?{}", self.sql, self.values.len());
@@ -62,29 +67,29 @@ impl SelectBuilder {
     }
 }
 
-/// A whole statement and its values.
+/// A complete statement with its values.
 pub struct Query {
     sql: String,
     values: Vec<Value>,
 }
 
 impl Query {
-    /// Runs the statement and hands over one row after the other.
+    /// Runs the statement and calls `handle_row` with each row.
     pub fn for_each(
         self,
         db: &Connection,
-        mut take: impl FnMut(&Row) -> rusqlite::Result<()>,
+        mut handle_row: impl FnMut(&Row) -> rusqlite::Result<()>,
     ) -> Result<(), Error> {
         let mut statement = db.prepare_cached(&self.sql)?;
         let mut rows = statement.query(params_from_iter(self.values))?;
         while let Some(row) = rows.next()? {
-            take(row)?;
+            handle_row(row)?;
         }
         Ok(())
     }
 
-    /// Runs a query whose limit is one row more than the page holds: the extra row tells that another page
-    /// follows. For lists in the order of `id`.
+    /// Reads a page of a list that is ordered by `id`. The statement's limit must be one row more than the page
+    /// holds: the extra row shows that another page follows.
     pub fn page<T>(
         self,
         db: &Connection,
@@ -104,7 +109,7 @@ impl Query {
         Ok(Page::of(rows, size.get(), end))
     }
 
-    /// How SQLite would run the statement, and the statement itself.
+    /// The query plan (EXPLAIN QUERY PLAN), and the SQL text for messages.
     #[cfg(test)]
     pub fn plan(&self, db: &Connection) -> rusqlite::Result<(String, String)> {
         let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))?;
@@ -117,7 +122,8 @@ impl Query {
     }
 }
 
-/// The pattern for `LIKE ... ESCAPE '\'` that finds `q` anywhere, its `%` and `_` taken literally.
+/// The pattern for `LIKE ? ESCAPE '\'` that matches `q` as a substring. `%` and `_` in it are escaped, so they
+/// match themselves.
 pub fn like_pattern(q: &SearchText) -> String {
     let mut pattern = String::from("%");
     for c in q.folded().chars() {

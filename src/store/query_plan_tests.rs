@@ -1,4 +1,5 @@
-//! Every list runs along an index: EXPLAIN QUERY PLAN of each statement that a list can make.
+//! Tests the query plans of lists: every statement that a list can build reads an index in its order, without
+//! a full scan and without sorting (EXPLAIN QUERY PLAN).
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +20,7 @@ fn store() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
-/// Each filter is absent or there.
+/// Every combination of `N` filters that are set or not set.
 fn subsets<const N: usize>() -> impl Iterator<Item = [bool; N]> {
     (0..1 << N).map(|bits: usize| std::array::from_fn(|at| bits >> at & 1 == 1))
 }
@@ -52,7 +53,8 @@ fn task_filters() -> Vec<TaskFilter> {
     filters
 }
 
-fn places() -> [Option<Position>; 3] {
+/// The first page, and a page after a row with a key and after one without.
+fn positions() -> [Option<Position>; 3] {
     let id = "5".parse().unwrap();
     [
         None,
@@ -64,14 +66,15 @@ fn places() -> [Option<Position>; 3] {
     ]
 }
 
-/// Calls `check` with every filter and each statement that it can lead to: its plan and its text.
+/// Calls `check` for each combination of filters, sort order and position, with the query plan and the SQL text
+/// of each statement.
 fn for_every_list_of_tasks(check: impl Fn(&TaskFilter, &str, &str)) {
     let (_folder, store) = store();
     store
         .read(|db| {
             for filter in task_filters() {
-                for place in places() {
-                    for range in tasks::key_ranges(&filter, place.as_ref()) {
+                for position in positions() {
+                    for range in tasks::key_ranges(&filter, position.as_ref()) {
                         let (plan, sql) = tasks::select_range(&filter, &range, 21).plan(db)?;
                         check(&filter, &plan, &sql);
                     }
@@ -86,8 +89,8 @@ fn for_every_list_of_tasks(check: impl Fn(&TaskFilter, &str, &str)) {
 fn no_list_of_tasks_scans_or_sorts() {
     for_every_list_of_tasks(|_, plan, sql| {
         assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
-        // A title is never NULL, so the tasks with a title are the whole index: SQLite says that it
-        // walks along it, and LIMIT ends the walk.
+        // A title is never NULL, so `title IS NOT NULL` selects the whole index. SQLite calls that a SCAN of
+        // the index; it stops at LIMIT.
         let walks_all_titles = plan == "SCAN task USING INDEX task_by_title";
         assert!(
             plan.starts_with("SEARCH task USING INDEX") || walks_all_titles,
@@ -97,7 +100,7 @@ fn no_list_of_tasks_scans_or_sorts() {
 }
 
 #[test]
-fn the_search_uses_each_exact_filter() {
+fn a_list_of_tasks_searches_its_index_by_each_exact_filter() {
     for_every_list_of_tasks(|filter, plan, sql| {
         let assigned = filter.visible_to.or(filter.assigned_user_id).is_some();
         assert_eq!(
@@ -114,7 +117,7 @@ fn the_search_uses_each_exact_filter() {
 }
 
 #[test]
-fn the_search_uses_both_ends_of_a_span_of_deadlines() {
+fn a_list_by_deadline_searches_its_index_by_both_bounds() {
     for_every_list_of_tasks(|filter, plan, sql| {
         let Deadlines { after, before } = filter.deadlines;
         if filter.sort.key == SortKey::Deadline && !plan.contains("deadline=?") {
@@ -127,14 +130,14 @@ fn the_search_uses_both_ends_of_a_span_of_deadlines() {
                 "{sql}\n{plan}"
             );
         }
-        // One condition for each end: of two, SQLite would search by either.
+        // At most one condition for each bound: SQLite would search by only one of two.
         assert!(sql.matches(" deadline > ?").count() <= 1, "{sql}");
         assert!(sql.matches(" deadline < ?").count() <= 1, "{sql}");
     });
 }
 
 #[test]
-fn no_page_of_the_record_scans_or_sorts() {
+fn no_page_of_the_audit_log_scans_or_sorts() {
     let (_folder, store) = store();
     let one = crate::model::Id::try_from(1).ok();
     store
@@ -148,9 +151,10 @@ fn no_page_of_the_record_scans_or_sorts() {
                     before: before.then(Timestamp::now),
                     ..AuditFilter::default()
                 };
-                for place in places() {
-                    let (plan, sql) = audit::select_page(&filter, place.as_ref(), 21).plan(db)?;
-                    // Without any condition it reads the table from its end.
+                for position in positions() {
+                    let (plan, sql) =
+                        audit::select_page(&filter, position.as_ref(), 21).plan(db)?;
+                    // Without any condition it reads the table backwards and stops at LIMIT.
                     let reads = ["SEARCH audit USING", "SCAN audit;", "SCAN audit"];
                     let bounded = action || actor || subject || since || before;
                     let begins =
@@ -177,8 +181,9 @@ fn no_list_of_accounts_scans_or_sorts() {
                     q: q.then(|| "x".parse::<SearchText>().unwrap()),
                     ..UserFilter::default()
                 };
-                for place in places() {
-                    let (plan, sql) = users::select_page(&filter, place.as_ref(), 21).plan(db)?;
+                for position in positions() {
+                    let (plan, sql) =
+                        users::select_page(&filter, position.as_ref(), 21).plan(db)?;
                     assert!(plan.starts_with("SEARCH user USING"), "{sql}\n{plan}");
                     assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
                     assert_eq!(plan.contains("role=?"), role, "{sql}\n{plan}");

@@ -1,9 +1,13 @@
-//! SQLite's error codes, and what they mean for a request.
+//! Maps SQLite's error codes to this program's errors.
+//!
+//! Without an entry here an error is a 500. A violated constraint becomes a client error in the function that
+//! runs the statement, because only that function knows which field is meant.
 
 use rusqlite::ErrorCode;
 
 use crate::error::Error;
 
+/// Whether another connection holds a lock that the statement needs.
 pub fn is_busy(why: &rusqlite::Error) -> bool {
     matches!(
         why.sqlite_error_code(),
@@ -11,20 +15,23 @@ pub fn is_busy(why: &rusqlite::Error) -> bool {
     )
 }
 
-pub fn locked() -> Error {
+/// 503: another process holds the lock. Writers of this process never wait for the lock on the file, since
+/// they share one connection (see [`super::Store`]).
+pub fn database_locked() -> Error {
     Error::Busy("another process is using the database".to_owned())
 }
 
-/// Whether exactly this constraint was broken: `UNIQUE` or `FOREIGN KEY`, by SQLite's extended code.
-pub fn breaks(why: &rusqlite::Error, constraint: i32) -> bool {
+/// Whether the statement violates exactly this kind of constraint, such as `UNIQUE` or `FOREIGN KEY`.
+/// `constraint` is one of SQLite's extended result codes.
+pub fn violates(why: &rusqlite::Error, constraint: i32) -> bool {
     why.sqlite_extended_error_code() == Some(constraint)
 }
 
 impl From<rusqlite::Error> for Error {
     fn from(why: rusqlite::Error) -> Error {
         match why.sqlite_error_code() {
-            _ if is_busy(&why) => locked(),
-            // Nothing but the gate breaks a statement off.
+            _ if is_busy(&why) => database_locked(),
+            // Only the progress handler interrupts a statement: see `pool::may_continue`.
             Some(ErrorCode::OperationInterrupted) => {
                 Error::Busy("too many long searches are waiting".to_owned())
             }

@@ -1,4 +1,4 @@
-//! The bytes of a connection that are not parsed yet.
+//! The read buffer of a connection: bytes that have been received and not parsed yet.
 
 use memchr::memchr;
 
@@ -7,30 +7,35 @@ use crate::error::Error;
 
 pub const CRLF: &[u8] = b"\r\n";
 
-/// Appends to a buffer that does not double, as they usually do: whatever it reserves counts as held.
+/// A recipient may accept a bare LF as a line end (RFC 9112, 2.2). Some do and some do not, and such a
+/// difference enables request smuggling.
+const BARE_LF: Error = Error::BadRequest("a line ends with LF instead of CRLF");
+
+/// Appends to a vector and grows it by no more than needed, or by [`GROWTH_STEP`]. The usual doubling would
+/// waste memory budget, because the whole capacity is counted as used.
 pub fn append(buffer: &mut Vec<u8>, bytes: &[u8]) {
-    const STEP: usize = 1024;
     if buffer.capacity() - buffer.len() < bytes.len() {
-        buffer.reserve_exact(bytes.len().max(STEP));
+        buffer.reserve_exact(bytes.len().max(GROWTH_STEP));
     }
     buffer.extend_from_slice(bytes);
 }
 
-/// What has come and is not part of a request yet.
+const GROWTH_STEP: usize = 1024;
+
 #[derive(Debug, Default)]
 pub struct ReadBuffer {
     bytes: Vec<u8>,
-    /// Where the unread bytes begin.
+    /// Start of the bytes that are not consumed.
     start: usize,
-    /// Where the first line begins whose end has not been seen: what was looked through before
-    /// is not looked through again for every byte that somebody sends.
-    line: usize,
+    /// Start of the first line without a known end. The search for an empty line resumes here, so that a
+    /// client that sends single bytes does not make every read search the whole head again.
+    line_start: usize,
 }
 
 impl ReadBuffer {
     pub fn append(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.start);
-        self.line -= self.start;
+        self.line_start -= self.start;
         self.start = 0;
         append(&mut self.bytes, bytes);
     }
@@ -39,7 +44,7 @@ impl ReadBuffer {
         self.bytes.len() - self.start
     }
 
-    /// The memory that it takes, in bytes.
+    /// The allocated memory in bytes.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
@@ -48,7 +53,7 @@ impl ReadBuffer {
         self.len() == 0
     }
 
-    pub fn is(&self, bytes: &[u8]) -> bool {
+    pub fn equals(&self, bytes: &[u8]) -> bool {
         self.bytes[self.start..] == *bytes
     }
 
@@ -56,25 +61,26 @@ impl ReadBuffer {
         self.bytes.get(self.start).copied()
     }
 
-    /// `length` is at most [`ReadBuffer::len`].
+    /// Consumes the next `length` bytes. Panics if `length` is greater than [`ReadBuffer::len`].
     pub fn take(&mut self, length: usize) -> &[u8] {
         let begin = self.start;
         self.start += length;
-        self.line = self.start;
+        self.line_start = self.start;
         &self.bytes[begin..self.start]
     }
 
-    /// Gives the memory back where nothing is left: most connections are idle most of the time.
-    pub fn shrink(&mut self) {
+    /// Frees the memory if no bytes are left: most connections are idle most of the time.
+    pub fn release_if_empty(&mut self) {
         if self.is_empty() {
             *self = ReadBuffer::default();
         }
     }
 
-    /// A line without its end.
+    /// Consumes a line of a chunked body and returns it without its CRLF, or `None` until it is complete.
+    /// `limit` bounds the line with its CRLF.
     pub fn take_line(&mut self, limit: usize) -> Result<Option<&[u8]>, Error> {
-        let within = self.bytes.len().min(self.start + limit);
-        match memchr(b'\n', &self.bytes[self.start..within]) {
+        let end = self.bytes.len().min(self.start + limit);
+        match memchr(b'\n', &self.bytes[self.start..end]) {
             Some(at) => {
                 let line = self.take(at + 1).strip_suffix(CRLF);
                 Ok(Some(line.ok_or(BARE_LF)?))
@@ -86,29 +92,30 @@ impl ReadBuffer {
         }
     }
 
-    /// How many bytes the lines up to the first empty one are, and this one.
-    pub fn section(&mut self, limits: &ServerLimits) -> Result<Option<usize>, Error> {
+    /// Searches for the empty line that ends a head or the trailers of a chunked body. Returns the number of
+    /// bytes up to and including it, or `None` until it has arrived.
+    pub fn find_empty_line(&mut self, limits: &ServerLimits) -> Result<Option<usize>, Error> {
         let limit = limits.max_head_bytes as usize;
-        let within = self.bytes.len().min(self.start + limit);
-        while let Some(length) = memchr(b'\n', &self.bytes[self.line..within]) {
-            let line = &self.bytes[self.line..=self.line + length];
+        let end = self.bytes.len().min(self.start + limit);
+        while let Some(length) = memchr(b'\n', &self.bytes[self.line_start..end]) {
+            let line = &self.bytes[self.line_start..=self.line_start + length];
             if !line.ends_with(CRLF) {
                 return Err(BARE_LF);
             }
-            self.line += line.len();
+            self.line_start += line.len();
             if line == CRLF {
-                return Ok(Some(self.line - self.start));
+                return Ok(Some(self.line_start - self.start));
             }
         }
-        match self.len() > limit {
-            true => Err(Error::HeaderTooLarge(format!("{limit} bytes"))),
-            false => Ok(None),
+        if self.len() > limit {
+            Err(Error::HeaderTooLarge(format!("{limit} bytes")))
+        } else {
+            Ok(None)
         }
     }
 
-    pub fn is_in_its_first_line(&self) -> bool {
-        self.line == self.start
+    /// Whether [`ReadBuffer::find_empty_line`] has found no line end yet.
+    pub fn has_no_complete_line(&self) -> bool {
+        self.line_start == self.start
     }
 }
-
-const BARE_LF: Error = Error::BadRequest("a line ends with LF alone");

@@ -1,9 +1,11 @@
-//! Bytes become requests (RFC 9112), however they are cut on their way.
+//! An incremental, strict HTTP/1.1 request parser (RFC 9112).
 //!
-//! Nothing here knows of sockets or time: [`RequestParser`] is given bytes and gives requests. It is
-//! strict, since two programs that read the same bytes differently, a proxy and this one, are how a
-//! request is smuggled past the first (RFC 9112, 11.2): what is not exactly HTTP/1.1 ends the
-//! connection.
+//! [`RequestParser`] is given bytes and returns requests, however the bytes are split into reads. It knows
+//! neither sockets nor time, so that tests and the fuzzer drive it directly.
+//!
+//! It is strict because of request smuggling (RFC 9112, 11.2): where a proxy and this server read the same
+//! bytes differently, an attacker can hide a second request from the proxy. Input that is not exactly
+//! HTTP/1.1 is therefore rejected, and the connection is closed.
 
 mod body;
 mod buffer;
@@ -11,67 +13,69 @@ mod head;
 
 use std::mem;
 
-use self::body::Body;
+use self::body::BodyDecoder;
 use self::buffer::{CRLF, ReadBuffer};
-use self::head::NO_REQUEST_LINE;
+use self::head::INVALID_REQUEST_LINE;
 pub use self::head::{Head, Version};
 use crate::config::limits::ServerLimits;
 use crate::error::Error;
 
-/// A request that has arrived whole.
+/// A request that has arrived completely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedRequest {
     /// Request line and header fields.
     pub head: Head,
-    /// The body, its chunks put together; empty where there is none.
+    /// The decoded body (chunks are joined); empty if the request has none.
     pub body: Vec<u8>,
 }
 
-/// Why nothing more is read from a client.
+/// Why the parser stopped. The connection has to be closed.
 #[derive(Debug)]
 pub struct ParseFailure {
     /// What the client is told.
     pub error: Error,
-    /// The head of the request, where it was understood.
+    /// The head of the request, if it was parsed before the error.
     pub head: Option<Head>,
 }
 
-/// What a client is in the middle of sending.
+/// Which part of a request the parser is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Nothing: the last request, if there was one, has arrived whole.
-    Nothing,
-    /// A request line and header fields.
+pub enum ParserState {
+    /// No request has begun since the last complete one.
+    BetweenRequests,
+    /// The request line or the header fields have arrived in part.
     Head,
-    /// A body.
+    /// The head is complete and the body is not.
     Body,
 }
 
-/// Takes bytes as they come and gives requests as they are whole.
+/// Parses the requests of one connection, one after the other.
 ///
-/// After a [`ParseFailure`] nobody can tell where the next request begins: the connection has to close.
+/// After a [`ParseFailure`] the start of the next request is unknown: the connection has to be closed.
 #[derive(Debug)]
 pub struct RequestParser {
     limits: ServerLimits,
     buffer: ReadBuffer,
-    /// Line empty_lines that came instead of a request.
+    /// Empty lines in a row that arrived where a request line was expected.
     empty_lines: u8,
     partial: Option<PartialRequest>,
 }
 
-/// A request whose head has arrived.
+/// A request whose head has arrived and whose body has not.
 #[derive(Debug)]
 struct PartialRequest {
     head: Head,
-    body: Body,
-    /// Whether the client waits for `100 Continue`.
+    body: BodyDecoder,
+    /// Whether the client may be waiting for `100 Continue` before it sends the body.
     expects_continue: bool,
 }
 
 impl RequestParser {
+    /// Some clients send an extra CRLF after a body (RFC 9112, 2.2). A few are skipped; an endless stream of
+    /// them is not a request.
     const MAX_EMPTY_LINES: u8 = 8;
 
-    /// A reader for one connection.
+    /// A parser for a new connection.
     pub fn new(limits: &ServerLimits) -> RequestParser {
         RequestParser {
             limits: *limits,
@@ -81,26 +85,26 @@ impl RequestParser {
         }
     }
 
-    /// Takes what has come.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    /// Appends received bytes to the read buffer. [`RequestParser::next_request`] parses them.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.append(bytes);
     }
 
-    /// The next request, or `None` until more has come.
+    /// Returns the next complete request, or `None` if more bytes are needed.
     ///
     /// # Errors
-    /// A [`ParseFailure`], after which nothing more is read.
+    /// [`ParseFailure`]: the bytes are not a valid request or exceed a limit.
     pub fn next_request(&mut self) -> Result<Option<ParsedRequest>, ParseFailure> {
         let partial = match self.partial.take() {
             Some(partial) => Some(partial),
-            None => self.begin()?,
+            None => self.start_request()?,
         };
         let Some(mut partial) = partial else {
             return Ok(None);
         };
-        match partial.body.read(&mut self.buffer, &self.limits) {
+        match partial.body.decode(&mut self.buffer, &self.limits) {
             Ok(Some(body)) => {
-                self.buffer.shrink();
+                self.buffer.release_if_empty();
                 let head = partial.head;
                 Ok(Some(ParsedRequest { head, body }))
             }
@@ -115,18 +119,20 @@ impl RequestParser {
         }
     }
 
-    /// What the client is in the middle of sending.
-    pub fn part(&self) -> Part {
+    /// Which part of a request is incomplete at the moment.
+    pub fn state(&self) -> ParserState {
         match self.partial {
-            Some(_) => Part::Body,
-            // The first half of a line break is no request yet.
-            None if self.buffer.is_empty() || self.buffer.is(b"\r") => Part::Nothing,
-            None => Part::Head,
+            Some(_) => ParserState::Body,
+            // A lone CR may be the first half of an extra CRLF: no request has begun yet.
+            None if self.buffer.is_empty() || self.buffer.equals(b"\r") => {
+                ParserState::BetweenRequests
+            }
+            None => ParserState::Head,
         }
     }
 
-    /// How much memory is taken up by what has come, in bytes.
-    pub fn held(&self) -> usize {
+    /// The memory allocated for received bytes and for the decoded part of a body, in bytes.
+    pub fn allocated_bytes(&self) -> usize {
         let decoded = match &self.partial {
             Some(partial) => partial.body.capacity(),
             None => 0,
@@ -134,29 +140,30 @@ impl RequestParser {
         self.buffer.capacity() + decoded
     }
 
-    /// Whether the client holds its body back until it is told to go on with `100 Continue`
-    /// (RFC 9110, 10.1.1). It is told once.
-    pub fn take_expectation(&mut self) -> bool {
-        let nothing_came = self.buffer.is_empty();
+    /// Whether the client has to be sent `100 Continue` (RFC 9110, 10.1.1): it asked for it and has not sent
+    /// any of the body. True once per request.
+    pub fn take_continue_request(&mut self) -> bool {
+        let no_body_yet = self.buffer.is_empty();
         match &mut self.partial {
-            Some(partial) => mem::take(&mut partial.expects_continue) && nothing_came,
+            Some(partial) => mem::take(&mut partial.expects_continue) && no_body_yet,
             None => false,
         }
     }
 
-    /// The head of the request whose body is on its way.
+    /// Takes the head of the request whose body is incomplete, so that an error response can refer to it.
     pub fn take_head(&mut self) -> Option<Head> {
         self.partial.take().map(|partial| partial.head)
     }
 
-    fn begin(&mut self) -> Result<Option<PartialRequest>, ParseFailure> {
+    /// Parses the next head, and decides from it how the body ends.
+    fn start_request(&mut self) -> Result<Option<PartialRequest>, ParseFailure> {
         let head = self.read_head();
         let Some(head) = head.map_err(|error| ParseFailure { error, head: None })? else {
             return Ok(None);
         };
         let read_fields = || {
             Ok((
-                Body::from_head(&head, &self.limits)?,
+                BodyDecoder::for_request(&head, &self.limits)?,
                 head.expects_continue()?,
             ))
         };
@@ -173,23 +180,11 @@ impl RequestParser {
         }
     }
 
+    /// Skips empty lines and parses the head that follows, once it has arrived completely.
     fn read_head(&mut self) -> Result<Option<Head>, Error> {
         loop {
-            // Whoever speaks TLS, say, sends no line end and would wait for an answer.
-            if self
-                .buffer
-                .first()
-                .is_some_and(|byte| !byte.is_ascii_graphic() && byte != b'\r')
-            {
-                return Err(NO_REQUEST_LINE);
-            }
-            let length = match self.buffer.section(&self.limits) {
-                Err(Error::HeaderTooLarge(_)) if self.buffer.is_in_its_first_line() => {
-                    return Err(Error::TargetTooLong(self.limits.max_head_bytes));
-                }
-                found => found?,
-            };
-            let Some(length) = length else {
+            self.check_first_byte()?;
+            let Some(length) = self.find_head_end()? else {
                 return Ok(None);
             };
             let section = self.buffer.take(length);
@@ -197,13 +192,31 @@ impl RequestParser {
                 self.empty_lines = 0;
                 return Head::parse(section, &self.limits).map(Some);
             }
-            // Some clients send a line break too many behind a body (RFC 9112, 2.2), but nobody sends
-            // them without an end.
             self.empty_lines += 1;
             if self.empty_lines > Self::MAX_EMPTY_LINES {
-                return Err(NO_REQUEST_LINE);
+                return Err(INVALID_REQUEST_LINE);
             }
-            self.buffer.shrink();
+            self.buffer.release_if_empty();
+        }
+    }
+
+    /// Rejects input that cannot be a request line at its first byte. A TLS client hello, for example, may
+    /// contain no line end: its client would wait for a response until the timeout.
+    fn check_first_byte(&self) -> Result<(), Error> {
+        match self.buffer.first() {
+            Some(byte) if !byte.is_ascii_graphic() && byte != b'\r' => Err(INVALID_REQUEST_LINE),
+            _ => Ok(()),
+        }
+    }
+
+    /// The length of the head in bytes, or `None` until its empty line has arrived.
+    fn find_head_end(&mut self) -> Result<Option<usize>, Error> {
+        match self.buffer.find_empty_line(&self.limits) {
+            // The request line alone exceeds the limit: 414 instead of 431.
+            Err(Error::HeaderTooLarge(_)) if self.buffer.has_no_complete_line() => {
+                Err(Error::TargetTooLong(self.limits.max_head_bytes))
+            }
+            found => found,
         }
     }
 }
