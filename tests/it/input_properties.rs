@@ -238,21 +238,21 @@ proptest! {
     fn a_cursor_comes_back_as_it_was(id in 1_i64.., key in prop::option::of(".{0,300}"), list in ".{0,40}") {
         let cursors = CursorCodec::new(KEY);
         let position = Position { key, id: Id::try_from(id).unwrap() };
-        let cursor = cursors.seal(&list, &position);
+        let cursor = cursors.encode(&list, &position);
         prop_assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
-        prop_assert_eq!(cursors.open(&list, &cursor), Some(position));
-        prop_assert_eq!(cursors.open(&format!("{list}x"), &cursor), None);
-        prop_assert_eq!(CursorCodec::new(b"another key").open(&list, &cursor), None);
+        prop_assert_eq!(cursors.decode(&list, &cursor), Some(position));
+        prop_assert_eq!(cursors.decode(&format!("{list}x"), &cursor), None);
+        prop_assert_eq!(CursorCodec::new(b"another key").decode(&list, &cursor), None);
     }
 
     #[test]
     fn a_changed_cursor_does_not_come_back(id in 1_i64.., at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_-]") {
         let cursors = CursorCodec::new(KEY);
         let position = Position { key: Some("2026-01-01".to_owned()), id: Id::try_from(id).unwrap() };
-        let cursor = cursors.seal("/tasks", &position);
+        let cursor = cursors.encode("/tasks", &position);
         let at = at.index(cursor.len());
         let changed = format!("{}{to}{}", &cursor[..at], &cursor[at + 1..]);
-        prop_assert_eq!(cursors.open("/tasks", &changed).is_some(), changed == cursor);
+        prop_assert_eq!(cursors.decode("/tasks", &changed).is_some(), changed == cursor);
     }
 
     #[test]
