@@ -33,8 +33,9 @@ def main():
     DATABASE.unlink(missing_ok=True)
     os.environ["DATABASE"] = str(DATABASE)
     os.environ.pop("JWT_SECRET_KEY", None)
-    from app import Task, User, app, db
+    from app import app
     from flask_jwt_extended import create_access_token, create_refresh_token
+    from models import Task, User, db
     from werkzeug.security import generate_password_hash
 
     client = app.test_client()

@@ -899,7 +899,7 @@ fn the_description_needs_neither_a_database_nor_a_setting() {
     );
     assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
     assert!(printed.out.ends_with("}\n"), "{}", printed.out);
-    assert_eq!(printed.out, task_api::openapi::json().unwrap());
+    assert_eq!(printed.out, task_api::router::openapi_json().unwrap());
     assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0);
 }
 

@@ -5,10 +5,13 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use task_api::config::{CorsOrigins, DatabaseUrl, Lifetime, LogFilter};
+use task_api::config::cors::CorsOrigins;
+use task_api::config::database::DatabaseUrl;
+use task_api::config::duration::Lifetime;
+use task_api::config::log_filter::LogFilter;
 use task_api::http::cursor::CursorCodec;
-use task_api::model::{Description, Email, Id, Limit, Password, Position, SearchText, Sort};
-use task_api::model::{Role, Status, Timestamp, Title, PasswordAttempt, Username};
+use task_api::model::{Description, Email, Id, PageSize, Password, Position, SearchText, Sort};
+use task_api::model::{PasswordAttempt, Role, Status, Timestamp, Title, Username};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::support::{KEY, Person, START, TestApp, timestamp};
@@ -176,7 +179,7 @@ proptest! {
     fn no_text_makes_a_parser_panic(text in "\\PC{0,40}|.{0,300}") {
         let _ = Timestamp::from_str(&text);
         let _ = Timestamp::from_stored(&text);
-        let _ = (Id::from_str(&text), Limit::from_str(&text), Sort::from_str(&text));
+        let _ = (Id::from_str(&text), PageSize::from_str(&text), Sort::from_str(&text));
         let _ = (Role::from_str(&text), Status::from_str(&text), SearchText::from_str(&text));
         let _ = (CorsOrigins::from_str(&text), DatabaseUrl::from_str(&text));
         let _ = (Lifetime::from_str(&text), LogFilter::from_str(&text));
@@ -233,27 +236,27 @@ proptest! {
 
     #[test]
     fn a_cursor_comes_back_as_it_was(id in 1_i64.., key in prop::option::of(".{0,300}"), list in ".{0,40}") {
-        let cursors = CursorCodec::new(KEY).unwrap();
+        let cursors = CursorCodec::new(KEY);
         let position = Position { key, id: Id::try_from(id).unwrap() };
-        let cursor = cursors.seal(&list, &position);
+        let cursor = cursors.encode(&list, &position);
         prop_assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
-        prop_assert_eq!(cursors.open(&list, &cursor), Some(position));
-        prop_assert_eq!(cursors.open(&format!("{list}x"), &cursor), None);
-        prop_assert_eq!(CursorCodec::new(b"another key").unwrap().open(&list, &cursor), None);
+        prop_assert_eq!(cursors.decode(&list, &cursor), Some(position));
+        prop_assert_eq!(cursors.decode(&format!("{list}x"), &cursor), None);
+        prop_assert_eq!(CursorCodec::new(b"another key").decode(&list, &cursor), None);
     }
 
     #[test]
     fn a_changed_cursor_does_not_come_back(id in 1_i64.., at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_-]") {
-        let cursors = CursorCodec::new(KEY).unwrap();
+        let cursors = CursorCodec::new(KEY);
         let position = Position { key: Some("2026-01-01".to_owned()), id: Id::try_from(id).unwrap() };
-        let cursor = cursors.seal("/tasks", &position);
+        let cursor = cursors.encode("/tasks", &position);
         let at = at.index(cursor.len());
         let changed = format!("{}{to}{}", &cursor[..at], &cursor[at + 1..]);
-        prop_assert_eq!(cursors.open("/tasks", &changed).is_some(), changed == cursor);
+        prop_assert_eq!(cursors.decode("/tasks", &changed).is_some(), changed == cursor);
     }
 
     #[test]
     fn no_text_opens_as_a_cursor(text in ".{0,100}") {
-        prop_assert_eq!(CursorCodec::new(KEY).unwrap().open("/tasks", &text), None);
+        prop_assert_eq!(CursorCodec::new(KEY).open("/tasks", &text), None);
     }
 }

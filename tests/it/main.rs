@@ -15,6 +15,7 @@ mod api {
     mod idempotency;
     mod lists;
     mod tasks;
+    mod text_rules;
     mod users;
 }
 

@@ -7,7 +7,9 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use task_api::config::{BulkheadSize, ServerLimits, Timeout};
+use task_api::config::concurrency::BulkheadSize;
+use task_api::config::duration::Timeout;
+use task_api::config::limits::ServerLimits;
 use task_api::metrics::exposition::Exposition;
 use task_api::router::ROUTES;
 
@@ -222,7 +224,7 @@ fn scrape_until(app: &TestApp, what: &str, is_so: impl Fn(&Scrape) -> bool) -> S
 }
 
 #[test]
-fn every_metric_is_told_in_the_text_form_and_explained_in_the_readme() {
+fn every_metric_is_in_the_exposition_format_and_in_docs_operations() {
     let app = TestApp::new();
     let answer = app.send("GET /metrics", None, "");
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -234,11 +236,11 @@ fn every_metric_is_told_in_the_text_form_and_explained_in_the_readme() {
         .map(|(name, f)| (name.as_str(), f.kind.as_str()))
         .collect();
     let expected = [
+        ("bulkhead_in_use", "gauge"),
+        ("bulkhead_queued", "gauge"),
+        ("bulkhead_rejected_total", "counter"),
+        ("bulkhead_wait_seconds", "histogram"),
         ("database_wait_seconds", "histogram"),
-        ("gate_inside", "gauge"),
-        ("gate_turned_away_total", "counter"),
-        ("gate_wait_seconds", "histogram"),
-        ("gate_waiting", "gauge"),
         ("http_connections_accepted_total", "counter"),
         ("http_connections_ended_total", "counter"),
         ("http_connections_open", "gauge"),
@@ -251,15 +253,15 @@ fn every_metric_is_told_in_the_text_form_and_explained_in_the_readme() {
     ];
     assert_eq!(told, expected);
     for (name, _) in expected {
-        let explained = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
+        let explained = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
             .contains(&format!("`{name}"));
-        assert!(explained, "{name} is not in the README");
+        assert!(explained, "{name} is not in docs/operations.md");
     }
 }
 
 #[test]
 fn a_label_may_hold_anything() {
-    let mut text = Text::default();
+    let mut text = Exposition::default();
     let hostile = "a\"b\\c\nd} 1\\n=é";
     text.counter("x_total", "Help.")
         .sample(&[("label", hostile), ("other", "")], 7);
@@ -387,7 +389,7 @@ fn no_label_is_what_a_client_chooses() {
                     ("http_requests_total", "status") => value.parse::<u16>().is_ok(),
                     (_, "route") => routes.contains(value.as_str()),
                     (_, "le") => value == "+Inf" || value.parse::<f64>().is_ok(),
-                    (_, "limit" | "pool" | "gate") => true,
+                    (_, "limit" | "pool" | "bulkhead") => true,
                     _ => false,
                 };
                 assert!(is_of_the_table, "{name} {label}={value:?}");
@@ -397,7 +399,7 @@ fn no_label_is_what_a_client_chooses() {
 }
 
 #[test]
-fn every_status_of_the_readme_has_a_label_and_none_is_lost() {
+fn every_status_of_docs_api_has_a_label_of_its_own() {
     let app = TestApp::new();
     for status in 200..600 {
         let requests = &app.app.metrics.requests;
@@ -406,7 +408,7 @@ fn every_status_of_the_readme_has_a_label_and_none_is_lost() {
     let counted = scrape(&app).requests();
     assert_eq!(counted.values().sum::<f64>(), 400.0);
     assert!(counted["GET unmatched other"] > 300.0);
-    let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
+    let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md"))
         .split("| status | code |")
         .nth(1)
         .unwrap();
@@ -608,7 +610,7 @@ fn without_a_token_this_machine_and_trusted_proxies_are_answered() {
 #[test]
 fn with_a_token_whoever_has_it_is_answered() {
     let mut app = TestApp::with(|config| config.trusted_proxies = "10.0.0.1".parse().unwrap());
-    Arc::get_mut(&mut app.app).unwrap().metrics = support::metrics(Some(TOKEN));
+    Arc::get_mut(&mut app.app).unwrap().metrics_token = Some(support::metrics_token(TOKEN));
     let admin = format!("Authorization: Bearer {}", app.admin().token);
     let challenge = (401, Some("Bearer"));
     let refused = (401, Some(r#"Bearer error="invalid_token""#));
@@ -880,24 +882,24 @@ fn read(app: &TestApp, meanwhile: &dyn Fn()) {
 }
 
 #[test]
-fn a_gate_tells_who_is_inside_who_waits_and_who_was_turned_away() {
+fn a_bulkhead_counts_permits_in_use_queued_and_rejected_requests() {
     let app = TestApp::with(|config| {
-        config.threads.writes = BulkheadSize {
+        config.concurrency.writes = BulkheadSize {
             max_concurrent: 1,
-            waiting: 1,
+            max_queued: 1,
         }
     });
     let admin = app.admin();
-    let gate = |scrape: &Scrape, name: &str| scrape.value(name, &[("gate", "writes")]);
-    let before = gate(&scrape(&app), "gate_wait_seconds_count");
+    let bulkhead = |scrape: &Scrape, name: &str| scrape.value(name, &[("bulkhead", "writes")]);
+    let before = bulkhead(&scrape(&app), "bulkhead_wait_seconds_count");
     let make = || app.send("POST /tasks", admin.clone(), r#"{"title":"t"}"#);
     thread::scope(|scope| {
         let write = busy(scope, |meanwhile| write(&app, meanwhile));
-        assert_eq!(gate(&scrape(&app), "gate_waiting"), 0.0);
+        assert_eq!(bulkhead(&scrape(&app), "bulkhead_queued"), 0.0);
         let waiting = scope.spawn(make);
-        let is_one = |scrape: &Scrape| gate(scrape, "gate_waiting") == 1.0;
+        let is_one = |scrape: &Scrape| bulkhead(scrape, "bulkhead_queued") == 1.0;
         let scrape = scrape_until(&app, "one waits", is_one);
-        assert_eq!(gate(&scrape, "gate_inside"), 1.0);
+        assert_eq!(bulkhead(&scrape, "bulkhead_in_use"), 1.0);
         assert_eq!(make().status, 503);
         thread::sleep(Duration::from_millis(30));
         drop(write);
@@ -905,19 +907,19 @@ fn a_gate_tells_who_is_inside_who_waits_and_who_was_turned_away() {
     });
     let scrape = scrape(&app);
     for (name, value) in [
-        ("gate_inside", 0.0),
-        ("gate_waiting", 0.0),
-        ("gate_turned_away_total", 1.0),
-        ("gate_wait_seconds_count", before + 2.0),
+        ("bulkhead_in_use", 0.0),
+        ("bulkhead_queued", 0.0),
+        ("bulkhead_rejected_total", 1.0),
+        ("bulkhead_wait_seconds_count", before + 2.0),
     ] {
-        assert_eq!(gate(&scrape, name), value, "{name}");
+        assert_eq!(bulkhead(&scrape, name), value, "{name}");
     }
-    assert!(gate(&scrape, "gate_wait_seconds_sum") > 0.03);
+    assert!(bulkhead(&scrape, "bulkhead_wait_seconds_sum") > 0.03);
     // The accounts' passwords were hashed, and nobody has searched.
     for (other, has_entered) in [("password hashes", true), ("long searches", false)] {
-        let other = [("gate", other)];
-        assert_eq!(scrape.value("gate_turned_away_total", &other), 0.0);
-        let entered = scrape.value("gate_wait_seconds_count", &other);
+        let other = [("bulkhead", other)];
+        assert_eq!(scrape.value("bulkhead_rejected_total", &other), 0.0);
+        let entered = scrape.value("bulkhead_wait_seconds_count", &other);
         assert_eq!(entered > 0.0, has_entered, "{other:?}");
     }
 }
@@ -925,14 +927,14 @@ fn a_gate_tells_who_is_inside_who_waits_and_who_was_turned_away() {
 #[test]
 fn waiting_for_a_connection_to_the_database_is_measured() {
     let app = TestApp::with(|config| {
-        config.threads.turns = 1;
-        config.threads.searches = BulkheadSize {
+        config.concurrency.run_permits = 1;
+        config.concurrency.searches = BulkheadSize {
             max_concurrent: 1,
-            waiting: 0,
+            max_queued: 0,
         };
     });
     let admin = app.admin();
-    let readers = app.app.config.threads.readers();
+    let readers = app.app.config.concurrency.readers();
     let wait = |name: &str, pool| {
         let name = format!("database_wait_seconds_{name}");
         scrape(&app).value(&name, &[("pool", pool)])

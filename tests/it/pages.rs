@@ -379,7 +379,7 @@ mod board {
         let html = page("/").unwrap();
         let ids = quoted(&html, " id=\"", '"');
         for (name, code) in modules() {
-            for before in ["byId('", "copyOf('"] {
+            for before in ["byId('", "cloneTemplate('"] {
                 for id in quoted(&code, before, '\'') {
                     assert!(ids.contains(id), "{name}: {id}");
                 }

@@ -195,7 +195,7 @@ impl Size {
         let others = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
         Size {
             descriptors: others.filter(|path| !is_database(path.clone())).count(),
-            threads: value("Concurrency:"),
+            threads: value("Threads:"),
             memory: value("VmRSS:"),
         }
     }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use task_api::model::Role;
-use task_api::store::audit::{self, Verdict};
+use task_api::store::audit::{self, Verification};
 
 use crate::support::program::Place;
 use crate::support::{self, PASSWORD, Person, TestApp, request_from};
@@ -24,7 +24,7 @@ fn lines(rows: &[Value]) -> Vec<String> {
         .collect()
 }
 
-fn verdict(app: &TestApp) -> Verdict {
+fn verdict(app: &TestApp) -> Verification {
     app.app.store.read(|db| audit::verify(db, |_| {})).unwrap()
 }
 
@@ -156,7 +156,7 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
     ] {
         assert!(!all.contains(secret), "{secret}");
     }
-    assert!(matches!(verdict(&app), Verdict::Intact(13, _)));
+    assert!(matches!(verdict(&app), Verification::Intact(13, _)));
 }
 
 #[test]
@@ -362,9 +362,9 @@ fn a_row_that_is_changed_removed_or_inserted_is_found() {
         for _ in 0..5 {
             assert_eq!(app.log_in(&anna.email, "a wrong one").status, 401);
         }
-        assert!(matches!(verdict(&app), Verdict::Intact(5, _)));
+        assert!(matches!(verdict(&app), Verification::Intact(5, _)));
         app.sql().execute_batch(sql).unwrap();
-        assert_eq!(verdict(&app), Verdict::Broken(row, how), "{sql}");
+        assert_eq!(verdict(&app), Verification::Broken(row, how), "{sql}");
         // The server goes on all the same.
         assert!(
             matches!(app.log_in(&anna.email, PASSWORD).status, 200 | 500),
@@ -385,8 +385,8 @@ fn a_record_that_grows_meanwhile_is_intact() {
             app.log_in(&anna.email, "a wrong one");
         })
     });
-    assert!(matches!(verdict.unwrap(), Verdict::Intact(5, _)));
-    assert!(matches!(self::verdict(&app), Verdict::Intact(10, _)));
+    assert!(matches!(verdict.unwrap(), Verification::Intact(5, _)));
+    assert!(matches!(self::verdict(&app), Verification::Intact(10, _)));
 }
 
 #[test]
@@ -418,13 +418,16 @@ fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
     )
     .unwrap();
     assert_eq!(app.log_in(&ben.email, "a wrong one").status, 401);
-    assert!(matches!(verdict(&app), Verdict::Intact(3, _)));
+    assert!(matches!(verdict(&app), Verification::Intact(3, _)));
     db.execute_batch(
         "INSERT INTO audit SELECT * FROM behind;
          UPDATE audit_head SET (count, hash) = (SELECT count, hash FROM head)",
     )
     .unwrap();
-    assert_eq!(verdict(&app), Verdict::Broken(4, "is not what was written"));
+    assert_eq!(
+        verdict(&app),
+        Verification::Broken(4, "is not what was written")
+    );
 }
 
 #[test]

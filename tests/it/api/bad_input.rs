@@ -128,7 +128,10 @@ fn a_body_that_is_no_json_is_400() {
             format!("{good} x").into_bytes(),
             format!("{good}{good}").into_bytes(),
             format!("{good}\0").into_bytes(),
-            format!("{bom}{good}").into_bytes(),
+            format!("{bom}{bom}{good}").into_bytes(),
+            format!(" {bom}{good}").into_bytes(),
+            format!("{good}{bom}").into_bytes(),
+            bom.as_bytes().to_vec(),
             good.replace('"', "'").into_bytes(),
             good.replace(':', "=").into_bytes(),
             format!("x={good}").into_bytes(),
@@ -349,7 +352,8 @@ fn control_characters_in_names_and_titles_are_422() {
         let text = format!("one{control}two");
         for (line, good) in world.bodies() {
             for name in ["username", "title"] {
-                if good.get(name).is_some() {
+                // A tab in a title becomes a space.
+                if good.get(name).is_some() && (name, control) != ("title", '\t') {
                     let mut body = good.clone();
                     body[name] = json!(text);
                     world.refuses_field(&line, &body, name);
@@ -585,13 +589,13 @@ fn values_outside_their_set_are_422() {
         "2027-01-01",
         "2027-01-01T00:00:00",
         "2027-01-01 00:00:00",
-        "2027-01-01T00:00:00+0200",
+        "2027-01-01T00:00:00+02",
         "2027-13-01T00:00:00Z",
         "2027-02-29T00:00:00Z",
         "2027-01-01T24:00:00Z",
         "2027-01-01T00:60:00Z",
         "2027-01-01T00:00:00+25:00",
-        "2027-01-01T00:00Z",
+        "2027-01-01T00Z",
         "20270101T000000Z",
         "0000-01-01T00:00:00Z",
         "0001-01-01T00:00:00+01:00",
@@ -1077,7 +1081,6 @@ fn a_parameter_that_is_given_twice_is_422() {
 fn a_bad_value_of_a_parameter_is_422_and_names_it() {
     let world = World::new();
     let limits = [
-        "",
         "0",
         "-1",
         "101",
@@ -1097,7 +1100,6 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
         "*",
     ];
     let cursors = [
-        "",
         "x",
         "AAAA",
         "%00",
@@ -1108,7 +1110,6 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
         "../../x",
     ];
     let roles = [
-        "",
         "boss",
         "Admin",
         "admin%20",
@@ -1118,10 +1119,9 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
         "%ff",
     ];
     let flags = [
-        "", "yes", "no", "1", "0", "True", "TRUE", "true%20", "null", "%ff",
+        "yes", "no", "1", "0", "True", "TRUE", "true%20", "null", "%ff",
     ];
     let statuses = [
-        "",
         "done",
         "Pending",
         "pending%20",
@@ -1132,7 +1132,6 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
         "null",
     ];
     let ids = [
-        "",
         "0",
         "-1",
         "01",
@@ -1147,7 +1146,6 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
         "1%00",
     ];
     let sorts = [
-        "",
         "-",
         "id",
         "--title",
@@ -1160,7 +1158,6 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
         "%ff",
     ];
     let times = [
-        "",
         "2027-01-01",
         "2027-01-01T00:00:00",
         "tomorrow",
@@ -1195,6 +1192,12 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
             }
         }
     }
+    let answer = world.refused("GET /tasks?foo=", "");
+    assert_eq!(
+        answer.refused(),
+        ["foo"],
+        "a blank value of an unknown name"
+    );
     let answer = world.refused("GET /tasks?limit=0&status=done&sort=id&foo=1", "");
     assert_eq!(
         answer.refused(),

@@ -2,11 +2,12 @@
 //! seen.
 
 use serde_json::{Value, json};
-use task_api::config::ServerKind;
+use task_api::config::limits::Switch;
+use task_api::config::server::ServerKind;
 use task_api::model::Role;
 
 use crate::support::http_client::Client;
-use crate::support::{Answer, PASSWORD, Person, TestApp, World, max_concurrent};
+use crate::support::{Answer, PASSWORD, Person, TestApp, World, concurrently};
 
 /// The tag of nothing at all.
 const STALE: &str = r#""stale""#;
@@ -465,7 +466,7 @@ fn where_there_are_no_versions_nobody_looks_at_what_is_demanded() {
 // What goes first ---------------------------------------------------------------------------------
 
 #[test]
-fn whatever_else_is_wrong_is_told_first() {
+fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_after_it() {
     let world = World::new();
     let app = &world.app;
     let waiting = app.person("waiting", Role::Admin, false);
@@ -552,41 +553,48 @@ fn whatever_else_is_wrong_is_told_first() {
         ),
         (
             admin,
-            format!("PATCH {task}"),
-            r#"{"assigned_user_id":999}"#,
-            422,
-            "invalid",
-        ),
-        (
-            admin,
             format!("PATCH {user}"),
             r#"{"role":"king"}"#,
             422,
             "invalid",
         ),
         (admin, format!("PATCH {me}"), "{}", 422, "invalid"),
+        // These are refused for the version alone, and tell nothing else.
+        (
+            admin,
+            format!("PATCH {task}"),
+            r#"{"assigned_user_id":999}"#,
+            412,
+            "precondition_failed",
+        ),
         (
             admin,
             format!("PATCH {me}"),
             &mine("a@example.com", "wrong"),
-            403,
-            "wrong_password",
+            412,
+            "precondition_failed",
         ),
         (
             admin,
             format!("PATCH {me}"),
             &mine("other@example.com", PASSWORD),
-            409,
-            "account_exists",
+            412,
+            "precondition_failed",
         ),
         (
             admin,
             format!("PATCH {admins}"),
             r#"{"role":"employee"}"#,
-            409,
-            "last_admin",
+            412,
+            "precondition_failed",
         ),
-        (admin, format!("DELETE {admins}"), "", 409, "last_admin"),
+        (
+            admin,
+            format!("DELETE {admins}"),
+            "",
+            412,
+            "precondition_failed",
+        ),
         // And where nothing is wrong:
         (admin, format!("GET {task}"), "", 412, "precondition_failed"),
         (
@@ -668,7 +676,9 @@ fn the_second_of_two_who_have_read_the_same_version_has_to_read_again() {
 #[test]
 fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
     // Room for all of them: this is not about the queue for hashes.
-    let world = World::on(TestApp::with(|config| config.threads.hashes.waiting = 50));
+    let world = World::on(TestApp::with(|config| {
+        config.concurrency.hashes.max_queued = 50
+    }));
     let [me, user, task] = world.urls();
     let email = |n: usize| format!("admin{n}@example.com");
     type Body<'a> = &'a (dyn Fn(usize) -> Value + Sync);
@@ -684,7 +694,7 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
     ];
     for (url, body) in cases {
         let seen = world.tag(url);
-        let answers = max_concurrent(50, |n| {
+        let answers = concurrently(50, |n| {
             let body = body(n).to_string();
             world.send(&format!("PATCH {url}"), &[("If-Match", &seen)], &body)
         });
@@ -706,7 +716,7 @@ fn of_a_change_and_a_removal_at_once_one_succeeds() {
         let world = World::new();
         let [_, _, task] = world.urls();
         let seen = world.tag(&task);
-        let mut statuses: Vec<u16> = max_concurrent(2, |n| {
+        let mut statuses: Vec<u16> = concurrently(2, |n| {
             let (method, body) = [("PATCH", r#"{"title":"new"}"#), ("DELETE", "")][n];
             world.send(&format!("{method} {task}"), &[("If-Match", &seen)], body)
         })
@@ -774,4 +784,62 @@ fn a_304_has_no_body_on_a_kept_connection() {
             }
         }
     }
+}
+
+// What a version check gives away -----------------------------------------------------------------
+
+#[test]
+fn a_stale_version_of_me_tells_nothing_about_e_mails_costs_no_attempt_and_is_not_recorded() {
+    let app = TestApp::with(|config| {
+        config.rate_limiting.rate_limits = Switch::On;
+    });
+    let (me, other) = (app.employee(), app.manager());
+    let entries = app.count("audit");
+    for number in 0..30 {
+        let mut bodies = Vec::new();
+        for email in [other.email.clone(), format!("free{number}@example.com")] {
+            for password in [PASSWORD, "a wrong password"] {
+                let body = json!({ "email": email, "current_password": password }).to_string();
+                let answer = send(&app, "PATCH /me", &me, &[("If-Match", STALE)], &body);
+                assert_eq!(answer.status, 412, "{number} {email} {password}");
+                bodies.push(answer.text().to_owned());
+            }
+        }
+        bodies.dedup();
+        assert_eq!(bodies.len(), 1, "the same response in every case");
+    }
+    assert_eq!(app.count("audit"), entries);
+    // None of the 120 requests has used up an attempt: a sign-in and a right change still pass.
+    assert_eq!(app.log_in(&me.email, PASSWORD).status, 200);
+    let current = app.get("/me", &me);
+    let current = current.header("ETag").unwrap();
+    let body = json!({ "email": "new@example.com", "current_password": PASSWORD }).to_string();
+    let answer = send(&app, "PATCH /me", &me, &[("If-Match", current)], &body);
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn an_account_that_changes_while_its_password_is_checked_is_412_and_stays_as_it_is() {
+    let app = TestApp::with(|config| config.passwords.password_iterations = 20_000);
+    let (me, admin) = (app.employee(), app.admin());
+    let version = app.get("/me", &me);
+    let version = version.header("ETag").unwrap();
+    let body = json!({ "email": "new@example.com", "current_password": PASSWORD }).to_string();
+    let mut outcomes = Vec::new();
+    std::thread::scope(|scope| {
+        let change = scope.spawn(|| send(&app, "PATCH /me", &me, &[("If-Match", version)], &body));
+        let role = json!({ "role": "manager" }).to_string();
+        let promotion = app.send(&format!("PATCH /users/{}", me.id), admin.clone(), &role);
+        assert_eq!(promotion.status, 200);
+        outcomes.push(change.join().unwrap().status);
+    });
+    // Whichever was first: both changes are there, or the second was refused.
+    let user = app.get(&format!("/users/{}", me.id), &admin).json();
+    assert_eq!(user["role"], "manager");
+    let expected = if user["email"] == "new@example.com" {
+        200
+    } else {
+        412
+    };
+    assert_eq!(outcomes, [expected]);
 }

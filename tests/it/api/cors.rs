@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rouille::Request;
 use serde_json::json;
-use task_api::config::CorsOrigins;
+use task_api::config::cors::CorsOrigins;
 use task_api::router::ROUTES;
 
 use crate::support::{self, Answer, PASSWORD, TestApp, comma_separated, timestamp};

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use task_api::app::maintenance;
 use task_api::http::idempotency::IdempotencyFingerprints;
 use task_api::model::{Role, User};
 use task_api::store::idempotency;
-use task_api::app::maintenance;
 
 use crate::support::http_client::Client;
-use crate::support::{Answer, KEY, PASSWORD, Person, TestApp, max_concurrent, keys, timestamp};
+use crate::support::{Answer, KEY, PASSWORD, Person, TestApp, concurrently, keys, timestamp};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -172,8 +172,8 @@ fn a_retry_of_a_sign_up_waits_for_no_hash() {
     let app = app();
     let first = sign_up(&app, UUID, &account("ada"));
     let app = TestApp::on(app.folder, |config| {
-        config.threads.hashes.max_concurrent = 0;
-        config.threads.hashes.waiting = 0;
+        config.concurrency.hashes.max_concurrent = 0;
+        config.concurrency.hashes.max_queued = 0;
     });
     assert_replays(&first, &sign_up(&app, UUID, &account("ada")));
     assert_eq!(
@@ -355,7 +355,7 @@ fn accounts_of_the_flask_app_without_an_age_have_keys_of_their_own_too() {
 
 #[test]
 fn whatever_is_another_request_has_another_fingerprint() {
-    let fingerprints = IdempotencyFingerprints::new(KEY).unwrap();
+    let fingerprints = IdempotencyFingerprints::new(KEY);
     let user = |id: i64, age: Option<i64>| User {
         id: id.try_into().unwrap(),
         username: "ada".to_owned(),
@@ -450,7 +450,7 @@ fn what_has_expired_is_removed_a_few_rows_at_a_time_and_nothing_else_is() {
     let delete = |limit| {
         let store = &app.app.store;
         store
-            .write(|db| idempotency::remove_expired(db, app.app.now(), limit))
+            .write(|db| idempotency::delete_expired(db, app.app.now(), limit))
             .unwrap()
     };
     for n in 0..5 {
@@ -484,10 +484,10 @@ fn the_upkeep_removes_all_that_has_expired_however_much_it_is() {
         )
         .unwrap();
     assert_eq!(app.count("idempotency"), 1701);
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     assert_eq!(app.count("idempotency"), 1);
     app.advance(DAY);
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     assert_eq!(app.count("idempotency"), 0);
 }
 
@@ -496,7 +496,7 @@ fn the_upkeep_removes_all_that_has_expired_however_much_it_is() {
 #[test]
 fn of_fifty_retries_at_once_one_makes_the_row_and_all_get_its_answer() {
     // Room for all of them: this is not about the queue for hashes.
-    let app = TestApp::with(|config| config.threads.hashes.waiting = 50);
+    let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 50);
     let manager = app.manager();
     let ada = account("ada");
     for (path, body, table) in [
@@ -504,7 +504,7 @@ fn of_fifty_retries_at_once_one_makes_the_row_and_all_get_its_answer() {
         ("/signup", &ada, "user"),
     ] {
         let before = app.count(table);
-        let answers = max_concurrent(50, |_| post(&app, path, Some(&manager), &[UUID], body));
+        let answers = concurrently(50, |_| post(&app, path, Some(&manager), &[UUID], body));
         let is_replay = |answer: &&Answer| answer.header("Idempotency-Replayed").is_some();
         let (replays, made): (Vec<_>, Vec<_>) = answers.iter().partition(is_replay);
         assert_eq!((made.len(), replays.len()), (1, 49), "{path}");
@@ -520,7 +520,7 @@ fn of_two_bodies_with_one_key_at_once_one_is_made() {
     for round in 0..10 {
         let app = TestApp::new();
         let manager = app.manager();
-        let answers = max_concurrent(8, |n| {
+        let answers = concurrently(8, |n| {
             make_task(&app, &manager, UUID, &format!(r#"{{"title":"{}"}}"#, n % 2))
         });
         let count_of = |status| {

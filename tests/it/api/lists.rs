@@ -415,8 +415,7 @@ fn a_limit_is_a_number_from_1_to_100() {
             "-1",
             "1.5",
             "1e1",
-            "",
-            "+",
+            "+1",
             "ten",
             "%31%30%00",
             "10%20",
@@ -466,7 +465,10 @@ fn a_cursor_comes_back_unchanged_or_is_refused() {
                     refused(&bad);
                 }
             }
-            refused(&cursor[..at]);
+            // An empty one counts as absent.
+            if at > 0 {
+                refused(&cursor[..at]);
+            }
             refused(&cursor[at + 1..]);
             let (head, tail) = cursor.split_at(at);
             refused(&format!("{head}A{tail}"));
@@ -726,9 +728,7 @@ fn a_parameter_that_makes_no_sense_is_refused_by_name() {
     app.task(&manager, json!({ "title": "t" }));
     for (query, refused) in [
         ("status=done", vec!["status"]),
-        ("status=", vec!["status"]),
         ("status=Pending", vec!["status"]),
-        ("assigned_user_id=", vec!["assigned_user_id"]),
         ("assigned_user_id=0", vec!["assigned_user_id"]),
         ("assigned_user_id=x", vec!["assigned_user_id"]),
         ("assigned_user_id=null", vec!["assigned_user_id"]),
@@ -736,13 +736,11 @@ fn a_parameter_that_makes_no_sense_is_refused_by_name() {
             "assigned_user_id=9223372036854775808",
             vec!["assigned_user_id"],
         ),
-        ("sort=", vec!["sort"]),
         ("sort=id", vec!["sort"]),
         ("sort=--title", vec!["sort"]),
         ("sort=%2Btitle", vec!["sort"]),
         ("sort=title,deadline", vec!["sort"]),
         ("sort=Title", vec!["sort"]),
-        ("deadline_after=", vec!["deadline_after"]),
         ("deadline_after=2026-12-24", vec!["deadline_after"]),
         (
             "deadline_before=2026-12-24T18:00:00",

@@ -5,7 +5,7 @@ use task_api::error::Error;
 use task_api::model::Role;
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp, max_concurrent};
+use crate::support::{Answer, PASSWORD, Person, TestApp, concurrently};
 
 fn change(app: &TestApp, person: &Person, id: i64, body: &Value) -> Answer {
     let line = format!("PATCH /users/{id}");
@@ -126,11 +126,9 @@ fn a_filter_that_makes_no_sense_is_refused_by_name() {
     let manager = app.manager();
     for (query, refused) in [
         ("role=boss", "role"),
-        ("role=", "role"),
         ("role=Admin", "role"),
         ("approved=1", "approved"),
         ("approved=yes", "approved"),
-        ("approved=", "approved"),
         ("approved=True", "approved"),
         ("is_approved=true", "is_approved"),
         ("q=%00", "q"),
@@ -420,7 +418,7 @@ fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
                     let admins: Vec<_> = (0..count)
                         .map(|n| app.person(&format!("admin{n}"), Role::Admin, true))
                         .collect();
-                    let statuses = max_concurrent(count, |n| {
+                    let statuses = concurrently(count, |n| {
                         let target = admins[(n + shift) % count].id;
                         remove(&app, &admins[n], target, removal).status
                     });

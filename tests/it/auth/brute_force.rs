@@ -2,11 +2,12 @@
 //! requests at large.
 
 use serde_json::json;
-use task_api::config::{Config, Switch};
+use task_api::config::Config;
+use task_api::config::limits::Switch;
 use task_api::model::Role;
 
 use crate::support::program::{Place, Running};
-use crate::support::{self, Answer, PASSWORD, TestApp, max_concurrent, request_from};
+use crate::support::{self, Answer, PASSWORD, TestApp, concurrently, request_from};
 
 fn app() -> TestApp {
     with(|_| {})
@@ -14,7 +15,7 @@ fn app() -> TestApp {
 
 fn with(change: impl FnOnce(&mut Config)) -> TestApp {
     TestApp::with(|config| {
-        config.rates.rate_limits = Switch::On;
+        config.rate_limiting.rate_limits = Switch::On;
         change(config);
     })
 }
@@ -268,7 +269,7 @@ fn refreshes_are_limited_by_session_and_what_is_no_token_by_address() {
 
 #[test]
 fn requests_are_counted_for_a_session_or_an_address() {
-    let app = with(|config| config.rates.requests_per_minute = 30);
+    let app = with(|config| config.rate_limiting.requests_per_minute = 30);
     let (anna, ben) = (app.employee(), app.manager());
     let hello = |from: &str, token: &str| send(&app, from, "GET /hello", Some(token), "");
     let count = |from: &str, token: &str, status: u16| {
@@ -332,7 +333,7 @@ fn the_current_password_is_not_guessed_faster_than_at_a_sign_in() {
 fn fifty_guesses_at_once_are_ten() {
     let app = app();
     let anna = app.employee();
-    let statuses = max_concurrent(50, |_| {
+    let statuses = concurrently(50, |_| {
         try_password(&app, THIEF, &anna.email, "a wrong one").status
     });
     // Some may have met a full queue of hashes.
@@ -352,7 +353,7 @@ fn a_clock_that_is_put_back_locks_nobody_out() {
 
 #[test]
 fn a_crowd_of_addresses_takes_no_more_memory_and_the_limits_still_hold() {
-    let app = with(|config| config.rates.requests_per_minute = 30);
+    let app = with(|config| config.rate_limiting.requests_per_minute = 30);
     let anna = app.employee();
     let ask = |from: &str| send(&app, from, "GET /hello", None, "").status;
     guesses(&app, THIEF, &anna.email);
@@ -364,7 +365,7 @@ fn a_crowd_of_addresses_takes_no_more_memory_and_the_limits_still_hold() {
             assert_eq!(ask(THIEF), 429, "{n}");
         }
     }
-    assert_eq!(app.app.limits.remembered(), 50_000 + 2);
+    assert_eq!(app.app.rate_limits.tracked_keys(), 50_000 + 2);
     // And whoever comes last is counted like the first.
     assert_eq!((0..40).filter(|_| ask(HOME) == 401).count(), 30);
     assert_eq!(try_password(&app, THIEF, &anna.email, PASSWORD).status, 429);
@@ -397,8 +398,8 @@ fn the_limits_are_on_by_default_and_can_be_turned_off() {
 #[test]
 fn nothing_is_counted_where_the_limits_are_off() {
     let app = with(|config| {
-        config.rates.rate_limits = Switch::Off;
-        config.rates.requests_per_minute = 5;
+        config.rate_limiting.rate_limits = Switch::Off;
+        config.rate_limiting.requests_per_minute = 5;
     });
     let anna = app.employee();
     for n in 0..150 {
@@ -418,7 +419,7 @@ fn nothing_is_counted_where_the_limits_are_off() {
         );
     }
     assert_eq!(try_password(&app, THIEF, &anna.email, PASSWORD).status, 200);
-    assert_eq!(app.app.limits.remembered(), 0);
+    assert_eq!(app.app.rate_limits.tracked_keys(), 0);
 }
 
 #[test]
@@ -439,7 +440,7 @@ fn a_proxy_that_is_not_trusted_is_told_of_in_the_log_once() {
 
 #[test]
 fn an_unapproved_account_is_limited_like_any_other() {
-    let app = with(|config| config.rates.requests_per_minute = 5);
+    let app = with(|config| config.rate_limiting.requests_per_minute = 5);
     let waiting = app.person("waiting", Role::Employee, false);
     let ask = || send(&app, HOME, "GET /tasks", Some(&waiting.token), "").status;
     let statuses: Vec<u16> = (0..7).map(|_| ask()).collect();

@@ -67,7 +67,7 @@ fn the_contract_lists_the_table() {
 fn the_table_gives_each_route_the_access_of_the_contract() {
     for (route, (line, level)) in ROUTES.iter().zip(CONTRACT) {
         let listed = match route.access {
-            Access::Anyone(_) => "anyone",
+            Access::Anyone(_) | Access::SignIn(_) => "anyone",
             Access::Refresh(_) => "refresh",
             Access::SignedInOnly(_) => "signed in",
             Access::ApprovedOnly(_) => "approved",

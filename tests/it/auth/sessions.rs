@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::thread;
 
 use serde_json::{Value, json};
+use task_api::app::maintenance;
 use task_api::model::{RefreshId, Role, Timestamp};
+use task_api::store;
 use task_api::store::sessions::Exchange;
-use task_api::{store, upkeep};
 
-use crate::support::{self, Answer, PASSWORD, Person, TestApp, max_concurrent, jwt};
+use crate::support::{self, Answer, PASSWORD, Person, TestApp, concurrently, jwt};
 
 /// The tokens of a sign-in or a refresh.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +143,7 @@ fn an_older_token_ends_the_session_at_once() {
 fn fifty_tabs_that_refresh_at_once_get_one_successor() {
     let app = TestApp::new();
     let first = sign_in(&app, &app.employee());
-    let seen = max_concurrent(50, |_| tokens(&refresh(&app, &first.refresh)).refresh);
+    let seen = concurrently(50, |_| tokens(&refresh(&app, &first.refresh)).refresh);
     let seen: HashSet<String> = seen.into_iter().collect();
     assert_eq!(seen.len(), 1);
     assert!(refresh(&app, seen.iter().next().unwrap()).status == 200);
@@ -274,19 +275,19 @@ fn a_session_that_has_expired_is_not_gone_on_with() {
     let claims = jwt::payload(&mine.refresh);
     let text = |name: &str| claims[name].as_str().unwrap().to_owned();
     let (session, id) = (text("sid").parse().unwrap(), RefreshId::from(text("jti")));
-    let digests = (id.digest(), app.app.refresh_ids.next_id(&id).digest());
+    let digests = (id.digest(), app.app.refresh_tokens.next_id(&id).digest());
     let exchange = |now: Timestamp| {
-        let expires_at = app.app.refresh_expiry(now);
+        let expires_at = app.app.session_expiry(now);
         app.app
             .store
             .write(|db| store::sessions::exchange(db, session, &digests, now, expires_at))
             .unwrap()
     };
     let before = app.app.now();
-    assert_eq!(exchange(app.app.refresh_expiry(before)), Exchange::Unknown);
+    assert_eq!(exchange(app.app.session_expiry(before)), Exchange::Unknown);
     assert_eq!(
         exchange(before),
-        Exchange::Successor(before, app.app.refresh_expiry(before))
+        Exchange::Next(before, app.app.session_expiry(before))
     );
 }
 
@@ -337,10 +338,10 @@ fn a_token_of_the_flask_app_can_be_signed_out_too() {
     );
     // It is remembered for as long as it would be good.
     app.advance(86_300);
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     assert!(!works(&app, &token));
     app.advance(200);
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     app.send_token("GET /hello", &token)
         .assert_token_refused("Token has expired", "");
     let left: i64 = app
@@ -519,7 +520,12 @@ fn an_admin_who_is_one_no_more_when_the_writing_begins_changes_nothing() {
             app.send(&line, admin.clone(), r#"{"is_approved":true}"#)
         });
         // It has been let in by the time it waits for the lock.
-        while app.app.gates().iter().all(|gate| gate.count().inside == 0) {
+        while app
+            .app
+            .bulkheads()
+            .iter()
+            .all(|bulkhead| bulkhead.usage().in_use == 0)
+        {
             thread::yield_now();
         }
         lock.execute_batch(
@@ -573,7 +579,7 @@ fn the_list_tells_when_and_from_where_and_which_is_this_one() {
     let mine = tokens(&app.send_raw("POST /login", &headers, body.as_bytes()));
     app.advance(600);
     assert!(works(&app, &mine.access));
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     let found = sessions(&app, &mine.access);
     let session = &found[0];
     assert_eq!(found.len(), 2);
@@ -601,7 +607,7 @@ fn a_refresh_is_a_use_and_an_earlier_one_that_is_written_later_hides_none() {
     assert!(works(&app, &mine.access));
     app.advance(600);
     assert_eq!(refresh(&app, &mine.refresh).status, 200);
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     let found = sessions(&app, &anna.token);
     let last_used = found[0]["last_used_at"].as_str().unwrap();
     assert_eq!(&last_used[..19], "2026-11-23T12:11:00");
@@ -617,7 +623,7 @@ fn an_account_has_a_hundred_sessions_at_most_and_loses_the_longest_unused() {
     let last = app.sign_in_again(&anna);
     assert_eq!(sessions(&app, &last).len(), 100);
     assert!(works(&app, &anna.token));
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     // The first was used just now.
     let newest = app.sign_in_again(&anna);
     assert_eq!(sessions(&app, &newest).len(), 100);
@@ -643,13 +649,13 @@ fn what_has_expired_is_removed_and_nothing_else() {
     sign_in(&app, &anna);
     app.advance(29 * 86_400);
     let mine = sign_in(&app, &anna);
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     assert_eq!(rows(), 3);
     app.advance(2 * 86_400);
     let mine = tokens(&refresh(&app, &mine.refresh));
     // Nobody sees it from the moment on at which it has expired.
     assert_eq!((rows(), sessions(&app, &mine.access).len()), (3, 1));
-    upkeep::run(&app.app).unwrap();
+    maintenance::run(&app.app).unwrap();
     assert_eq!((rows(), sessions(&app, &mine.access).len()), (1, 1));
 }
 

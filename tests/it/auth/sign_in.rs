@@ -8,7 +8,7 @@ use serde_json::json;
 use task_api::model::{Id, Password, Role};
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp, max_concurrent};
+use crate::support::{Answer, PASSWORD, Person, TestApp, concurrently};
 
 /// Leaves a row as the Flask app would: with an e-mail as it was typed, and NULL wherever it may be.
 fn row_of_the_flask_app(app: &TestApp, username: &str, email: &str, password_hash: &str) {
@@ -228,8 +228,8 @@ fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
     ];
     for (case, names) in cases {
         // Room for all of them: this is not about the queue for hashes.
-        let app = TestApp::with(|config| config.threads.hashes.waiting = 50);
-        let statuses = max_concurrent(50, |i| {
+        let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 50);
+        let statuses = concurrently(50, |i| {
             let (username, email) = names(i);
             app.sign_up(&username, &email, PASSWORD).status
         });
@@ -444,8 +444,8 @@ fn a_hash_that_cannot_be_understood_opens_nothing() {
 #[test]
 fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
     let app = TestApp::with(|config| {
-        config.threads.hashes.max_concurrent = 1;
-        config.threads.hashes.waiting = 0;
+        config.concurrency.hashes.max_concurrent = 1;
+        config.concurrency.hashes.max_queued = 0;
         config.passwords.password_iterations = 300_000;
     });
     let anna = app.person("anna", Role::Employee, true);
@@ -488,18 +488,18 @@ fn while_the_password_changes(
 ) -> Answer {
     let other = Password::for_account("another password", ["anna", &anna.email]).unwrap();
     let other = app.app.passwords.hash(&other).unwrap();
-    let [writes, _] = app.app.store.gates();
+    let [writes, _] = app.app.store.bulkheads();
     let end = Instant::now() + Duration::from_secs(10);
     std::thread::scope(|scope| {
         let change = |db: &_| {
             let sent = scope.spawn(send);
             loop {
-                let count = writes.count();
+                let usage = writes.usage();
                 // This one, and the one that is sent.
-                if count.inside + count.waiting == 2 {
+                if usage.in_use + usage.queued == 2 {
                     break;
                 }
-                assert!(Instant::now() < end, "{count:?}");
+                assert!(Instant::now() < end, "{usage:?}");
                 std::thread::yield_now();
             }
             users::set_password_hash(db, Id::try_from(anna.id).unwrap(), &other)?;

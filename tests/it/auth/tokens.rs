@@ -6,7 +6,7 @@ use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use pbkdf2::hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Sha384, Sha512};
-use task_api::auth::jwt::{Kind, Tokens};
+use task_api::auth::jwt::{JwtSigner, TokenKind};
 use task_api::model::{Role, SessionId};
 
 use crate::support::jwt::{base64, flask_claims, hs256, payload, signed_with};
@@ -388,6 +388,24 @@ fn hs256_is_the_one_algorithm() {
 }
 
 #[test]
+fn a_header_that_is_no_json_object_is_refused_however_well_it_is_signed() {
+    let app = TestApp::new();
+    let person = app.employee();
+    let claims = flask_claims(&person.username, app.now());
+    for header in [
+        json!(["HS256"]),
+        json!(["HS256", null, null, "JWT"]),
+        json!([]),
+        json!([{ "alg": "HS256" }]),
+        json!("HS256"),
+        json!(1),
+        Value::Null,
+    ] {
+        hello(&app, &signed(&header, &claims)).assert_token_refused(BAD_SIGNATURE, header);
+    }
+}
+
+#[test]
 fn hints_about_keys_in_the_header_have_no_effect() {
     let app = TestApp::new();
     let person = app.employee();
@@ -557,7 +575,7 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
         }
     }
     // To the microsecond.
-    let tokens = Tokens::new(&support::keys(KEY, &[]), "1h".parse().unwrap());
+    let tokens = JwtSigner::new(&support::keys(KEY, &[]), "1h".parse().unwrap());
     let token = signed(
         &hs256_header(),
         &with(&claims, "exp", Some(json!(START + 10))),
@@ -565,17 +583,17 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
     let micros = (START + 10) * 1_000_000;
     assert!(
         tokens
-            .verify(&token, Kind::Access, timestamp(micros - 1))
+            .verify(&token, TokenKind::Access, timestamp(micros - 1))
             .is_ok()
     );
     assert!(
         tokens
-            .verify(&token, Kind::Access, timestamp(micros))
+            .verify(&token, TokenKind::Access, timestamp(micros))
             .is_err()
     );
     assert!(
         tokens
-            .verify(&token, Kind::Access, timestamp(micros + 1))
+            .verify(&token, TokenKind::Access, timestamp(micros + 1))
             .is_err()
     );
 }
@@ -785,7 +803,7 @@ fn no_two_tokens_are_equal() {
     let mut seen = HashSet::new();
     let session = SessionId::random().unwrap();
     for _ in 0..1_000 {
-        let token = app.app.tokens.access(&user, session, now).unwrap();
+        let token = app.app.jwt.access(&user, session, now).unwrap();
         let claims = payload(&token);
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
@@ -907,26 +925,32 @@ fn keys_of_any_length_make_tokens_that_others_understand() {
     let user = app.user(&app.employee());
     let now = app.app.now();
     for key in [&b"secret"[..], b"x", b"aStrongSecretKey", KEY, &[7; 200]] {
-        let tokens = Tokens::new(&support::keys(key, &[]), "1h".parse().unwrap());
+        let tokens = JwtSigner::new(&support::keys(key, &[]), "1h".parse().unwrap());
         let token = tokens
             .access(&user, SessionId::random().unwrap(), now)
             .unwrap();
         let (text, tag) = token.rsplit_once('.').unwrap();
         assert_eq!(tag, base64(hs256(key, text)), "as PyJWT would sign it");
         assert_eq!(
-            tokens.verify(&token, Kind::Access, now).unwrap().username,
+            tokens
+                .verify(&token, TokenKind::Access, now)
+                .unwrap()
+                .username,
             "employee"
         );
 
         let claims = flask_claims("employee", app.now()).to_string();
         let flask = signed_with(key, &hs256_header().to_string(), &claims);
         assert_eq!(
-            tokens.verify(&flask, Kind::Access, now).unwrap().username,
+            tokens
+                .verify(&flask, TokenKind::Access, now)
+                .unwrap()
+                .username,
             "employee"
         );
 
-        let other = Tokens::new(&support::keys(b"Secret", &[]), "1h".parse().unwrap());
-        assert!(other.verify(&token, Kind::Access, now).is_err());
-        assert!(other.verify(&flask, Kind::Access, now).is_err());
+        let other = JwtSigner::new(&support::keys(b"Secret", &[]), "1h".parse().unwrap());
+        assert!(other.verify(&token, TokenKind::Access, now).is_err());
+        assert!(other.verify(&flask, TokenKind::Access, now).is_err());
     }
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use task_api::config::Concurrency;
+use task_api::config::concurrency::Concurrency;
 use task_api::model::Role;
 use task_api::store::Store;
 
 use crate::support::pagination::walk_links;
-use crate::support::{PASSWORD, Person, SORTS, TestApp, max_concurrent};
+use crate::support::{PASSWORD, Person, SORTS, TestApp, concurrently};
 
 /// What SQLAlchemy's create_all() makes of the tutorial's models.
 const TABLES: &str = "
@@ -215,7 +215,7 @@ fn every_account_is_shown_and_listed() {
     assert_eq!(listed.len(), USERS.len());
     let expected = [
         json!(["admin", true, "2026-11-23T04:22:41.136817Z"]),
-        json!(["boss", true, "2026-11-23T04:22:41Z"]),
+        json!(["boss", true, "2026-11-23T04:22:41.000000Z"]),
         json!([null, true, null]),
         json!(["manager", false, null]),
         json!(["employee", true, null]),
@@ -223,8 +223,8 @@ fn every_account_is_shown_and_listed() {
         json!(["employee", true, null]),
         json!([null, false, null]),
         json!(["", false, null]),
-        json!(["ADMIN", true, "2026-11-23T04:22:41.1Z"]),
-        json!(["employee", false, "2026-11-23T04:22:41Z"]),
+        json!(["ADMIN", true, "2026-11-23T04:22:41.100000Z"]),
+        json!(["employee", false, "2026-11-23T04:22:41.000000Z"]),
     ];
     for ((id, username, email, ..), (item, expected)) in
         USERS.iter().zip(listed.iter().zip(&expected))
@@ -271,7 +271,7 @@ fn every_task_is_shown_and_listed() {
                 "plain",
                 "two\nlines",
                 "pending",
-                "2026-12-24T18:00:00Z",
+                "2026-12-24T18:00:00.000000Z",
                 "2026-11-23T04:22:41.136817Z",
                 2
             ]),
@@ -282,8 +282,8 @@ fn every_task_is_shown_and_listed() {
                 "no fraction",
                 "",
                 "done",
-                "2026-12-24T18:00:00Z",
-                "2026-11-23T04:22:41Z",
+                "2026-12-24T18:00:00.000000Z",
+                "2026-11-23T04:22:41.000000Z",
                 3
             ]),
         ),
@@ -296,7 +296,7 @@ fn every_task_is_shown_and_listed() {
                 "of somebody deleted",
                 "d",
                 "in_progress",
-                "2026-12-24T18:00:00Z",
+                "2026-12-24T18:00:00.000000Z",
                 null,
                 DELETED
             ]),
@@ -308,7 +308,7 @@ fn every_task_is_shown_and_listed() {
                 null,
                 null,
                 "9999-12-31T23:59:59.999999Z",
-                "0001-01-01T00:00:00Z",
+                "0001-01-01T00:00:00.000000Z",
                 8
             ]),
         ),
@@ -318,7 +318,7 @@ fn every_task_is_shown_and_listed() {
                 "other fractions",
                 null,
                 "pending",
-                "2026-12-24T18:00:00.5Z",
+                "2026-12-24T18:00:00.500000Z",
                 "2026-11-23T04:22:41.123456Z",
                 2
             ]),
@@ -567,7 +567,7 @@ fn changing_one_field_leaves_the_others_as_they_are_stored() {
             "PATCH /tasks/7",
             "task",
             7,
-            r#"{"deadline":"2027-01-01T00:00:00Z"}"#,
+            r#"{"deadline":"2027-01-01T00:00:00.000000Z"}"#,
             vec![("deadline", "'2027-01-01 00:00:00.000000'")],
         ),
         (
@@ -758,7 +758,7 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
 }
 
 fn open_eight_times_at_once(path: &std::path::Path) {
-    let results = max_concurrent(8, |_| Store::open(path, &Concurrency::for_cores(1)));
+    let results = concurrently(8, |_| Store::open(path, &Concurrency::for_cores(1)));
     for result in &results {
         match result {
             Ok(store) => store.ping().unwrap(),

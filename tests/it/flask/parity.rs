@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
-use task_api::config::{Config, CorsArgs};
+use task_api::config::Config;
+use task_api::config::cors::CorsArgs;
 
 use crate::support::jwt::{base64, hs256};
 use crate::support::{Answer, TestApp, keys};
@@ -157,19 +158,20 @@ fn every_difference_has_a_reason_and_no_reason_is_without_a_case() {
 }
 
 #[test]
-fn the_readme_tells_every_difference() {
+fn the_page_for_flask_users_lists_every_difference() {
     let mut table = "| the Flask app | here | why |\n|---|---|---|\n".to_owned();
     for (_, difference) in members(&corpus()["differences"]) {
         let [flask, here, why] = ["flask", "here", "why"].map(|name| text(&difference[name]));
         table += &format!("| {flask} | {here} | {why} |\n");
     }
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/from-flask.md")).unwrap();
     let between = |text: &str| -> Option<String> {
         let (_, rest) = text.split_once("<!-- parity -->\n")?;
         Some(rest.split_once("<!-- /parity -->")?.0.to_owned())
     };
     assert!(
-        between(&readme).as_ref() == Some(&table),
-        "put this into README.md between <!-- parity --> and <!-- /parity -->:\n{table}"
+        between(&page).as_ref() == Some(&table),
+        "put this into docs/from-flask.md between <!-- parity --> and <!-- /parity -->:\n{table}"
     );
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::{Value, json};
-use task_api::config::{Config, Concurrency};
+use task_api::config::Config;
+use task_api::config::concurrency::Concurrency;
 use task_api::store::Store;
 use tempfile::TempDir;
 
@@ -113,7 +114,7 @@ fn a_password_is_right_also_while_its_hash_is_renewed() {
     let password = text(&flask()["password"]);
     for name in ["scrypt", "pbkdf2-few"] {
         let app = taken_over(|_| {}, KEY, &[]);
-        let answers = support::max_concurrent(4, |_| sign_in(&app, name, &password));
+        let answers = support::concurrently(4, |_| sign_in(&app, name, &password));
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [200; 4], "{name}");
     }
@@ -217,7 +218,10 @@ fn copies(folder: &TempDir) -> Vec<PathBuf> {
 }
 
 fn open(folder: &TempDir) -> Result<Store, String> {
-    Store::open(&folder.path().join("project.db"), &Concurrency::for_cores(1))
+    Store::open(
+        &folder.path().join("project.db"),
+        &Concurrency::for_cores(1),
+    )
 }
 
 /// Every definition and every row.
@@ -479,6 +483,6 @@ fn the_flask_apps_task_is_served() {
     let app = TestApp::on(folder(), |_| {});
     let admin = app.admin();
     let answer = app.get("/tasks/1", &admin);
-    assert_eq!(answer.json()["title"], "StoredResponse by Flask");
-    assert_eq!(answer.json()["deadline"], "2026-12-24T18:00:00Z");
+    assert_eq!(answer.json()["title"], "Made by Flask");
+    assert_eq!(answer.json()["deadline"], "2026-12-24T18:00:00.000000Z");
 }

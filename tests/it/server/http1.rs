@@ -393,6 +393,21 @@ const REFUSED: &[(&str, &[u8], u16)] = &[
 ];
 
 #[test]
+fn a_target_with_raw_utf_8_is_400_and_the_message_says_to_percent_encode_it() {
+    let app = TestApp::new();
+    let server = app.serve();
+    for target in ["/tasks/\u{e9}", "/tasks?q=\u{e9}", "/\u{1f600}"] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = &exchange(server.address(), request)[0];
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "bad_request")
+        );
+        assert!(answer.msg().contains("percent-encode"), "{}", answer.msg());
+    }
+}
+
+#[test]
 fn what_could_smuggle_a_request_is_refused_and_ends_the_connection() {
     let app = TestApp::new();
     let server = app.serve();
@@ -628,7 +643,7 @@ fn a_panic_in_a_handler_is_an_answer_and_a_line_of_the_log_and_the_server_goes_o
     let healthy = TestApp::new();
     let admin = healthy.admin();
     let config = support::config(&healthy.folder);
-    let workers = config.threads.workers;
+    let workers = config.concurrency.workers;
     // Whoever checks a token looks at the clock.
     let app = support::open(
         config,

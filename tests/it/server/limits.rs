@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
-use task_api::config::{BulkheadSize, ServerLimits, Timeout};
+use task_api::config::concurrency::BulkheadSize;
+use task_api::config::duration::Timeout;
+use task_api::config::limits::ServerLimits;
 
 use crate::support::http_client::{Client, PATIENCE, exchange, statuses};
 use crate::support::program::{Place, Running};
@@ -276,7 +278,7 @@ fn a_request_in_hand_takes_as_long_as_it_takes() {
     let slow = TestApp::on(quick.folder, |config| {
         // A core is busy for a few tenths of a second at least.
         config.passwords.password_iterations = 3_000_000;
-        config.threads.workers = 1;
+        config.concurrency.workers = 1;
         for timeout in [HEAD, BODY, IDLE, RESPONSE] {
             *timeout(&mut config.limits) = "50ms".parse().unwrap();
         }
@@ -345,8 +347,8 @@ fn ask_for_a_lot(client: &mut Client, token: &str, count: usize) {
 fn clients_that_do_not_read_hold_no_thread_and_get_every_answer_in_the_end() {
     let workers = 4;
     let (app, token) = full_of_text(|config| {
-        config.threads.workers = workers;
-        config.threads.turns = 2;
+        config.concurrency.workers = workers;
+        config.concurrency.run_permits = 2;
     });
     let server = app.serve();
     let mut lazy: Vec<_> = (0..2 * workers)
@@ -414,9 +416,9 @@ fn a_stop_does_not_wait_for_a_client_that_does_not_read() {
 #[test]
 fn a_locked_database_leaves_threads_to_those_who_do_not_write() {
     let app = TestApp::with(|config| {
-        config.threads.turns = 1;
-        config.threads.workers = 4;
-        config.threads.writes.waiting = 1;
+        config.concurrency.run_permits = 1;
+        config.concurrency.workers = 4;
+        config.concurrency.writes.max_queued = 1;
     });
     let admin = app.admin();
     let server = app.serve();
@@ -462,7 +464,7 @@ fn many_short_searches_are_no_long_one() {
         assert_eq!(app.get("/tasks?limit=100", &manager).status, 200);
     }
     let metrics = app.send("GET /metrics", None, "");
-    let none = r#"gate_wait_seconds_count{gate="long searches"} 0"#;
+    let none = r#"bulkhead_wait_seconds_count{bulkhead="long searches"} 0"#;
     assert!(metrics.text().contains(none), "{}", metrics.text());
 }
 
@@ -480,9 +482,9 @@ fn long_searches_are_bounded_and_short_ones_are_not() {
         assert_eq!(app.get(search, &admin).ids(), [0; 0]);
     }
     let full = TestApp::on(app.folder, |config| {
-        config.threads.searches = BulkheadSize {
+        config.concurrency.searches = BulkheadSize {
             max_concurrent: 0,
-            waiting: 0,
+            max_queued: 0,
         };
     });
     let answer = full.get(search, &admin);
@@ -509,7 +511,7 @@ fn the_longest_idle_makes_room_and_nobody_in_the_middle_of_a_request() {
         config.limits.max_connections = 4;
         // A connection whose answer has come may still be in its thread's hands; with one thread it
         // is not any more when the next one is answered.
-        config.threads.workers = 1;
+        config.concurrency.workers = 1;
     });
     let server = app.serve();
     let address = server.address();

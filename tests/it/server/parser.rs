@@ -6,7 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use task_api::server::parser::{Head, ParsedRequest, Part, Version};
+use task_api::server::parser::{Head, ParsedRequest, ParserState, Version};
 
 use crate::support::parser_invariants::{check, limits, read};
 
@@ -186,7 +186,7 @@ proptest! {
         let bytes = sent.iter().flat_map(|sent| sent.bytes.clone()).collect::<Vec<_>>();
         let reading = check(&bytes, &sizes);
         prop_assert_eq!(&reading.refusal, &None);
-        prop_assert_eq!(reading.part, Some(Part::Nothing));
+        prop_assert_eq!(reading.part, Some(ParserState::BetweenRequests));
         let expected = sent.into_iter().map(|sent| sent.read).collect::<Vec<_>>();
         prop_assert_eq!(reading.requests, expected);
     }
@@ -233,7 +233,10 @@ fn a_few_line_breaks_in_front_of_a_request_are_thrown_away_and_not_any_number() 
     let some = format!("{}{request}{}{request}{}", breaks(8), breaks(8), breaks(8));
     for piece in [1, some.len()] {
         let reading = read(&limits(), some.as_bytes().chunks(piece));
-        assert_eq!((reading.refusal, reading.part), (None, Some(Part::Nothing)));
+        assert_eq!(
+            (reading.refusal, reading.part),
+            (None, Some(ParserState::BetweenRequests))
+        );
         assert_eq!(reading.requests.len(), 2);
 
         let more = format!("{}{request}", breaks(9));

@@ -127,7 +127,7 @@ fn one_connection_carries_many_requests() {
 #[test]
 fn thirty_two_clients_at_once_each_get_their_own_data() {
     // Sign-ups beyond the queue are answered 503 by intention; that is another test's matter.
-    let app = TestApp::with(|config| config.threads.hashes.waiting = 64);
+    let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 64);
     let server = app.serve();
     let address = server.address();
     thread::scope(|scope| {
@@ -231,8 +231,8 @@ fn one_slow_hash() -> TestApp {
     quick.person("quick", Role::Employee, true);
     let slow = TestApp::on(quick.folder, |config| {
         config.passwords.password_iterations = SLOW;
-        config.threads.hashes.max_concurrent = 1;
-        config.threads.hashes.waiting = 0;
+        config.concurrency.hashes.max_concurrent = 1;
+        config.concurrency.hashes.max_queued = 0;
     });
     slow.person("slow", Role::Employee, true);
     slow
@@ -358,7 +358,7 @@ fn others_are_served_while_sign_ins_use_all_that_they_may() {
     let admin = app.admin();
     let server = app.serve();
     let address = server.address();
-    let threads = app.app.config.threads;
+    let threads = app.app.config.concurrency;
     let (done, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
     // One after the other: how a rush of connections is met is another test's matter.
     let connected = || {
@@ -381,7 +381,7 @@ fn others_are_served_while_sign_ins_use_all_that_they_may() {
     let mut client = connected();
     thread::scope(|scope| {
         // Two more than can be hashing and waiting: somebody is turned away while all is full.
-        for _ in 0..threads.hashes.max_concurrent + threads.hashes.waiting + 2 {
+        for _ in 0..threads.hashes.max_concurrent + threads.hashes.max_queued + 2 {
             let client = connected();
             scope.spawn(|| sign_in_again_and_again(client));
         }

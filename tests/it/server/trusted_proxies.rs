@@ -2,8 +2,8 @@
 //! nobody else's.
 
 use rouille::Request;
+use task_api::config::proxies::TrustedProxies;
 use task_api::http::client_address::Client;
-use task_api::config::TrustedProxies;
 
 use crate::support::program::{Place, Running};
 use crate::support::{self, TestApp, request_from};

@@ -7,14 +7,13 @@ use std::sync::{Arc, LazyLock, Mutex};
 use jsonschema::Validator;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use task_api::openapi;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Answer;
 
 /// The description as everybody gets it.
 pub static DESCRIPTION: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(&openapi::json().unwrap()).unwrap());
+    LazyLock::new(|| serde_json::from_str(&task_api::router::openapi_json().unwrap()).unwrap());
 
 /// Headers that stand for something where they are there.
 const HEADERS: [&str; 7] = [

@@ -19,7 +19,7 @@ use task_api::model::Timestamp;
 
 pub use answer::Answer;
 pub use test_app::{
-    KEY, Person, START, TestApp, World, config, keys, metrics, open, request_from, respond,
+    KEY, Person, START, TestApp, World, config, keys, metrics_token, open, request_from, respond,
 };
 
 /// What the contract says about a route, written here a second time on purpose: the table in the
@@ -73,7 +73,7 @@ pub const SORTS: [&str; 6] = [
 ];
 
 /// What `act(0)`, `act(1)` and so on return, all of them called at the same moment.
-pub fn max_concurrent<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(count);
     std::thread::scope(|scope| {
         let (act, start) = (&act, &start);

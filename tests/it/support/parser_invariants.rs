@@ -1,8 +1,8 @@
 //! What holds for the request reader, whatever bytes it is given: shared by the property tests and the
 //! fuzz target.
 
-use task_api::config::ServerLimits;
-use task_api::server::parser::{ParsedRequest, Part, RequestReader, Version};
+use task_api::config::limits::ServerLimits;
+use task_api::server::parser::{ParsedRequest, ParserState, RequestParser, Version};
 
 /// Limits that short inputs reach.
 pub fn limits() -> ServerLimits {
@@ -26,24 +26,24 @@ pub struct Reading {
     /// Status and words.
     pub refusal: Option<(u16, String)>,
     /// What was not finished at the end; nothing is, behind a refusal.
-    pub part: Option<Part>,
+    pub part: Option<ParserState>,
 }
 
 /// Reads bytes that come in these pieces.
 pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
-    let mut reader = RequestReader::new(limits);
+    let mut parser = RequestParser::new(limits);
     let mut requests = Vec::new();
     for piece in pieces {
-        reader.feed(piece);
+        parser.push(piece);
         loop {
-            match reader.next_request() {
+            match parser.next_request() {
                 Ok(Some(request)) => requests.push(request),
                 Ok(None) => break,
                 Err(refusal) => {
                     let public = refusal.error.public();
                     return Reading {
                         requests,
-                        refusal: Some((public.status, public.msg.into_owned())),
+                        refusal: Some((public.status.as_u16(), public.msg.into_owned())),
                         part: None,
                     };
                 }
@@ -52,12 +52,16 @@ pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]
         // A client costs the limits, and in either buffer its last piece or a step of growth.
         let limits = limits.max_head_bytes as usize + limits.max_body_bytes as usize;
         let most = limits + 2 * piece.len().max(1024);
-        assert!(reader.held() <= most, "{} of {most}", reader.held());
+        assert!(
+            parser.allocated_bytes() <= most,
+            "{} of {most}",
+            parser.allocated_bytes()
+        );
     }
     Reading {
         requests,
         refusal: None,
-        part: Some(reader.part()),
+        part: Some(parser.state()),
     }
 }
 
@@ -81,9 +85,10 @@ pub fn check(bytes: &[u8], sizes: &[u8]) -> Reading {
     let mut second = read(&roomy, [again.as_slice()]);
     assert_eq!(
         (second.refusal.take(), second.part),
-        (None, Some(Part::Nothing))
+        (None, Some(ParserState::BetweenRequests))
     );
-    let unframed = |requests: &[ParsedRequest]| requests.iter().map(without_framing).collect::<Vec<_>>();
+    let unframed =
+        |requests: &[ParsedRequest]| requests.iter().map(without_framing).collect::<Vec<_>>();
     assert_eq!(unframed(&second.requests), unframed(&whole.requests));
     whole
 }

@@ -6,21 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rouille::Request;
-use rusqlite::types::Value as OpenEnum;
+use rusqlite::types::Value as SqlValue;
 use serde_json::{Value, json};
 use task_api::app::{App, Clock};
-use task_api::http::static_files::StaticFiles;
-use task_api::auth::signing_key::{SigningKey, SigningKeys};
-use task_api::config::{
-    AddressArgs, AdminArgs, Config, CorsArgs, DatabaseArgs, ServerLimits, MetricsArgs, PasswordArgs,
-    RateLimitArgs, SecretArgs, ServerKind, Switch, Concurrency, TrustedProxies,
-};
-use task_api::metrics::Metrics;
 use task_api::auth::metrics_token::MetricsToken;
+use task_api::auth::signing_key::{SigningKey, SigningKeys};
+use task_api::config::concurrency::Concurrency;
+use task_api::config::cors::CorsArgs;
+use task_api::config::database::DatabaseArgs;
+use task_api::config::limits::{RateLimitArgs, ServerLimits, Switch};
+use task_api::config::proxies::TrustedProxies;
+use task_api::config::secrets::{AdminArgs, MetricsArgs, Secret, SigningKeyArgs};
+use task_api::config::server::{AddressArgs, ServerKind};
+use task_api::config::{Config, PasswordArgs};
+use task_api::http::static_files::StaticFiles;
+use task_api::metrics::Metrics;
 use task_api::middleware::handle;
 use task_api::model::{Password, Role, SessionId, User};
-use task_api::openapi;
-use task_api::router::ROUTES;
+use task_api::router::{self, ROUTES};
 use task_api::server::Server;
 use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
@@ -62,7 +65,7 @@ pub fn config(folder: &TempDir) -> Config {
         database: DatabaseArgs {
             database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
         },
-        secret: SecretArgs::default(),
+        signing_key: SigningKeyArgs::default(),
         admin: AdminArgs::default(),
         jwt_access_token_expires: "24h".parse().unwrap(),
         jwt_refresh_token_expires: "30d".parse().unwrap(),
@@ -71,7 +74,7 @@ pub fn config(folder: &TempDir) -> Config {
         },
         cors: CorsArgs::default(),
         trusted_proxies: TrustedProxies::default(),
-        rates: RateLimitArgs {
+        rate_limiting: RateLimitArgs {
             rate_limits: Switch::Off,
             requests_per_minute: 6000,
         },
@@ -88,7 +91,7 @@ pub fn config(folder: &TempDir) -> Config {
         },
         metrics: MetricsArgs::default(),
         rust_log: "info".parse().unwrap(),
-        threads: Concurrency::for_cores(2),
+        concurrency: Concurrency::for_cores(2),
     }
 }
 
@@ -105,17 +108,21 @@ pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
     }
 }
 
-/// Nothing counted yet, for whoever has this token.
-pub fn metrics(token: Option<&str>) -> Metrics {
-    let token = MetricsToken::configured(&MetricsArgs::default(), token.map(str::to_owned));
-    Metrics::new(ROUTES.iter().map(|route| route.path), token.unwrap())
+/// The token for `/metrics`.
+pub fn metrics_token(text: &str) -> MetricsToken {
+    let secret = Secret {
+        text: text.to_owned(),
+        source: "a test".to_owned(),
+    };
+    MetricsToken::new(&secret).unwrap()
 }
 
 /// The application on its database.
 pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
-    let store = Store::open(config.database.database_url.path(), &config.threads).unwrap();
-    let assets = StaticFiles::new(openapi::json);
-    App::new(config, store, keys, metrics(None), assets, clock).unwrap()
+    let store = Store::open(config.database.database_url.path(), &config.concurrency).unwrap();
+    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
+    let static_files = StaticFiles::new(router::openapi_json);
+    App::new(config, store, keys, None, metrics, static_files, clock).unwrap()
 }
 
 impl TestApp {
@@ -193,7 +200,7 @@ impl TestApp {
     }
 
     /// Every row of every table of the tutorial.
-    pub fn rows(&self) -> Vec<Vec<OpenEnum>> {
+    pub fn rows(&self) -> Vec<Vec<SqlValue>> {
         let db = self.sql();
         let mut rows = Vec::new();
         for sql in [
@@ -241,15 +248,15 @@ impl TestApp {
             user_id: user.id,
             refresh_digest: "none",
             now,
-            expires_at: self.app.refresh_expiry(now),
+            expires_at: self.app.session_expiry(now),
             address: "127.0.0.1",
             user_agent: None,
         };
         self.app
             .store
-            .write(|db| sessions::begin(db, &session))
+            .write(|db| sessions::insert(db, &session))
             .unwrap();
-        self.app.tokens.access(user, id, now).unwrap()
+        self.app.jwt.access(user, id, now).unwrap()
     }
 
     /// The account of a person, as it is stored.
