@@ -257,6 +257,6 @@ proptest! {
 
     #[test]
     fn no_text_opens_as_a_cursor(text in ".{0,100}") {
-        prop_assert_eq!(CursorCodec::new(KEY).open("/tasks", &text), None);
+        prop_assert_eq!(CursorCodec::new(KEY).decode("/tasks", &text), None);
     }
 }
