@@ -18,8 +18,9 @@ pub fn derive_hmac(signing_key: &[u8], purpose: &str) -> HmacSha256 {
     keyed_hmac(&derived.into_bytes())
 }
 
-/// HMAC takes a key of any length: a longer one than its block is hashed, a shorter one is padded with
-/// zeros (RFC 2104, 2). The block has a fixed size, so this cannot fail.
+/// Fits a key of any length to HMAC's block: a longer key is hashed, a shorter one is padded with zeros (RFC
+/// 2104, 2). The library's constructor for keys of any length returns a `Result`; the one for a whole block
+/// cannot fail.
 fn keyed_hmac(key: &[u8]) -> HmacSha256 {
     let mut block = Key::<HmacSha256>::default();
     if key.len() <= block.len() {
@@ -31,16 +32,16 @@ fn keyed_hmac(key: &[u8]) -> HmacSha256 {
     HmacSha256::new(&block)
 }
 
-/// SHA-256 of a text, in lower-case hex. The database stores it in place of a secret, and the audit log
-/// chains its rows with it.
+/// SHA-256 of a text, in lower-case hex. The database stores it in place of a random secret, and the audit log
+/// chains its rows with it. Not for passwords, which need a slow hash.
 pub fn sha256_hex(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text))
 }
 
-/// Unpredictable bytes from the operating system.
+/// Unpredictable bytes from the operating system's random number generator.
 ///
 /// # Errors
-/// [`Error::Internal`] where the system provides none.
+/// [`Error::Internal`] if the system provides none.
 pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|why| Error::Internal(format!("randomness: {why}")))?;

@@ -1,33 +1,36 @@
-//! The bearer token for `/metrics`.
+//! The bearer token for `/metrics`. It is separate from the accounts' tokens, since a monitoring system has no
+//! account.
 
 use sha2::{Digest, Sha256};
 
 use crate::config::secrets::Secret;
 
-/// The least length: 128 bits where each character carries a byte, and beyond guessing for base64 text.
+/// The minimum length: 128 bits if each character is a random byte, and 96 bits for random base64 text, which is
+/// still beyond guessing.
 const MIN_BYTES: usize = 16;
 
-/// SHA-256 of the token. Digests have one length, so the comparison takes the same time for every input,
-/// and a digest may appear in debug output.
+/// The SHA-256 digest of the token. Digests have the same length, so a comparison in constant time does not
+/// reveal the token's length, and a digest may appear in debug output.
 #[derive(Debug)]
 pub struct MetricsToken([u8; 32]);
 
 impl MetricsToken {
-    /// Checks the token that the operator has set.
+    /// Validates the token that the operator has set.
     ///
     /// # Errors
-    /// One line for the operator: the token is short, or holds characters that no client can send.
+    /// One line for the operator: the token is too short, or contains characters that a client cannot send in a
+    /// header.
     pub fn new(Secret { text, source }: &Secret) -> Result<MetricsToken, String> {
         if text.len() < MIN_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!(
-                "{source} must be {MIN_BYTES} characters or more, ASCII without spaces, such as \
-                 `openssl rand -base64 32` prints"
+                "{source} must be at least {MIN_BYTES} characters, ASCII without spaces, such as the output \
+                 of `openssl rand -base64 32`"
             ));
         }
         Ok(MetricsToken(digest(text)))
     }
 
-    /// Whether `given` is this token; compared in constant time.
+    /// Compares `given` with the token in constant time.
     pub fn matches(&self, given: &str) -> bool {
         ct_codecs::verify(&self.0, &digest(given))
     }

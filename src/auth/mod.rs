@@ -1,4 +1,5 @@
-//! Authentication: password hashes, tokens, and the keys that sign them.
+//! Authentication: password hashes, access and refresh tokens, the keys that sign them, and the token for
+//! `/metrics`. Which account a token belongs to is decided in [`crate::router`], since that needs the database.
 
 pub mod jwt;
 pub mod metrics_token;

@@ -1,4 +1,6 @@
-//! Refresh token rotation: which token follows each refresh token.
+//! Refresh token rotation: each refresh token is valid for one exchange, which gives the client the next one
+//! (RFC 9700, 4.14.2). This file computes which token is the next; [`crate::store::sessions::exchange`] replaces
+//! it and detects reuse.
 
 use pbkdf2::hmac::Mac;
 
@@ -12,14 +14,14 @@ pub struct RefreshTokenChain {
 }
 
 impl RefreshTokenChain {
-    /// Derives the key from the one that signs tokens.
+    /// Derives the HMAC key from the key that signs tokens.
     pub fn new(signing_key: &[u8]) -> RefreshTokenChain {
         let mac = crypto::derive_hmac(signing_key, "task-api: successors of refresh tokens");
         RefreshTokenChain { mac }
     }
 
-    /// The id of the token that follows `id`. It is an HMAC of `id`: two requests with the same token, such
-    /// as those of two browser tabs, get the same next token, and no token has to be stored for that.
+    /// The id of the token that follows `id`: an HMAC of `id`. So two requests with the same token, such as from
+    /// two browser tabs, get the same next token, although no token is stored.
     pub fn next_id(&self, id: &RefreshId) -> RefreshId {
         let full = self.mac.clone().chain_update(id.as_str()).finalize();
         RefreshId::from_bytes(full.into_bytes().into())

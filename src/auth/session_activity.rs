@@ -1,5 +1,6 @@
-//! When each session was last used. Kept in memory and written in batches, so that a request that only
-//! reads does not wait for the disk.
+//! Write-behind buffer for the time at which each session was last used. The times are collected in memory and
+//! written in batches by [`crate::app::maintenance`], so that a request that only reads does not wait for the
+//! disk.
 
 use std::collections::HashMap;
 use std::mem;

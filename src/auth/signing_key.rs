@@ -1,4 +1,7 @@
-//! The keys of tokens: the current one signs and verifies, the previous ones only verify (key rotation).
+//! The keys that sign tokens (HS256). Key rotation: the current key signs and verifies, previous keys only
+//! verify, so a change of keys signs no account out.
+//!
+//! The keys for other purposes are derived from the current one, see [`crate::crypto::derive_hmac`].
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,24 +13,24 @@ use crate::config::database::DatabaseUrl;
 use crate::config::secrets::Secret;
 use crate::crypto::random_bytes;
 
-/// The least length of a key: that of the hash, SHA-256 (RFC 7518, 3.2).
+/// The minimum length of a key: the length of the hash, SHA-256 (RFC 7518, 3.2).
 const MIN_BYTES: usize = 32;
 
 /// The key that signs tokens, and the keys that signed tokens before.
 #[derive(Debug)]
 pub struct SigningKeys {
-    /// Signs and verifies.
+    /// Signs and verifies tokens.
     pub current: SigningKey,
-    /// Verify only, so that a change of keys signs no account out.
+    /// Only verify tokens.
     pub previous: Vec<SigningKey>,
 }
 
-/// A key and its source.
+/// A key, and where it comes from.
 #[derive(Debug)]
 pub struct SigningKey {
-    /// The key itself.
+    /// The key itself. Text is not decoded, as in flask-jwt-extended.
     pub bytes: Vec<u8>,
-    /// The setting that names it, or the file; for the log.
+    /// The setting or the file; for messages to the operator.
     pub source: String,
     /// Whether it is shorter than 32 bytes; `ALLOW_WEAK_JWT_SECRET` permits that.
     pub weak: bool,
@@ -43,9 +46,9 @@ impl SigningKey {
         let weak = key.len() < MIN_BYTES;
         if key.is_empty() || (weak && !allow_weak) {
             return Err(format!(
-                "{source} holds a key of {} bytes; a token key needs {MIN_BYTES} or more, such as \
-                 `openssl rand -base64 32` prints (ALLOW_WEAK_JWT_SECRET=1 accepts a shorter one that \
-                 tokens were signed with already)",
+                "{source} holds a key of {} bytes; a signing key needs at least {MIN_BYTES}, such as the \
+                 output of `openssl rand -base64 32` (ALLOW_WEAK_JWT_SECRET=1 accepts a shorter key that \
+                 has already signed tokens)",
                 key.len()
             ));
         }
@@ -56,21 +59,21 @@ impl SigningKey {
         })
     }
 
-    /// The key in the file beside the database. The first start makes it.
+    /// Reads the key from the file beside the database. The first start generates it.
     ///
     /// # Errors
-    /// One line for the operator: the file cannot be read or written, or its key is weak.
+    /// One line for the operator: the file cannot be read or created, or its key is weak.
     pub fn load_or_create(database: &DatabaseUrl) -> Result<SigningKey, String> {
         let path = database.secret_path();
         let source = format!("the file {}", path.display());
         let text = read_or_create(&path)
-            .map_err(|why| format!("cannot keep the token key in {source}: {why}"))?;
+            .map_err(|why| format!("cannot read or create the signing key in {source}: {why}"))?;
         SigningKey::new(&Secret { text, source }, false)
     }
 }
 
-/// Reads the key from the file, or makes both. The file lock makes two first starts at once agree on one
-/// key.
+/// Reads the key from the file, or generates it. Two first starts at the same time agree on one key, since each
+/// holds an exclusive lock on the file meanwhile.
 fn read_or_create(path: &Path) -> io::Result<String> {
     let mut file = open_private(path)?;
     file.lock()?;
@@ -84,6 +87,7 @@ fn read_or_create(path: &Path) -> io::Result<String> {
     Ok(key.trim_end().to_owned())
 }
 
+/// Opens the file, and creates it if necessary so that only its owner may read it (mode 0600).
 fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long a token is valid: 1 second to 10 years. Whole seconds, since the claims of a token have no finer
-/// unit.
+/// How long a token is valid: 1 second to 10 years. Whole seconds, as in the claims of the tokens that this
+/// program signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lifetime(i64);
 
