@@ -85,7 +85,7 @@ browserTest('a page of another origin can read error responses of the API', {}, 
   env.expectProblem(/status of 403 .*\/tasks/);
   await signIn(env, page, ada);
   await page.getByText('signed in as ada').waitFor();
-  await page.getByRole('alert').filter({ hasText: 'An administrator has yet to approve' }).waitFor();
+  await page.getByRole('alert').filter({ hasText: 'This account is waiting for approval' }).waitFor();
   await checkAccessibility(page);
 });
 
