@@ -76,7 +76,7 @@ pub fn fold_case(text: &str) -> String {
     let text = nfc(text);
     let lower = text.chars().flat_map(char::to_lowercase);
     let lower: String = lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect();
-    // A small letter may be one code point where its capital is two: `ǰ`.
+    // Lower case may compose where upper case does not: `ǰ` is one code point, its capital is two.
     match nfc(&lower) {
         Cow::Borrowed(_) => lower,
         Cow::Owned(normalised) => normalised,
@@ -117,8 +117,8 @@ pub fn is_control(c: char) -> bool {
 }
 
 /// Characters that titles and search texts must not contain: those of [`is_control`] without the
-/// directional marks. These are text like any other to authors of Arabic or Hebrew, whose keyboards have
-/// them. The joiners U+200C and U+200D are allowed everywhere.
+/// directional marks, which are text like any other to authors of Arabic or Hebrew, whose keyboards have
+/// them. U+061C and the joiners U+200C and U+200D are allowed by [`is_control`] too.
 pub fn is_unsafe_in_line(c: char) -> bool {
     let is_directional =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
