@@ -70,6 +70,11 @@ letters, digits or `-_.:=+/@~`.";
 /// The response headers that belong to this API: name, description, example.
 const HEADERS: &[(&str, &str, &str)] = &[
     (
+        "Accept-Encoding",
+        "The content coding that a request body may have (RFC 9110, 12.5.3): none",
+        "identity",
+    ),
+    (
         "ETag",
         "The version of the resource in the response (entity tag)",
         EXAMPLE_ETAG,
