@@ -1,33 +1,33 @@
-//! `task-api user ...`: what an operator does to accounts, beside the running server or without it.
-
-use std::io::{IsTerminal, Read, stdin};
+//! `task-api user ...`: lets an operator create, list and change accounts. The commands work on the database
+//! itself, whether the server is running or not.
 
 use clap::{Args, Subcommand};
 
+use super::password_input::PasswordInput;
 use super::terminal::{explain, print};
 use crate::auth::password_hash::PasswordHasher;
-use crate::config::passwords::PasswordArgs;
 use crate::config::concurrency::Concurrency;
 use crate::config::database::DatabaseArgs;
+use crate::config::passwords::PasswordArgs;
 use crate::error::Error;
 use crate::model::{
     Action, Actor, Email, Password, Role, Timestamp, User, UserFilter, UserPatch, Username,
 };
 use crate::store::{Connection, Store, audit, sessions, users};
 
-/// The commands about accounts.
+/// The subcommands of `user`.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Make an account; the first admin of a new database is made so
+    /// Create an account, such as the first admin
     #[command(after_help = CREATE_EXAMPLES)]
     Create(Create),
     /// List accounts
     List(List),
     /// Change an account's role
     SetRole(SetRole),
-    /// Let an account in
+    /// Approve an account
     Approve(Approve),
-    /// Change an account's password
+    /// Change an account's password and end its sessions
     SetPassword(SetPassword),
 }
 
@@ -39,20 +39,20 @@ Examples:
 #[derive(Debug, Args)]
 #[allow(missing_docs)]
 pub struct Create {
-    /// 1 to 80 characters
+    /// Username, 1 to 80 characters
     #[arg(long)]
     username: Username,
-    /// The address to sign in with
+    /// E-mail address to sign in with
     #[arg(long)]
     email: Email,
-    /// employee, manager or admin
+    /// Role: employee, manager or admin
     #[arg(long, default_value = "employee")]
     role: Role,
-    /// Let the account in at once
+    /// Approve the account at once
     #[arg(long)]
     approved: bool,
     #[command(flatten)]
-    password: PasswordSource,
+    password: PasswordInput,
     #[command(flatten)]
     hashing: PasswordArgs,
     #[command(flatten)]
@@ -62,10 +62,10 @@ pub struct Create {
 #[derive(Debug, Args)]
 #[allow(missing_docs)]
 pub struct List {
-    /// Only those with this role: employee, manager or admin
+    /// Only accounts with this role: employee, manager or admin
     #[arg(long)]
     role: Option<Role>,
-    /// Only those that are approved (true) or wait for it (false)
+    /// Only approved accounts (true), or only accounts that await approval (false)
     #[arg(long)]
     approved: Option<bool>,
     #[command(flatten)]
@@ -76,8 +76,8 @@ pub struct List {
 #[allow(missing_docs)]
 pub struct SetRole {
     #[command(flatten)]
-    account: Account,
-    /// employee, manager or admin
+    account: AccountArg,
+    /// New role: employee, manager or admin
     role: Role,
     #[command(flatten)]
     database: DatabaseArgs,
@@ -87,7 +87,7 @@ pub struct SetRole {
 #[allow(missing_docs)]
 pub struct Approve {
     #[command(flatten)]
-    account: Account,
+    account: AccountArg,
     #[command(flatten)]
     database: DatabaseArgs,
 }
@@ -96,122 +96,62 @@ pub struct Approve {
 #[allow(missing_docs)]
 pub struct SetPassword {
     #[command(flatten)]
-    account: Account,
+    account: AccountArg,
     #[command(flatten)]
-    password: PasswordSource,
+    password: PasswordInput,
     #[command(flatten)]
     hashing: PasswordArgs,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// Which account.
+/// Names an account on the command line.
 #[derive(Debug, Args)]
-struct Account {
-    /// Username, or e-mail address if there is an @ in it
+struct AccountArg {
+    /// Username, or e-mail address if it contains an @
     account: String,
 }
 
-impl Account {
-    /// An address is looked for among addresses alone: anybody could sign up with somebody's address
-    /// as their name.
-    fn find(&self, db: &Connection) -> Result<Option<User>, Error> {
-        match self.account.contains('@') {
-            true => Ok(users::by_email(db, &self.account)?.map(|(user, _)| user)),
-            false => users::by_username(db, &self.account),
-        }
-    }
-
-    /// The account as it is.
+impl AccountArg {
+    /// Reads the account.
     fn read(&self, store: &Store) -> Result<User, String> {
-        self.or_unknown(store.read(|db| self.find(db)))
+        self.require(store.read(|db| self.find(db)))
     }
 
-    /// Finds the account and does something to it, in one transaction.
+    /// Reads the account and changes it, in one transaction.
     fn change(
         &self,
         store: &Store,
         change: impl FnOnce(&Connection, User) -> Result<User, Error>,
     ) -> Result<User, String> {
-        self.or_unknown(store.write(|db| self.find(db)?.map(|user| change(db, user)).transpose()))
+        self.require(store.write(|db| self.find(db)?.map(|user| change(db, user)).transpose()))
     }
 
-    fn or_unknown(&self, found: Result<Option<User>, Error>) -> Result<User, String> {
+    /// An e-mail address is compared with e-mail addresses only: a username may be the e-mail address of
+    /// another account.
+    fn find(&self, db: &Connection) -> Result<Option<User>, Error> {
+        if self.account.contains('@') {
+            Ok(users::by_email(db, &self.account)?.map(|(user, _)| user))
+        } else {
+            users::by_username(db, &self.account)
+        }
+    }
+
+    /// Turns an account that does not exist into an error.
+    fn require(&self, found: Result<Option<User>, Error>) -> Result<User, String> {
         found
             .map_err(explain)?
             .ok_or_else(|| format!("there is no account {}", self.account))
     }
 }
 
-/// Where the password comes from. Never an argument: other users of the machine could read it.
-#[derive(Debug, Args)]
-struct PasswordSource {
-    /// Read the password from standard input instead of asking for it
-    #[arg(long)]
-    password_stdin: bool,
-}
-
-impl PasswordSource {
-    /// A password for the account that goes by these names.
-    fn read(&self, names: [&str; 2]) -> Result<Password, String> {
-        let text = match self.password_stdin {
-            true => from_standard_input()?,
-            false if stdin().is_terminal() => from_prompt()?,
-            false => {
-                return Err(
-                    "there is no terminal to ask for the password: add --password-stdin".to_owned(),
-                );
-            }
-        };
-        Password::for_account(&text, names).map_err(|why| format!("the password {why}"))
-    }
-}
-
-fn from_standard_input() -> Result<String, String> {
-    let mut text = String::new();
-    stdin()
-        .read_to_string(&mut text)
-        .map_err(|why| format!("cannot read the password: {why}"))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn from_prompt() -> Result<String, String> {
-    let ask = |prompt| {
-        rpassword::prompt_password(prompt)
-            .map_err(|why| format!("cannot ask for the password: {why}"))
-    };
-    let password = ask("Password: ")?;
-    if ask("Again: ")? != password {
-        return Err("the two passwords differ".to_owned());
-    }
-    Ok(password)
-}
-
-/// Runs one of the commands.
+/// Runs one of the subcommands.
 pub fn run(command: UserCommand) -> Result<(), String> {
     match command {
         UserCommand::Create(command) => create(&command),
-        UserCommand::List(command) => list(command),
-        UserCommand::SetRole(SetRole {
-            account,
-            role,
-            database,
-        }) => update(
-            &database,
-            &account,
-            UserPatch {
-                role: Some(role),
-                ..UserPatch::default()
-            },
-        ),
-        UserCommand::Approve(Approve { account, database }) => update(
-            &database,
-            &account,
-            UserPatch {
-                is_approved: Some(true),
-                ..UserPatch::default()
-            },
-        ),
+        UserCommand::List(command) => list(&command),
+        UserCommand::SetRole(command) => set_role(&command),
+        UserCommand::Approve(command) => approve(&command),
         UserCommand::SetPassword(command) => set_password(&command),
     }
 }
@@ -229,17 +169,17 @@ fn create(command: &Create) -> Result<(), String> {
         is_approved: command.approved,
         created_at: Timestamp::now(),
     };
-    let made = store.write(|db| {
+    let created = store.write(|db| {
         let user = users::insert(db, &row)?;
-        let by = Actor::operator(Timestamp::now());
-        audit::record(db, &by, Action::AccountMade, Some(&user), None)?;
+        let actor = Actor::operator(Timestamp::now());
+        audit::record(db, &actor, Action::AccountMade, Some(&user), None)?;
         Ok(user)
     });
-    let user = made.map_err(explain)?;
-    print(format_args!("made account {}", describe(&user)))
+    let user = created.map_err(explain)?;
+    print(format_args!("created account {}", summary(&user)))
 }
 
-fn list(command: List) -> Result<(), String> {
+fn list(command: &List) -> Result<(), String> {
     let store = open_existing(&command.database)?;
     let filter = UserFilter {
         role: command.role,
@@ -269,35 +209,55 @@ fn list(command: List) -> Result<(), String> {
 fn print_user(user: &User) -> Result<(), String> {
     let approved = if user.is_approved { "yes" } else { "no" };
     let created = user.created_at.map(Timestamp::to_stored);
-    let created = created
-        .as_deref()
-        .and_then(|text| text.get(..19))
-        .unwrap_or("-");
-    let who = format!("{} <{}>", user.username, user.email);
+    // Without the fraction of the second.
+    let created = created.as_deref().and_then(|text| text.get(..19));
+    let names = format!("{} <{}>", user.username, user.email);
     print_row(
         &user.id.to_string(),
         &user.role.to_string(),
         approved,
-        created,
-        &who,
+        created.unwrap_or("-"),
+        &names,
     )
 }
 
-fn print_row(id: &str, role: &str, approved: &str, created: &str, who: &str) -> Result<(), String> {
+fn print_row(
+    id: &str,
+    role: &str,
+    approved: &str,
+    created: &str,
+    names: &str,
+) -> Result<(), String> {
     print(format_args!(
-        "{id:>6}  {role:8}  {approved:8}  {created:19}  {who}"
+        "{id:>6}  {role:8}  {approved:8}  {created:19}  {names}"
     ))
 }
 
-fn update(database: &DatabaseArgs, account: &Account, patch: UserPatch) -> Result<(), String> {
+fn set_role(command: &SetRole) -> Result<(), String> {
+    let patch = UserPatch {
+        role: Some(command.role),
+        ..UserPatch::default()
+    };
+    update(&command.database, &command.account, patch)
+}
+
+fn approve(command: &Approve) -> Result<(), String> {
+    let patch = UserPatch {
+        is_approved: Some(true),
+        ..UserPatch::default()
+    };
+    update(&command.database, &command.account, patch)
+}
+
+fn update(database: &DatabaseArgs, account: &AccountArg, patch: UserPatch) -> Result<(), String> {
     let store = open_existing(database)?;
     let user = account.change(&store, |db, before| {
         let after = users::update(db, before.id, patch)?;
-        let by = Actor::operator(Timestamp::now());
-        audit::record_changes(db, &by, &before, &after)?;
+        let actor = Actor::operator(Timestamp::now());
+        audit::record_changes(db, &actor, &before, &after)?;
         Ok(after)
     })?;
-    print(format_args!("changed account {}", describe(&user)))
+    print(format_args!("changed account {}", summary(&user)))
 }
 
 fn set_password(command: &SetPassword) -> Result<(), String> {
@@ -307,27 +267,32 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
     let hash = hash(&command.hashing, &password)?;
     let user = command.account.change(&store, |db, user| {
         users::set_password_hash(db, user.id, &hash)?;
-        let by = Actor::operator(Timestamp::now());
-        sessions::end_all(db, user.id, None, by.at)?;
-        audit::record(db, &by, Action::PasswordChanged, Some(&user), None)?;
+        let actor = Actor::operator(Timestamp::now());
+        sessions::end_all(db, user.id, None, actor.at)?;
+        audit::record(db, &actor, Action::PasswordChanged, Some(&user), None)?;
         Ok(user)
     })?;
     print(format_args!(
         "changed the password of account {}",
-        describe(&user)
+        summary(&user)
     ))
 }
 
-fn open(database: &DatabaseArgs) -> Result<Store, String> {
-    Store::open(database.database_url.path(), &Concurrency::for_cores(1))
+// ---- what the commands share --------------------------------------------------------------------
+
+/// Opens a database that must exist, so that a mistyped path creates no new one.
+pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
+    let path = database.database_url.path();
+    if path.exists() {
+        open(database)
+    } else {
+        Err(format!("there is no database {}", path.display()))
+    }
 }
 
-/// For commands that only make sense on a database that is there: a mistyped path makes no new one.
-pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
-    match database.database_url.path() {
-        path if path.exists() => open(database),
-        path => Err(format!("there is no database {}", path.display())),
-    }
+/// Opens the database with as few connections as possible: a command is one thread.
+fn open(database: &DatabaseArgs) -> Result<Store, String> {
+    Store::open(database.database_url.path(), &Concurrency::for_cores(1))
 }
 
 fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
@@ -339,20 +304,19 @@ fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
     .map_err(explain)
 }
 
-fn describe(
-    User {
+/// One line about an account, such as `1 ada <ada@example.com>: admin, approved`.
+fn summary(user: &User) -> String {
+    let User {
         id,
         username,
         email,
         role,
-        is_approved,
         ..
-    }: &User,
-) -> String {
-    let approved = if *is_approved {
+    } = user;
+    let approval = if user.is_approved {
         "approved"
     } else {
         "awaiting approval"
     };
-    format!("{id} {username} <{email}>: {role}, {approved}")
+    format!("{id} {username} <{email}>: {role}, {approval}")
 }
