@@ -6,8 +6,8 @@ use task_api::config::Config;
 use task_api::config::limits::Switch;
 use task_api::model::Role;
 
-use crate::support::program::{Place, Running};
-use crate::support::{self, Answer, PASSWORD, TestApp, concurrently, request_from};
+use crate::support::program::{RunningServer, WorkDir};
+use crate::support::{self, PASSWORD, TestApp, TestResponse, concurrently, request_from};
 
 fn app() -> TestApp {
     with(|_| {})
@@ -21,7 +21,7 @@ fn with(change: impl FnOnce(&mut Config)) -> TestApp {
 }
 
 /// Sends a request from this address, with a token or none.
-fn send(app: &TestApp, from: &str, line: &str, token: Option<&str>, body: &str) -> Answer {
+fn send(app: &TestApp, from: &str, line: &str, token: Option<&str>, body: &str) -> TestResponse {
     send_with(app, from, line, token, body, &[])
 }
 
@@ -32,7 +32,7 @@ fn send_with(
     token: Option<&str>,
     body: &str,
     more: &[&str],
-) -> Answer {
+) -> TestResponse {
     let authorization = token.map(|token| format!("Authorization: Bearer {token}"));
     let mut headers = vec!["Content-Type: application/json"];
     headers.extend(authorization.as_deref());
@@ -40,7 +40,7 @@ fn send_with(
     support::respond(&app.app, &request_from(from, line, &headers, body))
 }
 
-fn try_password(app: &TestApp, from: &str, email: &str, password: &str) -> Answer {
+fn try_password(app: &TestApp, from: &str, email: &str, password: &str) -> TestResponse {
     let body = json!({ "email": email, "password": password });
     send(app, from, "POST /login", None, &body.to_string())
 }
@@ -52,7 +52,7 @@ fn guesses(app: &TestApp, from: &str, email: &str) -> usize {
         .count()
 }
 
-fn seconds(answer: &Answer) -> i64 {
+fn seconds(answer: &TestResponse) -> i64 {
     assert_eq!(
         (answer.status, answer.code().as_str()),
         (429, "too_many_requests")
@@ -282,7 +282,7 @@ fn requests_are_counted_for_a_session_or_an_address() {
     assert!(seconds(&hello(THIEF, &anna.token)) <= 2);
     assert_eq!(count(HOME, &ben.token, 200), 30);
     // A thief who has spent one session's does not keep the owner from ending it from another.
-    let owner = app.sign_in_again(&anna);
+    let owner = app.token_of_new_session(&anna);
     let ended = send(&app, HOME, "POST /me/sessions/revoke-all", Some(&owner), "");
     assert_eq!(ended.status, 204);
     // Whoever is nobody is counted by address.
@@ -374,14 +374,14 @@ fn a_crowd_of_addresses_takes_no_more_memory_and_the_limits_still_hold() {
 #[test]
 fn the_limits_are_on_by_default_and_can_be_turned_off() {
     for (setting, refused) in [(None, true), (Some("on"), true), (Some("off"), false)] {
-        let place = Place::new();
-        place.create("anna", &[]);
-        let mut command = place.command(&[]);
+        let work_dir = WorkDir::new();
+        work_dir.create_account("anna", &[]);
+        let mut command = work_dir.command(&[]);
         command.env_remove("RATE_LIMITS");
         if let Some(setting) = setting {
             command.env("RATE_LIMITS", setting);
         }
-        let server = Running::start(&mut command);
+        let server = RunningServer::start(&mut command);
         let mut client = server.client();
         let body = json!({ "email": "anna@example.com", "password": "a wrong one" });
         let statuses: Vec<u16> = (0..15)
@@ -424,13 +424,13 @@ fn nothing_is_counted_where_the_limits_are_off() {
 
 #[test]
 fn a_proxy_that_is_not_trusted_is_told_of_in_the_log_once() {
-    let place = Place::new();
-    let mut server = Running::start(&mut place.command(&[]));
+    let work_dir = WorkDir::new();
+    let mut server = RunningServer::start(&mut work_dir.command(&[]));
     let mut client = server.client();
     for _ in 0..2 {
         let head = client.head("GET /healthz", "X-Forwarded-For: 203.0.113.9\r\n");
         client.write(head).unwrap();
-        assert_eq!(client.answer(false).unwrap().status, 200);
+        assert_eq!(client.read_response(false).unwrap().status, 200);
     }
     server.wait_for_line("TRUSTED_PROXIES");
     let log = server.log();
@@ -441,7 +441,7 @@ fn a_proxy_that_is_not_trusted_is_told_of_in_the_log_once() {
 #[test]
 fn an_unapproved_account_is_limited_like_any_other() {
     let app = with(|config| config.rate_limiting.requests_per_minute = 5);
-    let waiting = app.person("waiting", Role::Employee, false);
+    let waiting = app.account("waiting", Role::Employee, false);
     let ask = || send(&app, HOME, "GET /tasks", Some(&waiting.token), "").status;
     let statuses: Vec<u16> = (0..7).map(|_| ask()).collect();
     assert_eq!(statuses, [403, 403, 403, 403, 403, 429, 429]);

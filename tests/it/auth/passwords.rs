@@ -10,18 +10,18 @@ use pbkdf2::pbkdf2_hmac_array;
 use serde_json::json;
 use sha2::Sha256;
 
-use crate::support::program::{Guard, Place};
-use crate::support::{Answer, PASSWORD, Person, TestApp};
+use crate::support::program::{ChildGuard, WorkDir};
+use crate::support::{Account, PASSWORD, TestApp, TestResponse};
 
 /// Somebody who has signed up with the tests' password.
-fn signed_up(app: &TestApp, username: &str, email: &str) -> Person {
+fn signed_up(app: &TestApp, username: &str, email: &str) -> Account {
     assert_eq!(app.sign_up(username, email, PASSWORD).status, 201);
-    app.log_in(email, PASSWORD).person()
+    app.log_in(email, PASSWORD).account()
 }
 
 /// Why a password, and nothing else, is refused.
-fn why(answer: &Answer) -> String {
-    assert_eq!(answer.refused(), ["password"], "{answer:?}");
+fn why(answer: &TestResponse) -> String {
+    assert_eq!(answer.invalid_fields(), ["password"], "{answer:?}");
     answer.json()["errors"]["password"]
         .as_str()
         .unwrap()
@@ -164,44 +164,44 @@ const PLACES: [(&str, Setting); 6] = [
         outcome(&app.patch_me(&zoe, body))
     }),
     ("user create", |password| {
-        command(&Place::new(), CREATE, password)
+        command(&WorkDir::new(), CREATE, password)
     }),
     ("user set-password", |password| {
-        let place = Place::new();
-        command(&place, CREATE, PASSWORD).unwrap();
-        command(&place, &["user", "set-password", ZOE.0], password)
+        let work_dir = WorkDir::new();
+        command(&work_dir, CREATE, PASSWORD).unwrap();
+        command(&work_dir, &["user", "set-password", ZOE.0], password)
     }),
     ("ADMIN_PASSWORD", |password| {
-        let place = Place::new();
-        start(first_admin(&place).env("ADMIN_PASSWORD", password))
+        let work_dir = WorkDir::new();
+        start(first_admin(&work_dir).env("ADMIN_PASSWORD", password))
     }),
     ("ADMIN_PASSWORD_FILE", |password| {
-        let place = Place::new();
-        fs::write(place.path("password.txt"), format!("{password}\n")).unwrap();
-        start(first_admin(&place).env("ADMIN_PASSWORD_FILE", "password.txt"))
+        let work_dir = WorkDir::new();
+        fs::write(work_dir.path("password.txt"), format!("{password}\n")).unwrap();
+        start(first_admin(&work_dir).env("ADMIN_PASSWORD_FILE", "password.txt"))
     }),
 ];
 
 const CREATE: &[&str] = &["user", "create", "--username", ZOE.0, "--email", ZOE.1];
 
-fn outcome(answer: &Answer) -> Result<(), String> {
+fn outcome(answer: &TestResponse) -> Result<(), String> {
     match answer.status {
         200 | 201 => Ok(()),
         _ => Err(why(answer)),
     }
 }
 
-fn command(place: &Place, arguments: &[&str], password: &str) -> Result<(), String> {
+fn command(work_dir: &WorkDir, arguments: &[&str], password: &str) -> Result<(), String> {
     let arguments = [arguments, &["--password-stdin"]].concat();
-    let done = place.run_with_input(&arguments, &format!("{password}\n"));
+    let done = work_dir.run_with_input(&arguments, &format!("{password}\n"));
     match done.code {
         Some(0) => Ok(()),
-        _ => Err(done.refusal().to_owned()),
+        _ => Err(done.error_line().to_owned()),
     }
 }
 
-fn first_admin(place: &Place) -> Command {
-    let mut command = place.command(&[]);
+fn first_admin(work_dir: &WorkDir) -> Command {
+    let mut command = work_dir.command(&[]);
     command.env("ADMIN_USERNAME", ZOE.0);
     command.env("ADMIN_EMAIL", ZOE.1);
     command
@@ -209,7 +209,7 @@ fn first_admin(place: &Place) -> Command {
 
 /// Starts the server until it says that it listens, or why it does not.
 fn start(command: &mut Command) -> Result<(), String> {
-    let mut child = Guard(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut child = ChildGuard(command.stderr(Stdio::piped()).spawn().unwrap());
     let log = BufReader::new(child.0.stderr.take().unwrap());
     for line in log.lines().map(Result::unwrap) {
         if line.contains("listening on") {
@@ -333,7 +333,11 @@ fn all_that_is_wrong_with_a_sign_up_is_told_at_once() {
         ("", "none", "2short", &["email", "password", "username"]),
     ] {
         let answer = app.sign_up(username, email, password);
-        assert_eq!(answer.refused(), refused, "{username:?} {email} {password}");
+        assert_eq!(
+            answer.invalid_fields(),
+            refused,
+            "{username:?} {email} {password}"
+        );
     }
 }
 
@@ -440,7 +444,7 @@ fn stored_hash(app: &TestApp) -> String {
 }
 
 /// An application that hashes in so many rounds, and whose one account, Anna's, has this hash.
-fn with_hash(rounds: u32, hash: &str) -> (TestApp, Person) {
+fn with_hash(rounds: u32, hash: &str) -> (TestApp, Account) {
     let app = TestApp::with(|config| config.passwords.password_iterations = rounds);
     let anna = signed_up(&app, "anna", "anna@example.com");
     app.sql()

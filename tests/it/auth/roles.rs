@@ -4,7 +4,7 @@ use serde_json::json;
 use task_api::model::Role;
 use task_api::router::{Access, ROUTES};
 
-use crate::support::{CONTRACT, Person, TestApp};
+use crate::support::{Account, CONTRACT, TestApp};
 
 /// What changes something and takes no body.
 const WITHOUT_BODY: &[&str] = &[
@@ -30,10 +30,10 @@ const CALLERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn caller(app: &TestApp, who: &str) -> Option<Person> {
+fn caller(app: &TestApp, who: &str) -> Option<Account> {
     let (approval, role) = who.split_once(' ')?;
     let role: Role = role.parse().unwrap();
-    Some(app.person("caller", role, approval == "approved"))
+    Some(app.account("caller", role, approval == "approved"))
 }
 
 /// How a refusal looks, or that it is none: what the handler itself makes of the request does not
@@ -84,7 +84,7 @@ fn everybody_gets_what_their_role_permits_and_nothing_else() {
         let app = TestApp::new();
         let admin = app.admin();
         let other = app.employee();
-        let task = app.task(
+        let task = app.create_task(
             &admin,
             json!({ "title": "t", "assigned_user_id": other.id }),
         );
@@ -107,7 +107,7 @@ fn everybody_gets_what_their_role_permits_and_nothing_else() {
             };
             // Some lines end the session.
             if let Some(caller) = &mut caller {
-                caller.token = app.sign_in_again(caller);
+                caller.token = app.token_of_new_session(caller);
             }
             let answer = app.send(&line, caller.clone(), body);
             match expected(who, level, levels) {
@@ -149,15 +149,15 @@ fn everybody_gets_what_their_role_permits_and_nothing_else() {
 fn an_employee_sees_and_changes_their_own_tasks_alone() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let own = app.task(
+    let own = app.create_task(
         &manager,
         json!({ "title": "own", "assigned_user_id": employee.id }),
     );
-    let others = app.task(
+    let others = app.create_task(
         &manager,
         json!({ "title": "others", "assigned_user_id": manager.id }),
     );
-    let nobodys = app.task(&manager, json!({ "title": "nobody's" }));
+    let nobodys = app.create_task(&manager, json!({ "title": "nobody's" }));
 
     assert_eq!(app.get("/tasks", &employee).ids(), [own]);
     assert_eq!(app.get("/tasks", &manager).ids().len(), 3);
@@ -186,7 +186,7 @@ fn an_employee_sees_and_changes_their_own_tasks_alone() {
 fn each_field_but_status_is_refused_to_the_assigned_employee() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let task = app.task(
+    let task = app.create_task(
         &manager,
         json!({ "title": "own", "assigned_user_id": employee.id }),
     );

@@ -9,7 +9,7 @@ use task_api::model::{RefreshId, Role, Timestamp};
 use task_api::store;
 use task_api::store::sessions::Exchange;
 
-use crate::support::{self, Answer, PASSWORD, Person, TestApp, concurrently, jwt};
+use crate::support::{self, Account, PASSWORD, TestApp, TestResponse, concurrently, jwt};
 
 /// The tokens of a sign-in or a refresh.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ struct Tokens {
     refresh: String,
 }
 
-fn tokens(answer: &Answer) -> Tokens {
+fn tokens(answer: &TestResponse) -> Tokens {
     assert_eq!(answer.status, 200, "{answer:?}");
     let body = answer.json();
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
@@ -28,11 +28,11 @@ fn tokens(answer: &Answer) -> Tokens {
     }
 }
 
-fn sign_in(app: &TestApp, person: &Person) -> Tokens {
-    tokens(&app.log_in(&person.email, PASSWORD))
+fn sign_in(app: &TestApp, account: &Account) -> Tokens {
+    tokens(&app.log_in(&account.email, PASSWORD))
 }
 
-fn refresh(app: &TestApp, token: &str) -> Answer {
+fn refresh(app: &TestApp, token: &str) -> TestResponse {
     app.send_token("POST /refresh", token)
 }
 
@@ -53,10 +53,10 @@ fn works(app: &TestApp, token: &str) -> bool {
 }
 
 /// A token of the Flask app for this person.
-fn flask_token(app: &TestApp, person: &Person) -> String {
+fn flask_token(app: &TestApp, account: &Account) -> String {
     jwt::signed(
-        support::KEY,
-        &jwt::flask_claims(&person.username, app.now()),
+        support::SIGNING_KEY,
+        &jwt::flask_claims(&account.username, app.now()),
     )
 }
 
@@ -159,7 +159,7 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
         "type": "refresh", "sub": anna.username, "jti": "a-name",
         "iat": app.now(), "nbf": app.now(), "exp": app.now() + 86_400,
     });
-    let of_no_session = jwt::signed(support::KEY, &claims);
+    let of_no_session = jwt::signed(support::SIGNING_KEY, &claims);
     let mut of_another = claims.clone();
     of_another["sid"] = json!("0123456789abcdef");
     let mut misspelled = claims.clone();
@@ -169,7 +169,7 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
     of_ben["sub"] = json!(app.manager().username);
     let mut opens_ben = jwt::payload(&mine.access);
     opens_ben["sub"] = of_ben["sub"].clone();
-    let opens_ben = jwt::signed(support::KEY, &opens_ben);
+    let opens_ben = jwt::signed(support::SIGNING_KEY, &opens_ben);
     assert!(!works(&app, &opens_ben));
     let (cut, _) = mine.refresh.rsplit_once('.').unwrap();
     for (token, msg) in [
@@ -177,15 +177,15 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
         (&flask, "Only refresh tokens are allowed"),
         (&of_no_session, "Token has been revoked"),
         (
-            &jwt::signed(support::KEY, &of_another),
+            &jwt::signed(support::SIGNING_KEY, &of_another),
             "Token has been revoked",
         ),
         (
-            &jwt::signed(support::KEY, &of_ben),
+            &jwt::signed(support::SIGNING_KEY, &of_ben),
             "Token has been revoked",
         ),
         (
-            &jwt::signed(support::KEY, &misspelled),
+            &jwt::signed(support::SIGNING_KEY, &misspelled),
             "Invalid claim format in token",
         ),
         (
@@ -241,7 +241,7 @@ fn refresh_tokens_outlive_a_restart_and_a_change_of_keys() {
     let anna = app.employee();
     let first = sign_in(&app, &anna);
     let new_key = b"the next key for tests, of thirty-two bytes and more";
-    let keys = support::keys(new_key, &[support::KEY]);
+    let keys = support::keys(new_key, &[support::SIGNING_KEY]);
     let folder = app.close();
     let app = TestApp::with_keys(folder, &keys, |_| {});
     app.advance(60);
@@ -260,7 +260,7 @@ fn a_token_whose_successor_cannot_be_told_again_is_refused() {
     let new_key = b"the next key for tests, of thirty-two bytes and more";
     let app = TestApp::with_keys(
         app.close(),
-        &support::keys(new_key, &[support::KEY]),
+        &support::keys(new_key, &[support::SIGNING_KEY]),
         |_| {},
     );
     app.advance(1);
@@ -414,11 +414,11 @@ fn a_new_password_ends_every_session_but_the_one_that_changed_it() {
     let (here, there) = (sign_in(&app, &anna), sign_in(&app, &anna));
     let flask = flask_token(&app, &anna);
     let patch = |body: Value| {
-        let person = Person {
+        let account = Account {
             token: here.access.clone(),
             ..anna.clone()
         };
-        app.send("PATCH /me", person, &body.to_string())
+        app.send("PATCH /me", account, &body.to_string())
     };
     let address = json!({ "current_password": PASSWORD, "email": "anna@other.example" });
     let wrong = json!({ "current_password": "not the password", "password": "another password" });
@@ -491,7 +491,7 @@ fn a_clock_that_is_put_back_revives_nothing_and_ends_no_new_session() {
     let anna = app.employee();
     let flask = flask_token(&app, &anna);
     app.advance(500);
-    let here = app.sign_in_again(&anna);
+    let here = app.token_of_new_session(&anna);
     let revoke_all = "POST /me/sessions/revoke-all";
     assert_eq!(app.send_token(revoke_all, &here).status, 204);
     assert!(!works(&app, &flask));
@@ -501,7 +501,7 @@ fn a_clock_that_is_put_back_revives_nothing_and_ends_no_new_session() {
     app.advance(400);
     assert!(!works(&app, &flask));
     for _ in 0..100 {
-        app.sign_in_again(&anna);
+        app.token_of_new_session(&anna);
     }
     app.advance(-100);
     assert!(works(&app, &sign_in(&app, &anna).access));
@@ -510,8 +510,8 @@ fn a_clock_that_is_put_back_revives_nothing_and_ends_no_new_session() {
 #[test]
 fn an_admin_who_is_one_no_more_when_the_writing_begins_changes_nothing() {
     let app = TestApp::new();
-    let (admin, anna) = (app.admin(), app.person("anna", Role::Employee, false));
-    app.person("other", Role::Admin, true);
+    let (admin, anna) = (app.admin(), app.account("anna", Role::Employee, false));
+    app.account("other", Role::Admin, true);
     let lock = app.sql();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let answer = thread::scope(|scope| {
@@ -568,7 +568,7 @@ fn a_role_and_an_approval_count_at_once_and_end_no_session() {
 #[test]
 fn the_list_tells_when_and_from_where_and_which_is_this_one() {
     let app = TestApp::new();
-    let anna = app.person("anna", Role::Employee, false);
+    let anna = app.account("anna", Role::Employee, false);
     let body = json!({ "email": anna.email, "password": PASSWORD }).to_string();
     let agent = format!("Board/1.0 \u{7}{}", "x".repeat(300));
     let headers = [
@@ -618,22 +618,22 @@ fn an_account_has_a_hundred_sessions_at_most_and_loses_the_longest_unused() {
     let app = TestApp::new();
     let anna = app.employee();
     for _ in 0..98 {
-        app.sign_in_again(&anna);
+        app.token_of_new_session(&anna);
     }
-    let last = app.sign_in_again(&anna);
+    let last = app.token_of_new_session(&anna);
     assert_eq!(sessions(&app, &last).len(), 100);
     assert!(works(&app, &anna.token));
     maintenance::run(&app.app).unwrap();
     // The first was used just now.
-    let newest = app.sign_in_again(&anna);
+    let newest = app.token_of_new_session(&anna);
     assert_eq!(sessions(&app, &newest).len(), 100);
     assert!(works(&app, &anna.token) && works(&app, &newest));
     // Whatever others do.
     let ben = app.manager();
     for _ in 0..100 {
-        app.sign_in_again(&ben);
+        app.token_of_new_session(&ben);
     }
-    let newest = app.sign_in_again(&anna);
+    let newest = app.token_of_new_session(&anna);
     assert_eq!(sessions(&app, &newest).len(), 100);
 }
 

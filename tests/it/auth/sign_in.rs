@@ -8,7 +8,7 @@ use serde_json::json;
 use task_api::model::{Id, Password, Role};
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp, concurrently};
+use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently};
 
 /// Leaves a row as the Flask app would: with an e-mail as it was typed, and NULL wherever it may be.
 fn row_of_the_flask_app(app: &TestApp, username: &str, email: &str, password_hash: &str) {
@@ -332,7 +332,7 @@ fn two_spellings_that_the_flask_app_let_in_stay_two_accounts() {
 fn a_wrong_password_and_an_unknown_e_mail_get_the_same_answer() {
     let app = TestApp::new();
     app.sign_up("anna", "anna@example.com", PASSWORD);
-    let headers = |answer: &Answer| {
+    let headers = |answer: &TestResponse| {
         let mut headers = answer.headers.clone();
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("X-Request-Id"));
         headers
@@ -448,9 +448,9 @@ fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
         config.concurrency.hashes.max_queued = 0;
         config.passwords.password_iterations = 300_000;
     });
-    let anna = app.person("anna", Role::Employee, true);
+    let anna = app.account("anna", Role::Employee, true);
     let start = Barrier::new(17);
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
+    let answers: Vec<TestResponse> = std::thread::scope(|scope| {
         let (app, start) = (&app, &start);
         let threads: Vec<_> = (0..16)
             .map(|_| {
@@ -483,9 +483,9 @@ fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
 /// something is written, the password becomes another.
 fn while_the_password_changes(
     app: &TestApp,
-    anna: &Person,
-    send: impl FnOnce() -> Answer + Send,
-) -> Answer {
+    anna: &Account,
+    send: impl FnOnce() -> TestResponse + Send,
+) -> TestResponse {
     let other = Password::for_account("another password", ["anna", &anna.email]).unwrap();
     let other = app.app.passwords.hash(&other).unwrap();
     let [writes, _] = app.app.store.bulkheads();
@@ -547,21 +547,21 @@ fn everybody_sees_their_own_account() {
     .into_iter()
     .enumerate()
     {
-        let person = app.person(&format!("anna{i}"), role, is_approved);
-        let answer = app.get("/me", &person);
+        let account = app.account(&format!("anna{i}"), role, is_approved);
+        let answer = app.get("/me", &account);
         assert_eq!(answer.status, 200);
-        let mut account = answer.json();
-        account["created_at"].take();
+        let mut shown = answer.json();
+        shown["created_at"].take();
         assert_eq!(
-            account,
+            shown,
             json!({
-                "id": person.id, "username": person.username, "email": person.email,
+                "id": account.id, "username": account.username, "email": account.email,
                 "role": role.as_str(), "is_approved": is_approved, "created_at": null,
             })
         );
         assert_eq!(
-            app.get("/hello", &person).json()["user_name"],
-            person.username
+            app.get("/hello", &account).json()["user_name"],
+            account.username
         );
     }
 }
@@ -731,7 +731,8 @@ fn a_refused_change_to_ones_own_account_changes_nothing() {
         assert_eq!(after, before, "{body}");
     }
     assert_eq!(
-        app.patch_me(&anna, json!({ "email": email })).refused(),
+        app.patch_me(&anna, json!({ "email": email }))
+            .invalid_fields(),
         ["current_password"]
     );
     assert_eq!(app.log_in("employee@example.com", PASSWORD).status, 200);
@@ -741,7 +742,7 @@ fn a_refused_change_to_ones_own_account_changes_nothing() {
 fn no_answer_holds_a_password_or_its_hash() {
     let app = TestApp::new();
     let (admin, anna) = (app.admin(), app.employee());
-    let task = app.task(&admin, json!({ "title": "t", "assigned_user_id": anna.id }));
+    let task = app.create_task(&admin, json!({ "title": "t", "assigned_user_id": anna.id }));
     let change = json!({ "password": "another password", "current_password": PASSWORD });
     let answers = [
         app.sign_up("ben", "ben@example.com", PASSWORD),

@@ -10,7 +10,9 @@ use task_api::auth::jwt::{JwtSigner, TokenKind};
 use task_api::model::{Role, SessionId};
 
 use crate::support::jwt::{base64, flask_claims, hs256, payload, signed_with};
-use crate::support::{self, Answer, KEY, PASSWORD, Person, START, TestApp, timestamp};
+use crate::support::{
+    self, Account, CLOCK_START, PASSWORD, SIGNING_KEY, TestApp, TestResponse, timestamp,
+};
 
 const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
 const NO_BEARER: &str =
@@ -21,7 +23,7 @@ const BARE: &str = "Bearer";
 const INVALID_TOKEN: &str = r#"Bearer error="invalid_token""#;
 
 fn signed(header: &Value, claims: &Value) -> String {
-    signed_with(KEY, &header.to_string(), &claims.to_string())
+    signed_with(SIGNING_KEY, &header.to_string(), &claims.to_string())
 }
 
 fn hs256_header() -> Value {
@@ -39,15 +41,15 @@ fn with(claims: &Value, name: &str, value: Option<Value>) -> Value {
     claims
 }
 
-fn hello(app: &TestApp, token: &str) -> Answer {
+fn hello(app: &TestApp, token: &str) -> TestResponse {
     app.send_token("GET /hello", token)
 }
 
-fn hello_with(app: &TestApp, authorization: &str) -> Answer {
+fn hello_with(app: &TestApp, authorization: &str) -> TestResponse {
     app.send_with("GET /hello", None, &[("Authorization", authorization)], "")
 }
 
-fn assert_welcome(answer: &Answer, case: impl std::fmt::Debug) {
+fn assert_welcome(answer: &TestResponse, case: impl std::fmt::Debug) {
     assert_eq!(answer.status, 200, "{case:?}: {answer:?}");
 }
 
@@ -202,14 +204,14 @@ fn a_token_anywhere_but_in_the_header_is_not_seen() {
 fn a_role_that_is_too_low_is_told_so_in_the_challenge() {
     let app = TestApp::new();
     let (employee, manager) = (app.employee(), app.manager());
-    for (line, person) in [
+    for (line, account) in [
         ("GET /users", &employee),
         ("POST /tasks", &employee),
         ("DELETE /tasks/1", &employee),
         ("PATCH /users/1", &manager),
         ("DELETE /users/1", &manager),
     ] {
-        let answer = app.send(line, person.clone(), "");
+        let answer = app.send(line, account.clone(), "");
         assert_eq!(
             (answer.status, answer.code().as_str()),
             (403, "insufficient_role"),
@@ -259,8 +261,8 @@ fn fewer_or_more_than_three_segments_are_no_token() {
 #[test]
 fn whatever_is_wrong_before_the_signature_gets_one_and_the_same_answer() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let good = signed(&hs256_header(), &claims);
     assert_welcome(&hello(&app, &good), "the token that is spoilt below");
     let (text, tag) = good.rsplit_once('.').unwrap();
@@ -307,9 +309,9 @@ fn whatever_is_wrong_before_the_signature_gets_one_and_the_same_answer() {
 fn every_single_character_of_a_token_counts() {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=!";
     let app = TestApp::new();
-    let person = app.employee();
-    let flask = signed(&hs256_header(), &flask_claims(&person.username, app.now()));
-    for token in [person.token, flask] {
+    let account = app.employee();
+    let flask = signed(&hs256_header(), &flask_claims(&account.username, app.now()));
+    for token in [account.token, flask] {
         assert_welcome(&hello(&app, &token), &token);
         let expected = hello(&app, &format!("{token}A")).body;
         let mut last_of_segment: Vec<usize> =
@@ -343,8 +345,8 @@ fn every_single_character_of_a_token_counts() {
 #[test]
 fn hs256_is_the_one_algorithm() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let payload = base64(claims.to_string());
     // With an HS256 signature, with none, and with the one that the header promises.
     for alg in [
@@ -366,15 +368,15 @@ fn hs256_is_the_one_algorithm() {
     ] {
         let header = json!({ "alg": alg, "typ": "JWT" });
         let text = format!("{}.{payload}", base64(header.to_string()));
-        let hs384 = Hmac::<Sha384>::new_from_slice(KEY)
+        let hs384 = Hmac::<Sha384>::new_from_slice(SIGNING_KEY)
             .unwrap()
             .chain_update(&text);
-        let hs512 = Hmac::<Sha512>::new_from_slice(KEY)
+        let hs512 = Hmac::<Sha512>::new_from_slice(SIGNING_KEY)
             .unwrap()
             .chain_update(&text);
         for tag in [
             String::new(),
-            base64(hs256(KEY, &text)),
+            base64(hs256(SIGNING_KEY, &text)),
             base64(hs384.finalize().into_bytes()),
             base64(hs512.finalize().into_bytes()),
         ] {
@@ -390,8 +392,8 @@ fn hs256_is_the_one_algorithm() {
 #[test]
 fn a_header_that_is_no_json_object_is_refused_however_well_it_is_signed() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for header in [
         json!(["HS256"]),
         json!(["HS256", null, null, "JWT"]),
@@ -408,8 +410,8 @@ fn a_header_that_is_no_json_object_is_refused_however_well_it_is_signed() {
 #[test]
 fn hints_about_keys_in_the_header_have_no_effect() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let jwk = json!({ "kty": "oct", "k": base64("the attacker's own key, thirty-two bytes") });
     for (name, value) in [
         ("kid", json!("../../../../dev/null")),
@@ -441,8 +443,8 @@ fn hints_about_keys_in_the_header_have_no_effect() {
 #[test]
 fn an_unknown_critical_header_is_refused() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for crit in [
         json!(["exp"]),
         json!(["b64"]),
@@ -461,14 +463,14 @@ fn an_unknown_critical_header_is_refused() {
 #[test]
 fn a_token_of_flask_jwt_extended_is_accepted() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let answer = hello(&app, &signed(&hs256_header(), &claims));
     assert_welcome(&answer, &claims);
     assert_eq!(answer.json()["user_name"], "employee");
     // In the bytes that PyJWT writes, and as a fresh one.
     let pyjwt = signed_with(
-        KEY,
+        SIGNING_KEY,
         r#"{"alg":"HS256","typ":"JWT"}"#,
         &with(&claims, "fresh", Some(json!(true))).to_string(),
     );
@@ -483,8 +485,8 @@ fn a_token_of_flask_jwt_extended_is_accepted() {
 #[test]
 fn a_time_that_is_missing_or_no_number_is_refused() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let exp = "Expiration Time claim (exp) must be an integer.";
     let nbf = "Not Before claim (nbf) must be an integer.";
     let iat = "Issued At claim (iat) must be an integer.";
@@ -518,8 +520,8 @@ fn a_time_that_is_missing_or_no_number_is_refused() {
 #[test]
 fn no_odd_time_gets_in_or_breaks_the_server() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for value in [
         "null",
         "\"\"",
@@ -556,9 +558,9 @@ fn no_odd_time_gets_in_or_breaks_the_server() {
 #[test]
 fn a_token_ends_at_the_second_of_exp_without_leeway() {
     let app = TestApp::new();
-    let person = app.employee();
+    let account = app.employee();
     let now = app.now();
-    let claims = flask_claims(&person.username, now);
+    let claims = flask_claims(&account.username, now);
     for (seconds, good) in [
         (-86_400, false),
         (-1, false),
@@ -575,12 +577,12 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
         }
     }
     // To the microsecond.
-    let tokens = JwtSigner::new(&support::keys(KEY, &[]), "1h".parse().unwrap());
+    let tokens = JwtSigner::new(&support::keys(SIGNING_KEY, &[]), "1h".parse().unwrap());
     let token = signed(
         &hs256_header(),
-        &with(&claims, "exp", Some(json!(START + 10))),
+        &with(&claims, "exp", Some(json!(CLOCK_START + 10))),
     );
-    let micros = (START + 10) * 1_000_000;
+    let micros = (CLOCK_START + 10) * 1_000_000;
     assert!(
         tokens
             .verify(&token, TokenKind::Access, timestamp(micros - 1))
@@ -601,8 +603,8 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
 #[test]
 fn a_token_may_end_in_the_far_future() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     // 2^31 and 2^32 seconds, where clocks of 32 bits end, and the last second of the year 9999.
     for exp in [
         2_147_483_648_i64,
@@ -619,9 +621,9 @@ fn a_token_may_end_in_the_far_future() {
 #[test]
 fn a_token_does_not_count_before_its_time() {
     let app = TestApp::new();
-    let person = app.employee();
+    let account = app.employee();
     let now = app.now();
-    let claims = flask_claims(&person.username, now);
+    let claims = flask_claims(&account.username, now);
     for (name, msg) in [
         ("nbf", "The token is not yet valid (nbf)"),
         ("iat", "The token is not yet valid (iat)"),
@@ -643,8 +645,8 @@ fn a_token_does_not_count_before_its_time() {
 #[test]
 fn only_access_tokens_open_anything() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let refresh = with(&claims, "type", Some(json!("refresh")));
     hello(&app, &signed(&hs256_header(), &refresh))
         .assert_token_refused("Only non-refresh tokens are allowed", "refresh");
@@ -668,8 +670,8 @@ fn only_access_tokens_open_anything() {
 #[test]
 fn the_subject_is_the_name_of_an_account() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for (sub, msg) in [
         (None, "Missing claim: sub"),
         (Some(json!("nobody")), "Error loading the user nobody"),
@@ -698,11 +700,11 @@ fn the_subject_is_the_name_of_an_account() {
 #[test]
 fn a_subject_that_is_no_string_is_told_so() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for sub in [
         json!(null),
-        json!(person.id),
+        json!(account.id),
         json!(["employee"]),
         json!({ "name": "employee" }),
         json!(true),
@@ -716,8 +718,8 @@ fn a_subject_that_is_no_string_is_told_so() {
 #[test]
 fn a_token_for_another_service_is_refused() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for (name, msg) in [("aud", "Audience doesn't match"), ("iss", "Invalid issuer")] {
         for value in [json!("https://other.example"), json!("")] {
             let claims = with(&claims, name, Some(value.clone()));
@@ -740,9 +742,9 @@ fn a_token_for_another_service_is_refused() {
 #[test]
 fn claims_that_are_no_object_or_hold_a_name_twice_open_nothing() {
     let app = TestApp::new();
-    let person = app.employee();
+    let account = app.employee();
     let header = hs256_header().to_string();
-    let claims = flask_claims(&person.username, app.now()).to_string();
+    let claims = flask_claims(&account.username, app.now()).to_string();
     let other = app.manager();
     let sub = format!(r#"{{"sub":"{}","#, other.username);
     for payload in [
@@ -758,7 +760,7 @@ fn claims_that_are_no_object_or_hold_a_name_twice_open_nothing() {
         "[".repeat(100_000),
         r#"{"a":"#.repeat(100_000),
     ] {
-        let answer = hello(&app, &signed_with(KEY, &header, &payload));
+        let answer = hello(&app, &signed_with(SIGNING_KEY, &header, &payload));
         assert_eq!(answer.status, 401, "{:?}", payload.get(..60));
     }
 }
@@ -768,9 +770,9 @@ fn claims_that_are_no_object_or_hold_a_name_twice_open_nothing() {
 #[test]
 fn our_tokens_have_the_header_and_the_claims_of_the_contract() {
     let app = TestApp::with(|config| config.jwt_access_token_expires = "2h".parse().unwrap());
-    app.person("anna", Role::Employee, false);
+    app.account("anna", Role::Employee, false);
     let now = app.now();
-    let token = app.log_in("anna@example.com", PASSWORD).person().token;
+    let token = app.log_in("anna@example.com", PASSWORD).account().token;
     let segments: Vec<&str> = token.split('.').collect();
 
     let header = Base64UrlSafeNoPadding::decode_to_vec(segments[0], None).unwrap();
@@ -791,14 +793,14 @@ fn our_tokens_have_the_header_and_the_claims_of_the_contract() {
         assert!(claims.get(absent).is_none(), "{claims}");
     }
     let text = format!("{}.{}", segments[0], segments[1]);
-    assert_eq!(segments[2], base64(hs256(KEY, &text)));
+    assert_eq!(segments[2], base64(hs256(SIGNING_KEY, &text)));
 }
 
 #[test]
 fn no_two_tokens_are_equal() {
     let app = TestApp::new();
-    let person = app.employee();
-    let user = app.user(&person);
+    let account = app.employee();
+    let user = app.stored_user(&account);
     let now = app.app.now();
     let mut seen = HashSet::new();
     let session = SessionId::random().unwrap();
@@ -808,7 +810,7 @@ fn no_two_tokens_are_equal() {
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
     for _ in 0..20 {
-        let token = app.log_in(&person.email, PASSWORD).person().token;
+        let token = app.log_in(&account.email, PASSWORD).account().token;
         let claims = payload(&token);
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
@@ -817,20 +819,20 @@ fn no_two_tokens_are_equal() {
 #[test]
 fn a_token_lasts_as_long_as_the_setting_says() {
     let app = TestApp::with(|config| config.jwt_access_token_expires = "15m".parse().unwrap());
-    let person = app.employee();
+    let account = app.employee();
     app.advance(899);
-    assert_eq!(app.get("/hello", &person).status, 200);
+    assert_eq!(app.get("/hello", &account).status, 200);
     app.advance(1);
-    app.get("/hello", &person)
+    app.get("/hello", &account)
         .assert_token_refused("Token has expired", "15m");
     // A clock that goes back does not count a token that is not yet to be used.
     app.advance(-901);
-    assert_eq!(app.get("/hello", &person).status, 401);
+    assert_eq!(app.get("/hello", &account).status, 401);
 }
 
 // Accounts that went away -------------------------------------------------------------------------
 
-fn sign_up(app: &TestApp, username: &str) -> Answer {
+fn sign_up(app: &TestApp, username: &str) -> TestResponse {
     let email = format!("{username}@example.com");
     let answer = app.sign_up(username, &email, PASSWORD);
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -839,10 +841,10 @@ fn sign_up(app: &TestApp, username: &str) -> Answer {
 
 fn token_of(app: &TestApp, username: &str) -> String {
     let email = format!("{username}@example.com");
-    app.log_in(&email, PASSWORD).person().token
+    app.log_in(&email, PASSWORD).account().token
 }
 
-fn delete(app: &TestApp, admin: &Person, account: &Answer) {
+fn delete(app: &TestApp, admin: &Account, account: &TestResponse) {
     let line = format!("DELETE /users/{}", account.json()["id"]);
     assert_eq!(app.send(&line, admin.clone(), "").status, 204);
 }
@@ -922,9 +924,15 @@ fn a_token_of_an_account_without_a_date_does_not_open_the_next_one() {
 #[test]
 fn keys_of_any_length_make_tokens_that_others_understand() {
     let app = TestApp::new();
-    let user = app.user(&app.employee());
+    let user = app.stored_user(&app.employee());
     let now = app.app.now();
-    for key in [&b"secret"[..], b"x", b"aStrongSecretKey", KEY, &[7; 200]] {
+    for key in [
+        &b"secret"[..],
+        b"x",
+        b"aStrongSecretKey",
+        SIGNING_KEY,
+        &[7; 200],
+    ] {
         let tokens = JwtSigner::new(&support::keys(key, &[]), "1h".parse().unwrap());
         let token = tokens
             .access(&user, SessionId::random().unwrap(), now)

@@ -9,8 +9,8 @@ use task_api::config::concurrency::Concurrency;
 use task_api::model::Role;
 use task_api::store::Store;
 
-use crate::support::pagination::walk_links;
-use crate::support::{PASSWORD, Person, SORTS, TestApp, concurrently};
+use crate::support::pagination::follow_links;
+use crate::support::{Account, PASSWORD, SORTS, TestApp, concurrently};
 
 /// What SQLAlchemy's create_all() makes of the tutorial's models.
 const TABLES: &str = "
@@ -145,16 +145,16 @@ fn flask_database() -> tempfile::TempDir {
 }
 
 fn opened() -> TestApp {
-    TestApp::on(flask_database(), |_| {})
+    TestApp::in_folder(flask_database(), |_| {})
 }
 
 /// Signs in over the API.
-fn sign_in(app: &TestApp, email: &str, password: &str) -> Option<Person> {
+fn sign_in(app: &TestApp, email: &str, password: &str) -> Option<Account> {
     let answer = app.log_in(email, password);
-    (answer.status != 401).then(|| answer.person())
+    (answer.status != 401).then(|| answer.account())
 }
 
-fn root(app: &TestApp) -> Person {
+fn root(app: &TestApp) -> Account {
     sign_in(app, "Root@Example.com", PASSWORD).unwrap()
 }
 
@@ -187,11 +187,11 @@ fn raw(db: &Connection, table: &str) -> BTreeMap<i64, BTreeMap<String, String>> 
 }
 
 /// Every walk shows these ids, each once, in an order that does not depend on the limit.
-fn assert_lists_hold(app: &TestApp, person: &Person, filter: &str, expected: &BTreeSet<i64>) {
+fn assert_lists_hold(app: &TestApp, account: &Account, filter: &str, expected: &BTreeSet<i64>) {
     for sort in SORTS {
-        let whole = walk_links(
+        let whole = follow_links(
             app,
-            person,
+            account,
             &format!("/tasks?sort={sort}&limit=100{filter}"),
         );
         assert_eq!(whole.len(), expected.len(), "{sort}{filter}: {whole:?}");
@@ -202,7 +202,7 @@ fn assert_lists_hold(app: &TestApp, person: &Person, filter: &str, expected: &BT
         );
         for limit in [1, 2, 3, 7] {
             let url = format!("/tasks?sort={sort}&limit={limit}{filter}");
-            assert_eq!(walk_links(app, person, &url), whole, "{url}");
+            assert_eq!(follow_links(app, account, &url), whole, "{url}");
         }
     }
 }
@@ -246,7 +246,7 @@ fn every_account_is_shown_and_listed() {
     let everybody: Vec<_> = USERS.iter().map(|user| user.0).collect();
     for limit in [1, 2, 3, 7, 100] {
         assert_eq!(
-            walk_links(&app, &root, &format!("/users?limit={limit}")),
+            follow_links(&app, &root, &format!("/users?limit={limit}")),
             everybody
         );
     }
@@ -383,7 +383,7 @@ fn numbers_in_a_time_column_are_served_and_listed_too() {
         db.execute(&sql, []).unwrap();
     }
     drop(db);
-    let app = TestApp::on(folder, |_| {});
+    let app = TestApp::in_folder(folder, |_| {});
     let root = root(&app);
     let count = (TASKS.len() + garbage.len()) as i64;
     for id in TASKS.len() as i64 + 1..=count {
@@ -403,10 +403,10 @@ fn an_unknown_role_has_an_employees_rights() {
         ("roleless@example.com", vec![3]),
         ("shouting@example.com", vec![]),
     ] {
-        let person = sign_in(&app, email, PASSWORD).unwrap();
-        assert_eq!(app.get("/me", &person).status, 200, "{email}");
+        let account = sign_in(&app, email, PASSWORD).unwrap();
+        assert_eq!(app.get("/me", &account).status, 200, "{email}");
         assert_eq!(
-            walk_links(&app, &person, "/tasks?sort=created_at&limit=2").len(),
+            follow_links(&app, &account, "/tasks?sort=created_at&limit=2").len(),
             own.len(),
             "{email}"
         );
@@ -418,7 +418,7 @@ fn an_unknown_role_has_an_employees_rights() {
             ("POST /tasks", r#"{"title":"t"}"#),
             ("DELETE /tasks/2", ""),
         ] {
-            let answer = app.send(line, person.clone(), body);
+            let answer = app.send(line, account.clone(), body);
             assert_eq!(
                 (answer.status, answer.code().as_str()),
                 (403, "insufficient_role"),
@@ -427,12 +427,12 @@ fn an_unknown_role_has_an_employees_rights() {
         }
         for id in 1..=TASKS.len() as i64 {
             let is_own = own.contains(&id);
-            let status = app.get(&format!("/tasks/{id}"), &person).status;
+            let status = app.get(&format!("/tasks/{id}"), &account).status;
             assert_eq!(status, if is_own { 200 } else { 404 }, "{email}: {id}");
             let line = format!("PATCH /tasks/{id}");
-            let answer = app.send(&line, person.clone(), r#"{"title":"mine"}"#);
+            let answer = app.send(&line, account.clone(), r#"{"title":"mine"}"#);
             assert_eq!(answer.status, if is_own { 403 } else { 404 }, "{email}");
-            let answer = app.send(&line, person.clone(), r#"{"status":"completed"}"#);
+            let answer = app.send(&line, account.clone(), r#"{"status":"completed"}"#);
             assert_eq!(answer.status, if is_own { 200 } else { 404 }, "{email}");
         }
     }
@@ -465,7 +465,7 @@ fn an_approval_that_is_null_is_none() {
     ] {
         for limit in [1, 2, 100] {
             let url = format!("/users?{filter}&limit={limit}");
-            assert_eq!(walk_links(&app, &root, &url), found, "{url}");
+            assert_eq!(follow_links(&app, &root, &url), found, "{url}");
         }
     }
 }
@@ -473,7 +473,7 @@ fn an_approval_that_is_null_is_none() {
 #[test]
 fn each_of_two_spellings_of_an_e_mail_signs_in_to_its_own_account() {
     let app = opened();
-    let id = |email: &str, password: &str| sign_in(&app, email, password).map(|person| person.id);
+    let id = |email: &str, password: &str| sign_in(&app, email, password).map(|account| account.id);
     for (email, password, account) in [
         ("Twin@example.com", PASSWORD, Some(6)),
         ("twin@example.com", OTHER_PASSWORD, Some(7)),
@@ -492,8 +492,8 @@ fn each_of_two_spellings_of_an_e_mail_signs_in_to_its_own_account() {
         ("Twin@example.com", PASSWORD, "twin"),
         ("twin@example.com", OTHER_PASSWORD, "Twin"),
     ] {
-        let person = sign_in(&app, email, password).unwrap();
-        let hello = app.get("/hello", &person);
+        let account = sign_in(&app, email, password).unwrap();
+        let hello = app.get("/hello", &account);
         assert_eq!(hello.json()["user_name"], username);
     }
     // Nobody signs up with a third spelling.
@@ -738,7 +738,7 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
     }
     // The unique names and e-mails, and the reference.
     let db = app.sql();
-    app.person("a", Role::Employee, false);
+    app.account("a", Role::Employee, false);
     for sql in [
         "INSERT INTO user (username, email, password_hash) VALUES ('a', 'other', '')",
         "INSERT INTO user (username, email, password_hash) VALUES ('other', 'a@example.com', '')",

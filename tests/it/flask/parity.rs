@@ -10,7 +10,7 @@ use task_api::config::Config;
 use task_api::config::cors::CorsArgs;
 
 use crate::support::jwt::{base64, hs256};
-use crate::support::{Answer, TestApp, keys};
+use crate::support::{TestApp, TestResponse, keys};
 
 fn corpus() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/flask/parity.json");
@@ -93,7 +93,7 @@ fn start(corpus: &Value, settings: &Value) -> Option<TestApp> {
     Some(app)
 }
 
-fn send(corpus: &Value, app: &TestApp, case: &Value) -> Answer {
+fn send(corpus: &Value, app: &TestApp, case: &Value) -> TestResponse {
     let token = token(corpus, &case["token"]);
     let request = text(&case["request"]).replace("{token}", &token);
     let mut headers = Vec::new();
@@ -111,7 +111,7 @@ fn send(corpus: &Value, app: &TestApp, case: &Value) -> Answer {
 }
 
 /// What the answer has in the places that `expected` names.
-fn seen(answer: &Answer, expected: &Value) -> Value {
+fn seen(answer: &TestResponse, expected: &Value) -> Value {
     let mut seen = json!({ "status": answer.status });
     for (name, _) in members(&expected["body"]) {
         seen["body"][name] = answer.json()[name].clone();

@@ -14,8 +14,8 @@ use task_api::config::concurrency::Concurrency;
 use task_api::store::Store;
 use tempfile::TempDir;
 
-use crate::support::program::{Outcome, Place, finish};
-use crate::support::{self, Answer, KEY, TestApp, jwt, keys, mode};
+use crate::support::program::{CommandOutput, WorkDir, run_command};
+use crate::support::{self, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -55,11 +55,11 @@ fn issued_at(token: &str) -> i64 {
     jwt::payload(token)["iat"].as_i64().unwrap()
 }
 
-fn sign_in(app: &TestApp, name: &str, password: &str) -> Answer {
+fn sign_in(app: &TestApp, name: &str, password: &str) -> TestResponse {
     app.log_in(&format!("{name}@example.com"), password)
 }
 
-fn hello(app: &TestApp, token: &str) -> Answer {
+fn hello(app: &TestApp, token: &str) -> TestResponse {
     app.send_token("GET /hello", token)
 }
 
@@ -79,7 +79,7 @@ fn every_form_of_hash_that_werkzeug_writes_signs_in_and_becomes_todays() {
     let password = text(&flask()["password"]);
     let app = taken_over(
         |config| config.passwords.password_iterations = 2000,
-        KEY,
+        SIGNING_KEY,
         &[],
     );
     let before = hashes(&app);
@@ -113,7 +113,7 @@ fn every_form_of_hash_that_werkzeug_writes_signs_in_and_becomes_todays() {
 fn a_password_is_right_also_while_its_hash_is_renewed() {
     let password = text(&flask()["password"]);
     for name in ["scrypt", "pbkdf2-few"] {
-        let app = taken_over(|_| {}, KEY, &[]);
+        let app = taken_over(|_| {}, SIGNING_KEY, &[]);
         let answers = support::concurrently(4, |_| sign_in(&app, name, &password));
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [200; 4], "{name}");
@@ -123,7 +123,7 @@ fn a_password_is_right_also_while_its_hash_is_renewed() {
 #[test]
 fn a_hash_that_is_none_or_costs_too_much_is_a_wrong_password_and_nothing_else() {
     let password = text(&flask()["password"]);
-    let app = taken_over(|_| {}, KEY, &[]);
+    let app = taken_over(|_| {}, SIGNING_KEY, &[]);
     let db = app.sql();
     let key = "0".repeat(128);
     for hash in [
@@ -178,7 +178,7 @@ fn a_live_token_of_the_flask_app_is_accepted_and_no_other_kind() {
         let answer = hello(&app, &text(&flask["tokens"][name]));
         assert_eq!((answer.status, answer.msg().as_str()), (401, words));
     }
-    let app = taken_over(|_| {}, KEY, &[]);
+    let app = taken_over(|_| {}, SIGNING_KEY, &[]);
     let answer = hello(&app, &text(&flask["tokens"]["access"]));
     assert_eq!(answer.status, 401);
 }
@@ -188,7 +188,7 @@ fn a_previous_key_verifies_and_never_signs() {
     let flask = flask();
     let (old, token) = (text(&flask["key"]), text(&flask["tokens"]["access"]));
     let another = b"another key of thirty-two bytes or more";
-    let app = taken_over(|_| {}, KEY, &[another, old.as_bytes()]);
+    let app = taken_over(|_| {}, SIGNING_KEY, &[another, old.as_bytes()]);
     assert_eq!(hello(&app, &token).status, 200);
     // What is wrong with a token of a previous key is said as it is of the current one's.
     let expired = hello(&app, &text(&flask["tokens"]["expired"]));
@@ -202,7 +202,7 @@ fn a_previous_key_verifies_and_never_signs() {
     set_clock(&before);
     assert_eq!(hello(&before, &token).status, 200);
     assert_eq!(hello(&before, &new).status, 401);
-    let after = TestApp::with_keys(before.close(), &keys(KEY, &[]), |_| {});
+    let after = TestApp::with_keys(before.close(), &keys(SIGNING_KEY, &[]), |_| {});
     set_clock(&after);
     assert_eq!(hello(&after, &new).status, 200);
 }
@@ -265,7 +265,7 @@ fn a_copy_is_kept_before_the_first_change_and_once() {
         assert_eq!(copies.len(), 1, "{copies:?}");
         assert_eq!(version(&copies[0]), 0);
         assert_eq!(content(&copies[0]), content(&fixture("project.db")));
-        assert_eq!(mode(&copies[0]), 0o600);
+        assert_eq!(file_mode(&copies[0]), 0o600);
     }
     assert_ne!(content(&path), content(&fixture("project.db")));
     // There is nothing to keep of a new file.
@@ -277,8 +277,8 @@ fn a_copy_is_kept_before_the_first_change_and_once() {
 
 /// Runs a command that may write files of 32 KiB at most. Whoever writes more is killed, or is told that
 /// it failed, as on a full disk.
-fn with_short_files(place: &Place, is_told: bool) -> Outcome {
-    let command = place.command(&["user", "list"]);
+fn with_short_files(work_dir: &WorkDir, is_told: bool) -> CommandOutput {
+    let command = work_dir.command(&["user", "list"]);
     let handling = if is_told { "trap '' XFSZ" } else { "" };
     let mut shell = Command::new("/bin/sh");
     shell
@@ -286,32 +286,32 @@ fn with_short_files(place: &Place, is_told: bool) -> Outcome {
         .arg("sh")
         .arg(command.get_program())
         .args(command.get_args())
-        .current_dir(place.0.path());
-    finish(&mut shell)
+        .current_dir(work_dir.0.path());
+    run_command(&mut shell)
 }
 
 #[test]
 fn a_copy_that_is_not_whole_does_not_pass_for_one() {
     for is_told in [true, false] {
-        let place = Place(folder());
-        let path = place.path("project.db");
+        let work_dir = WorkDir(folder());
+        let path = work_dir.path("project.db");
         sql(
             &path,
             "CREATE TABLE filler (x); INSERT INTO filler VALUES (randomblob(200000))",
         );
         let before = content(&path);
-        let outcome = with_short_files(&place, is_told);
+        let outcome = with_short_files(&work_dir, is_told);
         if is_told {
-            assert!(outcome.refusal().contains("no copy"), "{outcome:?}");
-            let files = fs::read_dir(place.0.path()).unwrap();
+            assert!(outcome.error_line().contains("no copy"), "{outcome:?}");
+            let files = fs::read_dir(work_dir.0.path()).unwrap();
             assert_eq!(files.count(), 1, "nothing but the database");
         }
         assert_eq!(outcome.code, is_told.then_some(1), "{outcome:?}");
         assert_eq!((content(&path), version(&path)), (before.clone(), 0));
-        assert!(copies(&place.0).is_empty());
+        assert!(copies(&work_dir.0).is_empty());
         // The next start has room for it.
-        drop(open(&place.0).unwrap());
-        assert_eq!(content(&copies(&place.0)[0]), before);
+        drop(open(&work_dir.0).unwrap());
+        assert_eq!(content(&copies(&work_dir.0)[0]), before);
     }
 }
 
@@ -319,7 +319,7 @@ fn a_copy_that_is_not_whole_does_not_pass_for_one() {
 fn a_file_of_an_earlier_version_gets_what_it_lacks() {
     let app = TestApp::new();
     let manager = app.manager();
-    app.task(&manager, json!({ "title": "t" }));
+    app.create_task(&manager, json!({ "title": "t" }));
     let (path, rows) = (app.database(), app.rows());
     let now = content(&path);
     drop(app.app);
@@ -336,7 +336,7 @@ fn a_file_of_an_earlier_version_gets_what_it_lacks() {
             (1, then.clone())
         );
     }
-    assert_eq!(TestApp::on(app.folder, |_| {}).rows(), rows);
+    assert_eq!(TestApp::in_folder(app.folder, |_| {}).rows(), rows);
 }
 
 #[test]
@@ -480,7 +480,7 @@ fn a_file_that_another_program_holds_stays_as_it_is() {
 
 #[test]
 fn the_flask_apps_task_is_served() {
-    let app = TestApp::on(folder(), |_| {});
+    let app = TestApp::in_folder(folder(), |_| {});
     let admin = app.admin();
     let answer = app.get("/tasks/1", &admin);
     assert_eq!(answer.json()["title"], "Made by Flask");

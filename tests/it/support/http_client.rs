@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD};
+use crate::support::{PASSWORD, TestResponse};
 
 /// Far longer than any answer takes: a test that hangs ends.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection that is kept open.
 pub struct Client {
@@ -20,7 +20,7 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
-        Client::try_connect(address, PATIENCE).unwrap()
+        Client::try_connect(address, TEST_TIMEOUT).unwrap()
     }
 
     /// A connection whose answers may take this long at most.
@@ -34,7 +34,7 @@ impl Client {
     }
 
     /// Sends `"GET /hello"`, with a token or none, and with a JSON body or none.
-    pub fn send(&mut self, line: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
+    pub fn send(&mut self, line: &str, token: Option<&str>, body: Option<&Value>) -> TestResponse {
         self.try_send(line, token, body).unwrap()
     }
 
@@ -44,7 +44,7 @@ impl Client {
         line: &str,
         token: Option<&str>,
         body: Option<&Value>,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<TestResponse> {
         let mut headers = String::new();
         if let Some(token) = token {
             headers.push_str(&format!("Authorization: Bearer {token}\r\n"));
@@ -55,7 +55,7 @@ impl Client {
             headers.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         self.write(format!("{}{body}", self.head(line, &headers)))?;
-        self.answer(line.starts_with("HEAD"))
+        self.read_response(line.starts_with("HEAD"))
     }
 
     /// The first bytes of a request; `headers` ends with a line break each.
@@ -69,7 +69,7 @@ impl Client {
     }
 
     /// Says that nothing more will be sent.
-    pub fn end(&mut self) -> io::Result<()> {
+    pub fn half_close(&mut self) -> io::Result<()> {
         self.stream.get_mut().shutdown(Shutdown::Write)
     }
 
@@ -79,7 +79,7 @@ impl Client {
     }
 
     /// Reads one answer.
-    pub fn answer(&mut self, to_head: bool) -> io::Result<Answer> {
+    pub fn read_response(&mut self, to_head: bool) -> io::Result<TestResponse> {
         let status_line = self.line()?;
         let status = status_line
             .strip_prefix("HTTP/1.1 ")
@@ -94,7 +94,7 @@ impl Client {
                 Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
             }
         }
-        let mut answer = Answer {
+        let mut answer = TestResponse {
             status,
             headers,
             body: Vec::new(),
@@ -108,10 +108,10 @@ impl Client {
     }
 
     /// Reads answers, none of them to HEAD, until the server closes its side.
-    pub fn answers(&mut self) -> io::Result<Vec<Answer>> {
+    pub fn read_responses(&mut self) -> io::Result<Vec<TestResponse>> {
         let mut answers = Vec::new();
         while !self.stream.fill_buf()?.is_empty() {
-            answers.push(self.answer(false)?);
+            answers.push(self.read_response(false)?);
         }
         Ok(answers)
     }
@@ -125,7 +125,7 @@ impl Client {
     }
 
     /// Signs up as `username`, with the tests' password.
-    pub fn sign_up(&mut self, username: &str) -> Answer {
+    pub fn sign_up(&mut self, username: &str) -> TestResponse {
         let body = json!({
             "username": username,
             "email": format!("{username}@example.com"),
@@ -135,13 +135,13 @@ impl Client {
     }
 
     /// Signs in as `username`, with the tests' password.
-    pub fn sign_in(&mut self, username: &str) -> Answer {
+    pub fn sign_in(&mut self, username: &str) -> TestResponse {
         let body = json!({ "email": format!("{username}@example.com"), "password": PASSWORD });
         self.send("POST /login", None, Some(&body))
     }
 
     /// Signs in, which has to succeed, and returns the token.
-    pub fn token(&mut self, username: &str) -> String {
+    pub fn sign_in_for_token(&mut self, username: &str) -> String {
         let answer = self.sign_in(username);
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()["token"].as_str().unwrap().to_owned()
@@ -150,12 +150,12 @@ impl Client {
 
 /// All that a server answers to these bytes, until it closes the connection, which it has to do of
 /// itself.
-pub fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<Answer> {
+pub fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<TestResponse> {
     let mut client = Client::connect(address);
     client.write(bytes).unwrap();
-    client.answers().unwrap()
+    client.read_responses().unwrap()
 }
 
-pub fn statuses(answers: &[Answer]) -> Vec<u16> {
+pub fn statuses(answers: &[TestResponse]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
 }

@@ -1,13 +1,13 @@
 //! What the tests share: an application to call, clients, and the program in a process of its own.
 
-mod answer;
-pub mod description;
 pub mod http_client;
 pub mod jwt;
+pub mod openapi_check;
 pub mod pagination;
 pub mod parser_invariants;
 pub mod program;
 mod test_app;
+mod test_response;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,10 +17,11 @@ use std::sync::Barrier;
 
 use task_api::model::Timestamp;
 
-pub use answer::Answer;
 pub use test_app::{
-    KEY, Person, START, TestApp, World, config, keys, metrics_token, open, request_from, respond,
+    Account, CLOCK_START, Fixture, SIGNING_KEY, TestApp, config, keys, metrics_token, open_app,
+    request_from, respond,
 };
+pub use test_response::TestResponse;
 
 /// What the contract says about a route, written here a second time on purpose: the table in the
 /// router must not be able to change without this one.
@@ -101,6 +102,6 @@ pub fn comma_separated(list: &str) -> BTreeSet<String> {
 }
 
 /// The permissions of a file.
-pub fn mode(path: &Path) -> u32 {
+pub fn file_mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }

@@ -21,16 +21,16 @@ pub fn limits() -> ServerLimits {
 
 /// What came out of a stream of bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ParseOutcome {
     pub requests: Vec<ParsedRequest>,
     /// Status and words.
-    pub refusal: Option<(u16, String)>,
+    pub failure: Option<(u16, String)>,
     /// What was not finished at the end; nothing is, behind a refusal.
-    pub part: Option<ParserState>,
+    pub unfinished: Option<ParserState>,
 }
 
 /// Reads bytes that come in these pieces.
-pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
+pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> ParseOutcome {
     let mut parser = RequestParser::new(limits);
     let mut requests = Vec::new();
     for piece in pieces {
@@ -41,10 +41,10 @@ pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]
                 Ok(None) => break,
                 Err(refusal) => {
                     let public = refusal.error.public();
-                    return Reading {
+                    return ParseOutcome {
                         requests,
-                        refusal: Some((public.status.as_u16(), public.msg.into_owned())),
-                        part: None,
+                        failure: Some((public.status.as_u16(), public.msg.into_owned())),
+                        unfinished: None,
                     };
                 }
             }
@@ -58,16 +58,16 @@ pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]
             parser.allocated_bytes()
         );
     }
-    Reading {
+    ParseOutcome {
         requests,
-        refusal: None,
-        part: Some(parser.state()),
+        failure: None,
+        unfinished: Some(parser.state()),
     }
 }
 
 /// Checks that the bytes are read alike in one piece and in pieces of these sizes, which are used in
 /// turn, and that what comes out is within the limits and means the same when it is sent again.
-pub fn check(bytes: &[u8], sizes: &[u8]) -> Reading {
+pub fn check(bytes: &[u8], sizes: &[u8]) -> ParseOutcome {
     let limits = limits();
     let whole = read(&limits, [bytes]);
     assert_eq!(read(&limits, pieces(bytes, sizes)), whole);
@@ -84,7 +84,7 @@ pub fn check(bytes: &[u8], sizes: &[u8]) -> Reading {
     };
     let mut second = read(&roomy, [again.as_slice()]);
     assert_eq!(
-        (second.refusal.take(), second.part),
+        (second.failure.take(), second.unfinished),
         (None, Some(ParserState::BetweenRequests))
     );
     let unframed =

@@ -12,22 +12,22 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::support::PASSWORD;
-use crate::support::http_client::{Client, PATIENCE};
+use crate::support::http_client::{Client, TEST_TIMEOUT};
 
 /// A working directory of its own.
-pub struct Place(pub TempDir);
+pub struct WorkDir(pub TempDir);
 
 /// What a command did.
 #[derive(Debug, PartialEq)]
-pub struct Outcome {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
-impl Place {
-    pub fn new() -> Place {
-        Place(tempfile::tempdir().unwrap())
+impl WorkDir {
+    pub fn new() -> WorkDir {
+        WorkDir(tempfile::tempdir().unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -48,17 +48,17 @@ impl Place {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
-        finish(&mut self.command(arguments))
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+        run_command(&mut self.command(arguments))
     }
 
     /// Runs a command with text on its standard input.
-    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
-        finish_with_input(&mut self.command(arguments), input)
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandOutput {
+        run_command_with_input(&mut self.command(arguments), input)
     }
 
     /// Makes an account with the tests' password.
-    pub fn create(&self, username: &str, more: &[&str]) -> Outcome {
+    pub fn create_account(&self, username: &str, more: &[&str]) -> CommandOutput {
         let email = format!("{username}@example.com");
         let mut arguments = vec!["user", "create", "--username", username, "--email", &email];
         arguments.push("--password-stdin");
@@ -72,14 +72,14 @@ impl Place {
         Connection::open(self.path("project.db")).unwrap()
     }
 
-    pub fn serve(&self) -> Running {
-        Running::start(&mut self.command(&[]))
+    pub fn serve(&self) -> RunningServer {
+        RunningServer::start(&mut self.command(&[]))
     }
 }
 
-impl Outcome {
+impl CommandOutput {
     /// The one line of a refusal.
-    pub fn refusal(&self) -> &str {
+    pub fn error_line(&self) -> &str {
         assert!(self.code.is_some_and(|code| code != 0), "{self:?}");
         assert_eq!(self.out, "", "{self:?}");
         let line = self.err.strip_suffix('\n').unwrap_or(&self.err);
@@ -88,11 +88,11 @@ impl Outcome {
     }
 }
 
-pub fn finish(command: &mut Command) -> Outcome {
-    finish_with_input(command, "")
+pub fn run_command(command: &mut Command) -> CommandOutput {
+    run_command_with_input(command, "")
 }
 
-pub fn finish_with_input(command: &mut Command, input: &str) -> Outcome {
+pub fn run_command_with_input(command: &mut Command, input: &str) -> CommandOutput {
     if !input.is_empty() {
         command.stdin(Stdio::piped());
     }
@@ -101,7 +101,7 @@ pub fn finish_with_input(command: &mut Command, input: &str) -> Outcome {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut child = Guard(child);
+    let mut child = ChildGuard(child);
     if let Some(mut stdin) = child.0.stdin.take() {
         // A command that refuses before it reads closes the pipe.
         let _ = stdin.write_all(input.as_bytes());
@@ -109,7 +109,7 @@ pub fn finish_with_input(command: &mut Command, input: &str) -> Outcome {
     let out = collect(child.0.stdout.take().unwrap());
     let err = collect(child.0.stderr.take().unwrap());
     let status = child.wait();
-    Outcome {
+    CommandOutput {
         code: status.code(),
         out: out.join().unwrap(),
         err: err.join().unwrap(),
@@ -125,12 +125,12 @@ fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
 }
 
 /// A child that does not outlive the test, however that ends.
-pub struct Guard(pub Child);
+pub struct ChildGuard(pub Child);
 
-impl Guard {
+impl ChildGuard {
     /// Waits for the child's end, which has to come.
     pub fn wait(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TEST_TIMEOUT;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status;
@@ -141,7 +141,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -149,21 +149,21 @@ impl Drop for Guard {
 }
 
 /// A server that has said where it listens.
-pub struct Running {
-    pub child: Guard,
+pub struct RunningServer {
+    pub child: ChildGuard,
     pub address: SocketAddr,
     lines: Receiver<String>,
     log: Vec<String>,
 }
 
-impl Running {
-    pub fn start(command: &mut Command) -> Running {
+impl RunningServer {
+    pub fn start(command: &mut Command) -> RunningServer {
         let child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut child = Guard(child);
+        let mut child = ChildGuard(child);
         let stderr = BufReader::new(child.0.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -171,7 +171,7 @@ impl Running {
                 let _ = sender.send(line.unwrap());
             }
         });
-        let mut running = Running {
+        let mut running = RunningServer {
             child,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             lines,
@@ -190,7 +190,7 @@ impl Running {
     /// Waits until a line with this text is logged, and returns it.
     pub fn wait_for_line(&mut self, text: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|why| {
+            let line = self.lines.recv_timeout(TEST_TIMEOUT).unwrap_or_else(|why| {
                 panic!("{why}, and no {text:?} in {:?}", self.log);
             });
             self.log.push(line.clone());

@@ -30,13 +30,13 @@ use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
 use tempfile::TempDir;
 
-use super::{Answer, PASSWORD, description, timestamp};
+use super::{PASSWORD, TestResponse, openapi_check, timestamp};
 
 /// The key that signs the tests' tokens.
-pub const KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
+pub const SIGNING_KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
 
 /// When the tests' clock starts: 2026-11-23T12:00:00Z.
-pub const START: i64 = 1_795_435_200;
+pub const CLOCK_START: i64 = 1_795_435_200;
 
 /// An application on a temporary database, with a clock that stands still until it is moved.
 pub struct TestApp {
@@ -47,7 +47,7 @@ pub struct TestApp {
 
 /// Somebody with a token.
 #[derive(Debug, Clone)]
-pub struct Person {
+pub struct Account {
     pub id: i64,
     pub username: String,
     pub email: String,
@@ -119,7 +119,7 @@ pub fn metrics_token(text: &str) -> MetricsToken {
 }
 
 /// The application on its database.
-pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
+pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.concurrency).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
     let static_files = StaticFiles::new(router::openapi_json);
@@ -135,12 +135,12 @@ impl TestApp {
     /// An application whose settings `change` has changed.
     pub fn with(change: impl FnOnce(&mut Config)) -> TestApp {
         let folder = tempfile::tempdir().unwrap();
-        TestApp::on(folder, change)
+        TestApp::in_folder(folder, change)
     }
 
     /// An application on the database `project.db` in this folder.
-    pub fn on(folder: TempDir, change: impl FnOnce(&mut Config)) -> TestApp {
-        TestApp::with_keys(folder, &keys(KEY, &[]), change)
+    pub fn in_folder(folder: TempDir, change: impl FnOnce(&mut Config)) -> TestApp {
+        TestApp::with_keys(folder, &keys(SIGNING_KEY, &[]), change)
     }
 
     /// The same with other keys for its tokens.
@@ -152,10 +152,10 @@ impl TestApp {
         let mut config = config(&folder);
         change(&mut config);
         // Microseconds since 1970. The clock goes on by one with each look at it, as real ones do.
-        let clock = Arc::new(AtomicI64::new(START * 1_000_000));
+        let clock = Arc::new(AtomicI64::new(CLOCK_START * 1_000_000));
         let hand = Arc::clone(&clock);
         let now = move || timestamp(hand.fetch_add(1, Ordering::SeqCst));
-        let app = open(config, keys, Box::new(now));
+        let app = open_app(config, keys, Box::new(now));
         TestApp {
             app: Arc::new(app),
             folder,
@@ -219,7 +219,7 @@ impl TestApp {
     }
 
     /// An account made beside the API, and a token for it.
-    pub fn person(&self, username: &str, role: Role, is_approved: bool) -> Person {
+    pub fn account(&self, username: &str, role: Role, is_approved: bool) -> Account {
         let email = format!("{username}@example.com");
         let password = Password::for_account(PASSWORD, [username, &email]).unwrap();
         let hash = self.app.passwords.hash(&password).unwrap();
@@ -232,8 +232,8 @@ impl TestApp {
             created_at: self.app.now(),
         };
         let user = self.app.store.write(|db| users::insert(db, &row)).unwrap();
-        let token = self.session_of(&user);
-        Person {
+        let token = self.create_session(&user);
+        Account {
             id: user.id.get(),
             username: user.username,
             email: user.email,
@@ -242,7 +242,7 @@ impl TestApp {
     }
 
     /// Begins a session beside the API, and returns an access token of it.
-    pub fn session_of(&self, user: &User) -> String {
+    pub fn create_session(&self, user: &User) -> String {
         let (id, now) = (SessionId::random().unwrap(), self.app.now());
         let session = NewSession {
             id,
@@ -261,45 +261,50 @@ impl TestApp {
     }
 
     /// The account of a person, as it is stored.
-    pub fn user(&self, person: &Person) -> User {
+    pub fn stored_user(&self, account: &Account) -> User {
         let store = &self.app.store;
-        let user = store.read(|db| users::by_username(db, &person.username));
+        let user = store.read(|db| users::by_username(db, &account.username));
         user.unwrap().unwrap()
     }
 
     /// An access token of another session of the same person.
-    pub fn sign_in_again(&self, person: &Person) -> String {
-        self.session_of(&self.user(person))
+    pub fn token_of_new_session(&self, account: &Account) -> String {
+        self.create_session(&self.stored_user(account))
     }
 
-    pub fn admin(&self) -> Person {
-        self.person("admin", Role::Admin, true)
+    pub fn admin(&self) -> Account {
+        self.account("admin", Role::Admin, true)
     }
 
-    pub fn manager(&self) -> Person {
-        self.person("manager", Role::Manager, true)
+    pub fn manager(&self) -> Account {
+        self.account("manager", Role::Manager, true)
     }
 
-    pub fn employee(&self) -> Person {
-        self.person("employee", Role::Employee, true)
+    pub fn employee(&self) -> Account {
+        self.account("employee", Role::Employee, true)
     }
 
     /// Sends `"PATCH /tasks/2"` with a JSON body (`""` for none) on behalf of a person.
-    pub fn send(&self, line: &str, person: impl Into<Option<Person>>, body: &str) -> Answer {
-        self.send_with(line, person, &[], body)
+    pub fn send(
+        &self,
+        line: &str,
+        account: impl Into<Option<Account>>,
+        body: &str,
+    ) -> TestResponse {
+        self.send_with(line, account, &[], body)
     }
 
     /// The same with more headers.
     pub fn send_with(
         &self,
         line: &str,
-        person: impl Into<Option<Person>>,
+        account: impl Into<Option<Account>>,
         more: &[(&str, &str)],
         body: &str,
-    ) -> Answer {
+    ) -> TestResponse {
         let mut headers = Vec::new();
-        if let Some(person) = person.into() {
-            headers.push(("Authorization", format!("Bearer {}", person.token)));
+        if let Some(account) = account.into() {
+            headers.push(("Authorization", format!("Bearer {}", account.token)));
         }
         if !body.is_empty() {
             headers.push(("Content-Type", "application/json".to_owned()));
@@ -309,7 +314,7 @@ impl TestApp {
     }
 
     /// Sends a request without a body, with this token.
-    pub fn send_token(&self, line: &str, token: &str) -> Answer {
+    pub fn send_token(&self, line: &str, token: &str) -> TestResponse {
         self.send_with(
             line,
             None,
@@ -319,12 +324,12 @@ impl TestApp {
     }
 
     /// Sends a GET on behalf of a person.
-    pub fn get(&self, path: &str, person: &Person) -> Answer {
-        self.send(&format!("GET {path}"), person.clone(), "")
+    pub fn get(&self, path: &str, account: &Account) -> TestResponse {
+        self.send(&format!("GET {path}"), account.clone(), "")
     }
 
     /// Sends exactly these headers and this body.
-    pub fn send_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> Answer {
+    pub fn send_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> TestResponse {
         let (method, target) = line.split_once(' ').unwrap();
         let headers = headers
             .iter()
@@ -332,52 +337,52 @@ impl TestApp {
             .collect();
         let request = Request::fake_http(method, target, headers, body.to_vec());
         let answer = respond(&self.app, &request);
-        description::check_accepted(method, target, body, &answer);
+        openapi_check::check_accepted(method, target, body, &answer);
         answer
     }
 
-    pub fn sign_up(&self, username: &str, email: &str, password: &str) -> Answer {
+    pub fn sign_up(&self, username: &str, email: &str, password: &str) -> TestResponse {
         let body = json!({ "username": username, "email": email, "password": password });
         self.send("POST /signup", None, &body.to_string())
     }
 
-    pub fn log_in(&self, email: &str, password: &str) -> Answer {
+    pub fn log_in(&self, email: &str, password: &str) -> TestResponse {
         let body = json!({ "email": email, "password": password });
         self.send("POST /login", None, &body.to_string())
     }
 
-    pub fn patch_me(&self, person: &Person, body: Value) -> Answer {
-        self.send("PATCH /me", person.clone(), &body.to_string())
+    pub fn patch_me(&self, account: &Account, body: Value) -> TestResponse {
+        self.send("PATCH /me", account.clone(), &body.to_string())
     }
 
     /// Makes a task as `person` and returns its id.
-    pub fn task(&self, person: &Person, body: Value) -> i64 {
-        let answer = self.send("POST /tasks", person.clone(), &body.to_string());
+    pub fn create_task(&self, account: &Account, body: Value) -> i64 {
+        let answer = self.send("POST /tasks", account.clone(), &body.to_string());
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()["id"].as_i64().unwrap()
     }
 }
 
 /// An application with one of everything: an admin (1), an employee (2), a task of the latter (1).
-pub struct World {
+pub struct Fixture {
     pub app: TestApp,
-    pub admin: Person,
-    pub employee: Person,
+    pub admin: Account,
+    pub employee: Account,
     pub task: i64,
 }
 
-impl World {
-    pub fn new() -> World {
-        World::on(TestApp::new())
+impl Fixture {
+    pub fn new() -> Fixture {
+        Fixture::with_app(TestApp::new())
     }
 
-    pub fn on(app: TestApp) -> World {
+    pub fn with_app(app: TestApp) -> Fixture {
         let (admin, employee) = (app.admin(), app.employee());
-        let task = app.task(
+        let task = app.create_task(
             &admin,
             json!({ "title": "water the plants", "assigned_user_id": employee.id }),
         );
-        World {
+        Fixture {
             app,
             admin,
             employee,
@@ -398,8 +403,8 @@ pub fn request_from(peer: &str, line: &str, headers: &[&str], body: &str) -> Req
 }
 
 /// What the application answers, which the description has to have.
-pub fn respond(app: &App, request: &Request) -> Answer {
-    let answer = Answer::from(handle(app, request));
-    description::check(request.method(), request.raw_url(), &answer);
+pub fn respond(app: &App, request: &Request) -> TestResponse {
+    let answer = TestResponse::from(handle(app, request));
+    openapi_check::check(request.method(), request.raw_url(), &answer);
     answer
 }

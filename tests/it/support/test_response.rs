@@ -5,18 +5,18 @@ use std::io::Read;
 
 use serde_json::Value;
 
-use super::Person;
+use super::Account;
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl From<rouille::Response> for Answer {
-    fn from(response: rouille::Response) -> Answer {
+impl From<rouille::Response> for TestResponse {
+    fn from(response: rouille::Response) -> TestResponse {
         let mut body = Vec::new();
         response
             .data
@@ -29,7 +29,7 @@ impl From<rouille::Response> for Answer {
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        Answer {
+        TestResponse {
             status: response.status_code,
             headers,
             body,
@@ -37,7 +37,7 @@ impl From<rouille::Response> for Answer {
     }
 }
 
-impl Answer {
+impl TestResponse {
     /// The value of a header that is there once at most.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self
@@ -94,11 +94,11 @@ impl Answer {
 
     /// Who has signed in, and the access token.
     #[track_caller]
-    pub fn person(&self) -> Person {
+    pub fn account(&self) -> Account {
         assert_eq!(self.status, 200, "{self:?}");
         let json = self.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        Person {
+        Account {
             id: json["user"]["id"].as_i64().unwrap(),
             username: text(&json["user"]["username"]),
             email: text(&json["user"]["email"]),
@@ -121,7 +121,7 @@ impl Answer {
     }
 
     /// The names of the fields that a 422 refuses, and nothing but them.
-    pub fn refused(&self) -> Vec<String> {
+    pub fn invalid_fields(&self) -> Vec<String> {
         assert_eq!(self.status, 422, "{self:?}");
         self.json()["errors"]
             .as_object()

@@ -7,12 +7,13 @@ use std::sync::{Arc, LazyLock, Mutex};
 use jsonschema::Validator;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
+use task_api::model::Timestamp;
 use unicode_normalization::UnicodeNormalization;
 
-use super::Answer;
+use super::TestResponse;
 
 /// The description as everybody gets it.
-pub static DESCRIPTION: LazyLock<Value> =
+pub static OPENAPI: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(&task_api::router::openapi_json().unwrap()).unwrap());
 
 /// Headers that stand for something where they are there.
@@ -27,11 +28,11 @@ const HEADERS: [&str; 7] = [
 ];
 
 /// What a `$ref` stands for, at once or behind others.
-pub fn resolved(value: &Value) -> &Value {
+pub fn resolve_ref(value: &Value) -> &Value {
     match value["$ref"].as_str() {
         Some(reference) => {
             let pointer = reference.strip_prefix('#').unwrap();
-            resolved(DESCRIPTION.pointer(pointer).expect(reference))
+            resolve_ref(OPENAPI.pointer(pointer).expect(reference))
         }
         None => value,
     }
@@ -53,7 +54,7 @@ fn operation(method: &str, target: &str) -> Option<(&'static str, &'static Value
             }
         }
     };
-    let paths = DESCRIPTION["paths"].as_object().unwrap();
+    let paths = OPENAPI["paths"].as_object().unwrap();
     let found = paths.keys().filter(|template| matches(template));
     // What a path says in words is no id.
     let template = found.min_by_key(|template| template.contains('{'))?;
@@ -67,7 +68,7 @@ fn operation(method: &str, target: &str) -> Option<(&'static str, &'static Value
 }
 
 /// Panics unless the description has this answer. What has no operation is 404 or 405, and is not its matter.
-pub fn check(method: &str, target: &str, answer: &Answer) {
+pub fn check(method: &str, target: &str, answer: &TestResponse) {
     let Some((path, operation)) = operation(method, target) else {
         return;
     };
@@ -76,7 +77,7 @@ pub fn check(method: &str, target: &str, answer: &Answer) {
     let described = operation["responses"]
         .get(&status)
         .unwrap_or_else(|| panic!("{line}, which is not in the description: {answer:?}"));
-    let described = resolved(described);
+    let described = resolve_ref(described);
     for name in HEADERS {
         let has = answer.header(name).is_some();
         assert!(
@@ -102,7 +103,7 @@ pub fn check(method: &str, target: &str, answer: &Answer) {
 }
 
 /// Panics unless a body that was accepted is as the description wants it, and the query as well.
-pub fn check_accepted(method: &str, target: &str, body: &[u8], answer: &Answer) {
+pub fn check_accepted(method: &str, target: &str, body: &[u8], answer: &TestResponse) {
     let Some((path, operation)) = operation(method, target).filter(|_| answer.status < 300) else {
         return;
     };
@@ -121,17 +122,23 @@ pub fn check_accepted(method: &str, target: &str, body: &[u8], answer: &Answer) 
     }
 }
 
-/// A body as the server sees it before it looks: names and titles without the white space around them, a
-/// password in the form NFC.
+/// A body as the server normalises it before it checks the form: no byte order mark, no white space around
+/// names and titles, text in NFC, a deadline in RFC 3339.
 fn as_read(body: &[u8]) -> Value {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let mut body: Value = serde_json::from_slice(body).unwrap();
     for name in ["username", "email", "title"] {
         if let Some(text) = body[name].as_str() {
             body[name] = text.trim().into();
         }
     }
-    if let Some(password) = body["password"].as_str() {
-        body["password"] = password.nfc().collect::<String>().into();
+    for name in ["title", "description", "password"] {
+        if let Some(text) = body[name].as_str() {
+            body[name] = text.nfc().collect::<String>().into();
+        }
+    }
+    if let Some(moment) = body["deadline"].as_str() {
+        body["deadline"] = String::from(moment.parse::<Timestamp>().unwrap()).into();
     }
     body
 }
@@ -142,7 +149,7 @@ fn is_of_the_form(line: &str, schema: &Value, instance: &Value) {
     let key = schema.to_string();
     let known = VALIDATORS.lock().unwrap().get(&key).cloned();
     let validator = known.unwrap_or_else(|| {
-        let made = Arc::new(validator(schema));
+        let made = Arc::new(strict_validator(schema));
         let kept = Arc::clone(&made);
         VALIDATORS.lock().unwrap().insert(key, kept);
         made
@@ -157,12 +164,12 @@ fn is_of_the_form(line: &str, schema: &Value, instance: &Value) {
 }
 
 /// Whether something is of this form, and has no member that the form does not name.
-pub fn validator(schema: &Value) -> Validator {
+pub fn strict_validator(schema: &Value) -> Validator {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "allOf": [schema],
         "unevaluatedProperties": false,
-        "components": DESCRIPTION["components"],
+        "components": OPENAPI["components"],
     });
     let mut references = Vec::new();
     close(&mut schema["components"]["schemas"], &mut references);
