@@ -46,6 +46,7 @@ mod flask {
 }
 
 mod cli;
+mod docs;
 mod input_properties;
 mod metrics;
 mod openapi;
