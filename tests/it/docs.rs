@@ -1,14 +1,13 @@
 //! The documentation stays in step with the code: every link, path, name and quoted line leads to something
 //! that exists.
 //!
-//! The pages keep to these notations:
+//! The pages use these notations, which the tests read:
 //!
-//! - a path in backticks is a path in the repository or in `src/`;
-//! - a path in backticks, a colon and names in backticks say that the file defines these names; so does a name
-//!   in backticks, "in" and a path in backticks;
-//! - a row of the glossary names code in its first column and files in its last one;
-//! - a block of Rust, SQL or diff quotes the file that the text before it names last. A line `// ...` stands
-//!   for lines that are left out. The file is as before the diff or as after it.
+//! - `src/error.rs` in backticks: this file exists, in the repository or in `src/`.
+//! - `src/error.rs`: `Error`, `whole_seconds` (or `Error` in `src/error.rs`): the file defines these names.
+//! - A row of the glossary: a file of the last column defines the names of the first column.
+//! - A block of Rust, SQL or diff: the lines are in the file that the text before the block names last. A line
+//!   `// ...` stands for lines that are left out. A diff may be applied already, by a reader who follows it.
 
 use std::collections::BTreeSet;
 use std::fs;
