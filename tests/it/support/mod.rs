@@ -1,4 +1,4 @@
-//! What the tests share: an application to call, clients, and the program in a process of its own.
+//! Shared by the tests: the application under test, an HTTP client, and the program in a child process.
 
 pub mod http_client;
 pub mod jwt;
@@ -23,8 +23,8 @@ pub use test_app::{
 };
 pub use test_response::TestResponse;
 
-/// What the contract says about a route, written here a second time on purpose: the table in the
-/// router must not be able to change without this one.
+/// Each route of the API contract and who may call it. It repeats the route table in `src/router` on
+/// purpose: a change there fails a test until the contract changes too.
 pub const CONTRACT: &[(&str, &str)] = &[
     ("POST /signup", "anyone"),
     ("POST /login", "anyone"),
@@ -60,10 +60,10 @@ pub const CONTRACT: &[(&str, &str)] = &[
     ("GET /board/{file}", "anyone"),
 ];
 
-/// Everybody's password.
+/// The password of every test account.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// Every order of a list of tasks.
+/// All values of `sort` for a list of tasks.
 pub const SORTS: [&str; 6] = [
     "created_at",
     "-created_at",
@@ -73,7 +73,8 @@ pub const SORTS: [&str; 6] = [
     "-title",
 ];
 
-/// What `act(0)`, `act(1)` and so on return, all of them called at the same moment.
+/// Calls `act(0)`, `act(1)`, ... `act(count - 1)` on one thread each, all at the same moment, and returns
+/// their results in this order.
 pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(count);
     std::thread::scope(|scope| {
@@ -90,18 +91,18 @@ pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> V
     })
 }
 
-/// A moment in microseconds since 1970.
+/// A timestamp, given in microseconds since 1970.
 pub fn timestamp(micros: i64) -> Timestamp {
     let moment = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.unsigned_abs());
     Timestamp::from(moment)
 }
 
-/// The members of a header's list.
+/// The items of a comma-separated header value.
 pub fn comma_separated(list: &str) -> BTreeSet<String> {
-    list.split(',').map(|word| word.trim().to_owned()).collect()
+    list.split(',').map(|item| item.trim().to_owned()).collect()
 }
 
-/// The permissions of a file.
+/// The permission bits of a file.
 pub fn file_mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }

@@ -1,5 +1,5 @@
-//! What the tests see, held against the API's description: every answer of every test is of a status, a type
-//! and a form that `/openapi.json` has.
+//! Compares the responses of all tests with the OpenAPI document: each has a status, a media type and a
+//! body that `/openapi.json` describes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -12,11 +12,11 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::TestResponse;
 
-/// The description as everybody gets it.
+/// The OpenAPI document, as `GET /openapi.json` returns it.
 pub static OPENAPI: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(&task_api::router::openapi_json().unwrap()).unwrap());
 
-/// Headers that stand for something where they are there.
+/// Headers that the OpenAPI document must list for each response that carries them.
 const HEADERS: [&str; 7] = [
     "ETag",
     "Idempotency-Replayed",
@@ -27,7 +27,7 @@ const HEADERS: [&str; 7] = [
     "X-Request-Id",
 ];
 
-/// What a `$ref` stands for, at once or behind others.
+/// Follows `$ref` until the value is none. Returns other values unchanged.
 pub fn resolve_ref(value: &Value) -> &Value {
     match value["$ref"].as_str() {
         Some(reference) => {
@@ -38,93 +38,98 @@ pub fn resolve_ref(value: &Value) -> &Value {
     }
 }
 
-/// The path of the description that this target has, and the operation there.
+/// The path template of the OpenAPI document that matches this request target, and the operation there.
 fn operation(method: &str, target: &str) -> Option<(&'static str, &'static Value)> {
     let path = target.split('?').next().unwrap();
     let decode = |segment| percent_decode_str(segment).decode_utf8_lossy();
     let segments: Vec<_> = path.split('/').map(decode).collect();
     let matches = |template: &str| {
-        let (mut left, mut right) = (template.split('/'), segments.iter());
+        let (mut expected, mut actual) = (template.split('/'), segments.iter());
         loop {
-            match (left.next(), right.next()) {
+            match (expected.next(), actual.next()) {
                 (None, None) => return true,
-                (Some(any), Some(some)) if any.starts_with('{') && !some.is_empty() => {}
-                (Some(one), Some(other)) if one == *other => {}
+                (Some(parameter), Some(value))
+                    if parameter.starts_with('{') && !value.is_empty() => {}
+                (Some(literal), Some(segment)) if literal == *segment => {}
                 _ => return false,
             }
         }
     };
     let paths = OPENAPI["paths"].as_object().unwrap();
     let found = paths.keys().filter(|template| matches(template));
-    // What a path says in words is no id.
+    // A path without a parameter goes first: `/me/sessions/revoke-all` is not a session id.
     let template = found.min_by_key(|template| template.contains('{'))?;
     let method = match method {
         "HEAD" => "GET",
         _ => method,
     };
     let item = paths[template].as_object().unwrap();
-    let named = |name: &&String| name.to_uppercase() == method;
-    Some((template, &item[item.keys().find(named)?]))
+    let is_method = |name: &&String| name.to_uppercase() == method;
+    Some((template, &item[item.keys().find(is_method)?]))
 }
 
-/// Panics unless the description has this answer. What has no operation is 404 or 405, and is not its matter.
-pub fn check(method: &str, target: &str, answer: &TestResponse) {
+/// Panics unless the OpenAPI document describes this response. Requests without an operation there (404 and
+/// 405) are not checked.
+pub fn check(method: &str, target: &str, response: &TestResponse) {
     let Some((path, operation)) = operation(method, target) else {
         return;
     };
-    let status = answer.status.to_string();
-    let line = format!("{method} {path} answers {status}");
+    let status = response.status.to_string();
+    let line = format!("{method} {path} returns {status}");
     let described = operation["responses"]
         .get(&status)
-        .unwrap_or_else(|| panic!("{line}, which is not in the description: {answer:?}"));
+        .unwrap_or_else(|| panic!("{line}, which is not in the OpenAPI document: {response:?}"));
     let described = resolve_ref(described);
     for name in HEADERS {
-        let has = answer.header(name).is_some();
+        let is_present = response.header(name).is_some();
         assert!(
-            !has || described["headers"].get(name).is_some(),
-            "{line} with {name}, which is not in the description"
+            !is_present || described["headers"].get(name).is_some(),
+            "{line} with {name}, which is not in the OpenAPI document"
         );
     }
     let Some(content) = described.get("content") else {
-        assert!(answer.body.is_empty(), "{line} with a body: {answer:?}");
+        assert!(response.body.is_empty(), "{line} with a body: {response:?}");
         return;
     };
     let media_type = |text: &str| text.split(';').next().unwrap().to_owned();
-    let sent = media_type(answer.header("Content-Type").expect(&line));
-    let (_, of_type) = content
+    let content_type = media_type(response.header("Content-Type").expect(&line));
+    let (_, described) = content
         .as_object()
         .unwrap()
         .iter()
-        .find(|(name, _)| media_type(name) == sent)
-        .unwrap_or_else(|| panic!("{line} with {sent}, which is not in the description"));
-    if sent == "application/json" && answer.header("Content-Encoding").is_none() {
-        is_of_the_form(&line, &of_type["schema"], &answer.json());
+        .find(|(name, _)| media_type(name) == content_type)
+        .unwrap_or_else(|| {
+            panic!("{line} with {content_type}, which is not in the OpenAPI document")
+        });
+    if content_type == "application/json" && response.header("Content-Encoding").is_none() {
+        assert_matches_schema(&line, &described["schema"], &response.json());
     }
 }
 
-/// Panics unless a body that was accepted is as the description wants it, and the query as well.
-pub fn check_accepted(method: &str, target: &str, body: &[u8], answer: &TestResponse) {
-    let Some((path, operation)) = operation(method, target).filter(|_| answer.status < 300) else {
+/// Panics unless the request body and the query parameters of an accepted request match the OpenAPI document.
+pub fn check_accepted(method: &str, target: &str, body: &[u8], response: &TestResponse) {
+    let Some((path, operation)) = operation(method, target).filter(|_| response.status < 300)
+    else {
         return;
     };
     let line = format!("{method} {path} accepts");
     if let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema") {
-        is_of_the_form(&line, schema, &as_read(body));
+        assert_matches_schema(&line, schema, &normalized(body));
     }
     let query = target.split_once('?').map_or("", |(_, query)| query);
     for (name, _) in form_urlencoded::parse(query.as_bytes()) {
-        let mut known = operation["parameters"].as_array().into_iter().flatten();
-        let of_a_list = operation.pointer("/responses/200/headers/Link").is_some();
+        let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+        let is_list = operation.pointer("/responses/200/headers/Link").is_some();
         assert!(
-            !of_a_list || known.any(|known| known["in"] == "query" && known["name"] == *name),
-            "{line} {name}, which is not in the description"
+            !is_list || parameters.any(|known| known["in"] == "query" && known["name"] == *name),
+            "{line} {name}, which is not in the OpenAPI document"
         );
     }
 }
 
-/// A body as the server normalises it before it checks the form: no byte order mark, no white space around
-/// names and titles, text in NFC, a deadline in RFC 3339.
-fn as_read(body: &[u8]) -> Value {
+/// The request body after the server's normalization: without a byte order mark, user names, email
+/// addresses and titles trimmed, text in Unicode normalization form C (NFC), and the deadline in RFC 3339.
+fn normalized(body: &[u8]) -> Value {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let mut body: Value = serde_json::from_slice(body).unwrap();
     for name in ["username", "email", "title"] {
@@ -137,33 +142,33 @@ fn as_read(body: &[u8]) -> Value {
             body[name] = text.nfc().collect::<String>().into();
         }
     }
-    if let Some(moment) = body["deadline"].as_str() {
-        body["deadline"] = String::from(moment.parse::<Timestamp>().unwrap()).into();
+    if let Some(deadline) = body["deadline"].as_str() {
+        body["deadline"] = String::from(deadline.parse::<Timestamp>().unwrap()).into();
     }
     body
 }
 
-fn is_of_the_form(line: &str, schema: &Value, instance: &Value) {
+fn assert_matches_schema(line: &str, schema: &Value, instance: &Value) {
     static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> =
         LazyLock::new(Default::default);
     let key = schema.to_string();
-    let known = VALIDATORS.lock().unwrap().get(&key).cloned();
-    let validator = known.unwrap_or_else(|| {
-        let made = Arc::new(strict_validator(schema));
-        let kept = Arc::clone(&made);
-        VALIDATORS.lock().unwrap().insert(key, kept);
-        made
+    let cached = VALIDATORS.lock().unwrap().get(&key).cloned();
+    let validator = cached.unwrap_or_else(|| {
+        let validator = Arc::new(strict_validator(schema));
+        let cached = Arc::clone(&validator);
+        VALIDATORS.lock().unwrap().insert(key, cached);
+        validator
     });
     let mut errors = validator.iter_errors(instance).map(|error| {
-        let at = error.instance_path().to_string();
-        format!("{at}: {error:.300}")
+        let path = error.instance_path().to_string();
+        format!("{path}: {error:.300}")
     });
     if let Some(error) = errors.next() {
-        panic!("{line} what its schema has not: {error}: {instance:.300}");
+        panic!("{line} what does not match the schema: {error}: {instance:.300}");
     }
 }
 
-/// Whether something is of this form, and has no member that the form does not name.
+/// A validator for this schema that rejects members which the schema does not name.
 pub fn strict_validator(schema: &Value) -> Validator {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -172,7 +177,7 @@ pub fn strict_validator(schema: &Value) -> Validator {
         "components": OPENAPI["components"],
     });
     let mut references = Vec::new();
-    close(&mut schema["components"]["schemas"], &mut references);
+    forbid_extra_members(&mut schema["components"]["schemas"], &mut references);
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
@@ -180,8 +185,9 @@ pub fn strict_validator(schema: &Value) -> Validator {
         .unwrap()
 }
 
-/// Leaves no room for other members wherever a form is referred to, except as a part of another.
-fn close(schema: &mut Value, path: &mut Vec<String>) {
+/// Sets `unevaluatedProperties: false` beside each `$ref`. A `$ref` within `allOf` is left out: it
+/// describes only a part of the members, and the outer schema forbids the rest.
+fn forbid_extra_members(schema: &mut Value, path: &mut Vec<String>) {
     match schema {
         Value::Object(members) => {
             if members.contains_key("$ref") && !path.iter().any(|name| name == "allOf") {
@@ -189,11 +195,13 @@ fn close(schema: &mut Value, path: &mut Vec<String>) {
             }
             for (name, member) in members {
                 path.push(name.clone());
-                close(member, path);
+                forbid_extra_members(member, path);
                 path.pop();
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| close(item, path)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| forbid_extra_members(item, path)),
         _ => {}
     }
 }

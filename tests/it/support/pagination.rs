@@ -1,4 +1,4 @@
-//! A list, page by page.
+//! Reads lists page by page.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Account, TestApp, TestResponse};
 
+/// The query parameters of a URL, decoded.
 pub fn query_parameters(url: &str) -> BTreeMap<String, String> {
     let (_, query) = url.split_once('?').unwrap_or((url, ""));
     form_urlencoded::parse(query.as_bytes())
@@ -13,16 +14,17 @@ pub fn query_parameters(url: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The page behind this one: what `Link` points to, after a check that the body says the same.
-pub fn next_page(answer: &TestResponse, url: &str) -> Option<String> {
-    let cursor = match &answer.json()["next_cursor"] {
+/// The URL of the next page from the `Link` header, after a check that `next_cursor` in the body is the
+/// same cursor and that the other query parameters are unchanged. `None` on the last page.
+pub fn next_page(response: &TestResponse, url: &str) -> Option<String> {
+    let cursor = match &response.json()["next_cursor"] {
         Value::Null => {
-            assert_eq!(answer.header("Link"), None, "{url}");
+            assert_eq!(response.header("Link"), None, "{url}");
             return None;
         }
         cursor => cursor.as_str().unwrap().to_owned(),
     };
-    let link = answer.header("Link").unwrap();
+    let link = response.header("Link").unwrap();
     let target = link
         .strip_prefix('<')
         .and_then(|link| link.strip_suffix(r#">; rel="next""#))
@@ -37,21 +39,22 @@ pub fn next_page(answer: &TestResponse, url: &str) -> Option<String> {
     Some(target.to_owned())
 }
 
+/// Sends a GET for one page of a list, which must succeed.
 pub fn get_page(app: &TestApp, account: &Account, url: &str) -> TestResponse {
-    let answer = app.get(url, account);
-    assert_eq!(answer.status, 200, "{url}: {answer:?}");
-    answer
+    let response = app.get(url, account);
+    assert_eq!(response.status, 200, "{url}: {response:?}");
+    response
 }
 
-/// Every id of a list, page by page, by following `Link`.
+/// The ids of a whole list, read page by page by following `Link`.
 pub fn follow_links(app: &TestApp, account: &Account, url: &str) -> Vec<i64> {
     let mut all = Vec::new();
-    let mut here = Some(url.to_owned());
-    while let Some(url) = here {
-        let answer = get_page(app, account, &url);
-        all.extend(answer.ids());
-        assert!(all.len() < 10_000, "{url}: no end");
-        here = next_page(&answer, &url);
+    let mut next = Some(url.to_owned());
+    while let Some(url) = next {
+        let response = get_page(app, account, &url);
+        all.extend(response.ids());
+        assert!(all.len() < 10_000, "{url}: pagination does not end");
+        next = next_page(&response, &url);
     }
     all
 }

@@ -1,4 +1,4 @@
-//! The program itself, in a process and a working directory of its own.
+//! Runs the program in a child process with a temporary working directory.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use tempfile::TempDir;
 use crate::support::PASSWORD;
 use crate::support::http_client::{Client, TEST_TIMEOUT};
 
-/// A working directory of its own.
+/// A temporary working directory, in which the program finds its database and its key.
 pub struct WorkDir(pub TempDir);
 
-/// What a command did.
+/// Exit code, standard output and standard error of a command.
 #[derive(Debug, PartialEq)]
 pub struct CommandOutput {
     pub code: Option<i32>,
@@ -34,7 +34,7 @@ impl WorkDir {
         self.0.path().join(name)
     }
 
-    /// The program with these arguments and nothing of the test's own environment.
+    /// The program with these arguments. It inherits none of the test's environment variables.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_task-api"));
         command
@@ -57,15 +57,15 @@ impl WorkDir {
         run_command_with_input(&mut self.command(arguments), input)
     }
 
-    /// Makes an account with the tests' password.
+    /// Creates an account with the tests' password.
     pub fn create_account(&self, username: &str, more: &[&str]) -> CommandOutput {
         let email = format!("{username}@example.com");
         let mut arguments = vec!["user", "create", "--username", username, "--email", &email];
         arguments.push("--password-stdin");
         arguments.extend(more);
-        let made = self.run_with_input(&arguments, &format!("{PASSWORD}\n"));
-        assert_eq!(made.code, Some(0), "{made:?}");
-        made
+        let created = self.run_with_input(&arguments, &format!("{PASSWORD}\n"));
+        assert_eq!(created.code, Some(0), "{created:?}");
+        created
     }
 
     pub fn sql(&self) -> Connection {
@@ -78,7 +78,8 @@ impl WorkDir {
 }
 
 impl CommandOutput {
-    /// The one line of a refusal.
+    /// The error message of a command that failed: a single line on standard error, and nothing on standard
+    /// output.
     pub fn error_line(&self) -> &str {
         assert!(self.code.is_some_and(|code| code != 0), "{self:?}");
         assert_eq!(self.out, "", "{self:?}");
@@ -103,7 +104,7 @@ pub fn run_command_with_input(command: &mut Command, input: &str) -> CommandOutp
         .unwrap();
     let mut child = ChildGuard(child);
     if let Some(mut stdin) = child.0.stdin.take() {
-        // A command that refuses before it reads closes the pipe.
+        // A command that fails before it reads its input closes the pipe.
         let _ = stdin.write_all(input.as_bytes());
     }
     let out = collect(child.0.stdout.take().unwrap());
@@ -124,18 +125,18 @@ fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     })
 }
 
-/// A child that does not outlive the test, however that ends.
+/// A child process that is killed when the guard is dropped, also when the test panics.
 pub struct ChildGuard(pub Child);
 
 impl ChildGuard {
-    /// Waits for the child's end, which has to come.
+    /// Waits until the child exits. Panics when it does not within the timeout.
     pub fn wait(&mut self) -> ExitStatus {
         let end = Instant::now() + TEST_TIMEOUT;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < end, "the program does not end");
+            assert!(Instant::now() < end, "the program does not exit");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -148,7 +149,7 @@ impl Drop for ChildGuard {
     }
 }
 
-/// A server that has said where it listens.
+/// A server that has logged the address it listens on.
 pub struct RunningServer {
     pub child: ChildGuard,
     pub address: SocketAddr,
@@ -187,11 +188,11 @@ impl RunningServer {
         Client::connect(self.address)
     }
 
-    /// Waits until a line with this text is logged, and returns it.
+    /// Waits until the server logs a line that contains this text, and returns the line.
     pub fn wait_for_line(&mut self, text: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(TEST_TIMEOUT).unwrap_or_else(|why| {
-                panic!("{why}, and no {text:?} in {:?}", self.log);
+                panic!("{why}: no {text:?} in {:?}", self.log);
             });
             self.log.push(line.clone());
             if line.contains(text) {
@@ -200,17 +201,17 @@ impl RunningServer {
         }
     }
 
-    /// Sends a signal and returns how the program ended, and all that it logged.
+    /// Sends a signal, and returns the exit status and all log lines.
     pub fn stop(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
         let kill = format!("kill -s {signal} {}", self.child.0.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
-        assert!(sent.success());
+        let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(kill.success());
         let status = self.child.wait();
         self.log.extend(self.lines.iter());
         (status, self.log)
     }
 
-    /// Stops as an operator does, and returns the log.
+    /// Stops the server with SIGTERM, as an operator does, and returns its log lines.
     pub fn log(self) -> Vec<String> {
         let (status, log) = self.stop("TERM");
         assert_eq!(status.code(), Some(0), "{log:?}");

@@ -1,4 +1,4 @@
-//! An application on a database of its own, accounts of every kind, and a way to send it requests.
+//! An application on a temporary database, methods that create accounts, and methods that send requests.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,17 +35,18 @@ use super::{PASSWORD, TestResponse, openapi_check, timestamp};
 /// The key that signs the tests' tokens.
 pub const SIGNING_KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
 
-/// When the tests' clock starts: 2026-11-23T12:00:00Z.
+/// The initial time of the tests' clock, in seconds since 1970: 2026-11-23T12:00:00Z.
 pub const CLOCK_START: i64 = 1_795_435_200;
 
-/// An application on a temporary database, with a clock that stands still until it is moved.
+/// An application on a temporary database. Its clock advances by one microsecond at each reading and
+/// otherwise stands still until [`TestApp::advance`] moves it.
 pub struct TestApp {
     pub app: Arc<App>,
     pub folder: TempDir,
     clock: Arc<AtomicI64>,
 }
 
-/// Somebody with a token.
+/// An account with an access token.
 #[derive(Debug, Clone)]
 pub struct Account {
     pub id: i64,
@@ -54,7 +55,7 @@ pub struct Account {
     pub token: String,
 }
 
-/// The settings of a test: few rounds of hashing, a database in `folder`.
+/// The settings for tests: few hash iterations, no rate limits, the database in `folder`.
 pub fn config(folder: &TempDir) -> Config {
     let path = folder.path().join("project.db");
     Config {
@@ -96,7 +97,7 @@ pub fn config(folder: &TempDir) -> Config {
     }
 }
 
-/// One key that signs, and those that did before.
+/// The current signing key and previous ones, which only verify.
 pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
     let key = |bytes: &[u8]| SigningKey {
         bytes: bytes.to_owned(),
@@ -109,7 +110,7 @@ pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
     }
 }
 
-/// The token for `/metrics`.
+/// The token that guards `/metrics`.
 pub fn metrics_token(text: &str) -> MetricsToken {
     let secret = Secret {
         text: text.to_owned(),
@@ -118,7 +119,7 @@ pub fn metrics_token(text: &str) -> MetricsToken {
     MetricsToken::new(&secret).unwrap()
 }
 
-/// The application on its database.
+/// Opens the database and builds the application.
 pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.concurrency).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
@@ -132,7 +133,7 @@ impl TestApp {
         TestApp::with(|_| {})
     }
 
-    /// An application whose settings `change` has changed.
+    /// An application whose default settings `change` modifies.
     pub fn with(change: impl FnOnce(&mut Config)) -> TestApp {
         let folder = tempfile::tempdir().unwrap();
         TestApp::in_folder(folder, change)
@@ -143,7 +144,7 @@ impl TestApp {
         TestApp::with_keys(folder, &keys(SIGNING_KEY, &[]), change)
     }
 
-    /// The same with other keys for its tokens.
+    /// As [`TestApp::in_folder`], with these signing keys.
     pub fn with_keys(
         folder: TempDir,
         keys: &SigningKeys,
@@ -151,10 +152,11 @@ impl TestApp {
     ) -> TestApp {
         let mut config = config(&folder);
         change(&mut config);
-        // Microseconds since 1970. The clock goes on by one with each look at it, as real ones do.
+        // Microseconds since 1970. Each reading advances the clock by one, as time passes between two
+        // readings of a real clock.
         let clock = Arc::new(AtomicI64::new(CLOCK_START * 1_000_000));
-        let hand = Arc::clone(&clock);
-        let now = move || timestamp(hand.fetch_add(1, Ordering::SeqCst));
+        let micros = Arc::clone(&clock);
+        let now = move || timestamp(micros.fetch_add(1, Ordering::SeqCst));
         let app = open_app(config, keys, Box::new(now));
         TestApp {
             app: Arc::new(app),
@@ -163,44 +165,44 @@ impl TestApp {
         }
     }
 
-    /// Ends the application; its folder stays.
+    /// Closes the application and keeps its folder.
     pub fn close(self) -> TempDir {
         drop(self.app);
         self.folder
     }
 
-    /// The application on a real socket.
+    /// Serves the application on a real socket.
     pub fn serve(&self) -> Server {
         Server::start(Arc::clone(&self.app), "127.0.0.1", 0).unwrap()
     }
 
-    /// Moves the clock, back too.
+    /// Moves the clock forward, or back when `seconds` is negative.
     pub fn advance(&self, seconds: i64) {
         self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 
-    /// The clock, in whole seconds since 1970.
+    /// The time of the clock, in whole seconds since 1970.
     pub fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst).div_euclid(1_000_000)
     }
 
-    /// The database file.
+    /// The path of the database file.
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("project.db")
     }
 
-    /// A connection of its own, for what no route does.
+    /// A separate database connection, for statements that no route executes.
     pub fn sql(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.database()).unwrap()
     }
 
-    /// How many rows a table has.
+    /// The number of rows in a table.
     pub fn count(&self, table: &str) -> i64 {
         let sql = format!(r#"SELECT count(*) FROM "{table}""#);
         self.sql().query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 
-    /// Every row of every table of the tutorial.
+    /// All rows of the tables `user` and `task`, for a comparison before and after a request.
     pub fn rows(&self) -> Vec<Vec<SqlValue>> {
         let db = self.sql();
         let mut rows = Vec::new();
@@ -218,7 +220,7 @@ impl TestApp {
         rows
     }
 
-    /// An account made beside the API, and a token for it.
+    /// Inserts an account into the database without the API, and creates a session for it.
     pub fn account(&self, username: &str, role: Role, is_approved: bool) -> Account {
         let email = format!("{username}@example.com");
         let password = Password::for_account(PASSWORD, [username, &email]).unwrap();
@@ -241,7 +243,7 @@ impl TestApp {
         }
     }
 
-    /// Begins a session beside the API, and returns an access token of it.
+    /// Inserts a session into the database without the API, and returns its access token.
     pub fn create_session(&self, user: &User) -> String {
         let (id, now) = (SessionId::random().unwrap(), self.app.now());
         let session = NewSession {
@@ -260,14 +262,14 @@ impl TestApp {
         self.app.jwt.access(user, id, now).unwrap()
     }
 
-    /// The account of a person, as it is stored.
+    /// The database row of an account.
     pub fn stored_user(&self, account: &Account) -> User {
         let store = &self.app.store;
         let user = store.read(|db| users::by_username(db, &account.username));
         user.unwrap().unwrap()
     }
 
-    /// An access token of another session of the same person.
+    /// Creates another session of this account, and returns its access token.
     pub fn token_of_new_session(&self, account: &Account) -> String {
         self.create_session(&self.stored_user(account))
     }
@@ -284,7 +286,8 @@ impl TestApp {
         self.account("employee", Role::Employee, true)
     }
 
-    /// Sends `"PATCH /tasks/2"` with a JSON body (`""` for none) on behalf of a person.
+    /// Sends a request such as `"PATCH /tasks/2"` as this account (`None`: without a token) with a JSON
+    /// body (`""`: none).
     pub fn send(
         &self,
         line: &str,
@@ -294,12 +297,12 @@ impl TestApp {
         self.send_with(line, account, &[], body)
     }
 
-    /// The same with more headers.
+    /// As [`TestApp::send`], with additional headers.
     pub fn send_with(
         &self,
         line: &str,
         account: impl Into<Option<Account>>,
-        more: &[(&str, &str)],
+        extra: &[(&str, &str)],
         body: &str,
     ) -> TestResponse {
         let mut headers = Vec::new();
@@ -309,11 +312,11 @@ impl TestApp {
         if !body.is_empty() {
             headers.push(("Content-Type", "application/json".to_owned()));
         }
-        headers.extend(more.iter().map(|(name, value)| (*name, value.to_string())));
+        headers.extend(extra.iter().map(|(name, value)| (*name, value.to_string())));
         self.send_raw(line, &headers, body.as_bytes())
     }
 
-    /// Sends a request without a body, with this token.
+    /// Sends a request with this access token and without a body.
     pub fn send_token(&self, line: &str, token: &str) -> TestResponse {
         self.send_with(
             line,
@@ -323,12 +326,12 @@ impl TestApp {
         )
     }
 
-    /// Sends a GET on behalf of a person.
+    /// Sends a GET as this account.
     pub fn get(&self, path: &str, account: &Account) -> TestResponse {
         self.send(&format!("GET {path}"), account.clone(), "")
     }
 
-    /// Sends exactly these headers and this body.
+    /// Sends a request with exactly these headers and this body.
     pub fn send_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> TestResponse {
         let (method, target) = line.split_once(' ').unwrap();
         let headers = headers
@@ -336,9 +339,9 @@ impl TestApp {
             .map(|(name, value)| (name.to_string(), value.clone()))
             .collect();
         let request = Request::fake_http(method, target, headers, body.to_vec());
-        let answer = respond(&self.app, &request);
-        openapi_check::check_accepted(method, target, body, &answer);
-        answer
+        let response = respond(&self.app, &request);
+        openapi_check::check_accepted(method, target, body, &response);
+        response
     }
 
     pub fn sign_up(&self, username: &str, email: &str, password: &str) -> TestResponse {
@@ -355,15 +358,16 @@ impl TestApp {
         self.send("PATCH /me", account.clone(), &body.to_string())
     }
 
-    /// Makes a task as `person` and returns its id.
+    /// Creates a task as this account and returns its id.
     pub fn create_task(&self, account: &Account, body: Value) -> i64 {
-        let answer = self.send("POST /tasks", account.clone(), &body.to_string());
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer.json()["id"].as_i64().unwrap()
+        let response = self.send("POST /tasks", account.clone(), &body.to_string());
+        assert_eq!(response.status, 201, "{response:?}");
+        response.json()["id"].as_i64().unwrap()
     }
 }
 
-/// An application with one of everything: an admin (1), an employee (2), a task of the latter (1).
+/// An application with an admin (id 1), an employee (id 2) and a task (id 1) that is assigned to the
+/// employee.
 pub struct Fixture {
     pub app: TestApp,
     pub admin: Account,
@@ -391,7 +395,7 @@ impl Fixture {
     }
 }
 
-/// A request as it comes from this address, with headers of the form `"Name: value"`.
+/// A request from this client address, with headers of the form `"Name: value"`.
 pub fn request_from(peer: &str, line: &str, headers: &[&str], body: &str) -> Request {
     let peer = SocketAddr::new(peer.parse().unwrap(), 50_000);
     let (method, target) = line.split_once(' ').unwrap();
@@ -402,9 +406,9 @@ pub fn request_from(peer: &str, line: &str, headers: &[&str], body: &str) -> Req
     Request::fake_http_from(peer, method, target, headers.collect(), body.into())
 }
 
-/// What the application answers, which the description has to have.
+/// Passes a request to the application. Panics unless the OpenAPI document describes the response.
 pub fn respond(app: &App, request: &Request) -> TestResponse {
-    let answer = TestResponse::from(handle(app, request));
-    openapi_check::check(request.method(), request.raw_url(), &answer);
-    answer
+    let response = TestResponse::from(handle(app, request));
+    openapi_check::check(request.method(), request.raw_url(), &response);
+    response
 }
