@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::config::database::DatabaseUrl;
 use crate::config::passwords::RECOMMENDED_ITERATIONS;
 use crate::config::secrets::Secrets;
-use crate::http::static_files::StaticFiles;
+use crate::http::embedded_files::StaticFiles;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};

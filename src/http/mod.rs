@@ -2,11 +2,11 @@
 
 pub mod client_address;
 pub mod cursor;
+pub mod embedded_files;
 pub mod error_response;
 pub mod etag;
-pub mod idempotency;
+pub mod idempotency_key;
 pub mod json_body;
 pub mod rate_limit;
 pub mod request;
 pub mod response;
-pub mod static_files;

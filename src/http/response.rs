@@ -3,9 +3,9 @@
 use rouille::Response;
 use serde::Serialize;
 
+use super::embedded_files::StaticFile;
 use super::etag::ETag;
 use super::request::RequestContext;
-use super::static_files::StaticFile;
 use crate::error::Error;
 use crate::model::Page;
 

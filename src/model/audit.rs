@@ -9,9 +9,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::id::Id;
 use super::json_fields::Fields;
+use super::json_schema::{self, Schema};
 use super::open_enum::{OpenEnum, must_be_one_of};
 use super::page::PageSize;
-use super::schema::{self, Schema};
 use super::time::Timestamp;
 use super::user::User;
 
@@ -50,7 +50,7 @@ impl Action {
 
 impl PartialSchema for Action {
     fn schema() -> Schema {
-        schema::closed_enum::<Action>().into()
+        json_schema::closed_enum::<Action>().into()
     }
 }
 
@@ -108,9 +108,9 @@ pub struct AuditEntry {
 }
 
 fn stored_action() -> Schema {
-    schema::open_enum(
+    json_schema::open_enum(
         "The action. An entry that another program has written may have any text, or null.",
-        schema::closed_enum::<Action>(),
+        json_schema::closed_enum::<Action>(),
     )
 }
 

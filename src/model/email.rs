@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use utoipa::PartialSchema;
 
-use super::schema::{self, Schema};
-use super::text::{is_control, parse_line};
+use super::json_schema::{self, Schema};
+use super::text_rules::{is_control, parse_line};
 
 /// An e-mail address of at most 120 characters. It is converted to lower case, so that one mailbox cannot
 /// have two accounts.
@@ -59,7 +59,7 @@ impl FromStr for Email {
 
 impl PartialSchema for Email {
     fn schema() -> Schema {
-        schema::string_of_length(3, Self::MAX_CHARS)
+        json_schema::string_of_length(3, Self::MAX_CHARS)
             .pattern(Some(Self::PATTERN))
             .into()
     }

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{Object, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::schema::Schema;
+use super::json_schema::Schema;
 
 /// The primary key of a row: a positive 64-bit integer, as SQLite assigns them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

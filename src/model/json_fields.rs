@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use utoipa::PartialSchema;
 
-use super::schema::{self, Schema};
+use super::json_schema::{self, Schema};
 use crate::error::{Error, FieldErrors};
 
 /// The members of a JSON object (`Fields<Scalar>`) or the parameters of a query (`Fields<String>`).
@@ -123,7 +123,7 @@ impl Fields<Scalar> {
         name: &str,
         parse: impl FnOnce(Scalar) -> Result<T, String>,
     ) -> Option<Option<T>> {
-        self.record_spec(name, false, || schema::nullable(T::schema()));
+        self.record_spec(name, false, || json_schema::nullable(T::schema()));
         match self.values.get(name) {
             Some(Scalar::Null) => self.values.remove(name).map(|_| None),
             _ => self.optional(name, parse).map(Some),

@@ -11,14 +11,14 @@ mod audit;
 mod email;
 mod id;
 pub mod json_fields;
+pub mod json_schema;
 mod open_enum;
 mod page;
 mod password_policy;
 mod permissions;
-pub mod schema;
 mod session;
 mod task;
-mod text;
+mod text_rules;
 mod time;
 mod user;
 mod username;
@@ -34,7 +34,7 @@ pub use session::{Credential, RefreshId, RefreshToken, Session, SessionId, Signe
 pub use task::{
     Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
 };
-pub use text::{SearchText, fold_case, is_control};
+pub use text_rules::{SearchText, fold_case, is_control};
 pub use time::Timestamp;
 pub use user::{Credentials, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch};
 pub use username::Username;

@@ -8,7 +8,7 @@ use utoipa::PartialSchema;
 use utoipa::openapi::{Object, Type};
 
 use super::id::Id;
-use super::schema::Schema;
+use super::json_schema::Schema;
 
 /// The position of a row in a list: its sort key and its id. A cursor is a sealed position.
 #[derive(Debug, Clone, PartialEq, Eq)]

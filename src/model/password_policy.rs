@@ -6,8 +6,8 @@ use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization;
 use utoipa::PartialSchema;
 
-use super::schema::{self, Schema};
-use super::text::{fold_case, nfc};
+use super::json_schema::{self, Schema};
+use super::text_rules::{fold_case, nfc};
 
 /// The minimum length, in characters (code points) of the form NFC.
 const MIN_CHARS: usize = 8;
@@ -118,7 +118,7 @@ impl Password {
 
 impl PartialSchema for Password {
     fn schema() -> Schema {
-        schema::string_of_length(MIN_CHARS, MAX_CHARS)
+        json_schema::string_of_length(MIN_CHARS, MAX_CHARS)
             .description(Some(
                 "The length is counted in Unicode's form NFC. Must not be one of the 3,000 most common \
                  passwords, nor the account's username or e-mail address.",

@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 
-use super::schema::{self, Schema};
+use super::json_schema::{self, Schema};
 use super::time::Timestamp;
 use super::user::User;
 use crate::crypto::{random_bytes, sha256_hex};
@@ -62,7 +62,7 @@ impl fmt::Display for SessionId {
 
 impl PartialSchema for SessionId {
     fn schema() -> Schema {
-        schema::string_matching("^[0-7][0-9a-f]{15}$").into()
+        json_schema::string_matching("^[0-7][0-9a-f]{15}$").into()
     }
 }
 

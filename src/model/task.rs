@@ -8,10 +8,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::id::Id;
 use super::json_fields::{Fields, Scalar, integer, string};
+use super::json_schema::{self, Schema};
 use super::open_enum::{OpenEnum, must_be_one_of};
 use super::page::PageSize;
-use super::schema::{self, Schema};
-use super::text::{SearchText, is_unsafe_in_line, nfc_of_at_most, parse_line};
+use super::text_rules::{SearchText, is_unsafe_in_line, nfc_of_at_most, parse_line};
 use super::time::Timestamp;
 use super::user::User;
 
@@ -51,7 +51,7 @@ impl Status {
 
 impl PartialSchema for Status {
     fn schema() -> Schema {
-        schema::closed_enum::<Status>().into()
+        json_schema::closed_enum::<Status>().into()
     }
 }
 
@@ -80,9 +80,9 @@ pub struct Task {
 }
 
 fn stored_status() -> Schema {
-    schema::open_enum(
+    json_schema::open_enum(
         "The progress. A task that another program has written may have any text, or null.",
-        schema::closed_enum::<Status>(),
+        json_schema::closed_enum::<Status>(),
     )
 }
 
@@ -112,8 +112,8 @@ impl FromStr for Title {
 
 impl PartialSchema for Title {
     fn schema() -> Schema {
-        schema::string_of_length(1, Self::MAX_CHARS)
-            .pattern(Some(schema::TITLE))
+        json_schema::string_of_length(1, Self::MAX_CHARS)
+            .pattern(Some(json_schema::TITLE))
             .description(Some(
                 "Stored in Unicode's form NFC, in which its length is counted.",
             ))
@@ -150,8 +150,8 @@ impl FromStr for Description {
 
 impl PartialSchema for Description {
     fn schema() -> Schema {
-        schema::string_of_length(0, Self::MAX_CHARS)
-            .pattern(Some(schema::DESCRIPTION))
+        json_schema::string_of_length(0, Self::MAX_CHARS)
+            .pattern(Some(json_schema::DESCRIPTION))
             .description(Some(
                 "Stored in Unicode's form NFC, in which its length is counted.",
             ))
@@ -276,7 +276,7 @@ impl FromStr for Sort {
 
 impl PartialSchema for Sort {
     fn schema() -> Schema {
-        schema::string_enum(Sort::PARAMETERS.map(|(value, ..)| value))
+        json_schema::string_enum(Sort::PARAMETERS.map(|(value, ..)| value))
             .default(Some("-created_at".into()))
             .into()
     }

@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{Object, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::schema::Schema;
+use super::json_schema::Schema;
 
 /// A moment in UTC, to the microsecond, in the years 1 to 9999 (Python's `datetime` has no others).
 ///

@@ -9,11 +9,11 @@ use utoipa::{PartialSchema, ToSchema};
 use super::email::Email;
 use super::id::Id;
 use super::json_fields::{Fields, Scalar, boolean, string};
+use super::json_schema::{self, Schema};
 use super::open_enum::{OpenEnum, must_be_one_of};
 use super::page::PageSize;
 use super::password_policy::{Password, PasswordAttempt};
-use super::schema::{self, Schema};
-use super::text::SearchText;
+use super::text_rules::SearchText;
 use super::time::Timestamp;
 use super::username::Username;
 
@@ -55,7 +55,7 @@ impl Role {
 
 impl PartialSchema for Role {
     fn schema() -> Schema {
-        schema::closed_enum::<Role>().into()
+        json_schema::closed_enum::<Role>().into()
     }
 }
 
@@ -81,10 +81,10 @@ pub struct User {
 }
 
 fn stored_role() -> Schema {
-    schema::open_enum(
+    json_schema::open_enum(
         "The role. An account that another program has written may have any text, or null; it has the \
          rights of an employee.",
-        schema::closed_enum::<Role>(),
+        json_schema::closed_enum::<Role>(),
     )
 }
 

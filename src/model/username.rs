@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use utoipa::PartialSchema;
 
-use super::schema::{self, Schema};
-use super::text::{is_control, parse_line};
+use super::json_schema::{self, Schema};
+use super::text_rules::{is_control, parse_line};
 
 /// The unique name of an account: one line of 1 to 80 characters, of which at least one is visible, without
 /// control characters and without white space around it.
@@ -31,8 +31,8 @@ impl FromStr for Username {
 
 impl PartialSchema for Username {
     fn schema() -> Schema {
-        schema::string_of_length(1, Self::MAX_CHARS)
-            .pattern(Some(schema::USERNAME))
+        json_schema::string_of_length(1, Self::MAX_CHARS)
+            .pattern(Some(json_schema::USERNAME))
             .into()
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! The functions receive the endpoints as an argument, so this module does not import the router.
 
-pub mod operation;
+pub mod operation_builder;
 pub mod operations;
 
 use std::collections::BTreeMap;
@@ -20,13 +20,13 @@ use utoipa::openapi::{
     SecurityRequirement, Server, Tag, Type,
 };
 
-use self::operation::{
+use self::operation_builder::{
     EXAMPLE_ETAG, JSON, METRICS_TOKEN, Operation, header, too_many_requests, unauthenticated,
 };
 use self::operations::TAGS;
 use crate::error::Error;
 use crate::http::error_response::{error_body, error_header};
-use crate::model::schema::{self, Schema};
+use crate::model::json_schema::{self, Schema};
 
 /// The security scheme of the routes that need a signed-in account.
 const ACCESS_TOKEN: &str = "accessToken";
@@ -292,7 +292,7 @@ fn error_response(errors: &BTreeMap<&'static str, Error>) -> Response {
     });
     let schema = AllOf::builder()
         .item(Ref::from_schema_name(ERROR))
-        .item(Object::builder().property("code", schema::string_enum(errors.keys().copied())));
+        .item(Object::builder().property("code", json_schema::string_enum(errors.keys().copied())));
     let examples = errors.iter().map(|(code, error)| {
         let example = Example::builder().value(Some(error_body(error)));
         (*code, example.build())

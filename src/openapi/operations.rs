@@ -8,14 +8,14 @@ use crate::handlers::auth::TokenResponse;
 use crate::handlers::health::Health;
 use crate::handlers::hello::Greeting;
 use crate::handlers::sessions::{OwnSession, OwnSessions};
-use crate::http::static_files;
+use crate::http::embedded_files;
 use crate::metrics::exposition::MEDIA_TYPE;
 use crate::model::{
     Action, AuditEntry, AuditFilter, Credentials, Id, NewTask, NewUser, OpenEnum, ProfilePatch,
     Role, Session, SessionId, Status, Task, TaskFilter, TaskPatch, Timestamp, User, UserFilter,
     UserPatch,
 };
-use crate::openapi::operation::Operation;
+use crate::openapi::operation_builder::Operation;
 
 /// The groups of operations and their descriptions.
 pub const TAGS: &[(&str, &str)] = &[
@@ -337,7 +337,7 @@ pub fn board_file() -> Operation {
 
 fn file(id: &'static str, summary: &'static str, folder: &str) -> Operation {
     Operation::new(id, PAGES, summary)
-        .path_file(static_files::names_in(folder))
+        .path_file(embedded_files::names_in(folder))
         .responds_with_file(
             "The file",
             &["text/css", "text/javascript", "image/svg+xml"],

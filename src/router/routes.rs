@@ -8,7 +8,7 @@ use crate::handlers::{
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
 use crate::model::{Admin, Approved, Id, Manager, RefreshToken, SessionId, SignedIn};
-use crate::openapi::operation::Operation;
+use crate::openapi::operation_builder::Operation;
 use crate::openapi::{Caller, Endpoint, operations};
 
 use super::PathParams;

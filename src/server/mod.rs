@@ -14,7 +14,7 @@
 //! 6. The connection waits for its next event in epoll, without a thread. If it waits too long, the deadline
 //!    sweep closes it (`event_loop.rs`).
 //!
-//! Other systems use the server of the rouille crate (`rouille_fallback.rs`).
+//! Other systems use the server of the rouille crate (`rouille_server.rs`).
 
 #[cfg(target_os = "linux")]
 mod connection;
@@ -25,7 +25,7 @@ mod event_loop;
 #[cfg(target_os = "linux")]
 mod memory_budget;
 pub mod parser;
-mod rouille_fallback;
+mod rouille_server;
 #[cfg(target_os = "linux")]
 mod serializer;
 #[cfg(target_os = "linux")]
@@ -50,7 +50,7 @@ pub struct Server(Kind);
 enum Kind {
     #[cfg(target_os = "linux")]
     Epoll(event_loop::EpollServer),
-    Rouille(rouille_fallback::RouilleServer),
+    Rouille(rouille_server::RouilleServer),
 }
 
 impl Server {
@@ -63,7 +63,7 @@ impl Server {
             #[cfg(target_os = "linux")]
             ServerKind::Epoll => Kind::Epoll(event_loop::EpollServer::start(app, host, port)?),
             ServerKind::Rouille => {
-                Kind::Rouille(rouille_fallback::RouilleServer::start(app, host, port)?)
+                Kind::Rouille(rouille_server::RouilleServer::start(app, host, port)?)
             }
         };
         Ok(Server(kind))

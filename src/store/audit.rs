@@ -8,7 +8,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use super::columns;
+use super::decode;
 use super::query_builder::{Query, SelectBuilder};
 use crate::crypto::sha256_hex;
 use crate::error::Error;
@@ -48,7 +48,7 @@ pub fn record(
 fn time_of(db: &Connection, id: i64) -> Result<String, Error> {
     let found = db
         .prepare_cached("SELECT at FROM audit WHERE id = ?1")?
-        .query_row([id], |row| columns::read_or_null(row, 0))
+        .query_row([id], |row| decode::or_null(row, 0))
         .optional()?;
     Ok(found.flatten().unwrap_or_default())
 }
@@ -240,15 +240,15 @@ pub fn list(
 /// Decodes a row of [`COLUMNS`].
 fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
     Ok(AuditEntry {
-        id: columns::id(row, 0)?,
-        at: columns::timestamp(row, 1)?,
-        action: columns::text(row, 2)?.into(),
-        actor_id: columns::read_or_null(row, 3)?,
-        actor: columns::read_or_null(row, 4)?,
-        subject_id: columns::read_or_null(row, 5)?,
-        subject: columns::read_or_null(row, 6)?,
-        address: columns::read_or_null(row, 7)?,
-        detail: columns::text(row, 8)?.and_then(|text| serde_json::from_str(text).ok()),
+        id: decode::id(row, 0)?,
+        at: decode::timestamp(row, 1)?,
+        action: decode::text(row, 2)?.into(),
+        actor_id: decode::or_null(row, 3)?,
+        actor: decode::or_null(row, 4)?,
+        subject_id: decode::or_null(row, 5)?,
+        subject: decode::or_null(row, 6)?,
+        address: decode::or_null(row, 7)?,
+        detail: decode::text(row, 8)?.and_then(|text| serde_json::from_str(text).ok()),
     })
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::pool::{WAIT_TIMEOUT, set_up_writer};
+use super::connection_pool::{WAIT_TIMEOUT, set_up_writer};
 use super::sqlite_error::is_busy;
 use crate::error::Error;
 use crate::model::Timestamp;

@@ -10,9 +10,9 @@ pub mod sessions;
 pub mod tasks;
 pub mod users;
 
-mod columns;
+mod connection_pool;
+mod decode;
 mod migrate;
-mod pool;
 mod query_builder;
 #[cfg(test)]
 mod query_plan_tests;
@@ -25,7 +25,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 pub use rusqlite::Connection;
 use rusqlite::{Transaction, TransactionBehavior};
 
-use self::pool::{ConnectionPool, ReadGuard};
+use self::connection_pool::{ConnectionPool, ReadGuard};
 use self::sqlite_error::database_locked;
 use crate::concurrency::Bulkhead;
 use crate::config::concurrency::Concurrency;
@@ -60,10 +60,11 @@ impl Store {
         let file = || SqliteConnectionManager::file(path);
         let searches = Bulkhead::new("long searches", concurrency.searches);
         let bulkhead = searches.clone();
-        let reader = file().with_init(move |db| pool::set_up_reader(db, bulkhead.clone()));
+        let reader =
+            file().with_init(move |db| connection_pool::set_up_reader(db, bulkhead.clone()));
         Ok(Store {
             readers: ConnectionPool::open(reader, concurrency.readers()).map_err(explain)?,
-            writer: ConnectionPool::open(file().with_init(pool::set_up_writer), 1)
+            writer: ConnectionPool::open(file().with_init(connection_pool::set_up_writer), 1)
                 .map_err(explain)?,
             writes: Bulkhead::new("writes", concurrency.writes),
             searches,

@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{columns, users};
+use super::{decode, users};
 use crate::error::Error;
 use crate::model::{Id, Session, SessionId, Timestamp, User};
 
@@ -167,7 +167,7 @@ impl StoredTokens {
 
 /// Reads a time that only this program writes, so it is a valid timestamp. Anything else counts as long past.
 fn timestamp_or_epoch(row: &Row, column: usize) -> rusqlite::Result<Timestamp> {
-    Ok(columns::timestamp(row, column)?.unwrap_or(Timestamp::EPOCH))
+    Ok(decode::timestamp(row, column)?.unwrap_or(Timestamp::EPOCH))
 }
 
 /// Reads the sessions of an account that have not expired, the most recently used first.

@@ -21,7 +21,7 @@
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::columns;
+use super::decode;
 use super::query_builder::{Query, SelectBuilder, like_pattern};
 use super::sqlite_error::violates;
 use crate::error::Error;
@@ -35,14 +35,13 @@ const COLUMNS: &str = "id, title, description, status, deadline, created_at, ass
 /// Decodes a row of [`COLUMNS`].
 fn from_row(row: &Row) -> rusqlite::Result<Task> {
     Ok(Task {
-        id: columns::id(row, 0)?,
-        title: columns::read_or_null(row, 1)?.unwrap_or_default(),
-        description: columns::read_or_null(row, 2)?,
-        status: columns::text(row, 3)?.into(),
-        deadline: columns::timestamp(row, 4)?,
-        created_at: columns::timestamp(row, 5)?,
-        assigned_user_id: columns::read_or_null::<i64>(row, 6)?
-            .and_then(|id| Id::try_from(id).ok()),
+        id: decode::id(row, 0)?,
+        title: decode::or_null(row, 1)?.unwrap_or_default(),
+        description: decode::or_null(row, 2)?,
+        status: decode::text(row, 3)?.into(),
+        deadline: decode::timestamp(row, 4)?,
+        created_at: decode::timestamp(row, 5)?,
+        assigned_user_id: decode::or_null::<i64>(row, 6)?.and_then(|id| Id::try_from(id).ok()),
     })
 }
 
@@ -173,8 +172,8 @@ pub fn list(
 /// The keyset of a row that [`select_range`] has selected.
 fn position(row: &Row) -> rusqlite::Result<Position> {
     Ok(Position {
-        key: columns::sort_key(row, 7)?,
-        id: columns::id(row, 0)?,
+        key: decode::sort_key(row, 7)?,
+        id: decode::id(row, 0)?,
     })
 }
 

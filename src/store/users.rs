@@ -6,7 +6,7 @@
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::columns;
+use super::decode;
 use super::query_builder::{Query, SelectBuilder, like_pattern};
 use super::sqlite_error::violates;
 use crate::error::Error;
@@ -23,12 +23,12 @@ pub(super) const QUALIFIED_COLUMNS: &str =
 /// Decodes a row of [`COLUMNS`].
 pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
     Ok(User {
-        id: columns::id(row, 0)?,
+        id: decode::id(row, 0)?,
         username: row.get(1)?,
         email: row.get(2)?,
-        role: columns::text(row, 3)?.into(),
-        is_approved: columns::read_or_null::<i64>(row, 4)? == Some(1),
-        created_at: columns::timestamp(row, 5)?,
+        role: decode::text(row, 3)?.into(),
+        is_approved: decode::or_null::<i64>(row, 4)? == Some(1),
+        created_at: decode::timestamp(row, 5)?,
     })
 }
 

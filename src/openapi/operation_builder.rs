@@ -17,7 +17,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::Error;
 use crate::model::json_fields::{FieldSpec, Fields, Scalar};
-use crate::model::schema::{self, Schema};
+use crate::model::json_schema::{self, Schema};
 
 /// The media type of every body except files.
 pub const JSON: &str = "application/json";
@@ -86,7 +86,7 @@ impl Operation {
 
     /// Adds the path parameter `{file}`, one of `names`, and the 404 for any other.
     pub fn path_file(self, names: Vec<&'static str>) -> Operation {
-        let schema = schema::string_enum(names).into();
+        let schema = json_schema::string_enum(names).into();
         self.path_parameter("file", "The name of the file", schema)
     }
 
@@ -113,7 +113,7 @@ impl Operation {
             .parameter_in(ParameterIn::Header)
             .description(Some(description))
             .example(Some(example.into()))
-            .schema(Some(schema::string_matching(pattern)));
+            .schema(Some(json_schema::string_matching(pattern)));
         self.parameters.push(parameter.build());
         self
     }
@@ -168,7 +168,7 @@ impl Operation {
                 ArrayBuilder::new().items(Ref::from_schema_name(T::name())),
             )
             .required("items")
-            .property("next_cursor", schema::nullable(String::schema()))
+            .property("next_cursor", json_schema::nullable(String::schema()))
             .required("next_cursor")
             .into();
         self.schemas.push((name.clone(), page));

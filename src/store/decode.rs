@@ -9,7 +9,7 @@ use rusqlite::types::{FromSql, ValueRef};
 use crate::model::{Id, Timestamp};
 
 /// Reads a column, and treats a value that is not a `T` as NULL.
-pub fn read_or_null<T: FromSql>(row: &Row, column: usize) -> rusqlite::Result<Option<T>> {
+pub fn or_null<T: FromSql>(row: &Row, column: usize) -> rusqlite::Result<Option<T>> {
     Ok(T::column_result(row.get_ref(column)?).ok())
 }
 
@@ -25,7 +25,7 @@ pub fn sort_key(row: &Row, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Integer(number) => Some(number.to_string()),
         ValueRef::Real(number) => Some(format!("{number:?}")),
-        _ => read_or_null(row, column)?,
+        _ => or_null(row, column)?,
     })
 }
 

@@ -8,7 +8,7 @@ use icu_properties::props::DefaultIgnorableCodePoint;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use utoipa::PartialSchema;
 
-use super::schema::{self, Schema};
+use super::json_schema::{self, Schema};
 
 /// The search text of a list (`?q=`): matches any part of a text, in upper or lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl FromStr for SearchText {
 
 impl PartialSchema for SearchText {
     fn schema() -> Schema {
-        schema::string_of_length(0, Self::MAX_CHARS)
-            .pattern(Some(schema::SEARCH_TEXT))
+        json_schema::string_of_length(0, Self::MAX_CHARS)
+            .pattern(Some(json_schema::SEARCH_TEXT))
             .into()
     }
 }
