@@ -1,11 +1,7 @@
-//! The error type of every request, and the one mapping from an error to the response that the client sees.
+//! The error type of every request. [`crate::http::error_response`] maps it to status, code and message.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
-
-use ::http::StatusCode;
 
 /// Maps the name of each invalid field to the reason.
 pub type FieldErrors = BTreeMap<String, String>;
@@ -80,17 +76,6 @@ pub enum Error {
     HttpVersion,
 }
 
-/// The part of an [`Error`] that the client sees.
-#[derive(Debug)]
-pub struct Public<'a> {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The error code for programs. It stays the same when `msg` is reworded.
-    pub code: &'static str,
-    /// The message for people.
-    pub msg: Cow<'a, str>,
-}
-
 impl Error {
     /// A 422 about a single field.
     pub fn invalid(field: &str, reason: impl Into<String>) -> Error {
@@ -101,165 +86,4 @@ impl Error {
     pub fn revoked() -> Error {
         Error::InvalidToken("Token has been revoked".to_owned())
     }
-
-    /// Returns status, code and message. This is the only place that assigns them.
-    pub fn public(&self) -> Public<'_> {
-        let (status, code, msg): (StatusCode, &'static str, Cow<str>) = match self {
-            Error::Malformed(why) => (
-                StatusCode::BAD_REQUEST,
-                "malformed_json",
-                format!("The request body cannot be parsed as JSON: {why}").into(),
-            ),
-            Error::BadRequest(why) => (
-                StatusCode::BAD_REQUEST,
-                "bad_request",
-                format!("The request is malformed: {why}").into(),
-            ),
-            Error::NoCredentials(msg) => (StatusCode::UNAUTHORIZED, "unauthorized", (*msg).into()),
-            Error::InvalidToken(msg) => (StatusCode::UNAUTHORIZED, "invalid_token", msg.into()),
-            Error::WrongEmailOrPassword => (
-                StatusCode::UNAUTHORIZED,
-                "wrong_email_or_password",
-                "email or password incorrect.".into(),
-            ),
-            Error::AwaitingApproval => (
-                StatusCode::FORBIDDEN,
-                "awaiting_approval",
-                "This account is waiting for approval by an administrator".into(),
-            ),
-            Error::InsufficientRole => (
-                StatusCode::FORBIDDEN,
-                "insufficient_role",
-                "Your role does not permit this".into(),
-            ),
-            Error::StatusOnly => (
-                StatusCode::FORBIDDEN,
-                "status_only",
-                "You may change only the status of this task".into(),
-            ),
-            Error::WrongPassword => (
-                StatusCode::FORBIDDEN,
-                "wrong_password",
-                "The current password is wrong".into(),
-            ),
-            Error::NotFound => (
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "The requested resource does not exist".into(),
-            ),
-            Error::MethodNotAllowed(allow) => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                format!("This URL supports only the methods {allow}").into(),
-            ),
-            Error::Timeout => (
-                StatusCode::REQUEST_TIMEOUT,
-                "request_timeout",
-                "The rest of the request did not arrive in time".into(),
-            ),
-            Error::AccountExists => (
-                StatusCode::CONFLICT,
-                "account_exists",
-                "Username or Email already exists".into(),
-            ),
-            Error::LastAdmin => (
-                StatusCode::CONFLICT,
-                "last_admin",
-                "At least one approved admin must remain".into(),
-            ),
-            Error::PreconditionFailed => (
-                StatusCode::PRECONDITION_FAILED,
-                "precondition_failed",
-                "The current version does not satisfy If-Match or If-None-Match; read the resource again".into(),
-            ),
-            Error::BodyTooLarge(limit) => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                format!("The request body is larger than {limit} bytes").into(),
-            ),
-            Error::TargetTooLong(limit) => (
-                StatusCode::URI_TOO_LONG,
-                "uri_too_long",
-                format!("The request line is longer than {limit} bytes").into(),
-            ),
-            Error::NotJson => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Send the request body with Content-Type: application/json".into(),
-            ),
-            Error::ContentCoding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_content_encoding",
-                "Send the request body without Content-Encoding".into(),
-            ),
-            Error::ExpectationFailed => (
-                StatusCode::EXPECTATION_FAILED,
-                "expectation_failed",
-                "The only supported value of Expect is 100-continue".into(),
-            ),
-            Error::Invalid(errors) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid",
-                summary(errors).into(),
-            ),
-            Error::TooManyRequests(wait) => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_requests",
-                format!("Too many requests, try again in {} s", whole_seconds(*wait)).into(),
-            ),
-            Error::IdempotencyKeyReused => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_key_reused",
-                "This Idempotency-Key was already used with a different request body".into(),
-            ),
-            Error::HeaderTooLarge(limit) => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "header_too_large",
-                format!("The request header is larger than the limit of {limit}").into(),
-            ),
-            Error::Busy(_) | Error::WriteConflict => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
-                "The server is busy, try again shortly".into(),
-            ),
-            Error::Internal(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "Internal Server Error".into(),
-            ),
-            Error::HttpVersion => (
-                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-                "http_version_not_supported",
-                "This server supports only HTTP/1.0 and HTTP/1.1".into(),
-            ),
-        };
-        Public { status, code, msg }
-    }
 }
-
-/// Converts a wait to whole seconds, the unit of `Retry-After` (RFC 9110, 10.2.3). Rounds up, so that a
-/// client that waits exactly this long is not too early.
-pub fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_micros().div_ceil(1_000_000).max(1) as u64
-}
-
-fn summary(errors: &FieldErrors) -> String {
-    let fields: Vec<_> = errors
-        .iter()
-        .map(|(field, reason)| format!("{field}: {reason}"))
-        .collect();
-    format!("Invalid input: {}", fields.join("; "))
-}
-
-/// The text for the command line and the log. Unlike [`Error::public`] it shows the cause of
-/// [`Error::Internal`] and [`Error::Busy`].
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Internal(cause) | Error::Busy(cause) => f.write_str(cause),
-            other => f.write_str(&other.public().msg),
-        }
-    }
-}
-
-impl std::error::Error for Error {}

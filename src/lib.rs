@@ -85,7 +85,7 @@
 pub mod app;
 pub mod auth;
 pub mod cli;
-mod concurrency;
+pub mod concurrency;
 pub mod config;
 mod crypto;
 pub mod error;

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use super::App;
+use super::state::App;
 use crate::error::Error;
 use crate::store::{Connection, idempotency, sessions};
 

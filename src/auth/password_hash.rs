@@ -12,8 +12,8 @@ use scrypt::Params;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use crate::concurrency::Bulkhead;
-use crate::config::concurrency::BulkheadSize;
+use crate::concurrency::bulkhead::Bulkhead;
+use crate::concurrency::bulkhead::BulkheadSize;
 use crate::crypto::random_bytes;
 use crate::error::Error;
 use crate::model::{Id, Password, PasswordAttempt};

@@ -1,13 +1,15 @@
 //! How much work runs concurrently: numbers of threads, bulkhead sizes and database connections, computed from
 //! the number of cores. These are not settings, since they only work in combination.
 
+use crate::concurrency::bulkhead::BulkheadSize;
+
 /// The numbers of threads and the sizes of the bulkheads. They are chosen together: even when every kind of slow
 /// work fills its bulkhead, there is a worker thread for each run permit and a connection for each read.
 #[derive(Debug, Clone, Copy)]
 pub struct Concurrency {
     /// Worker threads, including those that hash, write or search without a run permit.
     pub workers: usize,
-    /// Worker threads that may run at once; see [`crate::concurrency::RunPermits`].
+    /// Worker threads that may run at once; see [`crate::concurrency::run_permits`].
     pub run_permits: usize,
     /// Password hashes; each occupies a core.
     pub hashes: BulkheadSize,
@@ -15,21 +17,6 @@ pub struct Concurrency {
     pub writes: BulkheadSize,
     /// Searches that take long; see [`crate::store::Store::read`].
     pub searches: BulkheadSize,
-}
-
-/// The size of a [`crate::concurrency::Bulkhead`]. A request beyond both numbers gets 503 (load shedding).
-#[derive(Debug, Clone, Copy)]
-pub struct BulkheadSize {
-    /// Permits: requests that do the work at the same time.
-    pub max_concurrent: usize,
-    /// Requests that wait for a permit.
-    pub max_queued: usize,
-}
-
-impl BulkheadSize {
-    fn total(self) -> usize {
-        self.max_concurrent + self.max_queued
-    }
 }
 
 impl Concurrency {

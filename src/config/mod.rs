@@ -8,12 +8,13 @@ pub mod concurrency;
 pub mod cors;
 pub mod database;
 pub mod duration;
-pub mod limits;
 pub mod log_filter;
 pub mod passwords;
 pub mod proxies;
+pub mod rate_limits;
 pub mod secrets;
 pub mod server;
+pub mod server_limits;
 
 use clap::Args;
 
@@ -21,12 +22,13 @@ use self::concurrency::Concurrency;
 use self::cors::{CorsArgs, CorsOrigins};
 use self::database::DatabaseArgs;
 use self::duration::Lifetime;
-use self::limits::{RateLimitArgs, ServerLimits};
 use self::log_filter::LogFilter;
 use self::passwords::PasswordArgs;
 use self::proxies::TrustedProxies;
+use self::rate_limits::RateLimitArgs;
 use self::secrets::{AdminArgs, MetricsArgs, SigningKeyArgs};
 use self::server::{AddressArgs, ServerKind};
+use self::server_limits::ServerLimits;
 
 /// The settings of `task-api serve`.
 #[derive(Debug, Clone, Args)]

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use rouille::Response;
 
 use crate::app::App;
-use crate::concurrency::{Bulkhead, Usage};
+use crate::concurrency::bulkhead::{Bulkhead, Usage};
 use crate::error::Error;
 use crate::http::rate_limit::RateLimits;
 use crate::http::request::RequestContext;

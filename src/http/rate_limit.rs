@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-use crate::config::limits::{RateLimitArgs, Switch};
+use crate::config::rate_limits::{RateLimitArgs, Switch};
 use crate::error::Error;
 use crate::metrics::Counter;
 use crate::model::{SessionId, SignedIn, Timestamp};

@@ -2,7 +2,7 @@
 
 use std::fmt::{Arguments, Display, Write};
 
-use super::{BOUNDS, Histogram};
+use super::histogram::{BOUNDS, Histogram};
 
 /// The media type of the format.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -11,7 +11,7 @@ use crate::model::{Admin, Approved, Id, Manager, RefreshToken, SessionId, Signed
 use crate::openapi::operation_builder::Operation;
 use crate::openapi::{Caller, Endpoint, operations};
 
-use super::PathParams;
+use super::path_params::PathParams;
 use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, Refresh, SignIn, SignedInOnly};
 use Handler::{Plain, WithId, WithSessionId};
 

@@ -17,8 +17,8 @@ use super::parser::{Head, ParsedRequest, ParserState, RequestParser, Version};
 use super::serializer::{self, ResponseFraming};
 use super::write_buffer::WriteBuffer;
 use crate::app::App;
-use crate::concurrency;
-use crate::config::limits::ServerLimits;
+use crate::concurrency::run_permits;
+use crate::config::server_limits::ServerLimits;
 use crate::error::Error;
 use crate::metrics::{CloseReason, OpenConnection};
 use crate::middleware;
@@ -228,7 +228,7 @@ impl Connection {
     fn handle_or_read(&mut self, context: &mut WorkerContext) -> io::Result<Option<NextAction>> {
         // A handler may have released this thread's run permit. A pipelined request is then left to a thread
         // that holds one.
-        if !concurrency::has_run_permit() && !self.is_between_requests() {
+        if !run_permits::has_run_permit() && !self.is_between_requests() {
             return Ok(Some(NextAction::Requeue));
         }
         match self.parser.next_request() {

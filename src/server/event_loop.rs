@@ -26,7 +26,7 @@ use super::connection::{Connection, NextAction, WaitReason, WaitState, WorkerCon
 use super::connection_table::{ConnectionTable, LockedConnection};
 use super::memory_budget::MemoryBudget;
 use crate::app::App;
-use crate::concurrency::RunPermits;
+use crate::concurrency::run_permits::RunPermits;
 use crate::config::Config;
 use crate::error::Error;
 use crate::metrics::CloseReason;

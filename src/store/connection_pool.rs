@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 
-use crate::concurrency::{Bulkhead, Permit};
+use crate::concurrency::bulkhead::{Bulkhead, Permit};
 use crate::error::Error;
 use crate::metrics::Histogram;
 use crate::model::fold_case;

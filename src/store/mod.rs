@@ -27,7 +27,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 
 use self::connection_pool::{ConnectionPool, ReadGuard};
 use self::sqlite_error::database_locked;
-use crate::concurrency::Bulkhead;
+use crate::concurrency::bulkhead::Bulkhead;
 use crate::config::concurrency::Concurrency;
 use crate::error::Error;
 use crate::metrics::Histogram;

@@ -1,4 +1,4 @@
-//! What Prometheus is told, and who else.
+//! The metrics in Prometheus' text format: what they count, and which clients may read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use task_api::config::concurrency::BulkheadSize;
+use task_api::concurrency::bulkhead::BulkheadSize;
 use task_api::config::duration::Timeout;
-use task_api::config::limits::ServerLimits;
+use task_api::config::server_limits::ServerLimits;
 use task_api::metrics::exposition::Exposition;
 use task_api::router::ROUTES;
 
@@ -17,9 +17,9 @@ use crate::support::http_client::{Client, TEST_TIMEOUT};
 use crate::support::program::{RunningServer, WorkDir};
 use crate::support::{self, PASSWORD, TestApp, TestResponse, request_from};
 
-// ---- the text form, read strictly -----------------------------------------------------------------
+// ---- a strict parser of the text format -----------------------------------------------------------
 
-/// Label → value.
+/// Label name → value.
 type Labels = BTreeMap<String, String>;
 
 /// Name, labels, value.
@@ -31,7 +31,7 @@ struct Family {
     samples: Vec<Sample>,
 }
 
-/// What a scrape has brought, by the families' names.
+/// The metric families of one scrape, by name.
 #[derive(Debug)]
 struct Scrape(BTreeMap<String, Family>);
 
@@ -40,8 +40,8 @@ fn is_name(text: &str) -> bool {
     text.chars().all(is_part) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty()
 }
 
-/// `name="value",...` up to the closing brace, with nothing but the three escapes that there are.
-fn labels(text: &str) -> (Labels, &str) {
+/// Parses `name="value",...` up to the closing brace. Only the three escapes of the format are accepted.
+fn parse_labels(text: &str) -> (Labels, &str) {
     let mut labels = Labels::new();
     let mut rest = text;
     loop {
@@ -61,7 +61,7 @@ fn labels(text: &str) -> (Labels, &str) {
             }
         }
         let before = labels.insert(name.to_owned(), unescaped);
-        assert_eq!(before, None, "{name} is there twice in {text}");
+        assert_eq!(before, None, "{name} occurs twice in {text}");
         rest = chars.as_str();
         match rest.split_at(1) {
             (",", more) => rest = more,
@@ -71,11 +71,11 @@ fn labels(text: &str) -> (Labels, &str) {
     }
 }
 
-fn sample(line: &str) -> Sample {
+fn parse_sample(line: &str) -> Sample {
     let end = line.find(['{', ' ']).unwrap();
     let (name, rest) = line.split_at(end);
     let (labels, value) = match rest.strip_prefix('{') {
-        Some(rest) => labels(rest),
+        Some(rest) => parse_labels(rest),
         None => (Labels::new(), rest),
     };
     let value: f64 = value.strip_prefix(' ').unwrap().parse().unwrap();
@@ -105,16 +105,16 @@ impl Scrape {
                 samples: Vec::new(),
             };
             while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
-                family.samples.push(sample(line));
+                family.samples.push(parse_sample(line));
             }
             family.check(name);
             let before = families.insert(name.to_owned(), family);
-            assert!(before.is_none(), "{name} is there twice");
+            assert!(before.is_none(), "{name} occurs twice");
         }
         Scrape(families)
     }
 
-    /// The value of the one sample of this name with these labels; 0 where there is none.
+    /// The value of the sample with this name and these labels; 0 if there is none.
     fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let (_, family) = self
             .0
@@ -132,13 +132,13 @@ impl Scrape {
         found.next().map_or(0.0, |(.., value)| *value)
     }
 
-    /// How many connections the limits have ended together.
-    fn ended(&self) -> f64 {
+    /// How many connections were closed because of a limit, over all limits.
+    fn ended_by_limits(&self) -> f64 {
         let samples = self.0["http_connections_ended_total"].samples.iter();
         samples.map(|(.., count)| count).sum()
     }
 
-    /// `"GET /tasks/{id} 200"` → how many.
+    /// The number of requests by method, route and status, such as `"GET /tasks/{id} 200"`.
     fn requests(&self) -> BTreeMap<String, f64> {
         let samples = self.0["http_requests_total"].samples.iter();
         let line = |(_, labels, count): &Sample| {
@@ -159,7 +159,10 @@ impl Family {
     fn check(&self, name: &str) {
         let mut seen = BTreeSet::new();
         for (sample, labels, _) in &self.samples {
-            assert!(seen.insert((sample, labels)), "twice: {sample} {labels:?}");
+            assert!(
+                seen.insert((sample, labels)),
+                "{sample} {labels:?} occurs twice"
+            );
         }
         match self.kind.as_str() {
             "counter" | "gauge" => assert!(self.samples.iter().all(|(sample, ..)| sample == name)),
@@ -168,7 +171,7 @@ impl Family {
         }
     }
 
-    /// For each set of labels: buckets that grow in bound and number, `+Inf` last, sum, count.
+    /// For each set of labels: buckets whose bounds and counts increase, `+Inf` last, then sum and count.
     fn check_histograms(&self, name: &str) {
         let mut rest = &self.samples[..];
         while !rest.is_empty() {
@@ -203,19 +206,19 @@ impl Family {
     }
 }
 
-/// What the application tells on the spot.
+/// Requests `/metrics` and parses the response.
 fn scrape(app: &TestApp) -> Scrape {
-    let answer = app.send("GET /metrics", None, "");
-    assert_eq!(answer.status, 200, "{answer:?}");
-    Scrape::parse(answer.text())
+    let response = app.send("GET /metrics", None, "");
+    assert_eq!(response.status, 200, "{response:?}");
+    Scrape::parse(response.text())
 }
 
-/// Scrapes until it is so: what a server does for one connection others see a moment later.
-fn scrape_until(app: &TestApp, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Scrape {
+/// Scrapes until the condition holds: a counter may change shortly after the client has its response.
+fn scrape_until(app: &TestApp, what: &str, condition: impl Fn(&Scrape) -> bool) -> Scrape {
     let end = Instant::now() + TEST_TIMEOUT;
     loop {
         let scrape = scrape(app);
-        if is_so(&scrape) {
+        if condition(&scrape) {
             return scrape;
         }
         assert!(Instant::now() < end, "{what}: {scrape:?}");
@@ -226,12 +229,12 @@ fn scrape_until(app: &TestApp, what: &str, is_so: impl Fn(&Scrape) -> bool) -> S
 #[test]
 fn every_metric_is_in_the_exposition_format_and_in_docs_operations() {
     let app = TestApp::new();
-    let answer = app.send("GET /metrics", None, "");
+    let response = app.send("GET /metrics", None, "");
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
-    assert_eq!(answer.header("Content-Type"), Some(media_type));
-    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
-    let families = Scrape::parse(answer.text()).0;
-    let told: Vec<_> = families
+    assert_eq!(response.header("Content-Type"), Some(media_type));
+    assert_eq!(response.header("Cache-Control"), Some("no-store"));
+    let families = Scrape::parse(response.text()).0;
+    let found: Vec<_> = families
         .iter()
         .map(|(name, f)| (name.as_str(), f.kind.as_str()))
         .collect();
@@ -251,16 +254,17 @@ fn every_metric_is_in_the_exposition_format_and_in_docs_operations() {
         ("process_start_time_seconds", "gauge"),
         ("rate_limit_refusals_total", "counter"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
     for (name, _) in expected {
-        let explained = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
-            .contains(&format!("`{name}"));
-        assert!(explained, "{name} is not in docs/operations.md");
+        let is_documented =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
+                .contains(&format!("`{name}"));
+        assert!(is_documented, "{name} is not in docs/operations.md");
     }
 }
 
 #[test]
-fn a_label_may_hold_anything() {
+fn special_characters_in_a_label_value_are_escaped() {
     let mut text = Exposition::default();
     let hostile = "a\"b\\c\nd} 1\\n=é";
     text.counter("x_total", "Help.")
@@ -327,7 +331,7 @@ fn each_request_is_counted_once_by_method_route_and_status() {
 }
 
 #[test]
-fn every_line_of_the_route_table_has_a_series_of_its_own() {
+fn each_route_is_counted_in_its_own_series() {
     let app = TestApp::new();
     for route in ROUTES {
         app.send(
@@ -350,7 +354,7 @@ fn every_line_of_the_route_table_has_a_series_of_its_own() {
 }
 
 #[test]
-fn no_label_is_what_a_client_chooses() {
+fn no_label_value_comes_from_a_client() {
     let app = TestApp::new();
     let admin = app.admin();
     let routes: BTreeSet<_> = ROUTES
@@ -378,13 +382,13 @@ fn no_label_is_what_a_client_chooses() {
             app.send_raw(&hostile, &headers, b"");
         }
     }
-    let answer = app.send("GET /metrics", None, "");
-    assert!(!answer.text().contains("secret"));
-    assert!(answer.body.len() < before + 2000, "{}", answer.text());
-    for (name, family) in Scrape::parse(answer.text()).0 {
+    let response = app.send("GET /metrics", None, "");
+    assert!(!response.text().contains("secret"));
+    assert!(response.body.len() < before + 2000, "{}", response.text());
+    for (name, family) in Scrape::parse(response.text()).0 {
         for (_, labels, _) in family.samples {
             for (label, value) in labels {
-                let is_of_the_table = match (name.as_str(), label.as_str()) {
+                let is_predefined = match (name.as_str(), label.as_str()) {
                     ("http_requests_total", "method") => methods.contains(&value.as_str()),
                     ("http_requests_total", "status") => value.parse::<u16>().is_ok(),
                     (_, "route") => routes.contains(value.as_str()),
@@ -392,14 +396,14 @@ fn no_label_is_what_a_client_chooses() {
                     (_, "limit" | "pool" | "bulkhead") => true,
                     _ => false,
                 };
-                assert!(is_of_the_table, "{name} {label}={value:?}");
+                assert!(is_predefined, "{name} {label}={value:?}");
             }
         }
     }
 }
 
 #[test]
-fn every_status_of_docs_api_has_a_label_of_its_own() {
+fn each_status_of_docs_api_is_counted_under_its_own_label() {
     let app = TestApp::new();
     for status in 200..600 {
         let requests = &app.app.metrics.requests;
@@ -427,7 +431,7 @@ fn every_status_of_docs_api_has_a_label_of_its_own() {
 }
 
 #[test]
-fn a_duration_is_in_every_bucket_that_it_fits() {
+fn a_duration_counts_in_each_bucket_whose_bound_it_does_not_exceed() {
     let app = TestApp::new();
     for micros in [0, 500, 501, 2_500, 99_999, 10_000_000, 10_000_001] {
         let duration = Duration::from_micros(micros);
@@ -463,7 +467,7 @@ fn a_duration_is_in_every_bucket_that_it_fits() {
 }
 
 #[test]
-fn a_request_that_takes_long_is_seen_to() {
+fn the_duration_of_a_request_includes_its_wait_for_the_database() {
     let app = TestApp::new();
     let lock = app.sql();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -472,8 +476,8 @@ fn a_request_that_takes_long_is_seen_to() {
             thread::sleep(Duration::from_millis(60));
             lock.execute_batch("COMMIT").unwrap();
         });
-        let answer = app.sign_up("ada", "ada@example.com", PASSWORD);
-        assert_eq!(answer.status, 201);
+        let response = app.sign_up("ada", "ada@example.com", PASSWORD);
+        assert_eq!(response.status, 201);
     });
     let scrape = scrape(&app);
     let (name, route) = ("http_request_duration_seconds", ("route", "/signup"));
@@ -486,7 +490,7 @@ fn a_request_that_takes_long_is_seen_to() {
 }
 
 #[test]
-fn no_request_is_lost_between_threads() {
+fn requests_from_several_threads_are_all_counted() {
     let app = TestApp::new();
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -502,119 +506,120 @@ fn no_request_is_lost_between_threads() {
     );
 }
 
-// ---- who may see it -------------------------------------------------------------------------------
+// ---- access to /metrics ---------------------------------------------------------------------------
 
 const TOKEN: &str = "sixteen-bytes-ok";
 
-/// A request from `peer` with these headers, `"Name: value"` each.
-fn ask(app: &TestApp, peer: &str, headers: &[&str]) -> TestResponse {
+/// The response to `GET /metrics` from `peer` with these headers, each `"Name: value"`.
+fn get_metrics(app: &TestApp, peer: &str, headers: &[&str]) -> TestResponse {
     support::respond(&app.app, &request_from(peer, "GET /metrics", headers, ""))
 }
 
 #[test]
-fn without_a_token_this_machine_and_trusted_proxies_are_answered() {
+fn without_a_metrics_token_only_this_machine_and_trusted_proxies_may_read() {
     let app =
         |trusted: &str| TestApp::with(|config| config.trusted_proxies = trusted.parse().unwrap());
-    let (nobody, network, this) = (app(""), app("10.0.0.0/8"), app("127.0.0.1,::1,10.0.0.0/8"));
+    let (none, network, local) = (app(""), app("10.0.0.0/8"), app("127.0.0.1,::1,10.0.0.0/8"));
     for (app, peer, headers, status) in [
-        (&nobody, "127.0.0.1", &[][..], 200),
-        (&nobody, "127.9.9.9", &[], 200),
-        (&nobody, "::1", &[], 200),
-        (&nobody, "::ffff:127.0.0.1", &[], 200),
-        (&nobody, "203.0.113.9", &[], 404),
-        (&nobody, "10.0.0.1", &[], 404),
-        (&nobody, "192.168.0.1", &[], 404),
-        (&nobody, "0.0.0.0", &[], 404),
-        (&nobody, "::ffff:203.0.113.9", &[], 404),
+        (&none, "127.0.0.1", &[][..], 200),
+        (&none, "127.9.9.9", &[], 200),
+        (&none, "::1", &[], 200),
+        (&none, "::ffff:127.0.0.1", &[], 200),
+        (&none, "203.0.113.9", &[], 404),
+        (&none, "10.0.0.1", &[], 404),
+        (&none, "192.168.0.1", &[], 404),
+        (&none, "0.0.0.0", &[], 404),
+        (&none, "::ffff:203.0.113.9", &[], 404),
         (&network, "10.0.0.1", &[], 200),
         (&network, "127.0.0.1", &[], 200),
         (&network, "11.0.0.1", &[], 404),
-        // Nobody is near because they say so.
-        (&nobody, "203.0.113.9", &["X-Forwarded-For: 127.0.0.1"], 404),
+        // Forwarding headers of a peer that is not trusted grant no access.
+        (&none, "203.0.113.9", &["X-Forwarded-For: 127.0.0.1"], 404),
         (&network, "203.0.113.9", &["X-Forwarded-For: 10.0.0.1"], 404),
-        (&nobody, "203.0.113.9", &["Forwarded: for=127.0.0.1"], 404),
-        // A proxy on this machine that is not trusted.
-        (&nobody, "127.0.0.1", &["X-Forwarded-For: 203.0.113.9"], 404),
-        (&nobody, "127.0.0.1", &["x-forwarded-for: 127.0.0.1"], 404),
-        (&nobody, "127.0.0.1", &["X-Forwarded-For: "], 404),
-        (&nobody, "127.0.0.1", &["Forwarded: for=203.0.113.9"], 404),
-        (&nobody, "::1", &["forwarded: for=127.0.0.1"], 404),
-        (&nobody, "127.0.0.1", &["X-Real-IP: 203.0.113.9"], 404),
-        (&nobody, "127.0.0.1", &["X-Forwarded-Proto: https"], 404),
-        (&nobody, "127.0.0.1", &["X-Forwarded-Host: a.example"], 404),
-        (&nobody, "127.0.0.1", &["Via: 1.1 a"], 404),
-        // A browser on this machine that shows a website.
-        (&nobody, "127.0.0.1", &["Origin: https://a.example"], 404),
-        (&nobody, "127.0.0.1", &["Origin: null"], 404),
-        // One that is: whom it names counts, and an answer for nobody in particular is none.
-        (&this, "127.0.0.1", &["X-Forwarded-For: 203.0.113.9"], 404),
+        (&none, "203.0.113.9", &["Forwarded: for=127.0.0.1"], 404),
+        // Forwarding headers from this machine: an untrusted proxy, whose client is unknown.
+        (&none, "127.0.0.1", &["X-Forwarded-For: 203.0.113.9"], 404),
+        (&none, "127.0.0.1", &["x-forwarded-for: 127.0.0.1"], 404),
+        (&none, "127.0.0.1", &["X-Forwarded-For: "], 404),
+        (&none, "127.0.0.1", &["Forwarded: for=203.0.113.9"], 404),
+        (&none, "::1", &["forwarded: for=127.0.0.1"], 404),
+        (&none, "127.0.0.1", &["X-Real-IP: 203.0.113.9"], 404),
+        (&none, "127.0.0.1", &["X-Forwarded-Proto: https"], 404),
+        (&none, "127.0.0.1", &["X-Forwarded-Host: a.example"], 404),
+        (&none, "127.0.0.1", &["Via: 1.1 a"], 404),
+        // A browser on this machine in which a page of another origin sends the request.
+        (&none, "127.0.0.1", &["Origin: https://a.example"], 404),
+        (&none, "127.0.0.1", &["Origin: null"], 404),
+        // A trusted proxy on this machine: the address that it forwards decides, and without a valid one the
+        // response is 404.
+        (&local, "127.0.0.1", &["X-Forwarded-For: 203.0.113.9"], 404),
         (
-            &this,
+            &local,
             "127.0.0.1",
             &["X-Forwarded-For: 127.0.0.1, 203.0.113.9"],
             404,
         ),
         (
-            &this,
+            &local,
             "127.0.0.1",
             &["X-Forwarded-For: 203.0.113.9, 10.0.0.2"],
             404,
         ),
         (
-            &this,
+            &local,
             "127.0.0.1",
             &["X-Forwarded-For: 10.0.0.2", "X-Forwarded-For: 203.0.113.9"],
             404,
         ),
-        (&this, "127.0.0.1", &["X-Forwarded-For: unknown"], 404),
+        (&local, "127.0.0.1", &["X-Forwarded-For: unknown"], 404),
         (
-            &this,
+            &local,
             "127.0.0.1",
             &["X-Forwarded-For: unknown, 10.0.0.2"],
             404,
         ),
-        (&this, "127.0.0.1", &["Forwarded: for=203.0.113.9"], 404),
-        (&this, "127.0.0.1", &["X-Forwarded-Proto: https"], 404),
-        (&this, "127.0.0.1", &["X-Forwarded-For: 127.0.0.1"], 200),
-        (&this, "127.0.0.1", &["X-Forwarded-For: ::1"], 200),
+        (&local, "127.0.0.1", &["Forwarded: for=203.0.113.9"], 404),
+        (&local, "127.0.0.1", &["X-Forwarded-Proto: https"], 404),
+        (&local, "127.0.0.1", &["X-Forwarded-For: 127.0.0.1"], 200),
+        (&local, "127.0.0.1", &["X-Forwarded-For: ::1"], 200),
         (
-            &this,
+            &local,
             "127.0.0.1",
             &["X-Forwarded-For: 127.0.0.1", "Origin: https://a.example"],
             404,
         ),
         (
-            &this,
+            &local,
             "10.0.0.1",
             &["X-Forwarded-For: 10.0.0.2", "X-Forwarded-Proto: https"],
             200,
         ),
         (&network, "10.0.0.1", &["X-Forwarded-For: 127.0.0.1"], 200),
-        // A token that nobody has set opens nothing.
-        (&nobody, "203.0.113.9", &["Authorization: Bearer "], 404),
+        // Without METRICS_TOKEN no token grants access.
+        (&none, "203.0.113.9", &["Authorization: Bearer "], 404),
         (
-            &nobody,
+            &none,
             "203.0.113.9",
             &["Authorization: Bearer sixteen-bytes-ok"],
             404,
         ),
     ] {
-        let answer = ask(app, peer, headers);
-        assert_eq!(answer.status, status, "{peer} {headers:?}");
+        let response = get_metrics(app, peer, headers);
+        assert_eq!(response.status, status, "{peer} {headers:?}");
         if status == 404 {
-            assert_eq!(answer.code(), "not_found");
+            assert_eq!(response.code(), "not_found");
         }
     }
 }
 
 #[test]
-fn with_a_token_whoever_has_it_is_answered() {
+fn with_a_metrics_token_each_client_that_sends_it_may_read() {
     let mut app = TestApp::with(|config| config.trusted_proxies = "10.0.0.1".parse().unwrap());
     Arc::get_mut(&mut app.app).unwrap().metrics_token = Some(support::metrics_token(TOKEN));
     let admin = format!("Authorization: Bearer {}", app.admin().token);
     let challenge = (401, Some("Bearer"));
     let refused = (401, Some(r#"Bearer error="invalid_token""#));
-    for (headers, (status, asked)) in [
+    for (headers, (status, www_authenticate)) in [
         (&["Authorization: Bearer sixteen-bytes-ok"][..], (200, None)),
         (&["authorization: bearer sixteen-bytes-ok"], (200, None)),
         (&[], challenge),
@@ -645,20 +650,20 @@ fn with_a_token_whoever_has_it_is_answered() {
             ("127.0.0.1", Some("X-Forwarded-For: 203.0.113.9")),
         ] {
             let headers: Vec<_> = headers.iter().copied().chain(forwarded).collect();
-            let answer = ask(&app, peer, &headers);
-            assert_eq!(answer.status, status, "{peer} {headers:?}");
+            let response = get_metrics(&app, peer, &headers);
+            assert_eq!(response.status, status, "{peer} {headers:?}");
             assert_eq!(
-                answer.header("WWW-Authenticate"),
-                asked,
+                response.header("WWW-Authenticate"),
+                www_authenticate,
                 "{peer} {headers:?}"
             );
-            assert!(!answer.text().contains("sixteen"), "{answer:?}");
+            assert!(!response.text().contains("sixteen"), "{response:?}");
         }
     }
 }
 
 #[test]
-fn the_program_takes_the_token_from_a_file_and_logs_it_nowhere() {
+fn the_program_reads_the_metrics_token_from_a_file_and_does_not_log_it() {
     let work_dir = WorkDir::new();
     std::fs::write(work_dir.path("token.txt"), format!("{TOKEN}\n")).unwrap();
     let mut command = work_dir.command(&["serve", "--metrics-token-file", "token.txt"]);
@@ -671,9 +676,9 @@ fn the_program_takes_the_token_from_a_file_and_logs_it_nowhere() {
             .status,
         401
     );
-    let answer = client.send("GET /metrics", Some(TOKEN), None);
-    assert_eq!(answer.status, 200);
-    let scrape = Scrape::parse(answer.text());
+    let response = client.send("GET /metrics", Some(TOKEN), None);
+    assert_eq!(response.status, 200);
+    let scrape = Scrape::parse(response.text());
     assert_eq!(scrape.requests()["GET /metrics 401"], 2.0);
     assert_eq!(scrape.value("http_connections_open", &[]), 1.0);
     let log = server.log();
@@ -683,7 +688,7 @@ fn the_program_takes_the_token_from_a_file_and_logs_it_nowhere() {
 // ---- connections ----------------------------------------------------------------------------------
 
 #[test]
-fn connections_are_counted_and_head_is_answered_without_the_body() {
+fn open_and_accepted_connections_are_counted_and_head_gets_no_body() {
     let app = TestApp::new();
     let server = app.serve();
     let mut clients: Vec<_> = (0..3).map(|_| Client::connect(server.address())).collect();
@@ -704,17 +709,17 @@ fn connections_are_counted_and_head_is_answered_without_the_body() {
             > 1000
     );
     clients.truncate(1);
-    let is_one = |scrape: &Scrape| scrape.value("http_connections_open", &[]) == 1.0;
-    let scrape = scrape_until(&app, "two have gone", is_one);
+    let has_one = |scrape: &Scrape| scrape.value("http_connections_open", &[]) == 1.0;
+    let scrape = scrape_until(&app, "one connection is open", has_one);
     assert_eq!(scrape.value("http_connections_accepted_total", &[]), 3.0);
-    assert_eq!(scrape.ended(), 0.0);
+    assert_eq!(scrape.ended_by_limits(), 0.0);
     drop(clients);
     server.stop(TEST_TIMEOUT);
     assert_eq!(self::scrape(&app).value("http_connections_open", &[]), 0.0);
 }
 
 #[test]
-fn what_the_server_refuses_is_counted_too() {
+fn requests_that_the_server_refuses_before_routing_are_counted() {
     let long = "a".repeat(20_000);
     for (bytes, counted) in [
         ("nonsense\r\n\r\n".to_owned(), "other unmatched 400"),
@@ -752,12 +757,12 @@ fn what_the_server_refuses_is_counted_too() {
         ),
     ] {
         let app = TestApp::with(|config| {
-            config.limits.head_timeout = short();
+            config.limits.head_timeout = short_timeout();
             config.limits.max_buffered_bytes = 1;
         });
         let server = app.serve();
         let mut client = Client::connect(server.address());
-        // The server may close before it has seen all.
+        // The server may close the connection before it has read all bytes; the write then fails.
         let _ = client.write(bytes);
         client.read_responses().unwrap();
         let expected = BTreeMap::from([(counted.to_owned(), 1.0)]);
@@ -765,43 +770,43 @@ fn what_the_server_refuses_is_counted_too() {
     }
 }
 
-fn short() -> Timeout {
+fn short_timeout() -> Timeout {
     "50ms".parse().unwrap()
 }
 
 #[test]
-fn each_limit_that_ends_a_connection_is_counted_and_no_other() {
+fn a_connection_closed_by_a_limit_is_counted_under_that_limit_only() {
     const BODY: &str = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
                         Content-Length: 900000\r\n\r\n{";
     const GET: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
     let body = format!("{BODY}{}", "a".repeat(800_000));
-    let answers = GET.repeat(100_000);
+    let many_requests = GET.repeat(100_000);
     type Change = fn(&mut ServerLimits);
     let cases: [(&str, Change, &[&str]); 7] = [
         (
             "HEAD_TIMEOUT",
-            |limits| limits.head_timeout = short(),
+            |limits| limits.head_timeout = short_timeout(),
             &[""],
         ),
         (
             "HEAD_TIMEOUT",
-            |limits| limits.head_timeout = short(),
+            |limits| limits.head_timeout = short_timeout(),
             &["GET /"],
         ),
         (
             "BODY_TIMEOUT",
-            |limits| limits.body_timeout = short(),
+            |limits| limits.body_timeout = short_timeout(),
             &[BODY],
         ),
         (
             "IDLE_TIMEOUT",
-            |limits| limits.idle_timeout = short(),
+            |limits| limits.idle_timeout = short_timeout(),
             &[GET],
         ),
         (
             "RESPONSE_TIMEOUT",
-            |limits| limits.response_timeout = short(),
-            &[&answers],
+            |limits| limits.response_timeout = short_timeout(),
+            &[&many_requests],
         ),
         (
             "MAX_CONNECTIONS",
@@ -822,7 +827,7 @@ fn each_limit_that_ends_a_connection_is_counted_and_no_other() {
             .map(|bytes| {
                 let client = Client::connect(server.address());
                 let (mut writer, bytes) = (client.writer(), bytes.to_string());
-                // Whoever does not read its answers cannot write all its requests either.
+                // In a thread: this write blocks once the server stops reading, since the client reads no responses.
                 thread::spawn(move || std::io::Write::write_all(&mut writer, bytes.as_bytes()));
                 client
             })
@@ -830,29 +835,36 @@ fn each_limit_that_ends_a_connection_is_counted_and_no_other() {
         let by_limit =
             |scrape: &Scrape| scrape.value("http_connections_ended_total", &[("limit", limit)]);
         let scrape = scrape_until(&app, limit, |scrape| by_limit(scrape) > 0.0);
-        assert_eq!((by_limit(&scrape), scrape.ended()), (1.0, 1.0), "{limit}");
+        assert_eq!(
+            (by_limit(&scrape), scrape.ended_by_limits()),
+            (1.0, 1.0),
+            "{limit}"
+        );
         drop(clients);
     }
 }
 
 #[test]
-fn whoever_stays_behind_the_last_answer_has_met_no_limit() {
+fn a_connection_closed_after_its_last_response_counts_under_no_limit() {
     let app = TestApp::new();
     let server = app.serve();
     let mut client = Client::connect(server.address());
     client.write("nonsense\r\n\r\n").unwrap();
     assert_eq!(client.read_response(false).unwrap().status, 400);
     let is_none = |scrape: &Scrape| scrape.value("http_connections_open", &[]) == 0.0;
-    let scrape = scrape_until(&app, "the server has closed it", is_none);
+    let scrape = scrape_until(&app, "the server has closed the connection", is_none);
     assert_eq!(scrape.value("http_connections_accepted_total", &[]), 1.0);
-    assert_eq!(scrape.ended(), 0.0);
+    assert_eq!(scrape.ended_by_limits(), 0.0);
 }
 
-// ---- waiting --------------------------------------------------------------------------------------
+// ---- wait times -----------------------------------------------------------------------------------
 
-/// Has another thread do something that goes on until what is returned is dropped; `work` calls what it
-/// is given when it has begun.
-fn busy<'s>(scope: &'s Scope<'s, '_>, work: impl FnOnce(&dyn Fn()) + Send + 's) -> Sender<()> {
+/// Runs `work` in another thread, where its callback blocks until the returned sender is dropped. Returns
+/// once `work` has called the callback.
+fn run_until_dropped<'s>(
+    scope: &'s Scope<'s, '_>,
+    work: impl FnOnce(&dyn Fn()) + Send + 's,
+) -> Sender<()> {
     let (begin, has_begun) = mpsc::channel();
     let (end, ended) = mpsc::channel::<()>();
     scope.spawn(move || {
@@ -892,15 +904,15 @@ fn a_bulkhead_counts_permits_in_use_queued_and_rejected_requests() {
     let admin = app.admin();
     let bulkhead = |scrape: &Scrape, name: &str| scrape.value(name, &[("bulkhead", "writes")]);
     let before = bulkhead(&scrape(&app), "bulkhead_wait_seconds_count");
-    let make = || app.send("POST /tasks", admin.clone(), r#"{"title":"t"}"#);
+    let create_task = || app.send("POST /tasks", admin.clone(), r#"{"title":"t"}"#);
     thread::scope(|scope| {
-        let write = busy(scope, |meanwhile| write(&app, meanwhile));
+        let write = run_until_dropped(scope, |meanwhile| write(&app, meanwhile));
         assert_eq!(bulkhead(&scrape(&app), "bulkhead_queued"), 0.0);
-        let waiting = scope.spawn(make);
-        let is_one = |scrape: &Scrape| bulkhead(scrape, "bulkhead_queued") == 1.0;
-        let scrape = scrape_until(&app, "one waits", is_one);
+        let waiting = scope.spawn(create_task);
+        let has_one = |scrape: &Scrape| bulkhead(scrape, "bulkhead_queued") == 1.0;
+        let scrape = scrape_until(&app, "one request waits", has_one);
         assert_eq!(bulkhead(&scrape, "bulkhead_in_use"), 1.0);
-        assert_eq!(make().status, 503);
+        assert_eq!(create_task().status, 503);
         thread::sleep(Duration::from_millis(30));
         drop(write);
         assert_eq!(waiting.join().unwrap().status, 201);
@@ -915,7 +927,7 @@ fn a_bulkhead_counts_permits_in_use_queued_and_rejected_requests() {
         assert_eq!(bulkhead(&scrape, name), value, "{name}");
     }
     assert!(bulkhead(&scrape, "bulkhead_wait_seconds_sum") > 0.03);
-    // The accounts' passwords were hashed, and nobody has searched.
+    // Creating the accounts hashed passwords. No request has searched.
     for (other, has_entered) in [("password hashes", true), ("long searches", false)] {
         let other = [("bulkhead", other)];
         assert_eq!(scrape.value("bulkhead_rejected_total", &other), 0.0);
@@ -925,7 +937,7 @@ fn a_bulkhead_counts_permits_in_use_queued_and_rejected_requests() {
 }
 
 #[test]
-fn waiting_for_a_connection_to_the_database_is_measured() {
+fn waiting_for_a_database_connection_is_measured_per_pool() {
     let app = TestApp::with(|config| {
         config.concurrency.run_permits = 1;
         config.concurrency.searches = BulkheadSize {
@@ -942,7 +954,7 @@ fn waiting_for_a_connection_to_the_database_is_measured() {
     let before = [wait("count", "readers"), wait("count", "writer")];
     thread::scope(|scope| {
         let reads: Vec<_> = (0..readers)
-            .map(|_| busy(scope, |meanwhile| read(&app, meanwhile)))
+            .map(|_| run_until_dropped(scope, |meanwhile| read(&app, meanwhile)))
             .collect();
         let last = scope.spawn(|| app.get("/hello", &admin).status);
         thread::sleep(Duration::from_millis(30));
@@ -954,9 +966,9 @@ fn waiting_for_a_connection_to_the_database_is_measured() {
     assert_eq!(wait("count", "writer"), before[1]);
     app.create_task(&admin, json!({ "title": "t" }));
     assert_eq!(wait("count", "writer"), before[1] + 1.0);
-    // Whoever gives up has waited too: here for the half second that a checkpoint has.
+    // A wait that times out is measured too: a checkpoint gives up after half a second.
     thread::scope(|scope| {
-        let write = busy(scope, |meanwhile| write(&app, meanwhile));
+        let write = run_until_dropped(scope, |meanwhile| write(&app, meanwhile));
         assert!(app.app.store.checkpoint().is_err());
         drop(write);
     });
@@ -966,12 +978,12 @@ fn waiting_for_a_connection_to_the_database_is_measured() {
 // ---- the process ----------------------------------------------------------------------------------
 
 #[test]
-fn the_process_tells_its_start_memory_and_descriptors() {
-    // Of a program that has just started, which this process may not have.
+fn the_process_exposes_its_start_time_memory_and_open_descriptors() {
+    // In a process of its own, which has just started; the process of the tests may be old.
     let work_dir = WorkDir::new();
     let server = work_dir.serve();
-    let answer = server.client().send("GET /metrics", None, None);
-    let scrape = Scrape::parse(answer.text());
+    let response = server.client().send("GET /metrics", None, None);
+    let scrape = Scrape::parse(response.text());
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()

@@ -1,17 +1,18 @@
-//! The description of the API: it is one, it has every route and what the table says of each, and its
-//! examples are examples. That every answer is in it is held against every test, in `common`.
+//! The OpenAPI document: it is valid, it has all routes of the route table with their access, and its examples
+//! match their schemas. That it describes each response is checked in every test, by
+//! `support::openapi_check`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
-use task_api::model::{Description, SearchText, Title, Username, schema};
+use task_api::model::{Description, SearchText, Title, Username, json_schema};
 use task_api::router::ROUTES;
 
 use crate::support::openapi_check::{OPENAPI, resolve_ref, strict_validator};
 use crate::support::{CONTRACT, TestApp};
 
-/// Each operation, and its line of the table of routes.
+/// The operations with their route, such as `"GET /tasks/{id}"`.
 fn operations() -> impl Iterator<Item = (String, &'static Value)> {
     let paths = OPENAPI["paths"].as_object().unwrap();
     paths.iter().flat_map(|(path, item)| {
@@ -22,42 +23,42 @@ fn operations() -> impl Iterator<Item = (String, &'static Value)> {
     })
 }
 
-/// Calls `look` at every value of the description, with its place.
-fn walk(value: &Value, place: &str, look: &mut impl FnMut(&str, &Value)) {
-    look(place, value);
+/// Calls `visit` with each value in the document and its JSON pointer.
+fn walk(value: &Value, pointer: &str, visit: &mut impl FnMut(&str, &Value)) {
+    visit(pointer, value);
     match value {
         Value::Object(members) => members
             .iter()
-            .for_each(|(name, member)| walk(member, &format!("{place}/{name}"), look)),
+            .for_each(|(name, member)| walk(member, &format!("{pointer}/{name}"), visit)),
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .for_each(|(n, item)| walk(item, &format!("{place}/{n}"), look)),
+            .for_each(|(n, item)| walk(item, &format!("{pointer}/{n}"), visit)),
         _ => {}
     }
 }
 
 #[test]
-fn it_is_openapi_3_1_and_every_schema_is_one() {
+fn the_document_is_openapi_3_1_and_each_schema_is_valid() {
     assert_eq!(OPENAPI["openapi"], "3.1.0");
     let mut count = 0;
-    walk(&OPENAPI, "", &mut |place, value| {
-        if place.ends_with("/schema") || is_component(place) {
+    walk(&OPENAPI, "", &mut |pointer, value| {
+        if pointer.ends_with("/schema") || is_component(pointer) {
             let valid = jsonschema::draft202012::meta::validate(value);
-            assert!(valid.is_ok(), "{place}: {valid:?}");
+            assert!(valid.is_ok(), "{pointer}: {valid:?}");
             count += 1;
         }
     });
     assert!(count > 50, "{count}");
 }
 
-fn is_component(place: &str) -> bool {
-    let name = place.strip_prefix("/components/schemas/");
+fn is_component(pointer: &str) -> bool {
+    let name = pointer.strip_prefix("/components/schemas/");
     name.is_some_and(|name| !name.contains('/'))
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_everything_is_referred_to() {
+fn each_reference_resolves_and_each_component_is_referenced() {
     let mut used = BTreeSet::new();
     walk(&OPENAPI, "", &mut |_, value| {
         if let Some(reference) = value["$ref"].as_str() {
@@ -74,7 +75,7 @@ fn every_reference_leads_somewhere_and_everything_is_referred_to() {
 }
 
 #[test]
-fn it_has_every_route_and_nothing_else() {
+fn the_document_has_exactly_the_routes_of_the_route_table() {
     let described: Vec<_> = operations().map(|(line, _)| line).collect();
     let table: BTreeSet<_> = ROUTES
         .iter()
@@ -85,7 +86,7 @@ fn it_has_every_route_and_nothing_else() {
 }
 
 #[test]
-fn it_says_who_may_call_what_as_the_contract_does() {
+fn each_operation_states_the_access_of_the_contract() {
     let described: BTreeMap<_, _> = operations().collect();
     for (line, level) in CONTRACT {
         let (security, words) = match *level {
@@ -94,11 +95,11 @@ fn it_says_who_may_call_what_as_the_contract_does() {
                 "If the server's setting METRICS_TOKEN is set",
             ),
             "anyone" => (json!([]), "Any client may call it."),
-            "refresh" => (
-                json!([{ "refreshToken": [] }]),
-                "Needs a refresh token",
+            "refresh" => (json!([{ "refreshToken": [] }]), "Needs a refresh token"),
+            "signed in" => (
+                json!([{ "accessToken": [] }]),
+                "Any signed-in account may call it",
             ),
-            "signed in" => (json!([{ "accessToken": [] }]), "Any signed-in account may call it"),
             "approved" => (
                 json!([{ "accessToken": ["approved"] }]),
                 "Approved accounts",
@@ -118,15 +119,15 @@ fn it_says_who_may_call_what_as_the_contract_does() {
 }
 
 #[test]
-fn every_operation_has_a_name_of_its_own_a_chapter_and_a_summary() {
-    let mut names = BTreeSet::new();
-    let chapters: Vec<_> = OPENAPI["tags"].as_array().unwrap().iter().collect();
+fn each_operation_has_a_unique_id_a_known_tag_and_a_summary() {
+    let mut ids = BTreeSet::new();
+    let known_tags: Vec<_> = OPENAPI["tags"].as_array().unwrap().iter().collect();
     for (line, operation) in operations() {
-        let name = operation["operationId"].as_str().unwrap();
-        assert!(names.insert(name), "{line}: {name} is another's name");
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id), "{line}: {id} occurs twice");
         let tags = operation["tags"].as_array().unwrap();
         assert!(
-            chapters.iter().any(|chapter| chapter["name"] == tags[0]),
+            known_tags.iter().any(|tag| tag["name"] == tags[0]),
             "{line}"
         );
         assert!(!operation["summary"].as_str().unwrap().is_empty(), "{line}");
@@ -134,25 +135,25 @@ fn every_operation_has_a_name_of_its_own_a_chapter_and_a_summary() {
 }
 
 #[test]
-fn every_segment_of_a_path_that_varies_is_a_parameter() {
+fn each_placeholder_of_a_path_is_a_parameter() {
     for (line, operation) in operations() {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let described: Vec<_> = parameters
             .filter(|parameter| parameter["in"] == "path")
             .map(|parameter| format!("{{{}}}", parameter["name"].as_str().unwrap()))
             .collect();
-        let varying: Vec<_> = line
+        let placeholders: Vec<_> = line
             .split('/')
             .filter(|part| part.starts_with('{'))
             .collect();
-        assert_eq!(described, varying, "{line}");
+        assert_eq!(described, placeholders, "{line}");
     }
 }
 
 #[test]
-fn every_example_is_one() {
+fn each_example_matches_its_schema() {
     let mut count = 0;
-    walk(&OPENAPI, "", &mut |place, value| {
+    walk(&OPENAPI, "", &mut |pointer, value| {
         let Some(schema) = value.get("schema") else {
             return;
         };
@@ -164,7 +165,7 @@ fn every_example_is_one() {
                 .iter_errors(example)
                 .map(|e| e.to_string())
                 .collect();
-            assert!(errors.is_empty(), "{place}: {errors:?}: {example}");
+            assert!(errors.is_empty(), "{pointer}: {errors:?}: {example}");
             count += 1;
         }
     });
@@ -172,7 +173,7 @@ fn every_example_is_one() {
 }
 
 #[test]
-fn every_body_has_an_example_that_the_server_understands() {
+fn each_request_body_has_an_example_that_the_server_accepts() {
     let app = TestApp::new();
     let admin = app.admin();
     for (line, operation) in operations() {
@@ -180,16 +181,16 @@ fn every_body_has_an_example_that_the_server_understands() {
             continue;
         };
         let line = line.replace("{id}", "1");
-        let answer = app.send(&line, admin.clone(), &content["example"].to_string());
+        let response = app.send(&line, admin.clone(), &content["example"].to_string());
         assert!(
-            ![400, 415, 422].contains(&answer.status),
-            "{line}: {answer:?}"
+            ![400, 415, 422].contains(&response.status),
+            "{line}: {response:?}"
         );
     }
 }
 
 #[test]
-fn what_is_sent_is_described_to_the_last_field_and_length() {
+fn the_schemas_of_request_bodies_have_all_fields_and_their_lengths() {
     let schemas = &OPENAPI["components"]["schemas"];
     for (name, fields, required) in [
         (
@@ -232,10 +233,10 @@ fn what_is_sent_is_described_to_the_last_field_and_length() {
         ),
     ] {
         let schema = &schemas[name];
-        let known: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(known, fields, "{name}");
-        let wanted = schema.get("required").cloned().unwrap_or(json!([]));
-        assert_eq!(wanted, json!(required), "{name}");
+        let described: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(described, fields, "{name}");
+        let described_required = schema.get("required").cloned().unwrap_or(json!([]));
+        assert_eq!(described_required, json!(required), "{name}");
         assert_eq!(schema["additionalProperties"], false, "{name}");
     }
     let lengths = |name: &str, field: &str| {
@@ -249,7 +250,7 @@ fn what_is_sent_is_described_to_the_last_field_and_length() {
     assert_eq!(lengths("NewTask", "description"), (None, Some(10_000)));
 }
 
-/// The codes of an operation's answers of this status.
+/// The error codes that an operation describes for this status.
 fn codes<'a>(operation: &'a Value, status: &str) -> Vec<&'a str> {
     let response = resolve_ref(&operation["responses"][status]);
     let code = "/content/application~1json/schema/allOf/1/properties/code/enum";
@@ -262,7 +263,7 @@ fn codes<'a>(operation: &'a Value, status: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn it_names_the_codes_of_errors() {
+fn each_operation_lists_its_error_codes() {
     let described: BTreeMap<_, _> = operations().collect();
     for (line, status, expected) in [
         ("POST /signup", "409", &["account_exists"][..]),
@@ -290,17 +291,18 @@ fn it_names_the_codes_of_errors() {
 }
 
 #[test]
-fn the_server_answers_with_it() {
+fn the_server_serves_the_document() {
     let app = TestApp::new();
-    let answer = app.send("GET /openapi.json", None, "");
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("Content-Type"), Some("application/json"));
-    assert_eq!(answer.text(), task_api::router::openapi_json().unwrap());
+    let response = app.send("GET /openapi.json", None, "");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("Content-Type"), Some("application/json"));
+    assert_eq!(response.text(), task_api::router::openapi_json().unwrap());
 }
 
-/// The document says by a pattern what the program says by a parser: for every character the same.
+/// The document restricts a text by a pattern, the program by a parser. For each Unicode character both must
+/// decide alike.
 #[test]
-fn a_pattern_refuses_the_characters_that_the_parser_refuses() {
+fn each_pattern_accepts_exactly_the_characters_that_the_parser_accepts() {
     fn compare<T: FromStr>(pattern: &str, text_around: fn(char) -> String) {
         let schema = strict_validator(&json!({ "type": "string", "pattern": pattern }));
         for c in '\0'..=char::MAX {
@@ -316,9 +318,9 @@ fn a_pattern_refuses_the_characters_that_the_parser_refuses() {
     let alone = |c: char| c.to_string();
     let inside = |c: char| format!("a{c}b");
     for text_around in [alone, inside] {
-        compare::<Username>(schema::USERNAME, text_around);
-        compare::<Title>(schema::TITLE, text_around);
-        compare::<Description>(schema::DESCRIPTION, text_around);
-        compare::<SearchText>(schema::SEARCH_TEXT, text_around);
+        compare::<Username>(json_schema::USERNAME, text_around);
+        compare::<Title>(json_schema::TITLE, text_around);
+        compare::<Description>(json_schema::DESCRIPTION, text_around);
+        compare::<SearchText>(json_schema::SEARCH_TEXT, text_around);
     }
 }

@@ -6,7 +6,7 @@ use httparse::Status;
 
 use super::buffer::{CRLF, ReadBuffer, append};
 use super::head::{Head, Version};
-use crate::config::limits::{MAX_HEADER_FIELDS, ServerLimits};
+use crate::config::server_limits::{MAX_HEADER_FIELDS, ServerLimits};
 use crate::error::Error;
 
 /// Decodes the body of one request.

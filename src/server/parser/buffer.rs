@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::config::limits::ServerLimits;
+use crate::config::server_limits::ServerLimits;
 use crate::error::Error;
 
 pub const CRLF: &[u8] = b"\r\n";

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use httparse::Status;
 
-use crate::config::limits::{MAX_HEADER_FIELDS, ServerLimits};
+use crate::config::server_limits::{MAX_HEADER_FIELDS, ServerLimits};
 use crate::error::Error;
 
 /// The error for a first line that is not a request line.

@@ -2,7 +2,7 @@
 //! seen.
 
 use serde_json::{Value, json};
-use task_api::config::limits::Switch;
+use task_api::config::rate_limits::Switch;
 use task_api::config::server::ServerKind;
 use task_api::model::Role;
 
@@ -65,10 +65,10 @@ fn send(
     app.send_with(line, account.clone(), headers, body)
 }
 
-fn tag(answer: &TestResponse) -> String {
-    answer
+fn tag(response: &TestResponse) -> String {
+    response
         .header("ETag")
-        .unwrap_or_else(|| panic!("no ETag: {answer:?}"))
+        .unwrap_or_else(|| panic!("no ETag: {response:?}"))
         .to_owned()
 }
 
@@ -117,11 +117,11 @@ fn each_answer_with_one_account_or_task_has_its_tag_and_no_other_answer_has_one(
         (&format!("DELETE {user}"), String::new(), 204, None),
         ("POST /login", log_in.to_string(), 200, None),
     ] {
-        let answer = fixture.send(line, &[], &body);
-        assert_eq!(answer.status, status, "{line}: {answer:?}");
-        assert_eq!(answer.header("ETag").is_some(), url.is_some(), "{line}");
+        let response = fixture.send(line, &[], &body);
+        assert_eq!(response.status, status, "{line}: {response:?}");
+        assert_eq!(response.header("ETag").is_some(), url.is_some(), "{line}");
         let Some(url) = url else { continue };
-        let inside = tag(&answer);
+        let inside = tag(&response);
         let inside = inside
             .strip_prefix('"')
             .and_then(|tag| tag.strip_suffix('"'));
@@ -132,7 +132,7 @@ fn each_answer_with_one_account_or_task_has_its_tag_and_no_other_answer_has_one(
         );
         let shown = fixture.send(&format!("GET {url}"), &[], "");
         assert_eq!(
-            (tag(&answer), &answer.body),
+            (tag(&response), &response.body),
             (tag(&shown), &shown.body),
             "{line}"
         );
@@ -214,8 +214,8 @@ fn what_has_the_id_of_something_deleted_has_another_tag() {
     let again = fixture.app.create_task(&fixture.admin, body);
     assert_eq!(again, fixture.task, "SQLite gives out the id again");
     assert_ne!(fixture.tag(&task), old);
-    let answer = fixture.send(&format!("DELETE {task}"), &[("If-Match", &old)], "");
-    assert_eq!(answer.status, 412);
+    let response = fixture.send(&format!("DELETE {task}"), &[("If-Match", &old)], "");
+    assert_eq!(response.status, 412);
 }
 
 // What a header says ------------------------------------------------------------------------------
@@ -301,15 +301,15 @@ fn who_names_the_current_version_is_spared_it() {
         for (values, _, is_named) in LISTS {
             let headers = lines("If-None-Match", values, &current);
             for method in ["GET", "HEAD"] {
-                let answer = fixture.send(&format!("{method} {url}"), &borrowed(&headers), "");
+                let response = fixture.send(&format!("{method} {url}"), &borrowed(&headers), "");
                 let expected = if *is_named { 304 } else { 200 };
-                assert_eq!(answer.status, expected, "{method} {url} {values:?}");
+                assert_eq!(response.status, expected, "{method} {url} {values:?}");
                 assert_eq!(
-                    answer.body.is_empty(),
+                    response.body.is_empty(),
                     *is_named,
                     "{method} {url} {values:?}"
                 );
-                assert_eq!(tag(&answer), current, "{method} {url} {values:?}");
+                assert_eq!(tag(&response), current, "{method} {url} {values:?}");
             }
         }
     }
@@ -321,8 +321,8 @@ fn a_304_has_the_headers_of_the_200_but_those_about_its_body() {
         config.cors.cors_origins = "https://app.example".parse().unwrap();
     });
     let fixture = Fixture::with_app(app);
-    let but = |left_out: &[&str], answer: &TestResponse| {
-        let mut headers = answer.headers.clone();
+    let but = |left_out: &[&str], response: &TestResponse| {
+        let mut headers = response.headers.clone();
         headers.retain(|(name, _)| !left_out.contains(&name.as_str()));
         headers.sort();
         headers
@@ -356,12 +356,12 @@ fn a_change_is_made_to_the_version_that_it_names() {
         for (values, is_the_same, is_alike) in LISTS {
             for (name, permitted) in [("If-Match", *is_the_same), ("If-None-Match", !is_alike)] {
                 let headers = lines(name, values, &current);
-                let answer = fixture.send(&format!("PATCH {url}"), &borrowed(&headers), &body);
+                let response = fixture.send(&format!("PATCH {url}"), &borrowed(&headers), &body);
                 let expected = if permitted { 200 } else { 412 };
-                assert_eq!(answer.status, expected, "{url} {name} {values:?}");
+                assert_eq!(response.status, expected, "{url} {name} {values:?}");
                 if !permitted {
-                    assert_eq!(answer.code(), "precondition_failed");
-                    assert_eq!(answer.header("ETag"), None);
+                    assert_eq!(response.code(), "precondition_failed");
+                    assert_eq!(response.header("ETag"), None);
                 }
             }
         }
@@ -376,13 +376,13 @@ fn each_change_asks_for_the_version_and_is_made_whole_or_not_at_all() {
             let (line, body, url) = &fixture.changes()[n];
             let before = fixture.app.rows();
             let headers = lines("If-Match", &[value], &fixture.tag(url));
-            let answer = fixture.send(line, &borrowed(&headers), body);
-            let is_done = answer.status < 300;
-            assert_eq!(is_done, status == 200, "{line} {value}: {answer:?}");
+            let response = fixture.send(line, &borrowed(&headers), body);
+            let is_done = response.status < 300;
+            assert_eq!(is_done, status == 200, "{line} {value}: {response:?}");
             assert_eq!(fixture.app.rows() != before, is_done, "{line} {value}");
             if !is_done {
                 assert_eq!(
-                    (answer.status, &*answer.code()),
+                    (response.status, &*response.code()),
                     (412, "precondition_failed")
                 );
             }
@@ -397,9 +397,9 @@ fn who_reads_can_demand_a_version_too() {
         let current = fixture.tag(&url);
         for (values, is_the_same, _) in LISTS {
             let headers = lines("If-Match", values, &current);
-            let answer = fixture.send(&format!("GET {url}"), &borrowed(&headers), "");
+            let response = fixture.send(&format!("GET {url}"), &borrowed(&headers), "");
             let expected = if *is_the_same { 200 } else { 412 };
-            assert_eq!(answer.status, expected, "{url} {values:?}");
+            assert_eq!(response.status, expected, "{url} {values:?}");
         }
         // If-Match goes first (RFC 9110, 13.2.2).
         let both = [("If-None-Match", current.as_str()), ("If-Match", STALE)];
@@ -422,16 +422,16 @@ fn what_is_no_list_of_tags_is_refused_by_name_and_changes_nothing() {
         for values in MALFORMED {
             for name in ["If-Match", "If-None-Match"] {
                 let headers = lines(name, values, &fixture.tag(&url));
-                let answer = fixture.send(&line, &borrowed(&headers), &body);
+                let response = fixture.send(&line, &borrowed(&headers), &body);
                 let case = format!("{line} {name} {values:?}");
                 assert_eq!(
-                    (answer.status, &*answer.code()),
+                    (response.status, &*response.code()),
                     (400, "bad_request"),
                     "{case}"
                 );
                 assert!(
-                    answer.msg().contains(&format!("its {name} must be")),
-                    "{case}: {answer:?}"
+                    response.msg().contains(&format!("its {name} must be")),
+                    "{case}: {response:?}"
                 );
             }
         }
@@ -612,9 +612,9 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
             "precondition_failed",
         ),
     ] {
-        let answer = send(app, &line, account, &[("If-Match", STALE)], body);
+        let response = send(app, &line, account, &[("If-Match", STALE)], body);
         assert_eq!(
-            (answer.status, &*answer.code()),
+            (response.status, &*response.code()),
             (status, code),
             "{line} {body}"
         );
@@ -630,9 +630,9 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
     // For whom a task does not exist it has no version either.
     let current = fixture.tag(&task);
     for name in ["If-Match", "If-None-Match"] {
-        let answer = send(app, &format!("GET {task}"), &other, &[(name, &current)], "");
+        let response = send(app, &format!("GET {task}"), &other, &[(name, &current)], "");
         assert_eq!(
-            (answer.status, answer.header("ETag")),
+            (response.status, response.header("ETag")),
             (404, None),
             "{name}"
         );
@@ -655,7 +655,7 @@ fn the_second_of_two_who_have_read_the_same_version_has_to_read_again() {
     let second = title(&fixture.tag(&task));
     assert_eq!(second.status, 200);
     assert_eq!(second.json()["status"], "completed");
-    // The tag of an answer is good for the next change.
+    // The tag of an response is good for the next change.
     assert_eq!(title(&tag(&first)).status, 412);
     assert_eq!(status(&tag(&second)).status, 200);
     assert_eq!(
@@ -694,15 +694,18 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
     ];
     for (url, body) in cases {
         let seen = fixture.tag(url);
-        let answers = concurrently(50, |n| {
+        let responses = concurrently(50, |n| {
             let body = body(n).to_string();
             fixture.send(&format!("PATCH {url}"), &[("If-Match", &seen)], &body)
         });
-        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        let statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
         let count = |status| statuses.iter().filter(|given| **given == status).count();
         assert_eq!((count(200), count(412)), (1, 49), "{url}: {statuses:?}");
         // What is there now is what the one was told.
-        let winner = answers.iter().find(|answer| answer.status == 200).unwrap();
+        let winner = responses
+            .iter()
+            .find(|response| response.status == 200)
+            .unwrap();
         assert_eq!(
             fixture.send(&format!("GET {url}"), &[], "").json(),
             winner.json()
@@ -721,7 +724,7 @@ fn of_a_change_and_a_removal_at_once_one_succeeds() {
             fixture.send(&format!("{method} {task}"), &[("If-Match", &seen)], body)
         })
         .iter()
-        .map(|answer| answer.status)
+        .map(|response| response.status)
         .collect();
         statuses.sort_unstable();
         let changed_first = [200, 412];
@@ -754,7 +757,7 @@ fn a_304_has_no_body_on_a_kept_connection() {
                     let headers = format!("{authorization}{headers}");
                     let head = client.head(&format!("{method} {url}"), &headers);
                     client.write(head).unwrap();
-                    // A body would be read as the beginning of the next answer.
+                    // A body would be read as the beginning of the next response.
                     client.read_response(method == "HEAD").unwrap()
                 };
                 let spared = send(&format!("If-None-Match: \"a\", W/{current}\r\n"));
@@ -800,9 +803,9 @@ fn a_stale_version_of_me_tells_nothing_about_e_mails_costs_no_attempt_and_is_not
         for email in [other.email.clone(), format!("free{number}@example.com")] {
             for password in [PASSWORD, "a wrong password"] {
                 let body = json!({ "email": email, "current_password": password }).to_string();
-                let answer = send(&app, "PATCH /me", &me, &[("If-Match", STALE)], &body);
-                assert_eq!(answer.status, 412, "{number} {email} {password}");
-                bodies.push(answer.text().to_owned());
+                let response = send(&app, "PATCH /me", &me, &[("If-Match", STALE)], &body);
+                assert_eq!(response.status, 412, "{number} {email} {password}");
+                bodies.push(response.text().to_owned());
             }
         }
         bodies.dedup();
@@ -814,8 +817,8 @@ fn a_stale_version_of_me_tells_nothing_about_e_mails_costs_no_attempt_and_is_not
     let current = app.get("/me", &me);
     let current = current.header("ETag").unwrap();
     let body = json!({ "email": "new@example.com", "current_password": PASSWORD }).to_string();
-    let answer = send(&app, "PATCH /me", &me, &[("If-Match", current)], &body);
-    assert_eq!(answer.status, 200);
+    let response = send(&app, "PATCH /me", &me, &[("If-Match", current)], &body);
+    assert_eq!(response.status, 200);
 }
 
 #[test]

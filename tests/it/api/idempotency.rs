@@ -1,12 +1,12 @@
-//! Requests that come again: whoever does not know whether one has arrived sends it a second time, and it
-//! is done once.
+//! The header `Idempotency-Key`: a client that does not know whether its request arrived sends it again,
+//! and the server executes it once.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use task_api::app::maintenance;
-use task_api::http::idempotency::IdempotencyFingerprints;
+use task_api::http::idempotency_key::IdempotencyFingerprints;
 use task_api::model::{Role, User};
 use task_api::store::idempotency;
 
@@ -17,15 +17,15 @@ use crate::support::{
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// A key such as clients make.
+/// An idempotency key such as clients generate.
 const UUID: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 
-/// An application whose tokens outlive its keys.
+/// An application whose access tokens are valid for longer than idempotency keys.
 fn app() -> TestApp {
     TestApp::with(|config| config.jwt_access_token_expires = "7d".parse().unwrap())
 }
 
-/// The same after the program has been started anew.
+/// The same application after a restart.
 fn restarted(app: TestApp) -> TestApp {
     TestApp::in_folder(app.folder, |_| {})
 }
@@ -41,7 +41,7 @@ fn post(
     app.send_with(&format!("POST {path}"), account.cloned(), &headers, body)
 }
 
-fn make_task(app: &TestApp, account: &Account, key: &str, body: &str) -> TestResponse {
+fn post_task(app: &TestApp, account: &Account, key: &str, body: &str) -> TestResponse {
     post(app, "/tasks", Some(account), &[key], body)
 }
 
@@ -49,53 +49,60 @@ fn sign_up(app: &TestApp, key: &str, body: &str) -> TestResponse {
     post(app, "/signup", None, &[key], body)
 }
 
-/// The same person with a new token.
-fn signed_in_again(app: &TestApp, account: Account) -> Account {
+/// The same account with a new access token.
+fn with_new_token(app: &TestApp, account: Account) -> Account {
     let token = app.log_in(&account.email, PASSWORD).account().token;
     assert_ne!(token, account.token);
     Account { token, ..account }
 }
 
-/// A sign-up of this name.
-fn account(username: &str) -> String {
+/// The request body of a sign-up with this user name.
+fn sign_up_body(username: &str) -> String {
     let email = format!("{username}@example.com");
     json!({ "username": username, "email": email, "password": PASSWORD }).to_string()
 }
 
-/// All that a client sees of an answer, but for what is new each time.
-fn seen(answer: &TestResponse) -> (u16, Value, Vec<(String, String)>) {
-    let mut headers = answer.headers.clone();
+/// Status, body and headers, without the headers that may differ between the first response and its replay.
+fn without_request_headers(response: &TestResponse) -> (u16, Value, Vec<(String, String)>) {
+    let mut headers = response.headers.clone();
     headers.retain(|(name, _)| !["X-Request-Id", "Idempotency-Replayed"].contains(&&**name));
-    (answer.status, answer.json(), headers)
+    (response.status, response.json(), headers)
 }
 
-/// The second answer is the first one again, and says so.
-fn assert_replays(first: &TestResponse, again: &TestResponse) {
+/// Asserts that the second response repeats the first one and has `Idempotency-Replayed: true`.
+fn assert_replays(first: &TestResponse, replay: &TestResponse) {
     assert_eq!(first.status, 201, "{first:?}");
     assert_eq!(first.header("Idempotency-Replayed"), None);
-    assert_eq!(seen(again), seen(first));
-    assert_eq!(again.body, first.body);
-    assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
+    assert_eq!(
+        without_request_headers(replay),
+        without_request_headers(first)
+    );
+    assert_eq!(replay.body, first.body);
+    assert_eq!(replay.header("Idempotency-Replayed"), Some("true"));
 }
 
-fn assert_made(answer: &TestResponse) {
-    assert_eq!(answer.status, 201, "{answer:?}");
-    assert_eq!(answer.header("Idempotency-Replayed"), None, "{answer:?}");
+fn assert_created(response: &TestResponse) {
+    assert_eq!(response.status, 201, "{response:?}");
+    assert_eq!(
+        response.header("Idempotency-Replayed"),
+        None,
+        "{response:?}"
+    );
 }
 
-// The same again ----------------------------------------------------------------------------------
+// Retries -----------------------------------------------------------------------------------------
 
 #[test]
-fn a_retry_makes_no_second_task_and_gets_the_first_answer() {
+fn a_retry_creates_no_second_task_and_gets_the_first_response() {
     let app = app();
     let manager = app.manager();
     let body = r#"{"title":"water the plants"}"#;
-    let first = make_task(&app, &manager, UUID, body);
+    let first = post_task(&app, &manager, UUID, body);
     assert_eq!(first.header("Location"), Some("/tasks/1"));
     assert!(first.header("ETag").is_some());
-    let retry = || make_task(&app, &manager, UUID, body);
+    let retry = || post_task(&app, &manager, UUID, body);
     assert_replays(&first, &retry());
-    // Also when the task is another by now, and when there is none.
+    // Also after the task has changed, and after it has been deleted.
     let change = app.send("PATCH /tasks/1", manager.clone(), r#"{"title":"new"}"#);
     assert_ne!(change.header("ETag"), first.header("ETag"));
     assert_replays(&first, &retry());
@@ -106,11 +113,11 @@ fn a_retry_makes_no_second_task_and_gets_the_first_answer() {
 }
 
 #[test]
-fn a_retry_makes_no_second_account_and_gets_the_first_answer() {
+fn a_retry_creates_no_second_account_and_gets_the_first_response() {
     let app = app();
     let admin = app.admin();
-    let first = sign_up(&app, UUID, &account("ada"));
-    let retry = || sign_up(&app, UUID, &account("ada"));
+    let first = sign_up(&app, UUID, &sign_up_body("ada"));
+    let retry = || sign_up(&app, UUID, &sign_up_body("ada"));
     assert_replays(&first, &retry());
     let url = format!("/users/{}", first.json()["id"]);
     app.send(
@@ -125,7 +132,7 @@ fn a_retry_makes_no_second_account_and_gets_the_first_answer() {
 }
 
 #[test]
-fn texts_of_any_kind_come_back_byte_by_byte() {
+fn a_replayed_response_equals_the_first_one_byte_by_byte() {
     let app = app();
     let manager = app.manager();
     for (n, body) in [
@@ -137,70 +144,73 @@ fn texts_of_any_kind_come_back_byte_by_byte() {
     .enumerate()
     {
         let (key, body) = (format!("{UUID}{n}"), body.to_string());
-        let first = make_task(&app, &manager, &key, &body);
-        assert_replays(&first, &make_task(&app, &manager, &key, &body));
+        let first = post_task(&app, &manager, &key, &body);
+        assert_replays(&first, &post_task(&app, &manager, &key, &body));
         let shown = app.get(first.header("Location").unwrap(), &manager);
         assert_eq!((&shown.body, shown.header("ETag")), (&first.body, first.header("ETag")));
     }
 }
 
 #[test]
-fn without_a_key_every_request_is_a_new_one() {
+fn without_an_idempotency_key_every_request_creates_a_row() {
     let app = app();
     let manager = app.manager();
     for id in 1..=3 {
-        let answer = post(&app, "/tasks", Some(&manager), &[], r#"{"title":"t"}"#);
-        assert_made(&answer);
-        assert_eq!(answer.json()["id"], id);
+        let response = post(&app, "/tasks", Some(&manager), &[], r#"{"title":"t"}"#);
+        assert_created(&response);
+        assert_eq!(response.json()["id"], id);
     }
-    assert_made(&post(&app, "/signup", None, &[], &account("ada")));
+    assert_created(&post(&app, "/signup", None, &[], &sign_up_body("ada")));
     assert_eq!(
-        post(&app, "/signup", None, &[], &account("ada")).status,
+        post(&app, "/signup", None, &[], &sign_up_body("ada")).status,
         409
     );
     assert_eq!(app.count("idempotency"), 0);
 }
 
 #[test]
-fn a_retry_is_known_after_a_restart() {
+fn a_retry_after_a_restart_gets_the_first_response() {
     let app = app();
     let manager = app.manager();
     let body = r#"{"title":"t"}"#;
     let (task, ada) = (
-        make_task(&app, &manager, UUID, body),
-        sign_up(&app, UUID, &account("ada")),
+        post_task(&app, &manager, UUID, body),
+        sign_up(&app, UUID, &sign_up_body("ada")),
     );
     let app = restarted(app);
-    assert_replays(&task, &make_task(&app, &manager, UUID, body));
-    assert_replays(&ada, &sign_up(&app, UUID, &account("ada")));
+    assert_replays(&task, &post_task(&app, &manager, UUID, body));
+    assert_replays(&ada, &sign_up(&app, UUID, &sign_up_body("ada")));
 }
 
 #[test]
-fn a_retry_of_a_sign_up_waits_for_no_hash() {
+fn a_retry_of_a_sign_up_hashes_no_password() {
     let app = app();
-    let first = sign_up(&app, UUID, &account("ada"));
+    let first = sign_up(&app, UUID, &sign_up_body("ada"));
     let app = TestApp::in_folder(app.folder, |config| {
         config.concurrency.hashes.max_concurrent = 0;
         config.concurrency.hashes.max_queued = 0;
     });
-    assert_replays(&first, &sign_up(&app, UUID, &account("ada")));
+    assert_replays(&first, &sign_up(&app, UUID, &sign_up_body("ada")));
     assert_eq!(
-        sign_up(&app, UUID, &account("eve")).code(),
+        sign_up(&app, UUID, &sign_up_body("eve")).code(),
         "idempotency_key_reused"
     );
-    assert_eq!(sign_up(&app, "another", &account("eve")).code(), "busy");
+    assert_eq!(
+        sign_up(&app, "another", &sign_up_body("eve")).code(),
+        "busy"
+    );
 }
 
 // Keys --------------------------------------------------------------------------------------------
 
 #[test]
-fn a_key_is_good_for_the_very_same_body_alone() {
+fn the_same_key_with_another_body_is_422() {
     let app = app();
     let manager = app.manager();
     let task = r#"{"title":"t","status":"pending"}"#;
-    let ada = account("ada");
+    let ada = sign_up_body("ada");
     let first = [
-        make_task(&app, &manager, UUID, task),
+        post_task(&app, &manager, UUID, task),
         sign_up(&app, UUID, &ada),
     ];
     let before = app.rows();
@@ -209,28 +219,28 @@ fn a_key_is_good_for_the_very_same_body_alone() {
         ("/tasks", r#"{"title":"t"}"#),
         ("/tasks", r#"{"title":"t","status":"pending" }"#),
         ("/tasks", r#"{"status":"pending","title":"t"}"#),
-        ("/signup", &account("eve")),
+        ("/signup", &sign_up_body("eve")),
         ("/signup", &ada.replace(PASSWORD, "another password")),
         ("/signup", &ada.replace("ada@", "eve@")),
     ] {
-        let answer = post(&app, path, Some(&manager), &[UUID], body);
+        let response = post(&app, path, Some(&manager), &[UUID], body);
         assert_eq!(
-            (answer.status, &*answer.code()),
+            (response.status, &*response.code()),
             (422, "idempotency_key_reused"),
             "{body}"
         );
-        assert_eq!(answer.header("Idempotency-Replayed"), None);
+        assert_eq!(response.header("Idempotency-Replayed"), None);
     }
-    // A body that is refused anyway is told so.
-    let answer = make_task(&app, &manager, UUID, "{}");
-    assert_eq!(answer.invalid_fields(), ["title"]);
+    // An invalid body gets the error about its fields.
+    let response = post_task(&app, &manager, UUID, "{}");
+    assert_eq!(response.invalid_fields(), ["title"]);
     assert_eq!(app.rows(), before);
-    assert_replays(&first[0], &make_task(&app, &manager, UUID, task));
+    assert_replays(&first[0], &post_task(&app, &manager, UUID, task));
     assert_replays(&first[1], &sign_up(&app, UUID, &ada));
 }
 
 #[test]
-fn a_key_is_1_to_255_visible_ascii_characters_once() {
+fn a_key_is_one_header_line_of_1_to_255_visible_ascii_characters() {
     let app = app();
     let manager = app.manager();
     let (longest, too_long) = ("a".repeat(255), "a".repeat(256));
@@ -251,14 +261,17 @@ fn a_key_is_1_to_255_visible_ascii_characters_once() {
         &["a", ""],
         &["", "a"],
     ] {
-        for (path, body) in [("/tasks", r#"{"title":"t"}"#), ("/signup", &account("ada"))] {
-            let answer = post(&app, path, Some(&manager), keys, body);
+        for (path, body) in [
+            ("/tasks", r#"{"title":"t"}"#),
+            ("/signup", &sign_up_body("ada")),
+        ] {
+            let response = post(&app, path, Some(&manager), keys, body);
             assert_eq!(
-                (answer.status, &*answer.code()),
+                (response.status, &*response.code()),
                 (400, "bad_request"),
                 "{path} {keys:?}"
             );
-            assert!(answer.msg().contains("Idempotency-Key"), "{answer:?}");
+            assert!(response.msg().contains("Idempotency-Key"), "{response:?}");
         }
     }
     assert_eq!(app.rows(), before);
@@ -272,63 +285,63 @@ fn a_key_is_1_to_255_visible_ascii_characters_once() {
         &longest[1..],
         &all,
     ] {
-        let made = make_task(&app, &manager, key, r#"{"title":"t"}"#);
-        assert_made(&made);
-        assert_replays(&made, &make_task(&app, &manager, key, r#"{"title":"t"}"#));
+        let first = post_task(&app, &manager, key, r#"{"title":"t"}"#);
+        assert_created(&first);
+        assert_replays(&first, &post_task(&app, &manager, key, r#"{"title":"t"}"#));
     }
     assert_eq!(app.count("task"), 8);
 }
 
 #[test]
-fn after_an_error_the_same_key_may_be_tried_again() {
+fn after_an_error_the_client_may_use_the_same_key_again() {
     let app = app();
     let (admin, manager, employee) = (app.admin(), app.manager(), app.employee());
     let first = r#"{"title":"t","assigned_user_id":4}"#;
     for (account, body, status) in [
         (&manager, "{", 400),
         (&manager, r#"{"title":""}"#, 422),
-        // The account is not there yet.
+        // The account with id 4 does not exist yet.
         (&manager, first, 422),
         (&employee, first, 403),
     ] {
         assert_eq!(
-            make_task(&app, account, UUID, body).status,
+            post_task(&app, account, UUID, body).status,
             status,
             "{body}"
         );
     }
     assert_eq!(post(&app, "/tasks", None, &[UUID], first).status, 401);
-    assert_eq!(sign_up(&app, UUID, &account("manager")).status, 409);
+    assert_eq!(sign_up(&app, UUID, &sign_up_body("manager")).status, 409);
     assert_eq!(sign_up(&app, UUID, "{}").status, 422);
     assert_eq!(app.count("idempotency"), 0);
-    assert_made(&sign_up(&app, UUID, &account("ada")));
-    assert_made(&make_task(&app, &manager, UUID, first));
-    // Whoever makes no tasks any more gets no old answer either.
+    assert_created(&sign_up(&app, UUID, &sign_up_body("ada")));
+    assert_created(&post_task(&app, &manager, UUID, first));
+    // An account that may no longer create tasks gets no stored response.
     let demotion = r#"{"role":"employee"}"#;
     app.send(&format!("PATCH /users/{}", manager.id), admin, demotion);
     assert_eq!(
-        make_task(&app, &manager, UUID, first).code(),
+        post_task(&app, &manager, UUID, first).code(),
         "insufficient_role"
     );
 }
 
 #[test]
-fn everybody_has_keys_of_their_own_and_so_has_each_route() {
+fn keys_are_separate_for_each_account_and_each_route() {
     let app = app();
     let (admin, manager) = (app.admin(), app.manager());
     let body = r#"{"title":"t"}"#;
-    let first = make_task(&app, &manager, UUID, body);
-    let second = make_task(&app, &admin, UUID, r#"{"title":"another"}"#);
-    let third = sign_up(&app, UUID, &account("ada"));
-    for answer in [&first, &second, &third] {
-        assert_made(answer);
+    let first = post_task(&app, &manager, UUID, body);
+    let second = post_task(&app, &admin, UUID, r#"{"title":"another"}"#);
+    let third = sign_up(&app, UUID, &sign_up_body("ada"));
+    for response in [&first, &second, &third] {
+        assert_created(response);
     }
-    assert_replays(&first, &make_task(&app, &manager, UUID, body));
-    assert_replays(&third, &sign_up(&app, UUID, &account("ada")));
-    // It is the account that counts, not the token.
-    let manager = signed_in_again(&app, manager);
-    assert_replays(&first, &make_task(&app, &manager, UUID, body));
-    // And the route, not how its path is spelled.
+    assert_replays(&first, &post_task(&app, &manager, UUID, body));
+    assert_replays(&third, &sign_up(&app, UUID, &sign_up_body("ada")));
+    // Keys belong to the account, not to the access token.
+    let manager = with_new_token(&app, manager);
+    assert_replays(&first, &post_task(&app, &manager, UUID, body));
+    // Keys belong to the route, whatever percent-encoding the path has.
     assert_replays(
         &first,
         &post(&app, "/%74asks", Some(&manager), &[UUID], body),
@@ -336,45 +349,45 @@ fn everybody_has_keys_of_their_own_and_so_has_each_route() {
 }
 
 #[test]
-fn the_next_account_with_an_id_does_not_inherit_the_keys_of_the_last() {
+fn a_new_account_with_a_reused_id_does_not_inherit_the_keys_of_the_old_one() {
     let app = app();
     let admin = app.admin();
     let manager = app.manager();
     let body = r#"{"title":"t"}"#;
-    assert_made(&make_task(&app, &manager, UUID, body));
+    assert_created(&post_task(&app, &manager, UUID, body));
     app.send(&format!("DELETE /users/{}", manager.id), admin, "");
     let next = app.account("next", Role::Manager, true);
-    assert_eq!(next.id, manager.id, "SQLite gives out the id again");
-    assert_made(&make_task(&app, &next, UUID, body));
-    assert_made(&make_task(&app, &next, "another", r#"{"title":"u"}"#));
+    assert_eq!(next.id, manager.id, "SQLite reuses the id");
+    assert_created(&post_task(&app, &next, UUID, body));
+    assert_created(&post_task(&app, &next, "another", r#"{"title":"u"}"#));
     assert_eq!(app.count("task"), 3);
 }
 
 #[test]
-fn accounts_of_the_flask_app_without_an_age_have_keys_of_their_own_too() {
+fn accounts_of_the_flask_app_without_created_at_have_separate_keys() {
     let app = app();
     let managers = ["ada", "eve"].map(|name| app.account(name, Role::Manager, true));
     app.sql()
         .execute("UPDATE user SET created_at = NULL", [])
         .unwrap();
     for manager in managers {
-        let manager = signed_in_again(&app, manager);
-        let first = make_task(&app, &manager, UUID, r#"{"title":"t"}"#);
-        assert_replays(&first, &make_task(&app, &manager, UUID, r#"{"title":"t"}"#));
+        let manager = with_new_token(&app, manager);
+        let first = post_task(&app, &manager, UUID, r#"{"title":"t"}"#);
+        assert_replays(&first, &post_task(&app, &manager, UUID, r#"{"title":"t"}"#));
     }
     assert_eq!(app.count("task"), 2);
 }
 
 #[test]
-fn whatever_is_another_request_has_another_fingerprint() {
+fn each_different_request_has_a_different_fingerprint() {
     let fingerprints = IdempotencyFingerprints::new(SIGNING_KEY);
-    let user = |id: i64, age: Option<i64>| User {
+    let user = |id: i64, created_at: Option<i64>| User {
         id: id.try_into().unwrap(),
         username: "ada".to_owned(),
         email: "ada@example.com".to_owned(),
         role: Some("manager").into(),
         is_approved: true,
-        created_at: age.map(timestamp),
+        created_at: created_at.map(timestamp),
     };
     let users = [
         user(1, None),
@@ -399,7 +412,7 @@ fn whatever_is_another_request_has_another_fingerprint() {
 }
 
 #[test]
-fn other_routes_do_not_look_at_keys() {
+fn other_routes_ignore_the_idempotency_key() {
     let app = app();
     let admin = app.admin();
     let log_in = json!({ "email": admin.email, "password": PASSWORD }).to_string();
@@ -424,41 +437,41 @@ fn other_routes_do_not_look_at_keys() {
     assert_eq!(app.count("idempotency"), 0);
 }
 
-// A day -------------------------------------------------------------------------------------------
+// Expiry ------------------------------------------------------------------------------------------
 
 #[test]
-fn a_request_is_known_for_a_day() {
+fn a_key_is_valid_for_a_day() {
     let app = app();
     let manager = app.manager();
     let body = r#"{"title":"t"}"#;
-    let make = |body: &str| make_task(&app, &manager, UUID, body);
-    let (first, ada) = (make(body), sign_up(&app, UUID, &account("ada")));
+    let create = |body: &str| post_task(&app, &manager, UUID, body);
+    let (first, ada) = (create(body), sign_up(&app, UUID, &sign_up_body("ada")));
     app.advance(DAY - 1);
-    assert_replays(&first, &make(body));
-    assert_replays(&ada, &sign_up(&app, UUID, &account("ada")));
-    assert_eq!(make(r#"{"title":"u"}"#).code(), "idempotency_key_reused");
+    assert_replays(&first, &create(body));
+    assert_replays(&ada, &sign_up(&app, UUID, &sign_up_body("ada")));
+    assert_eq!(create(r#"{"title":"u"}"#).code(), "idempotency_key_reused");
     app.advance(1);
-    // Nobody has removed the rows, and they count no more. The day of the next ones begins here.
+    // The rows are still stored but expired. A new request with the same key is valid for a day from here.
     assert_eq!(
-        sign_up(&app, UUID, &account("ada")).code(),
+        sign_up(&app, UUID, &sign_up_body("ada")).code(),
         "account_exists"
     );
-    let second = make(r#"{"title":"u"}"#);
-    assert_made(&second);
-    assert_eq!(make(body).code(), "idempotency_key_reused");
+    let second = create(r#"{"title":"u"}"#);
+    assert_created(&second);
+    assert_eq!(create(body).code(), "idempotency_key_reused");
     app.advance(DAY - 1);
-    assert_replays(&second, &make(r#"{"title":"u"}"#));
+    assert_replays(&second, &create(r#"{"title":"u"}"#));
     app.advance(1);
-    assert_made(&make(body));
+    assert_created(&create(body));
     assert_eq!(app.count("idempotency"), 2);
 }
 
 #[test]
-fn what_has_expired_is_removed_a_few_rows_at_a_time_and_nothing_else_is() {
+fn expired_rows_are_deleted_up_to_a_limit_and_no_other_rows_are() {
     let app = app();
     let manager = app.manager();
     let body = r#"{"title":"t"}"#;
-    let make = |n: usize| make_task(&app, &manager, &format!("{UUID}{n}"), body);
+    let create = |n: usize| post_task(&app, &manager, &format!("{UUID}{n}"), body);
     let delete = |limit| {
         let store = &app.app.store;
         store
@@ -466,29 +479,33 @@ fn what_has_expired_is_removed_a_few_rows_at_a_time_and_nothing_else_is() {
             .unwrap()
     };
     for n in 0..5 {
-        make(n);
+        create(n);
         app.advance(10);
     }
     assert_eq!(delete(100), 0);
-    // At this moment the first three have expired.
+    // The first three rows have expired by now.
     app.advance(DAY - 30);
     assert_eq!((delete(2), delete(2), delete(2)), (2, 1, 0));
     assert_eq!(app.count("idempotency"), 2);
     for n in 3..5 {
-        assert_eq!(make(n).header("Idempotency-Replayed"), Some("true"), "{n}");
+        assert_eq!(
+            create(n).header("Idempotency-Replayed"),
+            Some("true"),
+            "{n}"
+        );
     }
-    assert_made(&make(0));
+    assert_created(&create(0));
     app.advance(DAY);
     assert_eq!(delete(100), 3);
     assert_eq!((app.count("idempotency"), app.count("task")), (0, 6));
 }
 
 #[test]
-fn the_upkeep_removes_all_that_has_expired_however_much_it_is() {
+fn maintenance_deletes_all_expired_rows_in_one_run() {
     let app = app();
     let manager = app.manager();
     let body = r#"{"title":"t"}"#;
-    make_task(&app, &manager, UUID, body);
+    post_task(&app, &manager, UUID, body);
     app.sql()
         .execute_batch(
             "WITH n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1700)
@@ -503,60 +520,61 @@ fn the_upkeep_removes_all_that_has_expired_however_much_it_is() {
     assert_eq!(app.count("idempotency"), 0);
 }
 
-// All or nothing ----------------------------------------------------------------------------------
+// Atomicity ---------------------------------------------------------------------------------------
 
 #[test]
-fn of_fifty_retries_at_once_one_makes_the_row_and_all_get_its_answer() {
-    // Room for all of them: this is not about the queue for hashes.
+fn fifty_concurrent_retries_create_one_row_and_all_get_the_same_response() {
+    // A queue that holds all requests: the limit of the hash queue is not under test.
     let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 50);
     let manager = app.manager();
-    let ada = account("ada");
+    let ada = sign_up_body("ada");
     for (path, body, table) in [
         ("/tasks", r#"{"title":"t"}"#, "task"),
         ("/signup", &ada, "user"),
     ] {
         let before = app.count(table);
-        let answers = concurrently(50, |_| post(&app, path, Some(&manager), &[UUID], body));
-        let is_replay = |answer: &&TestResponse| answer.header("Idempotency-Replayed").is_some();
-        let (replays, made): (Vec<_>, Vec<_>) = answers.iter().partition(is_replay);
-        assert_eq!((made.len(), replays.len()), (1, 49), "{path}");
-        for again in replays {
-            assert_replays(made[0], again);
+        let responses = concurrently(50, |_| post(&app, path, Some(&manager), &[UUID], body));
+        let is_replay =
+            |response: &&TestResponse| response.header("Idempotency-Replayed").is_some();
+        let (replays, created): (Vec<_>, Vec<_>) = responses.iter().partition(is_replay);
+        assert_eq!((created.len(), replays.len()), (1, 49), "{path}");
+        for replay in replays {
+            assert_replays(created[0], replay);
         }
         assert_eq!(app.count(table), before + 1, "{path}");
     }
 }
 
 #[test]
-fn of_two_bodies_with_one_key_at_once_one_is_made() {
+fn two_bodies_with_one_key_at_once_create_one_task() {
     for round in 0..10 {
         let app = TestApp::new();
         let manager = app.manager();
-        let answers = concurrently(8, |n| {
-            make_task(&app, &manager, UUID, &format!(r#"{{"title":"{}"}}"#, n % 2))
+        let responses = concurrently(8, |n| {
+            post_task(&app, &manager, UUID, &format!(r#"{{"title":"{}"}}"#, n % 2))
         });
         let count_of = |status| {
-            answers
+            responses
                 .iter()
-                .filter(|answer| answer.status == status)
+                .filter(|response| response.status == status)
                 .count()
         };
         assert_eq!(
             (count_of(201), count_of(422)),
             (4, 4),
-            "{round}: {answers:?}"
+            "{round}: {responses:?}"
         );
         assert_eq!(app.count("task"), 1);
     }
 }
 
 #[test]
-fn the_row_and_what_is_known_of_it_are_there_together_or_not_at_all() {
+fn the_row_and_its_stored_response_are_committed_together_or_not_at_all() {
     for (path, body, table) in [
         ("/tasks", r#"{"title":"t"}"#, "task"),
-        ("/signup", &*account("ada"), "user"),
+        ("/signup", &*sign_up_body("ada"), "user"),
     ] {
-        // Whichever of the two fails.
+        // Either of the two inserts fails.
         for broken in [table, "idempotency"] {
             let app = app();
             let manager = app.manager();
@@ -577,7 +595,7 @@ fn the_row_and_what_is_known_of_it_are_there_together_or_not_at_all() {
 }
 
 #[test]
-fn a_client_that_lost_its_connection_before_the_answer_makes_one_task() {
+fn a_client_that_retries_after_lost_connections_creates_one_task() {
     let app = app();
     let manager = app.manager();
     let server = app.serve();
@@ -617,12 +635,12 @@ fn a_client_that_lost_its_connection_before_the_answer_makes_one_task() {
 // Secrets -----------------------------------------------------------------------------------------
 
 #[test]
-fn nobody_who_has_the_file_alone_can_try_passwords_on_what_is_known_of_a_sign_up() {
-    let body = account("ada");
+fn a_stolen_database_file_alone_does_not_allow_guessing_the_password_of_a_sign_up() {
+    let body = sign_up_body("ada");
     let row = |signing_key: &[u8]| -> (Vec<u8>, Vec<u8>, String) {
         let folder = tempfile::tempdir().unwrap();
         let app = TestApp::with_keys(folder, &keys(signing_key, &[]), |_| {});
-        assert_made(&sign_up(&app, UUID, &body));
+        assert_created(&sign_up(&app, UUID, &body));
         let sql = "SELECT key, body, shown FROM idempotency";
         let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         app.sql().query_row(sql, [], read).unwrap()
@@ -633,14 +651,15 @@ fn nobody_who_has_the_file_alone_can_try_passwords_on_what_is_known_of_a_sign_up
         "{shown}"
     );
     assert_eq!((key.len(), hash.len()), (32, 32));
-    // Neither a plain hash nor one that depends on anything else in the file: the server's key is in both.
+    // Neither value is an unkeyed hash of data in the file: both depend on the signing key, which is not in
+    // it.
     for plain in [body.clone(), format!("{UUID}{body}"), UUID.to_owned()] {
         let plain = Sha256::digest(plain).to_vec();
         assert!(plain != key && plain != hash);
     }
     let other = row(b"another key for tests, of thirty-two bytes and more");
     assert!(other.0 != key && other.1 != hash);
-    // With the same key it is the same, but for the account's age.
+    // The same signing key gives the same values. The stored response is not compared: it has `created_at`.
     let same = row(SIGNING_KEY);
     assert_eq!((same.0, same.1), (key, hash));
 }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use task_api::config::Config;
-use task_api::config::limits::Switch;
+use task_api::config::rate_limits::Switch;
 use task_api::model::Role;
 
 use crate::support::program::{RunningServer, WorkDir};

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
-use task_api::config::concurrency::BulkheadSize;
+use task_api::concurrency::bulkhead::BulkheadSize;
 use task_api::config::duration::Timeout;
-use task_api::config::limits::ServerLimits;
+use task_api::config::server_limits::ServerLimits;
 
 use crate::support::http_client::{Client, TEST_TIMEOUT, exchange, statuses};
 use crate::support::program::{RunningServer, WorkDir};

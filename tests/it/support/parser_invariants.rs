@@ -1,6 +1,6 @@
 //! Invariants of the HTTP request parser, for any input. The property tests and the fuzz target share them.
 
-use task_api::config::limits::ServerLimits;
+use task_api::config::server_limits::ServerLimits;
 use task_api::server::parser::{ParsedRequest, ParserState, RequestParser, Version};
 
 /// Limits so low that short inputs reach them.

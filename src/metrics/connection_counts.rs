@@ -1,0 +1,78 @@
+//! Counts of connections, and of the limits that close them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::counter::Counter;
+
+/// Counts of the connections of the server `epoll`.
+#[derive(Debug, Default)]
+pub struct ConnectionCounts {
+    /// Connections accepted since the start.
+    pub accepted: Counter,
+    open: Arc<AtomicU64>,
+    closed_for: [Counter; SETTINGS.len()],
+}
+
+/// Counts a connection as open until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(Arc<AtomicU64>);
+
+/// The limit for which the server closes a connection.
+#[derive(Debug, Clone, Copy)]
+pub enum CloseReason {
+    /// Too many connections are open: the one that has been idle longest makes room for a new one.
+    MaxConnections,
+    /// The request line and the header fields did not arrive in time.
+    HeadTimeout,
+    /// The request body did not arrive in time.
+    BodyTimeout,
+    /// No next request arrived in time.
+    IdleTimeout,
+    /// The client did not receive the response in time.
+    ResponseTimeout,
+    /// The buffers of all connections together need too much memory.
+    MaxBufferedBytes,
+}
+
+/// The setting behind each [`CloseReason`], in the order of the variants.
+const SETTINGS: [&str; 6] = [
+    "MAX_CONNECTIONS",
+    "HEAD_TIMEOUT",
+    "BODY_TIMEOUT",
+    "IDLE_TIMEOUT",
+    "RESPONSE_TIMEOUT",
+    "MAX_BUFFERED_BYTES",
+];
+
+impl ConnectionCounts {
+    /// Counts a connection that the server accepts.
+    pub fn accept(&self) -> OpenConnection {
+        self.accepted.add(1);
+        self.open.fetch_add(1, Ordering::Relaxed);
+        OpenConnection(Arc::clone(&self.open))
+    }
+
+    /// The number of open connections.
+    pub fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection that is closed for this reason, and returns how many there have been.
+    pub fn close_for(&self, reason: CloseReason) -> u64 {
+        self.closed_for[reason as usize].add(1)
+    }
+
+    /// The number of connections that each limit has closed, by the name of its setting.
+    pub fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        SETTINGS
+            .into_iter()
+            .zip(self.closed_for.iter().map(Counter::get))
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,20 @@
+//! A counter.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only goes up. Relaxed ordering is enough, since no code derives from it what another
+/// thread has written elsewhere.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `count`, and returns the sum.
+    pub fn add(&self, count: u64) -> u64 {
+        self.0.fetch_add(count, Ordering::Relaxed) + count
+    }
+
+    /// Returns the present value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,53 @@
+//! Dispatch: authenticates the caller as the route demands, and calls the handler.
+
+use rouille::Response;
+
+use super::authenticate::{caller, refresh_caller};
+use super::match_route::{Match, Matched};
+use super::routes::Access;
+use crate::app::App;
+use crate::error::Error;
+use crate::http::request::RequestContext;
+use crate::http::response::HandlerResult;
+
+/// Authenticates the caller as the route demands, checks the rate limits, and calls the handler.
+/// `username` receives the caller's name, for the access log.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::MethodNotAllowed`], those of [`caller`], [`Error::TooManyRequests`],
+/// [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and those of the handler.
+pub fn dispatch(
+    app: &App,
+    context: &RequestContext,
+    matched: Match,
+    username: &mut Option<String>,
+) -> HandlerResult {
+    let Matched { route, params } = match matched {
+        Match::Route(matched) => matched,
+        Match::Options { allow, .. } => {
+            return Ok(Response::empty_204().with_additional_header("Allow", allow));
+        }
+        Match::MethodNotAllowed { allow, .. } => return Err(Error::MethodNotAllowed(allow)),
+        Match::NotFound => return Err(Error::NotFound),
+    };
+    let mut signed_in = || caller(app, context, username);
+    match route.access {
+        Access::Anyone(handler) => handler(app, context),
+        Access::SignIn(handler) => {
+            let (user, response) = handler(app, context)?;
+            *username = Some(user.username);
+            Ok(response)
+        }
+        Access::Refresh(handler) => handler(app, context, &refresh_caller(app, context, username)?),
+        Access::SignedInOnly(handler) => handler.call(app, context, &signed_in()?, &params),
+        Access::ApprovedOnly(handler) => {
+            handler.call(app, context, &signed_in()?.try_into()?, &params)
+        }
+        Access::ManagerOrAdmin(handler) => {
+            handler.call(app, context, &signed_in()?.try_into()?, &params)
+        }
+        Access::AdminOnly(handler) => {
+            handler.call(app, context, &signed_in()?.try_into()?, &params)
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Route matching: from the method and the path of a request to a line of the route table.
+
+use percent_encoding::percent_decode_str;
+
+use super::path_params::PathParams;
+use super::routes::{ROUTES, Route};
+
+/// What the router finds for the method and the path of a request.
+#[derive(Debug)]
+pub enum Match {
+    /// A route, with its path parameters.
+    Route(Matched),
+    /// OPTIONS: `Allow` for a path, or for the server as a whole (`*`; RFC 9110, 9.3.7).
+    Options {
+        /// The path in the route table.
+        pattern: Option<&'static str>,
+        /// The methods, for `Allow`.
+        allow: String,
+    },
+    /// The path exists, but not with this method.
+    MethodNotAllowed {
+        /// The path in the route table.
+        pattern: &'static str,
+        /// The methods, for `Allow`.
+        allow: String,
+    },
+    /// No route has this path.
+    NotFound,
+}
+
+/// A route, and the path parameters of the request.
+#[derive(Debug)]
+pub struct Matched {
+    /// The line of the route table.
+    pub route: &'static Route,
+    /// The path parameters.
+    pub params: PathParams,
+}
+
+impl Match {
+    /// The path in the route table, such as `/tasks/{id}`: a label for metrics that no client chooses.
+    pub fn pattern(&self) -> Option<&'static str> {
+        match self {
+            Match::Route(matched) => Some(matched.route.path),
+            Match::MethodNotAllowed { pattern, .. } => Some(pattern),
+            Match::Options { pattern, .. } => *pattern,
+            Match::NotFound => None,
+        }
+    }
+}
+
+/// Finds the route for a method and a path, both as sent. HEAD matches the routes of GET.
+pub fn match_route(method: &str, path: &str) -> Match {
+    if (method, path) == ("OPTIONS", "*") {
+        let allow = allow(ROUTES);
+        return Match::Options {
+            pattern: None,
+            allow,
+        };
+    }
+    let Some(segments) = decode_segments(path) else {
+        return Match::NotFound;
+    };
+    let mut routes: Vec<&'static Route> = ROUTES
+        .iter()
+        .filter(|route| matches(route.path, &segments))
+        .collect();
+    // A literal path takes precedence over one with a parameter: in `/me/sessions/revoke-all`, `revoke-all`
+    // is not a session id.
+    if routes.iter().any(is_literal) {
+        routes.retain(is_literal);
+    }
+    let Some(first) = routes.first() else {
+        return Match::NotFound;
+    };
+    let pattern = first.path;
+    if method == "OPTIONS" {
+        return Match::Options {
+            pattern: Some(pattern),
+            allow: allow(routes),
+        };
+    }
+    let method = if method == "HEAD" { "GET" } else { method };
+    match routes.iter().find(|route| route.method == method) {
+        Some(route) => Match::Route(Matched {
+            route,
+            params: PathParams::read(route.path, &segments),
+        }),
+        None => Match::MethodNotAllowed {
+            pattern,
+            allow: allow(routes),
+        },
+    }
+}
+
+/// The segments of a path, decoded one by one, so that `%2F` does not split a segment. `None` where one is
+/// not UTF-8.
+fn decode_segments(path: &str) -> Option<Vec<String>> {
+    let decode = |segment| {
+        let decoded = percent_decode_str(segment).decode_utf8();
+        decoded.ok().map(Into::into)
+    };
+    path.strip_prefix('/')?.split('/').map(decode).collect()
+}
+
+fn is_literal(route: &&Route) -> bool {
+    !route.path.contains('{')
+}
+
+fn matches(pattern: &str, segments: &[String]) -> bool {
+    let mut parts = pattern.split('/').skip(1);
+    let all = segments.iter().all(|segment| match parts.next() {
+        Some(parameter) if parameter.starts_with('{') => !segment.is_empty(),
+        literal => literal == Some(segment),
+    });
+    all && parts.next().is_none()
+}
+
+/// The value of `Allow` (RFC 9110, 10.2.1): the methods of these routes, HEAD with GET, and OPTIONS.
+fn allow<'a>(routes: impl IntoIterator<Item = &'a Route>) -> String {
+    let mut methods: Vec<&str> = Vec::new();
+    for route in routes {
+        let supported: &[&str] = match route.method {
+            "GET" => &["GET", "HEAD"],
+            _ => &[route.method],
+        };
+        for method in supported {
+            if !methods.contains(method) {
+                methods.push(method);
+            }
+        }
+    }
+    methods.push("OPTIONS");
+    methods.join(", ")
+}
