@@ -31,8 +31,8 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         4,
         "a secret of 256 bits",
         &[
-            "cli::a_weak_key_in_a_file_is_refused_as_well",
-            "cli::a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it",
+            "cli::a_weak_key_in_a_file_stops_the_start",
+            "cli::an_invalid_setting_stops_the_start_with_one_line_that_names_it",
         ],
     ),
     (
@@ -67,7 +67,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         "a token is read only from the header, and never logged",
         &[
             "auth::tokens::a_token_outside_the_authorization_header_is_ignored",
-            "cli::no_token_and_no_password_is_in_the_log_at_any_level",
+            "cli::no_token_password_or_hash_is_in_the_log_at_any_level",
         ],
     ),
     (
@@ -170,7 +170,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         22,
         "no default accounts",
         &[
-            "cli::a_first_admin_without_a_password_of_its_own_is_refused",
+            "cli::incomplete_or_invalid_settings_of_the_first_admin_stop_the_start",
             "auth::sign_in::a_new_database_has_no_account",
         ],
     ),
@@ -193,7 +193,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         &[
             "auth::roles::an_employee_who_changes_another_field_than_the_status_of_their_task_gets_403",
             "api::bad_input::an_unknown_field_is_422_and_promotes_nobody",
-            "api::users::no_answer_holds_a_password_or_its_hash",
+            "api::users::no_response_contains_a_password_or_a_password_hash",
         ],
     ),
     (
@@ -207,7 +207,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         &[
             "auth::roles::each_role_reaches_exactly_the_routes_of_the_contract",
             "api::users::the_last_approved_admin_cannot_be_removed_in_any_way",
-            "api::users::admins_that_remove_each_other_at_the_same_moment_leave_one",
+            "api::users::admins_who_remove_each_other_concurrently_leave_at_least_one",
         ],
     ),
     (
@@ -244,9 +244,9 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         31,
         "CORS by a list of origins",
         &[
-            "api::cors::whatever_is_not_exactly_a_listed_origin_gets_no_cors_headers",
-            "api::cors::a_list_makes_every_answer_vary_by_origin",
-            "api::cors::credentials_for_every_website_stop_the_start",
+            "api::cors::an_origin_that_is_not_listed_exactly_gets_no_cors_headers",
+            "api::cors::with_a_list_of_origins_every_response_has_vary_origin",
+            "api::cors::the_server_does_not_start_when_every_origin_may_send_credentials",
             "api::bad_input::a_body_that_is_not_declared_as_json_is_415",
         ],
     ),
@@ -254,9 +254,9 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         32,
         "security headers on every response",
         &[
-            "api::cors::every_answer_tells_browsers_to_do_nothing_else_with_it",
-            "pages::a_page_may_do_what_it_needs_and_nothing_else",
-            "pages::what_is_no_page_may_do_nothing",
+            "api::cors::every_response_has_the_security_headers",
+            "pages::the_policy_of_a_page_allows_its_own_files_and_nothing_else",
+            "pages::the_policy_of_a_file_that_is_not_a_page_allows_nothing",
             "server::trusted_proxies::a_client_that_reached_a_trusted_proxy_by_tls_gets_hsts_for_a_year",
         ],
     ),
@@ -277,9 +277,9 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         35,
         "errors reveal no internals, and the log contains everything but secrets",
         &[
-            "api::cors::a_panic_is_a_500_that_a_page_can_read_and_the_next_request_works",
-            "cli::no_token_and_no_password_is_in_the_log_at_any_level",
-            "cli::a_stored_name_cannot_forge_a_line_of_the_log",
+            "api::cors::a_panic_is_a_500_with_cors_headers_and_later_requests_succeed",
+            "cli::no_token_password_or_hash_is_in_the_log_at_any_level",
+            "cli::a_stored_name_with_a_line_break_adds_no_line_to_the_log",
         ],
     ),
 ];

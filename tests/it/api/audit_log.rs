@@ -1,5 +1,4 @@
-//! The record of what was done to accounts: what gets into it, who may read it, and that it cannot be
-//! changed unseen.
+//! The audit log: which events it has, who may read it, and that verification detects tampering.
 
 use serde_json::{Value, json};
 use task_api::model::Role;
@@ -8,17 +7,17 @@ use task_api::store::audit::{self, Verification};
 use crate::support::program::WorkDir;
 use crate::support::{self, Account, PASSWORD, TestApp, request_from};
 
-/// `"actor action subject"` of each row, the oldest first.
+/// `"actor action subject"` of each row, oldest first; `-` stands for null.
 fn lines(rows: &[Value]) -> Vec<String> {
-    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     rows.iter()
         .rev()
         .map(|row| {
             format!(
                 "{} {} {}",
-                word(&row["actor"]),
-                word(&row["action"]),
-                word(&row["subject"])
+                text(&row["actor"]),
+                text(&row["action"]),
+                text(&row["subject"])
             )
         })
         .collect()
@@ -29,7 +28,7 @@ fn verdict(app: &TestApp) -> Verification {
 }
 
 #[test]
-fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
+fn changes_to_accounts_are_in_the_audit_log_and_rejected_ones_are_not() {
     let app = TestApp::new();
     let admin = app.admin();
     let sign_up =
@@ -53,7 +52,7 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
             r#"{"role":"manager","is_approved":true}"#,
             200,
         ),
-        // The same again changes nothing.
+        // A repeated change has no effect and gets no entry.
         (
             format!("PATCH {path}"),
             &admin,
@@ -94,8 +93,8 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
         ("POST /me/sessions/revoke-all".to_owned(), &ada, "", 204),
         (format!("DELETE {path}"), &admin, "", 204),
     ] {
-        let answer = app.send(&line, account.clone(), body);
-        assert_eq!(answer.status, status, "{line} {body}: {answer:?}");
+        let response = app.send(&line, account.clone(), body);
+        assert_eq!(response.status, status, "{line} {body}: {response:?}");
     }
     let task = app.create_task(&admin, json!({ "title": "t" }));
     assert_eq!(
@@ -122,8 +121,8 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
             "admin task_deleted -",
         ]
     );
-    let found = |action: &str| rows.iter().find(|row| row["action"] == action).unwrap();
-    let role = found("role_changed");
+    let entry = |action: &str| rows.iter().find(|row| row["action"] == action).unwrap();
+    let role = entry("role_changed");
     assert_eq!(
         role["detail"],
         json!({ "from": "employee", "to": "manager" })
@@ -139,12 +138,12 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
             .unwrap()
             .starts_with("2026-11-23T12:00:")
     );
-    let email = found("email_changed");
+    let email = entry("email_changed");
     assert_eq!(
         email["detail"],
         json!({ "from": "ada@example.com", "to": "a@example.com" })
     );
-    assert_eq!(found("task_deleted")["detail"], json!({ "task_id": task }));
+    assert_eq!(entry("task_deleted")["detail"], json!({ "task_id": task }));
     let all = format!("{rows:?}");
     for secret in [
         PASSWORD,
@@ -160,7 +159,7 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
 }
 
 #[test]
-fn sessions_that_end_and_refresh_tokens_that_come_twice_are_recorded() {
+fn ended_sessions_and_reused_refresh_tokens_are_in_the_audit_log() {
     let app = TestApp::new();
     let (admin, anna) = (app.admin(), app.employee());
     let send = |line: &str, token: &Value| {
@@ -197,7 +196,7 @@ fn sessions_that_end_and_refresh_tokens_that_come_twice_are_recorded() {
 }
 
 #[test]
-fn the_record_is_filtered_and_paged() {
+fn an_admin_filters_the_audit_log_and_reads_it_page_by_page() {
     let app = TestApp::new();
     let (admin, anna, ben) = (app.admin(), app.employee(), app.manager());
     for _ in 0..5 {
@@ -213,9 +212,9 @@ fn the_record_is_filtered_and_paged() {
         let mut url = format!("/audit?limit=2&{query}");
         let mut ids = Vec::new();
         loop {
-            let answer = app.get(&url, &admin);
-            ids.extend(answer.ids());
-            match answer.header("Link") {
+            let response = app.get(&url, &admin);
+            ids.extend(response.ids());
+            match response.header("Link") {
                 Some(link) => url = link[1..link.find('>').unwrap()].to_owned(),
                 None => return ids,
             }
@@ -236,7 +235,7 @@ fn the_record_is_filtered_and_paged() {
         walk("since=2026-11-23T13:30:00Z&before=2026-11-23T14:30:00Z"),
         [8, 7, 6, 5]
     );
-    // A moment is that of the row itself: what happened then is behind `since` and not before it.
+    // `since` is inclusive and `before` is exclusive: at the exact time of a row, only `since` finds it.
     let at = |id: usize| {
         let rows = app.get("/audit?limit=100", &admin).items();
         rows[21 - id]["at"].as_str().unwrap().to_owned()
@@ -263,7 +262,7 @@ fn the_record_is_filtered_and_paged() {
 }
 
 #[test]
-fn the_address_is_the_clients() {
+fn an_entry_has_the_address_of_the_client_and_not_of_the_proxy() {
     let app = TestApp::with(|config| config.trusted_proxies = "10.0.0.1".parse().unwrap());
     let (admin, anna) = (app.admin(), app.employee());
     let body = json!({ "email": anna.email, "password": PASSWORD }).to_string();
@@ -280,7 +279,7 @@ fn the_address_is_the_clients() {
 }
 
 #[test]
-fn a_row_that_is_changed_removed_or_inserted_is_found() {
+fn verification_finds_a_changed_removed_or_inserted_row() {
     const INSERT: &str = "INSERT INTO audit (id, at, action, hash) SELECT id + 1, at, action, hash FROM audit ORDER BY id DESC LIMIT 1";
     let cases = [
         (
@@ -356,7 +355,7 @@ fn a_row_that_is_changed_removed_or_inserted_is_found() {
         ),
         ("DELETE FROM audit_head", 1, "has been inserted"),
     ];
-    for (sql, row, how) in cases {
+    for (sql, row, reason) in cases {
         let app = TestApp::new();
         let anna = app.employee();
         for _ in 0..5 {
@@ -364,8 +363,8 @@ fn a_row_that_is_changed_removed_or_inserted_is_found() {
         }
         assert!(matches!(verdict(&app), Verification::Intact(5, _)));
         app.sql().execute_batch(sql).unwrap();
-        assert_eq!(verdict(&app), Verification::Broken(row, how), "{sql}");
-        // The server goes on all the same.
+        assert_eq!(verdict(&app), Verification::Broken(row, reason), "{sql}");
+        // The server still handles requests.
         assert!(
             matches!(app.log_in(&anna.email, PASSWORD).status, 200 | 500),
             "{sql}"
@@ -374,7 +373,7 @@ fn a_row_that_is_changed_removed_or_inserted_is_found() {
 }
 
 #[test]
-fn a_record_that_grows_meanwhile_is_intact() {
+fn an_audit_log_that_grows_during_verification_is_intact() {
     let app = TestApp::new();
     let anna = app.employee();
     for _ in 0..5 {
@@ -390,7 +389,7 @@ fn a_record_that_grows_meanwhile_is_intact() {
 }
 
 #[test]
-fn a_clock_that_is_put_back_hides_no_row() {
+fn time_filters_find_rows_that_were_written_after_the_clock_went_back() {
     let app = TestApp::new();
     let (admin, anna) = (app.admin(), app.employee());
     for seconds in [0, 100, -80, 130] {
@@ -403,7 +402,7 @@ fn a_clock_that_is_put_back_hides_no_row() {
 }
 
 #[test]
-fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
+fn a_replaced_row_with_a_valid_hash_breaks_the_hash_chain() {
     let app = TestApp::new();
     let (anna, ben) = (app.employee(), app.manager());
     for _ in 0..5 {
@@ -411,7 +410,7 @@ fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
     }
     let db = app.sql();
     db.execute_batch(
-        "CREATE TEMP TABLE behind AS SELECT * FROM audit WHERE id > 3;
+        "CREATE TEMP TABLE later AS SELECT * FROM audit WHERE id > 3;
          CREATE TEMP TABLE head AS SELECT * FROM audit_head;
          DELETE FROM audit WHERE id >= 3;
          UPDATE audit_head SET count = 2, hash = (SELECT hash FROM audit WHERE id = 2)",
@@ -420,7 +419,7 @@ fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
     assert_eq!(app.log_in(&ben.email, "a wrong one").status, 401);
     assert!(matches!(verdict(&app), Verification::Intact(3, _)));
     db.execute_batch(
-        "INSERT INTO audit SELECT * FROM behind;
+        "INSERT INTO audit SELECT * FROM later;
          UPDATE audit_head SET (count, hash) = (SELECT count, hash FROM head)",
     )
     .unwrap();
@@ -431,7 +430,7 @@ fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
 }
 
 #[test]
-fn an_operator_verifies_the_record_and_is_in_it() {
+fn an_operator_verifies_the_audit_log_which_has_the_operators_own_commands() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &["--role", "manager"]);
     for arguments in [
@@ -482,18 +481,18 @@ fn an_operator_verifies_the_record_and_is_in_it() {
         "task-api: the record is broken: row 2 is not what was written"
     );
     assert_eq!(broken.code, Some(1));
-    let nowhere = WorkDir::new();
+    let empty = WorkDir::new();
     assert!(
-        nowhere
+        empty
             .run(&["audit", "verify"])
             .error_line()
             .contains("there is no database")
     );
-    assert!(!nowhere.path("project.db").exists());
+    assert!(!empty.path("project.db").exists());
 }
 
 #[test]
-fn nobody_but_an_admin_reads_it() {
+fn only_an_approved_admin_reads_the_audit_log() {
     let app = TestApp::new();
     for account in [
         app.employee(),

@@ -1,4 +1,4 @@
-//! What browsers are told about calls from other websites.
+//! Cross-origin resource sharing (CORS): which origins may read responses, preflights, and the settings.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ const LISTED: &str = "https://app.example";
 const ALSO_LISTED: &str = "http://localhost:5173";
 const FOREIGN: &str = "https://evil.example";
 
-/// An application that two websites may call.
-fn listing() -> TestApp {
+/// An application whose settings list two origins.
+fn app_with_listed_origins() -> TestApp {
     TestApp::with(|config| {
         config.cors.cors_origins = "https://app.example, http://localhost:5173"
             .parse()
@@ -40,8 +40,8 @@ fn preflight(app: &TestApp, origin: &str, path: &str, method: &str) -> TestRespo
     app.send_with(&format!("OPTIONS {path}"), None, &headers, "")
 }
 
-fn cors_headers(answer: &TestResponse) -> Vec<&str> {
-    answer
+fn cors_headers(response: &TestResponse) -> Vec<&str> {
+    response
         .headers
         .iter()
         .map(|(name, _)| name.as_str())
@@ -49,9 +49,9 @@ fn cors_headers(answer: &TestResponse) -> Vec<&str> {
         .collect()
 }
 
-fn assert_exposes(answer: &TestResponse, case: impl std::fmt::Debug) {
+fn assert_exposes(response: &TestResponse, case: impl std::fmt::Debug) {
     let exposed = comma_separated(
-        answer
+        response
             .header("Access-Control-Expose-Headers")
             .unwrap_or_default(),
     );
@@ -67,10 +67,10 @@ fn assert_exposes(answer: &TestResponse, case: impl std::fmt::Debug) {
     }
 }
 
-// Every website -----------------------------------------------------------------------------------
+// Every origin ------------------------------------------------------------------------------------
 
 #[test]
-fn by_default_every_website_may_call_without_credentials() {
+fn by_default_every_origin_may_send_requests_without_credentials() {
     let app = TestApp::new();
     let anna = app.employee();
     for origin in [
@@ -82,11 +82,11 @@ fn by_default_every_website_may_call_without_credentials() {
     ] {
         let mut headers = vec![("Authorization", format!("Bearer {}", anna.token))];
         headers.extend(origin.map(|origin| ("Origin", origin.to_owned())));
-        let answer = app.send_raw("GET /hello", &headers, b"");
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
-        assert_eq!(answer.header("Access-Control-Allow-Credentials"), None);
-        assert_exposes(&answer, origin);
+        let response = app.send_raw("GET /hello", &headers, b"");
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
+        assert_eq!(response.header("Access-Control-Allow-Credentials"), None);
+        assert_exposes(&response, origin);
     }
 }
 
@@ -94,36 +94,36 @@ fn by_default_every_website_may_call_without_credentials() {
 fn a_browser_on_another_origin_can_log_in() {
     let app = TestApp::new();
     app.employee();
-    let asked = preflight(&app, "http://localhost:8080", "/login", "POST");
-    assert_eq!(asked.status, 204);
+    let preflight = preflight(&app, "http://localhost:8080", "/login", "POST");
+    assert_eq!(preflight.status, 204);
     let body = json!({ "email": "employee@example.com", "password": PASSWORD });
     let headers = [
         ("Origin", "http://localhost:8080".to_owned()),
         ("Content-Type", "application/json".to_owned()),
     ];
-    let answer = app.send_raw("POST /login", &headers, body.to_string().as_bytes());
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+    let response = app.send_raw("POST /login", &headers, body.to_string().as_bytes());
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
 }
 
-// Listed websites ---------------------------------------------------------------------------------
+// Listed origins ----------------------------------------------------------------------------------
 
 #[test]
 fn a_listed_origin_is_echoed() {
-    let app = listing();
+    let app = app_with_listed_origins();
     for origin in [LISTED, ALSO_LISTED] {
-        let answer = from(&app, origin, "GET /healthz");
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some(origin));
-        assert_eq!(answer.header("Access-Control-Allow-Credentials"), None);
-        assert_eq!(answer.header("Vary"), Some("Origin"));
-        assert_exposes(&answer, origin);
+        let response = from(&app, origin, "GET /healthz");
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some(origin));
+        assert_eq!(response.header("Access-Control-Allow-Credentials"), None);
+        assert_eq!(response.header("Vary"), Some("Origin"));
+        assert_exposes(&response, origin);
     }
 }
 
 #[test]
-fn whatever_is_not_exactly_a_listed_origin_gets_no_cors_headers() {
-    let app = listing();
+fn an_origin_that_is_not_listed_exactly_gets_no_cors_headers() {
+    let app = app_with_listed_origins();
     for origin in [
         FOREIGN,
         "null",
@@ -156,23 +156,23 @@ fn whatever_is_not_exactly_a_listed_origin_gets_no_cors_headers() {
         "http://localhost:517",
         "http://127.0.0.1:5173",
     ] {
-        for answer in [
+        for response in [
             from(&app, origin, "GET /healthz"),
             from(&app, origin, "GET /hello"),
             preflight(&app, origin, "/login", "POST"),
             preflight(&app, origin, "/nowhere", "POST"),
         ] {
-            assert_eq!(cors_headers(&answer), [""; 0], "{origin:?}");
-            assert_eq!(answer.header("Vary"), Some("Origin"), "{origin:?}");
+            assert_eq!(cors_headers(&response), [""; 0], "{origin:?}");
+            assert_eq!(response.header("Vary"), Some("Origin"), "{origin:?}");
         }
-        // The request itself is answered as any other.
+        // CORS does not block the request itself: the browser keeps the response from the page.
         assert_eq!(from(&app, origin, "GET /healthz").status, 200);
     }
 }
 
 #[test]
-fn a_list_makes_every_answer_vary_by_origin() {
-    let app = listing();
+fn with_a_list_of_origins_every_response_has_vary_origin() {
+    let app = app_with_listed_origins();
     for line in [
         "GET /healthz",
         "GET /hello",
@@ -187,8 +187,12 @@ fn a_list_makes_every_answer_vary_by_origin() {
             vec![("Origin", LISTED.to_owned())],
             vec![("Origin", FOREIGN.to_owned())],
         ] {
-            let answer = app.send_raw(line, &headers, b"");
-            assert_eq!(answer.header("Vary"), Some("Origin"), "{line} {headers:?}");
+            let response = app.send_raw(line, &headers, b"");
+            assert_eq!(
+                response.header("Vary"),
+                Some("Origin"),
+                "{line} {headers:?}"
+            );
         }
         let without = app.send_raw(line, &[], b"");
         assert_eq!(cors_headers(&without), [""; 0], "{line}");
@@ -196,7 +200,7 @@ fn a_list_makes_every_answer_vary_by_origin() {
 }
 
 #[test]
-fn credentials_are_allowed_to_listed_origins_alone() {
+fn only_listed_origins_may_send_credentials() {
     let app = TestApp::with(|config| {
         config.cors.cors_origins = LISTED.parse().unwrap();
         config.cors.cors_supports_credentials = true;
@@ -207,28 +211,31 @@ fn credentials_are_allowed_to_listed_origins_alone() {
         ("null", None),
         ("https://app.example.evil.example", None),
     ] {
-        for answer in [
+        for response in [
             from(&app, origin, "GET /healthz"),
             from(&app, origin, "GET /hello"),
             preflight(&app, origin, "/me", "PATCH"),
         ] {
             assert_eq!(
-                answer.header("Access-Control-Allow-Credentials"),
+                response.header("Access-Control-Allow-Credentials"),
                 allowed,
                 "{origin}"
             );
-            assert_ne!(answer.header("Access-Control-Allow-Origin"), Some("*"));
-            assert_eq!(answer.header("Vary"), Some("Origin"), "{origin}");
+            assert_ne!(response.header("Access-Control-Allow-Origin"), Some("*"));
+            assert_eq!(response.header("Vary"), Some("Origin"), "{origin}");
         }
     }
 }
 
-// Preflight ---------------------------------------------------------------------------------------
+// Preflights --------------------------------------------------------------------------------------
 
 #[test]
-fn a_preflight_tells_the_methods_of_that_path() {
+fn a_preflight_gets_the_methods_of_the_path() {
     let paths: BTreeSet<&str> = ROUTES.iter().map(|route| route.path).collect();
-    for (app, origin, echoed) in [(TestApp::new(), FOREIGN, "*"), (listing(), LISTED, LISTED)] {
+    for (app, origin, echoed) in [
+        (TestApp::new(), FOREIGN, "*"),
+        (app_with_listed_origins(), LISTED, LISTED),
+    ] {
         for path in &paths {
             let mut methods = BTreeSet::from(["OPTIONS".to_owned()]);
             for route in ROUTES.iter().filter(|route| route.path == *path) {
@@ -237,26 +244,26 @@ fn a_preflight_tells_the_methods_of_that_path() {
                     methods.insert("HEAD".to_owned());
                 }
             }
-            // A row that is not there and a method that is not there: the path answers all the same.
+            // The preflight is about the path: neither the row nor the requested method has to exist.
             let path = path.replace("{id}", "999");
-            for asked in methods.iter().map(String::as_str).chain(["PUT"]) {
-                let answer = preflight(&app, origin, &path, asked);
-                assert_eq!(answer.status, 204, "{path} {asked}");
-                assert!(answer.body.is_empty());
+            for requested in methods.iter().map(String::as_str).chain(["PUT"]) {
+                let response = preflight(&app, origin, &path, requested);
+                assert_eq!(response.status, 204, "{path} {requested}");
+                assert!(response.body.is_empty());
                 assert_eq!(
-                    answer.header("Access-Control-Allow-Origin"),
+                    response.header("Access-Control-Allow-Origin"),
                     Some(echoed),
                     "{path}"
                 );
-                let listed = answer.header("Access-Control-Allow-Methods").unwrap();
-                assert_eq!(comma_separated(listed), methods, "{path} {asked}");
+                let listed = response.header("Access-Control-Allow-Methods").unwrap();
+                assert_eq!(comma_separated(listed), methods, "{path} {requested}");
                 let headers =
-                    comma_separated(answer.header("Access-Control-Allow-Headers").unwrap());
-                // By name: `*` does not stand for Authorization.
+                    comma_separated(response.header("Access-Control-Allow-Headers").unwrap());
+                // Listed by name, because `*` does not include `Authorization` (Fetch standard).
                 let known = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, \
                     X-Request-Id";
                 assert_eq!(headers, comma_separated(known), "{path}");
-                let seconds = answer.header("Access-Control-Max-Age").unwrap();
+                let seconds = response.header("Access-Control-Max-Age").unwrap();
                 assert!(seconds.parse::<u32>().is_ok(), "{path}: {seconds}");
             }
         }
@@ -264,7 +271,7 @@ fn a_preflight_tells_the_methods_of_that_path() {
 }
 
 #[test]
-fn a_preflight_needs_no_token_and_looks_at_none() {
+fn a_preflight_needs_no_token_and_ignores_one() {
     let app = TestApp::new();
     for token in ["", "Bearer nonsense", "Basic dXNlcjpwYXNz"] {
         let headers = [
@@ -277,14 +284,17 @@ fn a_preflight_needs_no_token_and_looks_at_none() {
 }
 
 #[test]
-fn a_preflight_of_an_unknown_url_is_404_with_cors_headers() {
-    for (app, origin, echoed) in [(TestApp::new(), FOREIGN, "*"), (listing(), LISTED, LISTED)] {
+fn a_preflight_of_an_unknown_path_is_404_with_cors_headers() {
+    for (app, origin, echoed) in [
+        (TestApp::new(), FOREIGN, "*"),
+        (app_with_listed_origins(), LISTED, LISTED),
+    ] {
         for path in ["/nowhere", "/tasks/", "/tasks/1/more", "//", "/Login"] {
-            let answer = preflight(&app, origin, path, "POST");
-            assert_eq!(answer.status, 404, "{path}");
-            assert_eq!(answer.code(), "not_found", "{path}");
+            let response = preflight(&app, origin, path, "POST");
+            assert_eq!(response.status, 404, "{path}");
+            assert_eq!(response.code(), "not_found", "{path}");
             assert_eq!(
-                answer.header("Access-Control-Allow-Origin"),
+                response.header("Access-Control-Allow-Origin"),
                 Some(echoed),
                 "{path}"
             );
@@ -293,23 +303,26 @@ fn a_preflight_of_an_unknown_url_is_404_with_cors_headers() {
 }
 
 #[test]
-fn options_without_a_preflights_headers_answers_allow() {
+fn options_without_preflight_headers_gets_allow() {
     let app = TestApp::new();
     for headers in [vec![], vec![("Origin", LISTED.to_owned())]] {
-        let answer = app.send_raw("OPTIONS /tasks", &headers, b"");
-        assert_eq!(answer.status, 204);
-        let allow = comma_separated(answer.header("Allow").unwrap());
+        let response = app.send_raw("OPTIONS /tasks", &headers, b"");
+        assert_eq!(response.status, 204);
+        let allow = comma_separated(response.header("Allow").unwrap());
         assert_eq!(allow, comma_separated("GET, HEAD, POST, OPTIONS"));
-        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
     }
 }
 
 // Errors ------------------------------------------------------------------------------------------
 
 #[test]
-fn errors_carry_cors_headers_too() {
+fn error_responses_have_cors_headers() {
     let json_type = ("Content-Type", "application/json".to_owned());
-    for (app, origin, echoed) in [(TestApp::new(), FOREIGN, "*"), (listing(), LISTED, LISTED)] {
+    for (app, origin, echoed) in [
+        (TestApp::new(), FOREIGN, "*"),
+        (app_with_listed_origins(), LISTED, LISTED),
+    ] {
         let employee = app.employee();
         let bearer = ("Authorization", format!("Bearer {}", employee.token));
         let taken =
@@ -341,25 +354,28 @@ fn errors_carry_cors_headers_too() {
         ];
         for (status, line, mut headers, body) in cases {
             headers.push(("Origin", origin.to_owned()));
-            let answer = app.send_raw(line, &headers, body.as_bytes());
-            assert_eq!(answer.status, status, "{line}");
+            let response = app.send_raw(line, &headers, body.as_bytes());
+            assert_eq!(response.status, status, "{line}");
             assert_eq!(
-                answer.header("Access-Control-Allow-Origin"),
+                response.header("Access-Control-Allow-Origin"),
                 Some(echoed),
                 "{status} {line}"
             );
-            assert_exposes(&answer, (status, line));
+            assert_exposes(&response, (status, line));
         }
     }
 }
 
 #[test]
-fn a_panic_is_a_500_that_a_page_can_read_and_the_next_request_works() {
+fn a_panic_is_a_500_with_cors_headers_and_later_requests_succeed() {
     let folder = tempfile::tempdir().unwrap();
-    let broken = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&broken);
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let clock_is_broken = Arc::clone(&is_broken);
     let clock = move || {
-        assert!(!switch.load(Ordering::SeqCst), "what only the log may know");
+        assert!(
+            !clock_is_broken.load(Ordering::SeqCst),
+            "a text that only the log may contain"
+        );
         timestamp(support::CLOCK_START * 1_000_000)
     };
     let mut config = support::config(&folder);
@@ -381,53 +397,53 @@ fn a_panic_is_a_500_that_a_page_can_read_and_the_next_request_works() {
         let request = Request::fake_http(method, path, headers.to_vec(), body.into());
         support::respond(&app, &request)
     };
-    let account = |name: &str| {
+    let sign_up = |name: &str| {
         let email = format!("{name}@example.com");
         json!({ "username": name, "email": email, "password": PASSWORD }).to_string()
     };
     let login = json!({ "email": "anna@example.com", "password": PASSWORD }).to_string();
-    assert_eq!(send("POST /signup", "", &account("anna")).status, 201);
-    let answer = send("POST /login", "", &login).json();
-    let token = format!("Bearer {}", answer["token"].as_str().unwrap());
+    assert_eq!(send("POST /signup", "", &sign_up("anna")).status, 201);
+    let response = send("POST /login", "", &login).json();
+    let token = format!("Bearer {}", response["token"].as_str().unwrap());
 
-    broken.store(true, Ordering::SeqCst);
+    is_broken.store(true, Ordering::SeqCst);
     for (line, body) in [
         ("POST /login", login.clone()),
-        ("POST /signup", account("ben")),
+        ("POST /signup", sign_up("ben")),
         ("GET /hello", String::new()),
         ("GET /me", String::new()),
         ("HEAD /hello", String::new()),
     ] {
-        // Often enough for anything that such a request held on to to run out.
+        // Enough requests to exhaust permits or connections, if a panic did not release them.
         for _ in 0..40 {
-            let answer = send(line, &token, &body);
-            assert_eq!(answer.status, 500, "{line}");
+            let response = send(line, &token, &body);
+            assert_eq!(response.status, 500, "{line}");
             assert_eq!(
-                answer.json(),
+                response.json(),
                 json!({ "msg": "Internal Server Error", "code": "internal_error" })
             );
-            let content_type = answer.header("Content-Type").unwrap();
+            let content_type = response.header("Content-Type").unwrap();
             assert!(content_type.starts_with("application/json"));
-            assert_eq!(answer.header("Access-Control-Allow-Origin"), Some(LISTED));
-            assert_eq!(answer.header("Vary"), Some("Origin"));
-            assert_exposes(&answer, line);
-            assert_eq!(answer.header("X-Request-Id"), Some("the-request"));
-            let shown = format!("{answer:?} {}", answer.text());
+            assert_eq!(response.header("Access-Control-Allow-Origin"), Some(LISTED));
+            assert_eq!(response.header("Vary"), Some("Origin"));
+            assert_exposes(&response, line);
+            assert_eq!(response.header("X-Request-Id"), Some("the-request"));
+            let shown = format!("{response:?} {}", response.text());
             assert!(!shown.contains("only the log"), "{shown}");
         }
     }
     assert_eq!(send("GET /healthz", "", "").status, 200);
 
-    broken.store(false, Ordering::SeqCst);
+    is_broken.store(false, Ordering::SeqCst);
     assert_eq!(send("GET /hello", &token, "").status, 200);
     assert_eq!(send("POST /login", "", &login).status, 200);
-    assert_eq!(send("POST /signup", "", &account("ben")).status, 201);
+    assert_eq!(send("POST /signup", "", &sign_up("ben")).status, 201);
 }
 
 // Settings ----------------------------------------------------------------------------------------
 
 #[test]
-fn an_origin_that_no_browser_sends_is_refused_at_the_start() {
+fn an_origin_that_no_browser_sends_is_an_invalid_setting() {
     for text in [
         "",
         " ",
@@ -471,7 +487,7 @@ fn an_origin_that_no_browser_sends_is_refused_at_the_start() {
 }
 
 #[test]
-fn origins_as_browsers_send_them_are_taken() {
+fn origins_as_browsers_send_them_are_valid_settings() {
     for text in ["*", " * "] {
         assert_eq!(
             text.parse::<CorsOrigins>(),
@@ -504,23 +520,23 @@ fn origins_as_browsers_send_them_are_taken() {
 }
 
 #[test]
-fn credentials_for_every_website_stop_the_start() {
+fn the_server_does_not_start_when_every_origin_may_send_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = support::config(&folder);
     config.cors.cors_supports_credentials = true;
-    let why = config.check().unwrap_err();
+    let message = config.check().unwrap_err();
     assert!(
-        why.contains("CORS_SUPPORTS_CREDENTIALS") && why.contains("CORS_ORIGINS"),
-        "{why}"
+        message.contains("CORS_SUPPORTS_CREDENTIALS") && message.contains("CORS_ORIGINS"),
+        "{message}"
     );
-    assert_eq!(why.lines().count(), 1);
+    assert_eq!(message.lines().count(), 1);
 
     config.cors.cors_origins = LISTED.parse().unwrap();
     assert_eq!(config.check(), Ok(()));
 }
 
 #[test]
-fn every_answer_tells_browsers_to_do_nothing_else_with_it() {
+fn every_response_has_the_security_headers() {
     let app = TestApp::new();
     for line in [
         "GET /healthz",
@@ -529,7 +545,7 @@ fn every_answer_tells_browsers_to_do_nothing_else_with_it() {
         "GET /hello",
         "OPTIONS /login",
     ] {
-        let answer = app.send(line, None, "");
+        let response = app.send(line, None, "");
         for (name, value) in [
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
@@ -539,7 +555,7 @@ fn every_answer_tells_browsers_to_do_nothing_else_with_it() {
             ),
             ("Referrer-Policy", "no-referrer"),
         ] {
-            assert_eq!(answer.header(name), Some(value), "{line}");
+            assert_eq!(response.header(name), Some(value), "{line}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One task: making it, reading it, changing it and removing it, and how it lies in the database.
+//! Single tasks: creating, reading, changing and deleting them, and the form in which the database stores
+//! them.
 
 use serde_json::{Map, Value, json};
 
@@ -14,9 +15,9 @@ fn change(app: &TestApp, account: &Account, id: i64, body: &Value) -> TestRespon
 }
 
 fn show(app: &TestApp, account: &Account, id: i64) -> Value {
-    let answer = app.get(&format!("/tasks/{id}"), account);
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
+    let response = app.get(&format!("/tasks/{id}"), account);
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
 }
 
 /// A task with every field filled.
@@ -30,7 +31,7 @@ fn filled(assignee: &Account) -> Value {
     })
 }
 
-/// A column of a task, and its type, as they lie in the database.
+/// The stored value of a column of a task, and its SQLite type.
 fn stored(app: &TestApp, id: i64, column: &str) -> (String, String) {
     let sql = format!(
         "SELECT coalesce(CAST({column} AS TEXT), 'NULL'), typeof({column}) FROM task WHERE id = ?1"
@@ -41,14 +42,14 @@ fn stored(app: &TestApp, id: i64, column: &str) -> (String, String) {
 }
 
 #[test]
-fn a_title_alone_makes_a_pending_task_of_nobodys() {
+fn a_task_with_only_a_title_is_pending_and_unassigned() {
     let app = TestApp::new();
     let manager = app.manager();
-    let answer = create(&app, &manager, &json!({ "title": "Buy milk" }));
-    assert_eq!(answer.status, 201);
-    let task = answer.json();
+    let response = create(&app, &manager, &json!({ "title": "Buy milk" }));
+    assert_eq!(response.status, 201);
+    let task = response.json();
     let id = task["id"].as_i64().unwrap();
-    assert_eq!(answer.header("Location"), Some(&*format!("/tasks/{id}")));
+    assert_eq!(response.header("Location"), Some(&*format!("/tasks/{id}")));
     let created_at = task["created_at"].as_str().unwrap();
     assert!(
         created_at.starts_with("2026-11-23T12:00:00") && created_at.ends_with('Z'),
@@ -66,19 +67,19 @@ fn a_title_alone_makes_a_pending_task_of_nobodys() {
             "assigned_user_id": null,
         })
     );
-    // Whoever follows `Location` finds what the answer said.
-    let location = answer.header("Location").unwrap();
+    // `Location` leads to the same task.
+    let location = response.header("Location").unwrap();
     assert_eq!(app.get(location, &manager).json(), task);
 }
 
 #[test]
-fn every_field_comes_back_as_it_was_sent() {
+fn a_task_is_returned_with_every_field_as_it_was_sent() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     let sent = filled(&employee);
-    let answer = create(&app, &manager, &sent);
-    assert_eq!(answer.status, 201, "{answer:?}");
-    let task = answer.json();
+    let response = create(&app, &manager, &sent);
+    assert_eq!(response.status, 201, "{response:?}");
+    let task = response.json();
     for (field, value) in sent.as_object().unwrap() {
         assert_eq!(&task[field], value, "{field}");
     }
@@ -89,20 +90,20 @@ fn every_field_comes_back_as_it_was_sent() {
 }
 
 #[test]
-fn nulls_in_a_new_task_are_as_good_as_absent() {
+fn null_in_a_new_task_counts_as_absent() {
     let app = TestApp::new();
     let manager = app.manager();
     let body =
         json!({ "title": "t", "description": null, "deadline": null, "assigned_user_id": null });
-    let answer = create(&app, &manager, &body);
-    assert_eq!(answer.status, 201, "{answer:?}");
+    let response = create(&app, &manager, &body);
+    assert_eq!(response.status, 201, "{response:?}");
     for field in ["description", "deadline", "assigned_user_id"] {
-        assert_eq!(answer.json()[field], Value::Null, "{field}");
+        assert_eq!(response.json()[field], Value::Null, "{field}");
     }
 }
 
 #[test]
-fn texts_of_any_kind_are_kept_letter_by_letter() {
+fn titles_and_descriptions_are_stored_unchanged() {
     let app = TestApp::new();
     let manager = app.manager();
     let longest_title = "é".repeat(255);
@@ -124,9 +125,9 @@ fn texts_of_any_kind_are_kept_letter_by_letter() {
     ] {
         let mut body = json!({ "title": "t" });
         body[field] = json!(text);
-        let answer = create(&app, &manager, &body);
-        assert_eq!(answer.status, 201, "{text:?}");
-        let task = answer.json();
+        let response = create(&app, &manager, &body);
+        assert_eq!(response.status, 201, "{text:?}");
+        let task = response.json();
         let id = task["id"].as_i64().unwrap();
         assert_eq!(show(&app, &manager, id)[field], text, "{text:?}");
         assert_eq!(
@@ -134,18 +135,18 @@ fn texts_of_any_kind_are_kept_letter_by_letter() {
             (text.to_owned(), "text".to_owned())
         );
 
-        let answer = change(&app, &manager, id, &json!({ "description": "d" }));
-        assert_eq!(answer.status, 200);
-        let answer = change(&app, &manager, id, &json!({ field: text }));
-        assert_eq!(answer.json()[field], text, "{text:?}");
+        let response = change(&app, &manager, id, &json!({ "description": "d" }));
+        assert_eq!(response.status, 200);
+        let response = change(&app, &manager, id, &json!({ field: text }));
+        assert_eq!(response.json()[field], text, "{text:?}");
     }
 }
 
 #[test]
-fn a_deadline_in_any_zone_comes_back_in_utc() {
+fn a_deadline_in_any_time_zone_is_stored_and_returned_in_utc() {
     let app = TestApp::new();
     let manager = app.manager();
-    for (sent, answered, in_database) in [
+    for (sent, returned, in_database) in [
         (
             "2026-12-24T18:00:00Z",
             "2026-12-24T18:00:00.000000Z",
@@ -161,7 +162,7 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
             "2026-12-24T18:00:00.000000Z",
             "2026-12-24 18:00:00.000000",
         ),
-        // Nothing is lost without a colon in the zone, or without seconds.
+        // Beyond RFC 3339: an offset without a colon, and a time without seconds. Both are unambiguous.
         (
             "2026-12-24T18:00:00+0000",
             "2026-12-24T18:00:00.000000Z",
@@ -187,7 +188,7 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
             "2026-12-24T18:00:00.000000Z",
             "2026-12-24 18:00:00.000000",
         ),
-        // Over the end of the year, in both directions.
+        // Conversion to UTC crosses the end of a year, in both directions.
         (
             "2026-12-31T20:30:00-05:30",
             "2027-01-01T02:00:00.000000Z",
@@ -198,7 +199,7 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
             "2026-12-31T18:30:00.000000Z",
             "2026-12-31 18:30:00.000000",
         ),
-        // Leap days, and days that become one on the way to UTC.
+        // Leap days, and conversions to UTC that cross the end of February.
         (
             "2028-02-29T12:00:00Z",
             "2028-02-29T12:00:00.000000Z",
@@ -219,7 +220,7 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
             "2027-03-01T00:30:00.000000Z",
             "2027-03-01 00:30:00.000000",
         ),
-        // A leap second is RFC 3339; Python has none, so it is the last moment before.
+        // RFC 3339 has leap seconds and Python's datetime has not: the last microsecond before it is stored.
         (
             "2016-12-31T23:59:60Z",
             "2016-12-31T23:59:59.999999Z",
@@ -230,7 +231,7 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
             "2016-12-31T23:59:59.999999Z",
             "2016-12-31 23:59:59.999999",
         ),
-        // Fractions: to the microsecond, and cut behind it.
+        // Fractions of a second: further digits than microseconds are cut off.
         (
             "2026-12-24T18:00:00.123456Z",
             "2026-12-24T18:00:00.123456Z",
@@ -251,7 +252,7 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
             "2026-12-24T18:00:00.999999Z",
             "2026-12-24 18:00:00.999999",
         ),
-        // The first and the last moment that Python's datetime can hold.
+        // The first and the last time that Python's datetime can represent.
         (
             "0001-01-01T00:00:00Z",
             "0001-01-01T00:00:00.000000Z",
@@ -263,18 +264,18 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
             "9999-12-31 23:59:59.999999",
         ),
     ] {
-        let answer = create(
+        let response = create(
             &app,
             &manager,
             &json!({ "title": "made", "deadline": sent }),
         );
-        assert_eq!(answer.status, 201, "{sent}: {answer:?}");
-        let made = answer.json()["id"].as_i64().unwrap();
+        assert_eq!(response.status, 201, "{sent}: {response:?}");
+        let created = response.json()["id"].as_i64().unwrap();
         let changed = app.create_task(&manager, json!({ "title": "changed" }));
-        let answer = change(&app, &manager, changed, &json!({ "deadline": sent }));
-        assert_eq!(answer.status, 200, "{sent}: {answer:?}");
-        for id in [made, changed] {
-            assert_eq!(show(&app, &manager, id)["deadline"], answered, "{sent}");
+        let response = change(&app, &manager, changed, &json!({ "deadline": sent }));
+        assert_eq!(response.status, 200, "{sent}: {response:?}");
+        for id in [created, changed] {
+            assert_eq!(show(&app, &manager, id)["deadline"], returned, "{sent}");
             assert_eq!(
                 stored(&app, id, "deadline"),
                 (in_database.to_owned(), "text".to_owned()),
@@ -285,14 +286,14 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
 }
 
 #[test]
-fn what_is_no_moment_is_no_deadline() {
+fn an_invalid_deadline_is_422() {
     let app = TestApp::new();
     let manager = app.manager();
     let task = app.create_task(
         &manager,
         json!({ "title": "t", "deadline": "2026-12-24T18:00:00Z" }),
     );
-    for bad in [
+    for invalid in [
         json!(""),
         json!("tomorrow"),
         json!("2026-12-24"),
@@ -330,10 +331,14 @@ fn what_is_no_moment_is_no_deadline() {
         json!(true),
         json!(["2026-12-24T18:00:00Z"]),
     ] {
-        let answer = create(&app, &manager, &json!({ "title": "t", "deadline": bad }));
-        assert_eq!(answer.invalid_fields(), ["deadline"], "{bad}");
-        let answer = change(&app, &manager, task, &json!({ "deadline": bad }));
-        assert_eq!(answer.invalid_fields(), ["deadline"], "{bad}");
+        let response = create(
+            &app,
+            &manager,
+            &json!({ "title": "t", "deadline": invalid }),
+        );
+        assert_eq!(response.invalid_fields(), ["deadline"], "{invalid}");
+        let response = change(&app, &manager, task, &json!({ "deadline": invalid }));
+        assert_eq!(response.invalid_fields(), ["deadline"], "{invalid}");
     }
     assert_eq!(
         show(&app, &manager, task)["deadline"],
@@ -342,11 +347,11 @@ fn what_is_no_moment_is_no_deadline() {
 }
 
 #[test]
-fn a_refusal_names_every_field_that_is_wrong() {
+fn an_invalid_task_is_422_and_the_response_names_every_invalid_field() {
     let app = TestApp::new();
     let manager = app.manager();
     let before = app.create_task(&manager, json!({ "title": "the only one" }));
-    for (body, refused) in [
+    for (body, invalid) in [
         (json!({}), vec!["title"]),
         (json!({ "title": null }), vec!["title"]),
         (json!({ "title": "" }), vec!["title"]),
@@ -418,7 +423,7 @@ fn a_refusal_names_every_field_that_is_wrong() {
     ] {
         assert_eq!(
             create(&app, &manager, &body).invalid_fields(),
-            refused,
+            invalid,
             "{body}"
         );
     }
@@ -426,7 +431,7 @@ fn a_refusal_names_every_field_that_is_wrong() {
 }
 
 #[test]
-fn a_patch_changes_the_fields_that_it_has_and_no_other() {
+fn a_patch_changes_exactly_the_fields_it_contains() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     for patch in [
@@ -448,7 +453,7 @@ fn a_patch_changes_the_fields_that_it_has_and_no_other() {
             "deadline": "2030-01-01T00:00:00.000000Z",
             "assigned_user_id": manager.id,
         }),
-        // What is there already may be said again.
+        // Values that are already stored, and no field at all.
         filled(&employee),
         json!({}),
     ] {
@@ -457,15 +462,15 @@ fn a_patch_changes_the_fields_that_it_has_and_no_other() {
         for (field, value) in patch.as_object().unwrap() {
             expected.insert(field.clone(), value.clone());
         }
-        let answer = change(&app, &manager, id, &patch);
-        assert_eq!(answer.status, 200, "{patch}: {answer:?}");
-        assert_eq!(answer.json(), Value::Object(expected), "{patch}");
-        assert_eq!(show(&app, &manager, id), answer.json(), "{patch}");
+        let response = change(&app, &manager, id, &patch);
+        assert_eq!(response.status, 200, "{patch}: {response:?}");
+        assert_eq!(response.json(), Value::Object(expected), "{patch}");
+        assert_eq!(show(&app, &manager, id), response.json(), "{patch}");
     }
 }
 
 #[test]
-fn a_cleared_field_is_null_in_the_database_too() {
+fn a_field_set_to_null_is_null_in_the_database() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     let id = app.create_task(&manager, filled(&employee));
@@ -480,19 +485,19 @@ fn a_cleared_field_is_null_in_the_database_too() {
 }
 
 #[test]
-fn a_patch_is_done_whole_or_not_at_all() {
+fn a_patch_with_one_invalid_field_changes_nothing() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     let id = app.create_task(&manager, filled(&employee));
     let before = show(&app, &manager, id);
-    let fine = json!({
+    let valid = json!({
         "title": "New",
         "description": null,
         "status": "completed",
         "deadline": null,
         "assigned_user_id": null,
     });
-    for (field, bad) in [
+    for (field, invalid) in [
         ("assigned_user_id", json!(999)),
         ("assigned_user_id", json!(0)),
         ("title", json!(null)),
@@ -504,26 +509,26 @@ fn a_patch_is_done_whole_or_not_at_all() {
         ("created_at", json!("2027-01-01T00:00:00Z")),
         ("id", json!(5)),
     ] {
-        // Alone, and among fields with which nothing is wrong.
-        let alone = json!({ field: bad });
-        let mut among = fine.clone();
-        among[field] = bad;
-        for body in [alone, among] {
-            let answer = change(&app, &manager, id, &body);
-            assert_eq!(answer.invalid_fields(), [field], "{body}");
+        // The invalid field alone, and together with valid fields.
+        let alone = json!({ field: invalid });
+        let mut with_valid_fields = valid.clone();
+        with_valid_fields[field] = invalid;
+        for body in [alone, with_valid_fields] {
+            let response = change(&app, &manager, id, &body);
+            assert_eq!(response.invalid_fields(), [field], "{body}");
             assert_eq!(show(&app, &manager, id), before, "{body}");
         }
     }
 }
 
 #[test]
-fn a_deleted_task_is_gone_and_the_others_are_not() {
+fn a_deleted_task_is_404_and_other_tasks_stay() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     let other = app.create_task(&manager, filled(&employee));
     let id = app.create_task(&manager, filled(&employee));
-    let answer = app.send(&format!("DELETE /tasks/{id}"), manager.clone(), "");
-    assert_eq!((answer.status, answer.text()), (204, ""));
+    let response = app.send(&format!("DELETE /tasks/{id}"), manager.clone(), "");
+    assert_eq!((response.status, response.text()), (204, ""));
     for (method, body) in [
         ("GET", ""),
         ("HEAD", ""),
@@ -531,16 +536,16 @@ fn a_deleted_task_is_gone_and_the_others_are_not() {
         ("PATCH", "{}"),
         ("DELETE", ""),
     ] {
-        let answer = app.send(&format!("{method} /tasks/{id}"), manager.clone(), body);
-        assert_eq!(answer.status, 404, "{method}");
-        assert_eq!(answer.code(), "not_found", "{method}");
+        let response = app.send(&format!("{method} /tasks/{id}"), manager.clone(), body);
+        assert_eq!(response.status, 404, "{method}");
+        assert_eq!(response.code(), "not_found", "{method}");
     }
     assert_eq!(app.get("/tasks", &manager).ids(), [other]);
     assert_eq!(app.get("/tasks", &employee).ids(), [other]);
 }
 
 #[test]
-fn what_can_be_no_id_is_not_found() {
+fn an_invalid_or_unknown_task_id_is_404() {
     let app = TestApp::new();
     let manager = app.manager();
     let id = app.create_task(&manager, json!({ "title": "t" }));
@@ -574,15 +579,15 @@ fn what_can_be_no_id_is_not_found() {
 }
 
 #[test]
-fn head_answers_as_get_does() {
+fn head_gets_the_status_and_headers_of_get() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     let id = app.create_task(&manager, filled(&employee));
     app.create_task(&manager, filled(&employee));
-    let theirs = app.create_task(&manager, json!({ "title": "not the employee's" }));
+    let unassigned = app.create_task(&manager, json!({ "title": "not the employee's" }));
     for (path, account) in [
         (format!("/tasks/{id}"), &employee),
-        (format!("/tasks/{theirs}"), &employee),
+        (format!("/tasks/{unassigned}"), &employee),
         ("/tasks/999".to_owned(), &manager),
         ("/tasks".to_owned(), &manager),
         ("/tasks?limit=1".to_owned(), &manager),
@@ -593,14 +598,14 @@ fn head_answers_as_get_does() {
         let get = app.get(&path, account);
         let head = app.send(&format!("HEAD {path}"), account.clone(), "");
         assert_eq!(head.status, get.status, "{path}");
-        let but_the_request_id = |answer: &TestResponse| {
-            let mut headers = answer.headers.clone();
+        let without_request_id = |response: &TestResponse| {
+            let mut headers = response.headers.clone();
             headers.retain(|(name, _)| name != "X-Request-Id");
             headers
         };
         assert_eq!(
-            but_the_request_id(&head),
-            but_the_request_id(&get),
+            without_request_id(&head),
+            without_request_id(&get),
             "{path}"
         );
     }
@@ -609,34 +614,34 @@ fn head_answers_as_get_does() {
 }
 
 #[test]
-fn times_are_stored_as_sqlalchemy_writes_them() {
+fn timestamps_are_stored_in_the_format_of_sqlalchemy() {
     let app = TestApp::new();
     let manager = app.manager();
     let id = app.create_task(
         &manager,
         json!({ "title": "t", "deadline": "2026-12-24T18:00:00+02:00" }),
     );
-    let (created_at, kind) = stored(&app, id, "created_at");
-    assert_eq!(kind, "text");
-    let answered = show(&app, &manager, id)["created_at"].clone();
+    let (created_at, sqlite_type) = stored(&app, id, "created_at");
+    assert_eq!(sqlite_type, "text");
+    let returned = show(&app, &manager, id)["created_at"].clone();
     let (day_and_time, micros) = created_at.split_once('.').unwrap();
     assert_eq!(day_and_time, "2026-11-23 12:00:00");
     assert_eq!(micros.len(), 6, "{created_at}");
-    // The same moment in both forms, but for the zeros at the end of a fraction.
-    let same: Value = json!(format!(
+    // The same time in both formats, without the zeros at the end of the fraction.
+    let expected: Value = json!(format!(
         "{}Z",
         created_at
             .replace(' ', "T")
             .trim_end_matches('0')
             .trim_end_matches('.')
     ));
-    assert_eq!(answered, same);
+    assert_eq!(returned, expected);
     assert_eq!(
         stored(&app, id, "deadline"),
         ("2026-12-24 16:00:00.000000".to_owned(), "text".to_owned())
     );
     assert_eq!(stored(&app, id, "status").0, "pending");
-    // A task that is changed keeps the moment at which it was made.
+    // A change keeps `created_at`.
     app.advance(3600);
     assert_eq!(
         change(&app, &manager, id, &json!({ "title": "later" })).status,
@@ -646,7 +651,7 @@ fn times_are_stored_as_sqlalchemy_writes_them() {
 }
 
 #[test]
-fn the_assigned_employee_moves_a_task_along() {
+fn an_employee_changes_the_status_only_while_the_task_is_assigned_to_them() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     let id = app.create_task(
@@ -660,21 +665,21 @@ fn the_assigned_employee_moves_a_task_along() {
         "pending",
         "in_progress",
     ] {
-        let answer = change(&app, &employee, id, &json!({ "status": status }));
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(answer.json()["status"], status);
+        let response = change(&app, &employee, id, &json!({ "status": status }));
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(response.json()["status"], status);
         assert_eq!(show(&app, &manager, id)["status"], status);
     }
-    let answer = change(&app, &employee, id, &json!({ "status": "done" }));
-    assert_eq!(answer.invalid_fields(), ["status"]);
+    let response = change(&app, &employee, id, &json!({ "status": "done" }));
+    assert_eq!(response.invalid_fields(), ["status"]);
     assert_eq!(change(&app, &employee, id, &json!({})).status, 200);
-    // Given to somebody else, it is out of reach.
+    // After the task is assigned to another account, the employee gets 404.
     change(
         &app,
         &manager,
         id,
         &json!({ "assigned_user_id": manager.id }),
     );
-    let answer = change(&app, &employee, id, &json!({ "status": "completed" }));
-    assert_eq!(answer.status, 404);
+    let response = change(&app, &employee, id, &json!({ "status": "completed" }));
+    assert_eq!(response.status, 404);
 }

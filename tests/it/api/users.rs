@@ -1,4 +1,5 @@
-//! Accounts as managers read and admins change them, and the rule that an approved admin is left.
+//! The endpoints under `/users`, which managers read and admins change, and the rule that at least one
+//! approved admin remains.
 
 use serde_json::{Value, json};
 use task_api::error::Error;
@@ -22,13 +23,13 @@ fn approved_admins(app: &TestApp) -> i64 {
 }
 
 #[test]
-fn an_account_is_shown_as_the_contract_says() {
+fn an_account_has_exactly_the_fields_of_the_contract() {
     let app = TestApp::new();
     let manager = app.manager();
     let other = app.account("Zoë", Role::Employee, false);
-    let answer = app.get(&format!("/users/{}", other.id), &manager);
-    assert_eq!(answer.status, 200);
-    let user = answer.json();
+    let response = app.get(&format!("/users/{}", other.id), &manager);
+    assert_eq!(response.status, 200);
+    let user = response.json();
     let created_at = user["created_at"].as_str().unwrap();
     assert!(
         created_at.starts_with("2026-11-23T12:00:00") && created_at.ends_with('Z'),
@@ -52,7 +53,7 @@ fn an_account_is_shown_as_the_contract_says() {
 }
 
 #[test]
-fn unknown_accounts_are_not_found() {
+fn an_unknown_account_is_404() {
     let app = TestApp::new();
     let admin = app.admin();
     for segment in ["999", "0", "-1", "01", "admin", "me", "9223372036854775808"] {
@@ -63,9 +64,9 @@ fn unknown_accounts_are_not_found() {
             ("DELETE", ""),
         ] {
             let line = format!("{method} /users/{segment}");
-            let answer = app.send(&line, admin.clone(), body);
+            let response = app.send(&line, admin.clone(), body);
             assert_eq!(
-                (answer.status, answer.code().as_str()),
+                (response.status, response.code().as_str()),
                 (404, "not_found"),
                 "{line}"
             );
@@ -74,7 +75,7 @@ fn unknown_accounts_are_not_found() {
 }
 
 #[test]
-fn the_filters_of_the_list_find_the_accounts_that_they_name() {
+fn filters_select_the_matching_accounts() {
     let app = TestApp::new();
     let admin = app.account("Ada", Role::Admin, true);
     app.account("Otto", Role::Admin, false);
@@ -84,10 +85,10 @@ fn the_filters_of_the_list_find_the_accounts_that_they_name() {
     app.account("under_score", Role::Employee, false);
     let sql = r#"UPDATE "user" SET email = 'm.100%@WORK.example' WHERE username = 'Mara'"#;
     app.sql().execute(sql, []).unwrap();
-    let everybody = ["Ada", "Otto", "Mara", "Émile", "Eve", "under_score"];
+    let all = ["Ada", "Otto", "Mara", "Émile", "Eve", "under_score"];
     for (query, found) in [
-        ("", &everybody[..]),
-        ("?q=", &everybody),
+        ("", &all[..]),
+        ("?q=", &all),
         ("?role=admin", &["Ada", "Otto"]),
         ("?role=manager", &["Mara", "Émile"]),
         ("?role=employee", &["Eve", "under_score"]),
@@ -107,9 +108,9 @@ fn the_filters_of_the_list_find_the_accounts_that_they_name() {
         ("?q=example.com&role=manager", &["Émile"]),
         ("?q=nobody", &[]),
     ] {
-        let answer = app.get(&format!("/users{query}"), &admin);
-        assert_eq!(answer.status, 200, "{query}: {answer:?}");
-        let json = answer.json();
+        let response = app.get(&format!("/users{query}"), &admin);
+        assert_eq!(response.status, 200, "{query}: {response:?}");
+        let json = response.json();
         let names: Vec<_> = json["items"]
             .as_array()
             .unwrap()
@@ -121,10 +122,10 @@ fn the_filters_of_the_list_find_the_accounts_that_they_name() {
 }
 
 #[test]
-fn a_filter_that_makes_no_sense_is_refused_by_name() {
+fn an_invalid_filter_is_422_and_the_response_names_it() {
     let app = TestApp::new();
     let manager = app.manager();
-    for (query, refused) in [
+    for (query, invalid) in [
         ("role=boss", "role"),
         ("role=Admin", "role"),
         ("approved=1", "approved"),
@@ -140,13 +141,13 @@ fn a_filter_that_makes_no_sense_is_refused_by_name() {
         ("limit=101", "limit"),
         ("role=admin&role=manager", "role"),
     ] {
-        let answer = app.get(&format!("/users?{query}"), &manager);
-        assert_eq!(answer.invalid_fields(), [refused], "{query}");
+        let response = app.get(&format!("/users?{query}"), &manager);
+        assert_eq!(response.invalid_fields(), [invalid], "{query}");
     }
 }
 
 #[test]
-fn an_admin_changes_role_and_approval_and_nothing_else() {
+fn an_admin_changes_role_and_approval_and_no_other_field() {
     let app = TestApp::new();
     let (admin, other) = (app.admin(), app.account("other", Role::Employee, false));
     let path = format!("/users/{}", other.id);
@@ -162,12 +163,12 @@ fn an_admin_changes_role_and_approval_and_nothing_else() {
         for (field, value) in body.as_object().unwrap() {
             expected[field] = value.clone();
         }
-        let answer = change(&app, &admin, other.id, &body);
-        assert_eq!(answer.status, 200, "{body}: {answer:?}");
-        assert_eq!(answer.json(), expected, "{body}");
+        let response = change(&app, &admin, other.id, &body);
+        assert_eq!(response.status, 200, "{body}: {response:?}");
+        assert_eq!(response.json(), expected, "{body}");
         assert_eq!(app.get(&path, &admin).json(), expected, "{body}");
     }
-    for (body, refused) in [
+    for (body, invalid) in [
         (json!({ "role": null }), vec!["role"]),
         (json!({ "role": "boss" }), vec!["role"]),
         (json!({ "role": 1 }), vec!["role"]),
@@ -179,7 +180,7 @@ fn an_admin_changes_role_and_approval_and_nothing_else() {
         (json!({ "password": "long enough" }), vec!["password"]),
         (json!({ "password_hash": "x" }), vec!["password_hash"]),
         (json!({ "id": 1 }), vec!["id"]),
-        // What is fine beside it is not done either.
+        // One invalid field: the valid fields are not changed either.
         (
             json!({ "role": "admin", "is_approved": true, "email": "x" }),
             vec!["email"],
@@ -189,14 +190,14 @@ fn an_admin_changes_role_and_approval_and_nothing_else() {
             vec!["is_approved", "role"],
         ),
     ] {
-        let answer = change(&app, &admin, other.id, &body);
-        assert_eq!(answer.invalid_fields(), refused, "{body}");
+        let response = change(&app, &admin, other.id, &body);
+        assert_eq!(response.invalid_fields(), invalid, "{body}");
         assert_eq!(app.get(&path, &admin).json(), expected, "{body}");
     }
 }
 
 #[test]
-fn a_manager_reads_accounts_and_changes_none() {
+fn a_manager_reads_accounts_and_gets_403_for_changes() {
     let app = TestApp::new();
     let (admin, manager, employee) = (app.admin(), app.manager(), app.employee());
     assert_eq!(app.get("/users", &manager).ids().len(), 3);
@@ -208,9 +209,9 @@ fn a_manager_reads_accounts_and_changes_none() {
             json!({ "is_approved": false }),
             json!({}),
         ] {
-            let answer = change(&app, &manager, other.id, &body);
+            let response = change(&app, &manager, other.id, &body);
             assert_eq!(
-                (answer.status, answer.code().as_str()),
+                (response.status, response.code().as_str()),
                 (403, "insufficient_role")
             );
         }
@@ -219,7 +220,7 @@ fn a_manager_reads_accounts_and_changes_none() {
     }
 }
 
-/// What takes an admin's powers away.
+/// The requests that leave an account without the rights of an approved admin.
 fn removals() -> Vec<(&'static str, Value)> {
     vec![
         ("PATCH", json!({ "role": "manager" })),
@@ -249,7 +250,7 @@ fn the_last_approved_admin_cannot_be_removed_in_any_way() {
     for removal in removals() {
         let app = TestApp::new();
         let admin = app.admin();
-        // None of these could take over.
+        // None of these accounts is an approved admin.
         app.account("waiting", Role::Admin, false);
         app.manager();
         app.employee();
@@ -259,9 +260,9 @@ fn the_last_approved_admin_cannot_be_removed_in_any_way() {
         );
         let path = format!("/users/{}", admin.id);
         let before = app.get(&path, &admin).json();
-        let answer = remove(&app, &admin, admin.id, &removal);
+        let response = remove(&app, &admin, admin.id, &removal);
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (409, "last_admin"),
             "{removal:?}"
         );
@@ -272,24 +273,24 @@ fn the_last_approved_admin_cannot_be_removed_in_any_way() {
 }
 
 #[test]
-fn an_admin_can_be_removed_where_another_approved_one_is_left() {
+fn an_admin_can_be_removed_while_another_approved_admin_remains() {
     for removal in removals() {
-        for themselves in [true, false] {
+        for removes_themselves in [true, false] {
             let app = TestApp::new();
-            let (one, two) = (app.admin(), app.account("second", Role::Admin, true));
-            let caller = if themselves { &two } else { &one };
-            let answer = remove(&app, caller, two.id, &removal);
-            assert!([200, 204].contains(&answer.status), "{removal:?}");
+            let (first, second) = (app.admin(), app.account("second", Role::Admin, true));
+            let caller = if removes_themselves { &second } else { &first };
+            let response = remove(&app, caller, second.id, &removal);
+            assert!([200, 204].contains(&response.status), "{removal:?}");
             assert_eq!(approved_admins(&app), 1, "{removal:?}");
-            // Now the other one is the last.
-            let answer = remove(&app, &one, one.id, &removal);
-            assert_eq!(answer.code(), "last_admin", "{removal:?}");
+            // The first admin is now the last one.
+            let response = remove(&app, &first, first.id, &removal);
+            assert_eq!(response.code(), "last_admin", "{removal:?}");
         }
     }
 }
 
 #[test]
-fn whoever_is_no_approved_admin_can_go_though_there_is_one_admin_alone() {
+fn an_account_that_is_not_an_approved_admin_can_be_removed_by_the_only_admin() {
     for (role, is_approved) in [
         (Role::Admin, false),
         (Role::Manager, true),
@@ -300,17 +301,17 @@ fn whoever_is_no_approved_admin_can_go_though_there_is_one_admin_alone() {
             let app = TestApp::new();
             let admin = app.admin();
             let other = app.account("other", role, is_approved);
-            let answer = remove(&app, &admin, other.id, &removal);
+            let response = remove(&app, &admin, other.id, &removal);
             assert!(
-                [200, 204].contains(&answer.status),
-                "{role} {is_approved}: {removal:?}: {answer:?}"
+                [200, 204].contains(&response.status),
+                "{role} {is_approved}: {removal:?}: {response:?}"
             );
         }
     }
 }
 
 #[test]
-fn what_leaves_the_last_admin_an_admin_is_allowed() {
+fn the_last_admin_may_be_changed_while_they_stay_an_approved_admin() {
     let app = TestApp::new();
     let admin = app.admin();
     let path = format!("/users/{}", admin.id);
@@ -321,16 +322,16 @@ fn what_leaves_the_last_admin_an_admin_is_allowed() {
         json!({ "is_approved": true }),
         json!({ "role": "admin", "is_approved": true }),
     ] {
-        let answer = change(&app, &admin, admin.id, &body);
-        assert_eq!((answer.status, answer.json()), (200, before.clone()));
+        let response = change(&app, &admin, admin.id, &body);
+        assert_eq!((response.status, response.json()), (200, before.clone()));
     }
     let body = json!({ "email": "new@example.com", "current_password": PASSWORD });
-    let answer = app.send("PATCH /me", admin.clone(), &body.to_string());
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = app.send("PATCH /me", admin.clone(), &body.to_string());
+    assert_eq!(response.status, 200, "{response:?}");
 }
 
 #[test]
-fn an_admin_hands_over_by_approving_the_next_one() {
+fn an_admin_approves_a_second_admin_and_then_steps_down() {
     let app = TestApp::new();
     let (admin, next) = (app.admin(), app.account("next", Role::Admin, false));
     let step_down = json!({ "role": "employee" });
@@ -348,7 +349,7 @@ fn an_admin_hands_over_by_approving_the_next_one() {
 }
 
 #[test]
-fn a_deleted_account_leaves_its_tasks_behind_unassigned() {
+fn the_tasks_of_a_deleted_account_stay_and_become_unassigned() {
     let app = TestApp::new();
     let (admin, manager) = (app.admin(), app.manager());
     let (leaver, stayer) = (app.employee(), app.account("stayer", Role::Employee, true));
@@ -368,8 +369,8 @@ fn a_deleted_account_leaves_its_tasks_behind_unassigned() {
     let mut expected = app.get(&format!("/tasks/{theirs}"), &manager).json();
     expected["assigned_user_id"] = Value::Null;
 
-    let answer = delete(&app, &admin, leaver.id);
-    assert_eq!((answer.status, answer.text()), (204, ""));
+    let response = delete(&app, &admin, leaver.id);
+    assert_eq!((response.status, response.text()), (204, ""));
     assert_eq!(
         app.get(&format!("/tasks/{theirs}"), &manager).json(),
         expected
@@ -379,10 +380,11 @@ fn a_deleted_account_leaves_its_tasks_behind_unassigned() {
         [theirs, also_theirs, others]
     );
     assert_eq!(app.get("/tasks", &stayer).ids(), [others]);
-    let answer = app.get(&format!("/tasks?assigned_user_id={}", leaver.id), &manager);
-    assert_eq!(answer.ids(), [0; 0]);
+    let response = app.get(&format!("/tasks?assigned_user_id={}", leaver.id), &manager);
+    assert_eq!(response.ids(), [0; 0]);
 
-    // The account is gone: for others, for itself, and a second time.
+    // The account no longer exists: for admins and managers, for a second DELETE, and for its own token and
+    // password.
     assert_eq!(
         app.get(&format!("/users/{}", leaver.id), &manager).status,
         404
@@ -390,9 +392,9 @@ fn a_deleted_account_leaves_its_tasks_behind_unassigned() {
     assert_eq!(delete(&app, &admin, leaver.id).status, 404);
     assert_eq!(app.get("/hello", &leaver).status, 401);
     assert_eq!(app.log_in(&leaver.email, PASSWORD).status, 401);
-    // Whoever signs up under the freed name, and perhaps the freed id, gets none of it.
-    let heir = app.employee();
-    assert_eq!(app.get("/tasks", &heir).ids(), [0; 0]);
+    // A new account with the same user name, and perhaps the same id, gets none of the tasks.
+    let successor = app.employee();
+    assert_eq!(app.get("/tasks", &successor).ids(), [0; 0]);
     assert_eq!(app.get("/hello", &leaver).status, 401);
 }
 
@@ -401,14 +403,14 @@ fn one_of_two_admins_can_delete_their_own_account() {
     let app = TestApp::new();
     let (admin, second) = (app.admin(), app.account("second", Role::Admin, true));
     assert_eq!(delete(&app, &second, second.id).status, 204);
-    let answer = app.get("/users", &second);
-    assert_eq!(answer.status, 401);
-    assert!(answer.header("WWW-Authenticate").is_some());
+    let response = app.get("/users", &second);
+    assert_eq!(response.status, 401);
+    assert!(response.header("WWW-Authenticate").is_some());
     assert_eq!(app.get("/users", &admin).ids(), [admin.id]);
 }
 
 #[test]
-fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
+fn admins_who_remove_each_other_concurrently_leave_at_least_one() {
     let removals = [
         ("DELETE", Value::Null),
         ("PATCH", json!({ "role": "employee" })),
@@ -416,7 +418,7 @@ fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
     ];
     for round in 0..5 {
         for removal in &removals {
-            // Everybody removes themselves, or the next one in the row.
+            // 0: each admin removes their own account. 1: each removes the next admin.
             for shift in [0, 1] {
                 for count in [2, 5] {
                     let app = TestApp::new();
@@ -427,20 +429,20 @@ fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
                         let target = admins[(n + shift) % count].id;
                         remove(&app, &admins[n], target, removal).status
                     });
-                    let what = format!("{round} {removal:?} {shift} {statuses:?}");
-                    let gone = statuses.iter().filter(|&&status| status < 300).count();
-                    assert_eq!(approved_admins(&app), (count - gone) as i64, "{what}");
-                    assert!(gone >= 1 && gone < count, "{what}");
-                    // Whoever was removed before their own request arrived is refused as such.
+                    let case = format!("{round} {removal:?} {shift} {statuses:?}");
+                    let removed = statuses.iter().filter(|&&status| status < 300).count();
+                    assert_eq!(approved_admins(&app), (count - removed) as i64, "{case}");
+                    assert!(removed >= 1 && removed < count, "{case}");
+                    // An admin who was removed before their own request arrived gets 401 or 403.
                     assert!(
                         statuses
                             .iter()
                             .all(|status| [200, 204, 401, 403, 409].contains(status)),
-                        "{what}"
+                        "{case}"
                     );
                     if shift == 0 {
-                        assert_eq!(gone, count - 1, "{what}");
-                        assert!(statuses.contains(&409), "{what}");
+                        assert_eq!(removed, count - 1, "{case}");
+                        assert!(statuses.contains(&409), "{case}");
                     }
                 }
             }
@@ -449,7 +451,7 @@ fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
 }
 
 #[test]
-fn no_answer_holds_a_password_or_its_hash() {
+fn no_response_contains_a_password_or_a_password_hash() {
     let app = TestApp::new();
     let (admin, other) = (app.admin(), app.employee());
     let signup = json!({ "username": "new", "email": "new@example.com", "password": PASSWORD });
@@ -485,8 +487,8 @@ fn no_answer_holds_a_password_or_its_hash() {
         ),
     ];
     for (line, account, body) in lines {
-        let answer = app.send(&line, account.cloned(), &body);
-        assert_ne!(answer.status, 500, "{line}");
+        let response = app.send(&line, account.cloned(), &body);
+        assert_ne!(response.status, 500, "{line}");
         let hashes: Vec<String> = app
             .sql()
             .prepare(r#"SELECT password_hash FROM "user""#)
@@ -496,7 +498,7 @@ fn no_answer_holds_a_password_or_its_hash() {
             .collect::<Result<_, _>>()
             .unwrap();
         assert!(hashes.len() >= 2);
-        let text = format!("{:?} {}", answer.headers, answer.text());
+        let text = format!("{:?} {}", response.headers, response.text());
         for hash in hashes {
             for part in hash.split('$') {
                 assert!(!text.contains(part), "{line}: {text}");
@@ -508,7 +510,7 @@ fn no_answer_holds_a_password_or_its_hash() {
 }
 
 #[test]
-fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
+fn a_profile_change_fails_when_the_verified_password_hash_is_no_longer_the_accounts() {
     let app = TestApp::new();
     let ada = app.account("ada", Role::Employee, true);
     let id = ada.id.to_string().parse().unwrap();
@@ -517,10 +519,10 @@ fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
         .read(|db| users::password_hash(db, id))
         .unwrap()
         .unwrap();
-    // While ada's request was hashing, the account went and its id became another's.
+    // While ada's request hashed the password, her account was deleted and its id was reused.
     store.write(|db| users::delete(db, id)).unwrap();
     let eve = app.account("eve", Role::Manager, true);
-    assert_eq!(eve.id, ada.id, "SQLite gives out the id again");
+    assert_eq!(eve.id, ada.id, "SQLite reuses the id");
     let new = "new@example.com".parse().unwrap();
     let changed =
         store.write(|db| users::change_profile(db, id, &verified, Some(&new), Some("hash")));
@@ -529,11 +531,11 @@ fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
 }
 
 #[test]
-fn a_new_account_does_not_inherit_the_tasks_of_the_last_one_with_its_id() {
+fn a_new_account_with_a_reused_id_does_not_inherit_the_tasks_of_the_old_one() {
     let app = TestApp::new();
     let manager = app.manager();
     let task = app.create_task(&manager, json!({ "title": "left over" }));
-    // As the Flask app leaves it: the account goes, its id stays on the task.
+    // The Flask app leaves it so: the account is deleted, and the task keeps its id.
     let sql = app.sql();
     sql.pragma_update(None, "foreign_keys", false).unwrap();
     sql.execute("UPDATE task SET assigned_user_id = ?1", [manager.id + 1])
