@@ -1,6 +1,6 @@
-//! The Postman collection matches the route table: every route except the pages has a request that succeeds, every
-//! request is to a route and tests its status, and every variable is set by the environment or a script. Whether the
-//! responses match the collection is tested by running the collection against a server.
+//! The Postman collection matches the route table: every route except the pages has a request that succeeds,
+//! every request is to a route and tests its status, and every variable is set by the environment or a script.
+//! Whether the responses match the collection is tested by running the collection against a server.
 
 use std::collections::BTreeSet;
 

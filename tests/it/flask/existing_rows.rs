@@ -798,7 +798,7 @@ fn eight_concurrent_opens_of_a_new_database_all_succeed() {
 }
 
 #[test]
-fn eight_concurrent_opens_of_the_database_of_the_flask_app_all_succeed_and_keep_one_copy() {
+fn eight_concurrent_opens_of_the_database_of_the_flask_app_all_succeed_and_make_one_backup() {
     for _ in 0..10 {
         let folder = flask_database();
         let path = folder.path().join("project.db");
@@ -807,7 +807,7 @@ fn eight_concurrent_opens_of_the_database_of_the_flask_app_all_succeed_and_keep_
         assert_eq!(raw_rows(&Connection::open(&path).unwrap(), "task"), before);
         let files = std::fs::read_dir(folder.path()).unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-        // The first open saves a copy and migrates; the other opens find nothing to migrate.
+        // The first open makes a backup and migrates; the other opens find nothing to migrate.
         assert_eq!(names.filter(|name| name.ends_with(".bak")).count(), 1);
     }
 }

@@ -213,7 +213,7 @@ fn a_previous_key_verifies_tokens_and_never_signs_them() {
 
 // ---- the file -----------------------------------------------------------------------------------
 
-fn copies(folder: &TempDir) -> Vec<PathBuf> {
+fn backups(folder: &TempDir) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder.path()).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
@@ -259,23 +259,23 @@ fn user_version(path: &Path) -> i64 {
 }
 
 #[test]
-fn the_first_open_keeps_one_copy_of_the_database_before_the_migration() {
+fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let folder = folder_with_flask_database();
     let path = folder.path().join("project.db");
     for _ in 0..3 {
         drop(open(&folder).unwrap());
         assert_eq!(user_version(&path), 2);
-        let copies = copies(&folder);
-        assert_eq!(copies.len(), 1, "{copies:?}");
-        assert_eq!(user_version(&copies[0]), 0);
-        assert_eq!(content(&copies[0]), content(&fixture("project.db")));
-        assert_eq!(file_mode(&copies[0]), 0o600);
+        let backups = backups(&folder);
+        assert_eq!(backups.len(), 1, "{backups:?}");
+        assert_eq!(user_version(&backups[0]), 0);
+        assert_eq!(content(&backups[0]), content(&fixture("project.db")));
+        assert_eq!(file_mode(&backups[0]), 0o600);
     }
     assert_ne!(content(&path), content(&fixture("project.db")));
-    // A new database needs no copy.
+    // A new database needs no backup.
     let new = tempfile::tempdir().unwrap();
     drop(open(&new).unwrap());
-    assert!(copies(&new).is_empty());
+    assert!(backups(&new).is_empty());
     assert_eq!(user_version(&new.path().join("project.db")), 2);
 }
 
@@ -295,7 +295,7 @@ fn list_users_with_a_file_size_limit(work_dir: &WorkDir, gets_an_error: bool) ->
 }
 
 #[test]
-fn a_failed_copy_leaves_no_bak_file_and_the_next_open_makes_one() {
+fn a_failed_backup_leaves_no_bak_file_and_the_next_open_makes_one() {
     for gets_an_error in [true, false] {
         let work_dir = WorkDir(folder_with_flask_database());
         let path = work_dir.path("project.db");
@@ -306,21 +306,24 @@ fn a_failed_copy_leaves_no_bak_file_and_the_next_open_makes_one() {
         let before = content(&path);
         let outcome = list_users_with_a_file_size_limit(&work_dir, gets_an_error);
         if gets_an_error {
-            assert!(outcome.error_line().contains("no copy"), "{outcome:?}");
+            assert!(
+                outcome.error_line().contains("cannot make the backup"),
+                "{outcome:?}"
+            );
             let files = fs::read_dir(work_dir.0.path()).unwrap();
             assert_eq!(files.count(), 1, "nothing but the database");
         }
         assert_eq!(outcome.code, gets_an_error.then_some(1), "{outcome:?}");
         assert_eq!((content(&path), user_version(&path)), (before.clone(), 0));
-        assert!(copies(&work_dir.0).is_empty());
-        // The next open, without the limit, makes the copy.
+        assert!(backups(&work_dir.0).is_empty());
+        // The next open, without the limit, makes the backup.
         drop(open(&work_dir.0).unwrap());
-        assert_eq!(content(&copies(&work_dir.0)[0]), before);
+        assert_eq!(content(&backups(&work_dir.0)[0]), before);
     }
 }
 
 #[test]
-fn a_database_of_an_earlier_version_is_copied_and_migrated() {
+fn a_database_of_an_earlier_version_is_backed_up_and_migrated() {
     let app = TestApp::new();
     let manager = app.manager();
     app.create_task(&manager, json!({ "title": "t" }));
@@ -333,10 +336,10 @@ fn a_database_of_an_earlier_version_is_copied_and_migrated() {
     for _ in 0..3 {
         drop(open(&app.folder).unwrap());
         assert_eq!((user_version(&path), content(&path)), (2, now.clone()));
-        let copies = copies(&app.folder);
-        assert_eq!(copies.len(), 1, "{copies:?}");
+        let backups = backups(&app.folder);
+        assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(
-            (user_version(&copies[0]), content(&copies[0])),
+            (user_version(&backups[0]), content(&backups[0])),
             (1, then.clone())
         );
     }
@@ -344,7 +347,7 @@ fn a_database_of_an_earlier_version_is_copied_and_migrated() {
 }
 
 #[test]
-fn an_unfinished_transaction_of_a_killed_process_is_rolled_back_before_the_copy() {
+fn an_unfinished_transaction_of_a_killed_process_is_rolled_back_before_the_backup() {
     let folder = folder_with_flask_database();
     let path = folder.path().join("project.db");
     let before = content(&path);
@@ -369,8 +372,8 @@ fn an_unfinished_transaction_of_a_killed_process_is_rolled_back_before_the_copy(
     );
     drop(open(&crashed).unwrap());
     assert!(!crashed.path().join(journal).exists());
-    let copies = copies(&crashed);
-    assert_eq!(content(&copies[0]), before);
+    let backups = backups(&crashed);
+    assert_eq!(content(&backups[0]), before);
 }
 
 /// A file that cannot be taken over: its description, the function that creates it, and the error message.
@@ -454,7 +457,7 @@ fn a_file_that_is_not_a_compatible_database_is_rejected_and_stays_unchanged_byte
             "{name}: {why}"
         );
         assert_eq!(fs::read(&path).unwrap(), before, "{name}");
-        assert!(copies(&folder).is_empty(), "{name}");
+        assert!(backups(&folder).is_empty(), "{name}");
     }
 }
 
@@ -479,7 +482,7 @@ fn a_database_that_another_process_has_locked_is_rejected_and_stays_unchanged() 
                 assert!(why.contains("another process"), "{lock}: {why}");
                 let (now, before) = (fs::read(&path), fs::read(fixture("project.db")));
                 assert_eq!(now.unwrap(), before.unwrap(), "{lock}");
-                assert!(copies(&folder).is_empty());
+                assert!(backups(&folder).is_empty());
             });
         }
     });
