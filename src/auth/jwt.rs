@@ -203,12 +203,12 @@ fn refusal_text(
     let is_about_claims = why.is::<serde_json::Error>()
         && Token::decode_metadata(token).is_ok()
         && has_json_object_header(token);
-    match is_about_claims {
-        true => verify_claims(token, kind, now)
-            .err()
-            .unwrap_or(INVALID_CLAIM),
-        false => BAD_SIGNATURE,
+    if !is_about_claims {
+        return BAD_SIGNATURE;
     }
+    verify_claims(token, kind, now)
+        .err()
+        .unwrap_or(INVALID_CLAIM)
 }
 
 /// Whether the header is a JSON object (RFC 7515, 4). The library reads a header into a struct, and serde

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::run_permits::release_before_blocking;
 use crate::error::Error;
 use crate::metrics::Histogram;
+use crate::metrics::exposition::{Exposition, MetricFamily};
 
 /// The size of a [`Bulkhead`]. A request beyond both numbers gets 503 (load shedding).
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +121,37 @@ impl Bulkhead {
     // A poisoned lock is harmless: the code that holds it does not panic, and each counter changes in one step.
     fn lock(&self) -> MutexGuard<'_, Usage> {
         self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the metrics of all bulkheads.
+pub fn write_metrics(bulkheads: &[&Bulkhead], text: &mut Exposition) {
+    let write = |mut family: MetricFamily, number: fn(Usage) -> u64| {
+        for bulkhead in bulkheads {
+            family.sample(&[("bulkhead", bulkhead.name())], number(bulkhead.usage()));
+        }
+    };
+    let family = text.gauge(
+        "bulkhead_in_use",
+        "Requests that hold a permit of the bulkhead.",
+    );
+    write(family, |usage| usage.in_use as u64);
+    let family = text.gauge(
+        "bulkhead_queued",
+        "Requests in the wait queue of the bulkhead.",
+    );
+    write(family, |usage| usage.queued as u64);
+    let family = text.counter(
+        "bulkhead_rejected_total",
+        "Requests rejected because the wait queue was full or the wait timed out.",
+    );
+    write(family, |usage| usage.rejected);
+    let mut family = text.histogram(
+        "bulkhead_wait_seconds",
+        "Time that requests waited for the permit that they got.",
+    );
+    for bulkhead in bulkheads {
+        family.histogram(&[("bulkhead", bulkhead.name())], bulkhead.waits());
     }
 }
 

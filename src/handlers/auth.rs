@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::auth::password_hash::Verified;
 use crate::error::Error;
+use crate::http::json_body::JsonBody;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{
@@ -21,7 +22,7 @@ use crate::store::{audit, idempotency, users};
 pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
     app.rate_limits
         .check_sign_up(context.client.address, app.now())?;
-    let body = context.json_body(app.config.limits.max_body_bytes)?;
+    let body = JsonBody::read(context, app.config.limits.max_body_bytes)?;
     let new = body.parse(NewUser::from_fields)?;
     let fingerprint = super::fingerprint(app, context, "POST /signup", None, &body)?;
     let find = |db: &_| idempotency::find(db, fingerprint.as_ref(), app.now());

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::pagination::paginate;
 use crate::app::App;
 use crate::error::Error;
+use crate::http::json_body::JsonBody;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, Approved, Id, Manager, NewTask, TaskFilter, TaskPatch};
@@ -20,7 +21,7 @@ pub fn list(app: &App, context: &RequestContext, user: &Approved) -> HandlerResu
 
 /// Creates a task.
 pub fn create(app: &App, context: &RequestContext, manager: &Manager) -> HandlerResult {
-    let body = context.json_body(app.config.limits.max_body_bytes)?;
+    let body = JsonBody::read(context, app.config.limits.max_body_bytes)?;
     let new = body.parse(NewTask::from_fields)?;
     let fingerprint = super::fingerprint(app, context, "POST /tasks", Some(manager), &body)?;
     let stored = app.store.write(|db| {

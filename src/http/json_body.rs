@@ -3,16 +3,47 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
+use super::request::RequestContext;
 use crate::error::Error;
 use crate::model::json_fields::{Fields, Scalar};
 
 /// A request body that is declared as JSON.
-pub struct JsonBody(pub(super) Vec<u8>);
+pub struct JsonBody(Vec<u8>);
 
 impl JsonBody {
+    /// Reads the body of a request. `max_bytes` is the largest body that is read.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`], [`Error::ContentCoding`], [`Error::BodyTooLarge`], [`Error::Malformed`], in this
+    /// order.
+    pub fn read(context: &RequestContext, max_bytes: u64) -> Result<JsonBody, Error> {
+        if !context.header("Content-Type").is_some_and(is_json) {
+            return Err(Error::NotJson);
+        }
+        if !context.headers("Content-Encoding").all(is_identity) {
+            return Err(Error::ContentCoding);
+        }
+        let declared = context
+            .header("Content-Length")
+            .and_then(|length| length.trim().parse::<u64>().ok());
+        if declared.is_some_and(|length| length > max_bytes) {
+            return Err(Error::BodyTooLarge(max_bytes));
+        }
+        let bytes = read_at_most(context.body()?, max_bytes)?;
+        // The part that a broken connection delivered can be valid JSON by chance: `{"a":1}` of
+        // `{"a":1}, ...`.
+        if declared.is_some_and(|declared| (bytes.len() as u64) < declared) {
+            return Err(Error::Malformed(
+                "it is shorter than Content-Length".to_owned(),
+            ));
+        }
+        Ok(JsonBody(bytes))
+    }
+
     /// The bytes as sent.
     pub fn bytes(&self) -> &[u8] {
         &self.0
@@ -38,6 +69,29 @@ impl JsonBody {
         let value = read(&mut fields);
         fields.finish(value)
     }
+}
+
+fn read_at_most(body: impl Read, max_bytes: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    body.take(max_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|_| Error::Malformed("it could not be read completely".to_owned()))?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(Error::BodyTooLarge(max_bytes));
+    }
+    Ok(bytes)
+}
+
+/// `application/json`, in any case and with any parameters (RFC 9110, 8.3.1).
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Whether a `Content-Encoding` names no coding but `identity` (RFC 9110, 8.4).
+fn is_identity(codings: &str) -> bool {
+    let mut codings = codings.split(',').map(str::trim);
+    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
 }
 
 fn malformed(why: serde_json::Error) -> Error {

@@ -15,6 +15,7 @@ use lru::LruCache;
 use crate::config::rate_limits::{RateLimitArgs, Switch};
 use crate::error::Error;
 use crate::metrics::Counter;
+use crate::metrics::exposition::Exposition;
 use crate::model::{SessionId, SignedIn, Timestamp};
 
 /// Attempts to sign in to one account from one network.
@@ -179,8 +180,19 @@ impl RateLimits {
         self.check(&self.requests, key, now)
     }
 
+    /// Writes the metrics of rate limiting.
+    pub fn write_metrics(&self, text: &mut Exposition) {
+        let mut family = text.counter(
+            "rate_limit_refusals_total",
+            "Requests rejected by a rate limit.",
+        );
+        for (limit, count) in self.rejections() {
+            family.sample(&[("limit", limit)], count);
+        }
+    }
+
     /// The name of each limiter, and the number of requests that it has rejected since the start.
-    pub fn rejections(&self) -> [(&'static str, u64); 6] {
+    fn rejections(&self) -> [(&'static str, u64); 6] {
         [
             self.sign_in_per_network_and_account.rejections(),
             self.sign_in_per_network.rejections(),

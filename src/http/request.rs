@@ -175,60 +175,26 @@ impl<'a> RequestContext<'a> {
         Ok(parameters)
     }
 
+    /// The body as a stream, once.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it was taken before.
+    pub fn body(&self) -> Result<impl Read, Error> {
+        let body = self.request.data();
+        body.ok_or_else(|| Error::Internal("the body was read twice".to_owned()))
+    }
+
     /// Parses the JSON object in the body with `read`, such as `TaskPatch::from_fields`. `max_bytes` is the
     /// largest body that is read.
     ///
     /// # Errors
-    /// Those of [`RequestContext::json_body`] and of [`JsonBody::parse`], in this order.
+    /// Those of [`JsonBody::read`] and of [`JsonBody::parse`], in this order.
     pub fn parse_json<T>(
         &self,
         max_bytes: u64,
         read: impl FnOnce(&mut Fields<Scalar>) -> Option<T>,
     ) -> Result<T, Error> {
-        self.json_body(max_bytes)?.parse(read)
-    }
-
-    /// The JSON body, not parsed yet. `max_bytes` is the largest body that is read.
-    ///
-    /// # Errors
-    /// [`Error::NotJson`], [`Error::ContentCoding`], [`Error::BodyTooLarge`], [`Error::Malformed`], in this
-    /// order.
-    pub fn json_body(&self, max_bytes: u64) -> Result<JsonBody, Error> {
-        if !self.header("Content-Type").is_some_and(is_json) {
-            return Err(Error::NotJson);
-        }
-        if !self.headers("Content-Encoding").all(is_identity) {
-            return Err(Error::ContentCoding);
-        }
-        self.read_body(max_bytes).map(JsonBody)
-    }
-
-    fn read_body(&self, max_bytes: u64) -> Result<Vec<u8>, Error> {
-        let declared = self
-            .header("Content-Length")
-            .and_then(|length| length.trim().parse::<u64>().ok());
-        if declared.is_some_and(|length| length > max_bytes) {
-            return Err(Error::BodyTooLarge(max_bytes));
-        }
-        let Some(body) = self.request.data() else {
-            return Err(Error::Internal("the body was read twice".to_owned()));
-        };
-        let mut bytes = Vec::new();
-        body.take(max_bytes + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|_| Error::Malformed("it could not be read completely".to_owned()))?;
-        let length = bytes.len() as u64;
-        if length > max_bytes {
-            return Err(Error::BodyTooLarge(max_bytes));
-        }
-        // The part that a broken connection delivered can be valid JSON by chance: `{"a":1}` of
-        // `{"a":1}, ...`.
-        if declared.is_some_and(|declared| length < declared) {
-            return Err(Error::Malformed(
-                "it is shorter than Content-Length".to_owned(),
-            ));
-        }
-        Ok(bytes)
+        JsonBody::read(self, max_bytes)?.parse(read)
     }
 }
 
@@ -238,16 +204,4 @@ fn is_safe_request_id(id: &str) -> bool {
         && id
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.:=+/@~".contains(&b))
-}
-
-/// `application/json`, in any case and with any parameters (RFC 9110, 8.3.1).
-fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    media_type.trim().eq_ignore_ascii_case("application/json")
-}
-
-/// Whether a `Content-Encoding` names no coding but `identity` (RFC 9110, 8.4).
-fn is_identity(codings: &str) -> bool {
-    let mut codings = codings.split(',').map(str::trim);
-    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
 }

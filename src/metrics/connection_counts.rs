@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::counter::Counter;
+use super::exposition::Exposition;
 
 /// Counts of the connections of the server `epoll`.
 #[derive(Debug, Default)]
 pub struct ConnectionCounts {
     /// Connections accepted since the start.
-    pub accepted: Counter,
+    accepted: Counter,
     open: Arc<AtomicU64>,
     closed_for: [Counter; SETTINGS.len()],
 }
@@ -53,8 +54,26 @@ impl ConnectionCounts {
         OpenConnection(Arc::clone(&self.open))
     }
 
+    /// Writes the metrics of connections.
+    pub fn write(&self, text: &mut Exposition) {
+        text.gauge("http_connections_open", "Open self.")
+            .sample(&[], self.open());
+        text.counter(
+            "http_connections_accepted_total",
+            "Connections accepted since the start.",
+        )
+        .sample(&[], self.accepted.get());
+        let mut family = text.counter(
+            "http_connections_ended_total",
+            "Connections closed because of a limit, by the name of its setting.",
+        );
+        for (setting, count) in self.closed() {
+            family.sample(&[("limit", setting)], count);
+        }
+    }
+
     /// The number of open connections.
-    pub fn open(&self) -> u64 {
+    fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
     }
 
@@ -64,7 +83,7 @@ impl ConnectionCounts {
     }
 
     /// The number of connections that each limit has closed, by the name of its setting.
-    pub fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
         SETTINGS
             .into_iter()
             .zip(self.closed_for.iter().map(Counter::get))

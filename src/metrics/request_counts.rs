@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::counter::Counter;
+use super::exposition::Exposition;
 use super::histogram::Histogram;
 
 /// The methods of the API.
@@ -71,8 +72,28 @@ impl RequestCounts {
         route.durations.observe(duration);
     }
 
+    /// Writes the metrics of requests.
+    pub fn write(&self, text: &mut Exposition) {
+        let mut family = text.counter(
+            "http_requests_total",
+            "Requests that got a response, by method, route and status.",
+        );
+        for (method, route, status, count) in self.counts() {
+            let status = status.to_string();
+            let labels = [("method", method), ("route", route), ("status", &status)];
+            family.sample(&labels, count);
+        }
+        let mut family = text.histogram(
+            "http_request_duration_seconds",
+            "Time from the complete request to the response.",
+        );
+        for (route, durations) in self.durations() {
+            family.histogram(&[("route", route)], durations);
+        }
+    }
+
     /// Method, route, status and number of requests, for every combination that has occurred.
-    pub fn counts(&self) -> Vec<(&'static str, &'static str, u16, u64)> {
+    fn counts(&self) -> Vec<(&'static str, &'static str, u16, u64)> {
         let mut all = Vec::new();
         for (route, counts) in self.by_route() {
             for StatusCounts {
@@ -89,7 +110,7 @@ impl RequestCounts {
     }
 
     /// The histogram of durations for each route.
-    pub fn durations(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
+    fn durations(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
         let by_route = self.by_route();
         by_route.map(|(route, counts)| (route, &counts.durations))
     }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use utoipa::PartialSchema;
 
-use super::json_schema::{self, Schema};
+use super::json_schema::{self, FieldSpec, Schema};
 use crate::error::{Error, FieldErrors};
 
 /// The members of a JSON object (`Fields<Scalar>`) or the parameters of a query (`Fields<String>`).
@@ -23,16 +23,6 @@ pub struct Fields<V> {
     errors: FieldErrors,
     /// `Some` while [`Fields::describe`] runs.
     specs: Option<Vec<FieldSpec>>,
-}
-
-/// The specification of a field, for the OpenAPI document.
-pub struct FieldSpec {
-    /// The name of the JSON member or the query parameter.
-    pub name: String,
-    /// The schema of its value.
-    pub schema: Schema,
-    /// Whether a request without it is refused.
-    pub is_required: bool,
 }
 
 impl<V> Fields<V> {

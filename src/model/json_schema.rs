@@ -6,7 +6,7 @@
 //! with its type's parser, for every character.
 
 use strum::VariantArray;
-use utoipa::openapi::schema::{AnyOf, Schema as JsonSchema, SchemaType};
+use utoipa::openapi::schema::{AdditionalProperties, AnyOf, Schema as JsonSchema, SchemaType};
 use utoipa::openapi::{Object, ObjectBuilder, RefOr, Type};
 
 use super::open_enum::texts;
@@ -96,4 +96,29 @@ pub fn nullable(schema: Schema) -> Schema {
             .item(Object::with_type(Type::Null))
             .into(),
     }
+}
+
+/// The specification of a field, for the OpenAPI document.
+pub struct FieldSpec {
+    /// The name of the JSON member or the query parameter.
+    pub name: String,
+    /// The schema of its value.
+    pub schema: Schema,
+    /// Whether a request without it is refused.
+    pub is_required: bool,
+}
+
+/// An object with these members and no others.
+pub fn object(fields: Vec<FieldSpec>) -> Schema {
+    let closed = AdditionalProperties::FreeForm(false);
+    let mut object = Object::builder()
+        .schema_type(Type::Object)
+        .additional_properties(Some(closed));
+    for field in fields {
+        object = object.property(&field.name, field.schema);
+        if field.is_required {
+            object = object.required(field.name);
+        }
+    }
+    object.into()
 }

@@ -9,14 +9,14 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
-use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, SchemaType};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder};
 use utoipa::openapi::{
     Content, Object, Ref, Required, Response, ResponseBuilder, SecurityRequirement, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::Error;
-use crate::model::json_fields::{FieldSpec, Fields, Scalar};
+use crate::model::json_fields::{Fields, Scalar};
 use crate::model::json_schema::{self, Schema};
 
 /// The media type of every body except files.
@@ -125,7 +125,7 @@ impl Operation {
         example: Value,
     ) -> Operation {
         let name = short_type_name::<T>();
-        let schema = object_schema(Fields::describe(read));
+        let schema = json_schema::object(Fields::describe(read));
         self.schemas.push((name.to_owned(), schema));
         let content = Content::builder()
             .schema(Some(Ref::from_schema_name(name)))
@@ -348,20 +348,6 @@ pub fn too_many_requests() -> Error {
 /// A reference to a header among the document's components.
 pub fn header(name: &str) -> Ref {
     Ref::new(format!("#/components/headers/{name}"))
-}
-
-/// The schema of an object with these fields and no others.
-fn object_schema(fields: Vec<FieldSpec>) -> Schema {
-    let empty =
-        Object::builder().additional_properties(Some(AdditionalProperties::FreeForm(false)));
-    let object = fields.into_iter().fold(empty, |object, field| {
-        let object = object.property(&field.name, field.schema);
-        match field.is_required {
-            true => object.required(field.name),
-            false => object,
-        }
-    });
-    object.schema_type(SchemaType::new(Type::Object)).into()
 }
 
 /// The name of a type without its module path.

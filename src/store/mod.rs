@@ -31,6 +31,7 @@ use crate::concurrency::bulkhead::Bulkhead;
 use crate::config::concurrency::Concurrency;
 use crate::error::Error;
 use crate::metrics::Histogram;
+use crate::metrics::exposition::Exposition;
 
 /// How long the checkpoint at shutdown waits for the connection and for the lock. It is short, because the
 /// operator or the service manager is waiting for the process to end.
@@ -106,8 +107,19 @@ impl Store {
         [&self.writes, &self.searches]
     }
 
+    /// Writes the metrics of the connection pools.
+    pub fn write_metrics(&self, text: &mut Exposition) {
+        let mut family = text.histogram(
+            "database_wait_seconds",
+            "Time that requests waited for a database connection.",
+        );
+        for (pool, waits) in self.waits() {
+            family.histogram(&[("pool", pool)], waits);
+        }
+    }
+
     /// How long requests waited for a connection, by the name of the pool.
-    pub fn waits(&self) -> [(&'static str, &Histogram); 2] {
+    fn waits(&self) -> [(&'static str, &Histogram); 2] {
         let (readers, writer) = (self.readers.waits(), self.writer.waits());
         [("readers", readers), ("writer", writer)]
     }

@@ -7,7 +7,7 @@
 //! bytes differently, an attacker can hide a second request from the proxy. Input that is not exactly
 //! HTTP/1.1 is therefore rejected, and the connection is closed.
 
-mod body;
+mod body_decoder;
 mod buffer;
 mod head;
 mod request_parser;

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::body::BodyDecoder;
+use super::body_decoder::BodyDecoder;
 use super::buffer::{CRLF, ReadBuffer};
 use super::head::{Head, INVALID_REQUEST_LINE};
 use crate::config::server_limits::ServerLimits;
