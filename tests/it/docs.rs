@@ -4,7 +4,7 @@
 //! The pages use these notations, which the tests read:
 //!
 //! - `src/error.rs` in backticks: this file exists, in the repository or in `src/`.
-//! - `src/error.rs`: `Error`, `whole_seconds` (or `Error` in `src/error.rs`): the file defines these names.
+//! - `src/error.rs`: `Error`, `FieldErrors` (or `Error` in `src/error.rs`): the file defines these names.
 //! - A row of the glossary: a file of the last column defines the names of the first column.
 //! - A block of Rust, SQL or diff: the lines are in the file that the text before the block names last. A line
 //!   `// ...` stands for lines that are left out. A diff may be applied already, by a reader who follows it.
