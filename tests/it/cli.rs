@@ -1,5 +1,4 @@
-//! The program itself, as an operator meets it: its commands, its refusals, its files, its log and
-//! its end.
+//! The program as an operator uses it: commands, settings and their error messages, files, signals and the log.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -23,10 +22,10 @@ fn user_names(work_dir: &WorkDir) -> Vec<String> {
     names.map(Result::unwrap).collect()
 }
 
-// ---- the commands -----------------------------------------------------------------------------
+// ---- commands ---------------------------------------------------------------------------------
 
 #[test]
-fn every_command_explains_itself() {
+fn each_command_lists_its_arguments_and_settings_with_help() {
     let work_dir = WorkDir::new();
     for (command, mentions) in [
         (
@@ -137,11 +136,11 @@ fn every_command_explains_itself() {
         format!("task-api {}\n", env!("CARGO_PKG_VERSION"))
     );
     let files = fs::read_dir(work_dir.0.path()).unwrap().count();
-    assert_eq!(files, 0, "asking for help makes no files");
+    assert_eq!(files, 0, "--help creates no files");
 }
 
 #[test]
-fn help_shows_no_value_of_the_environment() {
+fn help_shows_no_value_of_an_environment_variable() {
     let work_dir = WorkDir::new();
     let secret = "a value that is nobody else's business";
     let help = run_command(
@@ -155,20 +154,20 @@ fn help_shows_no_value_of_the_environment() {
 }
 
 #[test]
-fn a_new_account_can_sign_in_and_its_password_is_shown_nowhere() {
+fn a_created_account_can_sign_in_and_its_password_is_not_printed() {
     let work_dir = WorkDir::new();
-    let made = work_dir.create_account("ada", &["--role", "admin", "--approved"]);
+    let created = work_dir.create_account("ada", &["--role", "admin", "--approved"]);
     assert_eq!(
-        made.out,
-        "made account 1 ada <ada@example.com>: admin, approved\n"
+        created.out,
+        "created account 1 ada <ada@example.com>: admin, approved\n"
     );
-    assert_eq!(made.err, "");
-    let made = work_dir.create_account("bob", &[]);
+    assert_eq!(created.err, "");
+    let created = work_dir.create_account("bob", &[]);
     assert_eq!(
-        made.out,
-        "made account 2 bob <bob@example.com>: employee, awaiting approval\n"
+        created.out,
+        "created account 2 bob <bob@example.com>: employee, awaiting approval\n"
     );
-    assert!(!made.out.contains(PASSWORD));
+    assert!(!created.out.contains(PASSWORD));
     let server = work_dir.serve();
     let mut client = server.client();
     let token = client.sign_in_for_token("ada");
@@ -178,7 +177,7 @@ fn a_new_account_can_sign_in_and_its_password_is_shown_nowhere() {
 }
 
 #[test]
-fn an_account_that_cannot_be_made_is_refused_with_the_reason() {
+fn an_invalid_or_existing_account_is_refused_with_the_reason() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     let long = "x".repeat(81);
@@ -205,7 +204,7 @@ fn an_account_that_cannot_be_made_is_refused_with_the_reason() {
 }
 
 #[test]
-fn control_characters_are_refused_and_do_not_reach_the_terminal() {
+fn a_name_with_control_characters_is_refused_and_printed_without_them() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     for bad in ["a\nb", "a\tb", "a\u{1b}[31mb", "a\u{7f}b", "a\u{2028}b"] {
@@ -228,7 +227,7 @@ fn control_characters_are_refused_and_do_not_reach_the_terminal() {
 }
 
 #[test]
-fn the_password_is_asked_for_at_a_terminal_only() {
+fn without_a_terminal_a_password_needs_password_stdin() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     let create = [
@@ -248,7 +247,7 @@ fn the_password_is_asked_for_at_a_terminal_only() {
 }
 
 #[test]
-fn accounts_are_listed_in_columns() {
+fn user_list_prints_columns_and_filters_by_role_and_approval() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &["--role", "admin", "--approved"]);
     work_dir.create_account("bob", &[]);
@@ -286,7 +285,7 @@ fn accounts_are_listed_in_columns() {
 }
 
 #[test]
-fn a_list_of_more_accounts_than_a_page_holds_is_whole() {
+fn user_list_prints_all_accounts_of_several_pages() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     let db = work_dir.sql();
@@ -308,7 +307,7 @@ fn a_list_of_more_accounts_than_a_page_holds_is_whole() {
 }
 
 #[test]
-fn a_stored_name_cannot_forge_a_row_of_the_list() {
+fn a_stored_name_with_a_line_break_adds_no_row_to_user_list() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     let forged = "x\n     9  admin     yes       2026-01-01 00:00:00  root <root@example.com>";
@@ -335,7 +334,7 @@ fn a_stored_name_cannot_forge_a_row_of_the_list() {
 }
 
 #[test]
-fn role_and_approval_are_changed_by_name_or_address() {
+fn set_role_and_approve_find_the_account_by_name_or_email() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     let server = work_dir.serve();
@@ -353,12 +352,12 @@ fn role_and_approval_are_changed_by_name_or_address() {
         changed.out,
         "changed account 1 ada <ada@example.com>: manager, approved\n"
     );
-    // The running server sees it at the next request.
+    // The running server reads the account anew for each request.
     assert_eq!(client.send("GET /users", Some(&token), None).status, 200);
 }
 
 #[test]
-fn a_new_password_replaces_the_old_one() {
+fn set_password_replaces_the_password_and_revokes_the_tokens() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     let token = work_dir.serve().client().sign_in_for_token("ada");
@@ -383,7 +382,7 @@ fn a_new_password_replaces_the_old_one() {
 }
 
 #[test]
-fn the_last_admin_stays_one() {
+fn the_last_admin_keeps_the_role() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &["--role", "admin", "--approved"]);
     let refused = work_dir.run(&["user", "set-role", "ada", "manager"]);
@@ -395,7 +394,7 @@ fn the_last_admin_stays_one() {
 }
 
 #[test]
-fn an_unknown_account_is_named() {
+fn an_unknown_account_is_refused_with_a_message_that_names_it() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     for arguments in [
@@ -413,7 +412,7 @@ fn an_unknown_account_is_named() {
 }
 
 #[test]
-fn only_create_makes_a_database() {
+fn only_user_create_creates_a_database() {
     let work_dir = WorkDir::new();
     for arguments in [
         &["user", "list"][..],
@@ -430,10 +429,10 @@ fn only_create_makes_a_database() {
     assert_eq!(user_names(&work_dir), ["ada"]);
 }
 
-// ---- the settings -----------------------------------------------------------------------------
+// ---- settings ---------------------------------------------------------------------------------
 
 #[test]
-fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
+fn an_invalid_setting_stops_the_start_with_one_line_that_names_it() {
     let work_dir = WorkDir::new();
     for (name, value) in [
         ("PORT", "abc"),
@@ -454,7 +453,7 @@ fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
         ("CORS_ORIGINS", "https://app.example/"),
         ("CORS_ORIGINS", "https://app.example,*"),
         ("CORS_SUPPORTS_CREDENTIALS", "maybe"),
-        ("CORS_SUPPORTS_CREDENTIALS", "true"), // with the default of CORS_ORIGINS, which is *
+        ("CORS_SUPPORTS_CREDENTIALS", "true"), // not with the default of CORS_ORIGINS, *
         ("MAX_BODY_BYTES", "-1"),
         ("MAX_BODY_BYTES", "0"),
         ("MAX_BODY_BYTES", "1MB"),
@@ -496,11 +495,11 @@ fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
         }
     }
     let files = fs::read_dir(work_dir.0.path()).unwrap().count();
-    assert_eq!(files, 0, "a start that is refused makes no files");
+    assert_eq!(files, 0, "a refused start creates no files");
 }
 
 #[test]
-fn a_value_with_a_line_break_gets_one_line_that_names_the_setting_too() {
+fn a_value_with_a_line_break_stops_the_start_with_one_line_that_names_the_setting() {
     let work_dir = WorkDir::new();
     for name in ["PORT", "CORS_ORIGINS", "RUST_LOG", "DATABASE_URL"] {
         let refused = run_command(work_dir.command(&[]).env(name, "a=b=c\nsecond line"));
@@ -509,7 +508,7 @@ fn a_value_with_a_line_break_gets_one_line_that_names_the_setting_too() {
 }
 
 #[test]
-fn a_value_that_is_not_utf_8_gets_one_line_that_names_the_setting_too() {
+fn a_value_that_is_not_utf_8_stops_the_start_with_one_line_that_names_the_setting() {
     use std::os::unix::ffi::OsStrExt;
     let work_dir = WorkDir::new();
     let value = std::ffi::OsStr::from_bytes(b"\xff\xfe");
@@ -526,7 +525,7 @@ fn a_value_that_is_not_utf_8_gets_one_line_that_names_the_setting_too() {
 }
 
 #[test]
-fn two_metrics_tokens_are_one_too_many_and_a_short_one_in_a_file_is_none() {
+fn two_metrics_tokens_or_an_invalid_one_in_a_file_stop_the_start() {
     let work_dir = WorkDir::new();
     let start = |token: &str, file: &str| {
         fs::write(work_dir.path("token.txt"), file).unwrap();
@@ -550,7 +549,7 @@ fn two_metrics_tokens_are_one_too_many_and_a_short_one_in_a_file_is_none() {
 }
 
 #[test]
-fn two_keys_are_one_too_many() {
+fn a_key_and_a_key_file_together_stop_the_start() {
     let work_dir = WorkDir::new();
     fs::write(work_dir.path("key.txt"), "k".repeat(40)).unwrap();
     let refused = run_command(
@@ -564,7 +563,7 @@ fn two_keys_are_one_too_many() {
 }
 
 #[test]
-fn a_weak_key_in_a_file_is_refused_as_well() {
+fn a_weak_key_in_a_file_stops_the_start() {
     let work_dir = WorkDir::new();
     for weak in ["", "\n", "aStrongSecretKey\n"] {
         fs::write(work_dir.path("key.txt"), weak).unwrap();
@@ -574,7 +573,7 @@ fn a_weak_key_in_a_file_is_refused_as_well() {
 }
 
 #[test]
-fn a_weak_key_is_accepted_on_demand_and_warned_of() {
+fn a_weak_key_is_accepted_with_allow_weak_jwt_secret_and_logged_as_a_warning() {
     let work_dir = WorkDir::new();
     let weak = "aStrongSecretKey";
     let server = RunningServer::start(
@@ -594,7 +593,7 @@ fn a_weak_key_is_accepted_on_demand_and_warned_of() {
     assert!(warning.is_some(), "{log:?}");
     assert!(log.iter().all(|line| !line.contains(weak)), "{log:?}");
     assert!(!work_dir.path("project.db.jwt_secret").exists());
-    // Nothing signs tokens that anybody could sign.
+    // An empty key is refused even so: any client could sign tokens with it.
     let empty = run_command(
         work_dir
             .command(&[])
@@ -605,7 +604,7 @@ fn a_weak_key_is_accepted_on_demand_and_warned_of() {
 }
 
 #[test]
-fn a_key_is_rotated_without_signing_anyone_out() {
+fn after_a_key_rotation_tokens_of_the_previous_key_stay_valid() {
     let work_dir = WorkDir::new();
     let old = "aStrongSecretKey";
     let weak = |command: &mut Command| {
@@ -642,7 +641,7 @@ fn a_key_is_rotated_without_signing_anyone_out() {
         assert!(warning.is_some_and(|line| line.contains(name)), "{log:?}");
         assert!(log.iter().all(|line| !line.contains(old)), "{log:?}");
     }
-    // The new key alone: the new token stays good, and nobody warns any more.
+    // With the new key alone the new token stays valid, and there is no warning.
     let server = RunningServer::start(work_dir.command(&[]).env("JWT_SECRET_KEY", &new));
     let mut client = server.client();
     assert_eq!(client.send("GET /hello", Some(&newer), None).status, 200);
@@ -662,7 +661,7 @@ fn a_key_is_rotated_without_signing_anyone_out() {
 }
 
 #[test]
-fn a_start_makes_the_first_admin_and_no_second_one() {
+fn the_first_start_creates_the_first_admin_and_later_starts_create_no_account() {
     let work_dir = WorkDir::new();
     fs::write(work_dir.path("password.txt"), format!("{PASSWORD}\n")).unwrap();
     let named = |name: &str| {
@@ -680,17 +679,17 @@ fn a_start_makes_the_first_admin_and_no_second_one() {
         (&json!("admin"), &json!(true))
     );
     assert_eq!(client.send("GET /users", Some(&token), None).status, 200);
-    let record = client.send("GET /audit", Some(&token), None).json();
-    let made = &record["items"][1];
+    let audit_log = client.send("GET /audit", Some(&token), None).json();
+    let entry = &audit_log["items"][1];
     assert_eq!(
-        [&made["action"], &made["subject"], &made["actor"]],
+        [&entry["action"], &entry["subject"], &entry["actor"]],
         [&json!("account_made"), &json!("first"), &Value::Null]
     );
     let log = server.log();
-    assert!(log.iter().any(|line| line.contains("made the first admin")));
+    assert!(log.iter().any(|line| line.contains("created the first admin")));
     assert!(log.iter().all(|line| !line.contains(PASSWORD)), "{log:?}");
 
-    // Again, with another password, and for somebody else: nothing changes.
+    // A second start with another password, and one with another name, change nothing.
     for name in ["first", "second"] {
         let server = RunningServer::start(named(name).env("ADMIN_PASSWORD", "another password"));
         let mut client = server.client();
@@ -702,10 +701,10 @@ fn a_start_makes_the_first_admin_and_no_second_one() {
 }
 
 #[test]
-fn a_first_admin_without_a_password_of_its_own_is_refused() {
+fn incomplete_or_invalid_settings_of_the_first_admin_stop_the_start() {
     let work_dir = WorkDir::new();
     fs::write(work_dir.path("short.txt"), "1234567\n").unwrap();
-    let whole = [
+    let complete = [
         ("ADMIN_USERNAME", "root"),
         ("ADMIN_EMAIL", "root@example.com"),
         ("ADMIN_PASSWORD", PASSWORD),
@@ -716,8 +715,8 @@ fn a_first_admin_without_a_password_of_its_own_is_refused() {
         let refused = run_command(command.envs(settings).env("RUST_LOG", "error"));
         refused.error_line().to_owned()
     };
-    for missing in whole {
-        let settings: Vec<_> = whole.into_iter().filter(|set| *set != missing).collect();
+    for missing in complete {
+        let settings: Vec<_> = complete.into_iter().filter(|set| *set != missing).collect();
         let line = start(&settings);
         assert!(line.contains(missing.0), "{line}");
     }
@@ -727,24 +726,24 @@ fn a_first_admin_without_a_password_of_its_own_is_refused() {
         ("ADMIN_PASSWORD_FILE", "missing.txt"),
         ("ADMIN_EMAIL", "nobody"),
     ] {
-        let mut settings = whole[..2].to_vec();
+        let mut settings = complete[..2].to_vec();
         settings.push((name, value));
         if name == "ADMIN_EMAIL" {
-            settings.push(whole[2]);
+            settings.push(complete[2]);
         }
         let line = start(&settings);
         assert!(line.contains(name), "{line}");
     }
-    let both = [&whole[..], &[("ADMIN_PASSWORD_FILE", "short.txt")]].concat();
+    let both = [&complete[..], &[("ADMIN_PASSWORD_FILE", "short.txt")]].concat();
     assert!(start(&both).contains("ADMIN_PASSWORD and ADMIN_PASSWORD_FILE"));
-    // Nobody is promoted by a name alone.
+    // An existing account with this name is not promoted.
     work_dir.create_account("root", &[]);
-    let line = start(&whole);
+    let line = start(&complete);
     assert!(line.contains("ADMIN_USERNAME"), "{line}");
 }
 
 #[test]
-fn an_unknown_argument_or_command_is_refused() {
+fn an_unknown_command_or_argument_exits_with_2() {
     let work_dir = WorkDir::new();
     for arguments in [
         &["sevre"][..],
@@ -761,7 +760,7 @@ fn an_unknown_argument_or_command_is_refused() {
 }
 
 #[test]
-fn a_flag_goes_before_the_environment() {
+fn an_argument_takes_precedence_over_an_environment_variable() {
     let work_dir = WorkDir::new();
     let url = "sqlite:///flag.db";
     let mut command = work_dir.command(&["serve", "--database-url", url, "--port", "0"]);
@@ -777,7 +776,7 @@ fn a_flag_goes_before_the_environment() {
 }
 
 #[test]
-fn a_port_in_use_and_a_folder_that_is_not_there_are_named() {
+fn a_port_in_use_a_missing_folder_and_an_invalid_database_file_are_named() {
     let work_dir = WorkDir::new();
     let refused = |name: &str, value: &str| {
         let refused = run_command(work_dir.command(&[]).env(name, value));
@@ -798,10 +797,10 @@ fn a_port_in_use_and_a_folder_that_is_not_there_are_named() {
     assert!(text.contains("text.db"), "{text}");
 }
 
-// ---- the server -------------------------------------------------------------------------------
+// ---- running the server -----------------------------------------------------------------------
 
 #[test]
-fn without_a_command_the_server_runs_and_says_where() {
+fn without_a_command_the_server_runs_and_logs_its_address_and_database() {
     let work_dir = WorkDir::new();
     for arguments in [&[][..], &["serve"]] {
         let server = RunningServer::start(&mut work_dir.command(arguments));
@@ -817,7 +816,7 @@ fn without_a_command_the_server_runs_and_says_where() {
 }
 
 #[test]
-fn the_server_of_other_systems_answers_the_tutorials_requests_too() {
+fn the_rouille_server_serves_the_requests_of_the_tutorial() {
     let work_dir = WorkDir::new();
     let server = RunningServer::start(&mut work_dir.command(&["serve", "--server", "rouille"]));
     let mut client = server.client();
@@ -833,7 +832,7 @@ fn the_server_of_other_systems_answers_the_tutorials_requests_too() {
 }
 
 #[test]
-fn the_files_are_the_owners_alone_and_tokens_outlive_a_restart() {
+fn only_the_owner_can_read_the_files_and_tokens_stay_valid_after_a_restart() {
     let work_dir = WorkDir::new();
     let server = work_dir.serve();
     let mut client = server.client();
@@ -860,10 +859,10 @@ fn the_files_are_the_owners_alone_and_tokens_outlive_a_restart() {
 }
 
 #[test]
-fn a_key_from_a_file_or_the_environment_is_the_same_key() {
+fn a_key_in_a_file_and_in_the_environment_are_the_same_key() {
     let work_dir = WorkDir::new();
     let key = "forty bytes that somebody chose himself!";
-    // An editor's line break at the end is no part of the key.
+    // Editors add a line break at the end, which is not part of the key.
     fs::write(work_dir.path("key.txt"), format!("{key}\n")).unwrap();
     let server = RunningServer::start(work_dir.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
     let mut client = server.client();
@@ -877,7 +876,7 @@ fn a_key_from_a_file_or_the_environment_is_the_same_key() {
 }
 
 #[test]
-fn two_servers_can_start_at_once_on_no_database() {
+fn two_servers_that_create_the_same_database_at_once_both_start() {
     for _ in 0..5 {
         let work_dir = WorkDir::new();
         let [first, second] = thread::scope(|scope| {
@@ -893,7 +892,7 @@ fn two_servers_can_start_at_once_on_no_database() {
 }
 
 #[test]
-fn the_description_needs_neither_a_database_nor_a_setting() {
+fn the_openapi_command_needs_no_database_and_no_valid_settings() {
     let work_dir = WorkDir::new();
     let mut command = work_dir.command(&["openapi"]);
     let printed = run_command(
@@ -908,7 +907,7 @@ fn the_description_needs_neither_a_database_nor_a_setting() {
 }
 
 #[test]
-fn the_health_check_tells_a_server_from_none() {
+fn the_health_check_exits_with_0_while_a_server_runs_and_with_1_otherwise() {
     let work_dir = WorkDir::new();
     let server = work_dir.serve();
     let port = server.address.port().to_string();
@@ -929,11 +928,11 @@ fn the_health_check_tells_a_server_from_none() {
 }
 
 #[test]
-fn a_server_that_says_it_is_not_ready_is_no_healthy_one() {
+fn the_health_check_exits_with_1_when_the_response_is_not_200() {
     let work_dir = WorkDir::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    for answer in [
+    for response in [
         "HTTP/1.1 503 Service Unavailable\r\n\r\n",
         "",
         "nonsense\r\n",
@@ -943,17 +942,17 @@ fn a_server_that_says_it_is_not_ready_is_no_healthy_one() {
                 let (mut socket, _) = listener.accept().unwrap();
                 let mut request = [0; 1024];
                 let _ = socket.read(&mut request).unwrap();
-                socket.write_all(answer.as_bytes()).unwrap();
+                socket.write_all(response.as_bytes()).unwrap();
             });
             work_dir.run(&["healthcheck", "--port", &port])
         });
-        assert_eq!(check.code, Some(1), "{answer:?}");
+        assert_eq!(check.code, Some(1), "{response:?}");
         check.error_line();
     }
 }
 
 #[test]
-fn a_signal_ends_the_server_and_leaves_the_database_in_one_file() {
+fn sigterm_and_sigint_stop_the_server_and_checkpoint_the_database() {
     for signal in ["TERM", "INT"] {
         let work_dir = WorkDir::new();
         let server = work_dir.serve();
@@ -971,7 +970,7 @@ fn a_signal_ends_the_server_and_leaves_the_database_in_one_file() {
     }
 }
 
-/// Whether the process sees to SIGTERM by itself.
+/// Whether the process has a handler for SIGTERM.
 fn catches_sigterm(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let mask = status
@@ -989,10 +988,10 @@ fn send_sigterm(pid: u32) {
 }
 
 #[test]
-fn a_signal_before_the_server_listens_ends_it_at_once() {
+fn a_signal_before_the_server_listens_stops_it_at_once() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
-    // The start waits for this for five seconds.
+    // The start waits up to five seconds for this lock.
     let db = work_dir.sql();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut command = work_dir.command(&[]);
@@ -1021,7 +1020,7 @@ fn a_signal_before_the_server_listens_ends_it_at_once() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait_for_requests_in_hand() {
+fn a_second_signal_stops_the_server_without_completing_requests() {
     let work_dir = WorkDir::new();
     let mut server = work_dir.serve();
     let mut client = server.client();
@@ -1036,10 +1035,10 @@ fn a_second_signal_does_not_wait_for_requests_in_hand() {
     client
         .write(client.head("POST /signup", &headers) + &body)
         .unwrap();
-    // Whoever is answered here came behind the sign-up.
+    // Once this later request has its response, the server has read the sign-up.
     assert_eq!(server.client().send("GET /healthz", None, None).status, 200);
     send_sigterm(server.child.0.id());
-    server.wait_for_line("SIGTERM: answering the requests in hand");
+    server.wait_for_line("SIGTERM: completing the requests in progress");
     let (status, log) = server.stop("TERM");
     assert_eq!(status.code(), Some(1), "{log:?}");
     assert!(
@@ -1049,7 +1048,7 @@ fn a_second_signal_does_not_wait_for_requests_in_hand() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn acknowledged_sign_ups_are_stored_after_a_kill() {
     let work_dir = WorkDir::new();
     for round in 0..3 {
         let mut server = work_dir.serve();
@@ -1068,7 +1067,7 @@ fn what_was_acknowledged_survives_a_kill() {
                             "password": PASSWORD,
                         });
                         match client.try_send("POST /signup", None, Some(&body)) {
-                            Ok(answer) => assert_eq!(answer.status, 201, "{answer:?}"),
+                            Ok(response) => assert_eq!(response.status, 201, "{response:?}"),
                             Err(_) => return,
                         }
                         acknowledged.lock().unwrap().push(name);
@@ -1082,7 +1081,7 @@ fn what_was_acknowledged_survives_a_kill() {
             server.child.0.kill().unwrap();
         });
         assert_eq!(server.child.wait().signal(), Some(9));
-        // The next start has to cope with what is left, and all of it is there.
+        // The next start recovers the database from the write-ahead log.
         let restarted = work_dir.serve();
         let stored = user_names(&work_dir);
         let acknowledged = acknowledged.into_inner().unwrap();
@@ -1096,16 +1095,16 @@ fn what_was_acknowledged_survives_a_kill() {
 
 // ---- the log ----------------------------------------------------------------------------------
 
-/// The lines about requests, as (name, value) pairs in their order.
-fn access(log: &[String]) -> Vec<Vec<(String, String)>> {
+/// The fields of each line of the access log, as (name, value) pairs in order.
+fn access_log_fields(log: &[String]) -> Vec<Vec<(String, String)>> {
     log.iter()
         .filter_map(|line| line.split_once(" access] "))
-        .map(|(_, fields)| pairs(fields))
+        .map(|(_, fields)| parse_pairs(fields))
         .collect()
 }
 
-/// Takes `a=1 b="two words"` apart.
-fn pairs(mut text: &str) -> Vec<(String, String)> {
+/// Parses `a=1 b="two words"`.
+fn parse_pairs(mut text: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     while let Some((name, rest)) = text.split_once('=') {
         let quotes: Vec<usize> = match rest.strip_prefix('"') {
@@ -1129,7 +1128,7 @@ fn pairs(mut text: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn each_request_gets_one_line_with_all_its_fields() {
+fn the_access_log_has_one_line_per_request_with_all_fields() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &["--role", "admin", "--approved"]);
     let server = work_dir.serve();
@@ -1150,11 +1149,11 @@ fn each_request_gets_one_line_with_all_its_fields() {
     }
     let head = client.head("GET /healthz", "X-Request-Id: my-own-id\r\n");
     client.write(&head).unwrap();
-    let answer = client.read_response(false).unwrap();
-    assert_eq!(answer.header("X-Request-Id"), Some("my-own-id"));
+    let response = client.read_response(false).unwrap();
+    assert_eq!(response.header("X-Request-Id"), Some("my-own-id"));
 
     let log = server.log();
-    let requests = access(&log);
+    let requests = access_log_fields(&log);
     let seen: Vec<_> = requests
         .iter()
         .map(|fields| {
@@ -1202,7 +1201,7 @@ fn each_request_gets_one_line_with_all_its_fields() {
 }
 
 #[test]
-fn no_token_and_no_password_is_in_the_log_at_any_level() {
+fn no_token_password_or_hash_is_in_the_log_at_any_level() {
     let work_dir = WorkDir::new();
     let server = RunningServer::start(work_dir.command(&[]).env("RUST_LOG", "trace"));
     let mut client = server.client();
@@ -1230,7 +1229,7 @@ fn no_token_and_no_password_is_in_the_log_at_any_level() {
 }
 
 #[test]
-fn a_stored_name_cannot_forge_a_line_of_the_log() {
+fn a_stored_name_with_a_line_break_adds_no_line_to_the_log() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     let forged = "x\n[2026-01-01T00:00:00.000Z INFO  access] request_id=forged \u{1b}[2J\r";
@@ -1249,7 +1248,7 @@ fn a_stored_name_cannot_forge_a_line_of_the_log() {
     let hello = client.send("GET /hello", Some(&token), None);
     assert_eq!(hello.status, 401);
     let log = server.log();
-    assert_eq!(access(&log).len(), 3, "{log:?}");
+    assert_eq!(access_log_fields(&log).len(), 3, "{log:?}");
     for line in &log {
         assert!(line.starts_with('['), "{line:?}");
         assert!(!line.starts_with("[2026-01-01T00:00:00.000Z"), "{line:?}");
@@ -1258,7 +1257,7 @@ fn a_stored_name_cannot_forge_a_line_of_the_log() {
 }
 
 #[test]
-fn a_body_that_is_no_json_is_not_in_the_log() {
+fn a_body_of_the_wrong_type_is_not_in_the_log() {
     let work_dir = WorkDir::new();
     let server = RunningServer::start(work_dir.command(&[]).env("RUST_LOG", "debug"));
     let mut client = server.client();
@@ -1271,7 +1270,7 @@ fn a_body_that_is_no_json_is_not_in_the_log() {
 }
 
 #[test]
-fn a_name_that_looks_like_an_address_is_not_taken_for_its_owner() {
+fn an_account_is_found_by_email_before_a_name_that_looks_like_that_email() {
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
     let arguments = ["user", "create", "--username", "ada@example.com"];
@@ -1289,7 +1288,7 @@ fn a_name_that_looks_like_an_address_is_not_taken_for_its_owner() {
 }
 
 #[test]
-fn a_password_in_a_database_url_is_not_shown() {
+fn a_password_in_an_invalid_database_url_is_not_printed() {
     let work_dir = WorkDir::new();
     let refused = run_command(
         work_dir
@@ -1301,7 +1300,7 @@ fn a_password_in_a_database_url_is_not_shown() {
 }
 
 #[test]
-fn no_key_is_made_for_a_database_that_cannot_be_opened() {
+fn no_key_file_is_created_for_a_database_that_cannot_be_opened() {
     let work_dir = WorkDir::new();
     fs::write(
         work_dir.path("project.db"),

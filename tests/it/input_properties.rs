@@ -1,5 +1,4 @@
-//! Properties of whatever parses input: true for everything, not only for the cases that somebody
-//! thought of.
+//! Property tests: what has to hold for every input of the API and of each parser, on random input.
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -16,33 +15,33 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::support::{Account, CLOCK_START, SIGNING_KEY, TestApp, timestamp};
 
-/// One application for all cases: none of them is meant to change anything that another reads.
+/// One application for all cases, since no case changes data on which another depends.
 static SHARED: LazyLock<(TestApp, Account)> = LazyLock::new(|| {
     let app = TestApp::new();
     let admin = app.admin();
     (app, admin)
 });
 
-/// An answer is one of the contract: never a 500, and an error says what it is.
-fn is_contractual(
+/// Checks the response: no 5xx, the headers of all responses, and an error with `msg` and `code`.
+fn check_response(
     line: &str,
     headers: &[(&str, String)],
     body: &[u8],
 ) -> Result<(), TestCaseError> {
     let (app, _) = &*SHARED;
-    let answer = app.send_raw(line, headers, body);
-    prop_assert!(answer.status < 500, "{line:?}: {answer:?}");
-    prop_assert!(answer.header("X-Request-Id").is_some());
-    prop_assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
-    if answer.status >= 400 {
-        let json = answer.json();
+    let response = app.send_raw(line, headers, body);
+    prop_assert!(response.status < 500, "{line:?}: {response:?}");
+    prop_assert!(response.header("X-Request-Id").is_some());
+    prop_assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
+    if response.status >= 400 {
+        let json = response.json();
         prop_assert!(
             json["msg"].is_string() && json["code"].is_string(),
             "{line:?}: {json}"
         );
         prop_assert_eq!(
             json.get("errors").is_some(),
-            answer.status == 422,
+            response.status == 422,
             "{}",
             json
         );
@@ -50,15 +49,15 @@ fn is_contractual(
     Ok(())
 }
 
-fn signed_in() -> (&'static str, String) {
+fn authorization() -> (&'static str, String) {
     ("Authorization", format!("Bearer {}", SHARED.1.token))
 }
 
-fn as_json() -> (&'static str, String) {
+fn json_content_type() -> (&'static str, String) {
     ("Content-Type", "application/json".to_owned())
 }
 
-/// JSON of any shape, with the names that the API knows among others.
+/// Random JSON. Some of its field names and values are ones that the API uses.
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
@@ -98,59 +97,59 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_target_gets_an_answer_of_the_contract(
+    fn a_request_with_any_method_and_target_never_gets_5xx(
         method in "(GET|HEAD|POST|PATCH|PUT|DELETE|OPTIONS|TRACE|[A-Z]{1,9})",
         target in "/(tasks|users|me|hello)?[/?&=%a-z0-9.+;-]{0,40}",
     ) {
-        is_contractual(&format!("{method} {target}"), &[signed_in()], b"")?;
+        check_response(&format!("{method} {target}"), &[authorization()], b"")?;
     }
 
     #[test]
-    fn any_query_gets_an_answer_of_the_contract(
+    fn a_list_with_any_query_never_gets_5xx(
         name in "(status|sort|q|limit|cursor|assigned_user_id|deadline_before|deadline_after|.{0,8})",
         value in "[ -~]{0,60}",
         list in "(tasks|users)",
     ) {
-        // Only what can stand in a request line.
+        // A request line contains only visible ASCII characters.
         let target = format!("/{list}?{name}={value}").replace(|c: char| !c.is_ascii_graphic(), "+");
-        is_contractual(&format!("GET {target}"), &[signed_in()], b"")?;
+        check_response(&format!("GET {target}"), &[authorization()], b"")?;
     }
 
     #[test]
-    fn any_bytes_as_a_body_get_an_answer_of_the_contract(
+    fn a_request_with_random_bytes_as_its_body_never_gets_5xx(
         body in prop::collection::vec(any::<u8>(), 0..200),
         route in prop::sample::select(vec!["POST /tasks", "PATCH /tasks/1", "PATCH /users/9", "POST /login"]),
     ) {
-        is_contractual(route, &[signed_in(), as_json()], &body)?;
+        check_response(route, &[authorization(), json_content_type()], &body)?;
     }
 
     #[test]
-    fn any_json_as_a_body_gets_an_answer_of_the_contract(
+    fn a_request_with_random_json_as_its_body_never_gets_5xx(
         body in any_json(),
         route in prop::sample::select(vec!["POST /tasks", "PATCH /tasks/1", "PATCH /me", "POST /login"]),
     ) {
-        is_contractual(route, &[signed_in(), as_json()], body.to_string().as_bytes())?;
+        check_response(route, &[authorization(), json_content_type()], body.to_string().as_bytes())?;
     }
 
     #[test]
-    fn any_authorization_gets_an_answer_of_the_contract(value in "(Bearer |bearer |Basic |)[ -~]{0,80}") {
+    fn a_random_authorization_header_gets_401_with_a_challenge(value in "(Bearer |bearer |Basic |)[ -~]{0,80}") {
         let (app, _) = &*SHARED;
-        let answer = app.send_raw("GET /hello", &[("Authorization", value)], b"");
-        prop_assert_eq!(answer.status, 401);
-        prop_assert!(answer.header("WWW-Authenticate").unwrap().starts_with("Bearer"));
+        let response = app.send_raw("GET /hello", &[("Authorization", value)], b"");
+        prop_assert_eq!(response.status, 401);
+        prop_assert!(response.header("WWW-Authenticate").unwrap().starts_with("Bearer"));
     }
 
     #[test]
-    fn any_precondition_gets_an_answer_of_the_contract(
+    fn a_request_with_any_precondition_never_gets_5xx(
         name in prop::sample::select(vec!["If-Match", "If-None-Match"]),
         value in "[ -~é\\t]{0,40}|((W/)?\"[a-z]{0,3}\"[, \t]{0,2}){0,4}",
         route in prop::sample::select(vec!["GET /me", "HEAD /me", "PATCH /me", "DELETE /tasks/9"]),
     ) {
-        is_contractual(route, &[signed_in(), as_json(), (name, value)], b"{}")?;
+        check_response(route, &[authorization(), json_content_type(), (name, value)], b"{}")?;
     }
 
     #[test]
-    fn a_moment_survives_both_of_its_forms(micros in 0_i64..250_000_000_000_000_000) {
+    fn a_timestamp_is_unchanged_after_a_round_trip_through_each_of_its_forms(micros in 0_i64..250_000_000_000_000_000) {
         let stored = timestamp(micros);
         prop_assert_eq!(Timestamp::from_stored(&stored.to_stored()), Some(stored));
         let rfc3339 = String::from(stored);
@@ -160,13 +159,13 @@ proptest! {
     }
 
     #[test]
-    fn stored_moments_sort_as_they_follow_each_other(a in 0_i64..1 << 55, b in 0_i64..1 << 55) {
+    fn stored_timestamps_sort_in_chronological_order(a in 0_i64..1 << 55, b in 0_i64..1 << 55) {
         let (a, b) = (timestamp(a), timestamp(b));
         prop_assert_eq!(a.cmp(&b), a.to_stored().cmp(&b.to_stored()));
     }
 
     #[test]
-    fn the_same_moment_in_any_zone_is_the_same(hours in -23_i64..=23, minutes in 0_i64..60) {
+    fn a_timestamp_with_any_utc_offset_is_the_same_timestamp(hours in -23_i64..=23, minutes in 0_i64..60) {
         let sign = if hours < 0 { '-' } else { '+' };
         let local = CLOCK_START + hours * 3600 + hours.signum() * minutes * 60;
         let clock = String::from(timestamp(local * 1_000_000));
@@ -186,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn what_passes_as_a_name_is_one_clean_line(text in ".{0,300}") {
+    fn an_accepted_text_has_no_control_characters_or_outer_spaces_and_keeps_its_limits(text in ".{0,300}") {
         for clean in [
             Username::from_str(&text).map(|name| (name.as_str().to_owned(), 80)),
             Title::from_str(&text).map(|title| (title.as_str().to_owned(), 255)),
@@ -207,27 +206,27 @@ proptest! {
     }
 
     #[test]
-    fn a_password_is_tried_in_nfc_as_typed_and_in_nfd_each_once(text in "([a-z]{0,2}[éﬁÅ\\u{212b}\\u{f900}]{0,2}[\\u{301}\\u{323}\\u{340}]{0,2}.?){0,6}") {
+    fn a_password_attempt_has_the_forms_nfc_as_typed_and_nfd_without_duplicates(text in "([a-z]{0,2}[éﬁÅ\\u{212b}\\u{f900}]{0,2}[\\u{301}\\u{323}\\u{340}]{0,2}.?){0,6}") {
         let mut expected: Vec<String> = Vec::new();
         for form in [text.nfc().collect(), text.clone(), text.nfd().collect()] {
             if !expected.contains(&form) {
                 expected.push(form);
             }
         }
-        let tried = PasswordAttempt::from_str(&text).unwrap();
-        prop_assert_eq!(tried.forms().collect::<Vec<_>>(), expected);
-        prop_assert!(!text.is_ascii() || tried.forms().count() == 1);
+        let attempt = PasswordAttempt::from_str(&text).unwrap();
+        prop_assert_eq!(attempt.forms().collect::<Vec<_>>(), expected);
+        prop_assert!(!text.is_ascii() || attempt.forms().count() == 1);
     }
 
     #[test]
-    fn an_address_that_passes_is_its_own_only_spelling(local in "[A-Za-z0-9.+_-]{1,20}", domain in "[A-Za-z0-9]{1,20}(\\.[A-Za-z]{2,5})?") {
+    fn an_email_is_equal_in_any_case_and_with_outer_spaces(local in "[A-Za-z0-9.+_-]{1,20}", domain in "[A-Za-z0-9]{1,20}(\\.[A-Za-z]{2,5})?") {
         let email = Email::from_str(&format!("{local}@{domain}")).unwrap();
         prop_assert_eq!(Email::from_str(&email.as_str().to_uppercase()), Ok(email.clone()));
         prop_assert_eq!(Email::from_str(&format!(" {} ", email.as_str())), Ok(email));
     }
 
     #[test]
-    fn an_id_has_one_spelling(text in "[+-]?[0-9]{0,21}") {
+    fn an_accepted_id_has_exactly_one_spelling_and_is_positive(text in "[+-]?[0-9]{0,21}") {
         if let Ok(id) = Id::from_str(&text) {
             prop_assert_eq!(id.to_string(), text);
             prop_assert!(id.get() >= 1);
@@ -235,7 +234,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cursor_comes_back_as_it_was(id in 1_i64.., key in prop::option::of(".{0,300}"), list in ".{0,40}") {
+    fn a_cursor_decodes_to_its_position_and_only_for_its_list_and_key(id in 1_i64.., key in prop::option::of(".{0,300}"), list in ".{0,40}") {
         let cursors = CursorCodec::new(SIGNING_KEY);
         let position = Position { key, id: Id::try_from(id).unwrap() };
         let cursor = cursors.encode(&list, &position);
@@ -246,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_cursor_does_not_come_back(id in 1_i64.., at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_-]") {
+    fn a_changed_cursor_is_not_decoded(id in 1_i64.., at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_-]") {
         let cursors = CursorCodec::new(SIGNING_KEY);
         let position = Position { key: Some("2026-01-01".to_owned()), id: Id::try_from(id).unwrap() };
         let cursor = cursors.encode("/tasks", &position);
@@ -256,7 +255,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_opens_as_a_cursor(text in ".{0,100}") {
+    fn a_random_text_is_not_decoded_as_a_cursor(text in ".{0,100}") {
         prop_assert_eq!(CursorCodec::new(SIGNING_KEY).decode("/tasks", &text), None);
     }
 }

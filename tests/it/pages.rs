@@ -1,5 +1,5 @@
-//! The pages and their files, as a browser asks for them: what it is allowed to do with them, what it keeps,
-//! and how much it has to load.
+//! The web pages and their files, as a browser requests them: compression, caching, the content security
+//! policy, and the size of the first load.
 
 #![cfg(any(feature = "board", feature = "docs"))]
 
@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 
 use crate::support::{TestApp, TestResponse};
 
-/// The folders of `web/` that this build has.
+/// The folders of `web/` that this build contains.
 const FOLDERS: &[&str] = &[
     #[cfg(feature = "board")]
     "board",
@@ -19,7 +19,7 @@ const FOLDERS: &[&str] = &[
     "docs",
 ];
 
-/// Every file of them, by the path that browsers know it by.
+/// The files of these folders, with the path of the URL.
 fn files() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for folder in FOLDERS {
@@ -39,7 +39,7 @@ fn files() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// The HTML of a page, if this build has it.
+/// The HTML of a page, if this build contains it.
 fn page(path: &str) -> Option<String> {
     let (_, bytes) = files().into_iter().find(|(known, _)| known == path)?;
     Some(String::from_utf8(bytes).unwrap())
@@ -51,30 +51,30 @@ fn pages() -> impl Iterator<Item = (&'static str, String)> {
         .filter_map(|path| Some((path, page(path)?)))
 }
 
-fn ask(app: &TestApp, line: &str, headers: &[(&str, &str)]) -> TestResponse {
+fn send(app: &TestApp, line: &str, headers: &[(&str, &str)]) -> TestResponse {
     app.send_with(line, None, headers, "")
 }
 
-fn compressed(app: &TestApp, path: &str) -> TestResponse {
-    let answer = ask(
+fn get_compressed(app: &TestApp, path: &str) -> TestResponse {
+    let response = send(
         app,
         &format!("GET {path}"),
         &[("Accept-Encoding", "gzip, deflate, br, zstd")],
     );
-    assert_eq!(answer.status, 200, "{path}");
-    assert_eq!(answer.header("Content-Encoding"), Some("gzip"), "{path}");
-    answer
+    assert_eq!(response.status, 200, "{path}");
+    assert_eq!(response.header("Content-Encoding"), Some("gzip"), "{path}");
+    response
 }
 
-fn inflated(answer: &TestResponse) -> Vec<u8> {
+fn decompressed_body(response: &TestResponse) -> Vec<u8> {
     let mut bytes = Vec::new();
-    GzDecoder::new(&*answer.body)
+    GzDecoder::new(&*response.body)
         .read_to_end(&mut bytes)
         .unwrap();
     bytes
 }
 
-/// What stands between quotes behind this, such as the URLs behind `src="`.
+/// The texts between `before` and the next quote, such as the URLs after `src="`.
 fn quoted<'a>(text: &'a str, before: &str, quote: char) -> BTreeSet<&'a str> {
     text.split(before)
         .skip(1)
@@ -83,26 +83,26 @@ fn quoted<'a>(text: &'a str, before: &str, quote: char) -> BTreeSet<&'a str> {
 }
 
 #[test]
-fn every_file_of_web_is_served_compressed_and_as_it_is() {
+fn each_file_of_web_is_served_compressed_and_uncompressed() {
     let app = TestApp::new();
     for (path, content) in files() {
-        let answer = compressed(&app, &path);
-        assert_eq!(inflated(&answer), content, "{path}");
-        assert_eq!(answer.header("Vary"), Some("Accept-Encoding"), "{path}");
+        let response = get_compressed(&app, &path);
+        assert_eq!(decompressed_body(&response), content, "{path}");
+        assert_eq!(response.header("Vary"), Some("Accept-Encoding"), "{path}");
 
         let plain = app.send(&format!("GET {path}"), None, "");
         assert_eq!(plain.status, 200, "{path}");
         assert_eq!(plain.header("Content-Encoding"), None, "{path}");
         assert_eq!(plain.header("Vary"), Some("Accept-Encoding"), "{path}");
         assert_eq!(plain.body, content, "{path}");
-        assert_ne!(plain.header("ETag"), answer.header("ETag"), "{path}");
+        assert_ne!(plain.header("ETag"), response.header("ETag"), "{path}");
     }
 }
 
-/// They come with a crate, which has compressed them.
+/// These files are not in `web/`: a crate contains them, already compressed.
 #[cfg(feature = "docs")]
 #[test]
-fn swagger_uis_files_are_served_likewise() {
+fn the_files_of_swagger_ui_are_served_compressed_and_uncompressed() {
     let app = TestApp::new();
     for (path, media_type, begins) in [
         (
@@ -116,16 +116,16 @@ fn swagger_uis_files_are_served_likewise() {
             "/*! For license information",
         ),
     ] {
-        let answer = compressed(&app, path);
-        assert_eq!(answer.header("Content-Type"), Some(media_type));
+        let response = get_compressed(&app, path);
+        assert_eq!(response.header("Content-Type"), Some(media_type));
         let plain = app.send(&format!("GET {path}"), None, "");
         assert!(plain.text().starts_with(begins), "{path}");
-        assert_eq!(inflated(&answer), plain.body, "{path}");
+        assert_eq!(decompressed_body(&response), plain.body, "{path}");
     }
 }
 
 #[test]
-fn a_file_has_the_type_that_its_name_says() {
+fn the_media_type_of_a_file_follows_its_extension() {
     let app = TestApp::new();
     for (path, _) in files() {
         let expected = match path.rsplit_once('.').map(|(_, ending)| ending) {
@@ -134,35 +134,35 @@ fn a_file_has_the_type_that_its_name_says() {
             Some("svg") => "image/svg+xml",
             _ => "text/html; charset=utf-8",
         };
-        let answer = compressed(&app, &path);
-        assert_eq!(answer.header("Content-Type"), Some(expected), "{path}");
+        let response = get_compressed(&app, &path);
+        assert_eq!(response.header("Content-Type"), Some(expected), "{path}");
     }
 }
 
 #[test]
-fn a_browser_that_has_a_file_is_spared_it() {
+fn a_file_with_a_matching_etag_gets_304_and_a_stale_one_200() {
     let app = TestApp::new();
     for (path, _) in files() {
         for accepted in ["gzip", "identity"] {
             let line = format!("GET {path}");
-            let first = ask(&app, &line, &[("Accept-Encoding", accepted)]);
+            let first = send(&app, &line, &[("Accept-Encoding", accepted)]);
             assert_eq!(first.header("Cache-Control"), Some("no-cache"), "{path}");
             let version = first.header("ETag").unwrap();
             let headers = [("Accept-Encoding", accepted), ("If-None-Match", version)];
-            let second = ask(&app, &line, &headers);
+            let second = send(&app, &line, &headers);
             assert_eq!((second.status, second.body.len()), (304, 0), "{path}");
-            // What a cache keeps is brought up to date with these (RFC 9111, 3.2).
+            // A cache updates the headers of its stored response with these (RFC 9111, 3.2).
             for name in ["ETag", "Cache-Control", "Vary", "Content-Security-Policy"] {
                 assert_eq!(second.header(name), first.header(name), "{path}: {name}");
             }
             let stale = [("Accept-Encoding", accepted), ("If-None-Match", "\"old\"")];
-            assert_eq!(ask(&app, &line, &stale).status, 200, "{path}");
+            assert_eq!(send(&app, &line, &stale).status, 200, "{path}");
         }
     }
 }
 
 #[test]
-fn gzip_is_for_whoever_names_it() {
+fn gzip_is_used_only_if_accept_encoding_names_it() {
     let app = TestApp::new();
     let (path, _) = files().remove(0);
     for (accepted, coding) in [
@@ -178,22 +178,22 @@ fn gzip_is_for_whoever_names_it() {
         ("", None),
         (";;;q=,gzip;q=x,,", Some("gzip")),
     ] {
-        let answer = ask(
+        let response = send(
             &app,
             &format!("GET {path}"),
             &[("Accept-Encoding", accepted)],
         );
-        assert_eq!(answer.status, 200, "{accepted}");
-        assert_eq!(answer.header("Content-Encoding"), coding, "{accepted}");
+        assert_eq!(response.status, 200, "{accepted}");
+        assert_eq!(response.header("Content-Encoding"), coding, "{accepted}");
     }
 }
 
 #[test]
-fn a_page_may_do_what_it_needs_and_nothing_else() {
+fn the_policy_of_a_page_allows_its_own_files_and_nothing_else() {
     let app = TestApp::new();
     for (path, _) in pages() {
-        let answer = compressed(&app, path);
-        let policy = answer.header("Content-Security-Policy").unwrap();
+        let response = get_compressed(&app, path);
+        let policy = response.header("Content-Security-Policy").unwrap();
         for needed in [
             "default-src 'none'",
             "script-src 'self'",
@@ -209,22 +209,22 @@ fn a_page_may_do_what_it_needs_and_nothing_else() {
         for loose in ["unsafe", "*", "http:", "https:", "blob:"] {
             assert!(!policy.contains(loose), "{path}: {loose}: {policy}");
         }
-        assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"));
-        assert_eq!(answer.header("Referrer-Policy"), Some("no-referrer"));
+        assert_eq!(response.header("X-Content-Type-Options"), Some("nosniff"));
+        assert_eq!(response.header("Referrer-Policy"), Some("no-referrer"));
     }
 }
 
-/// A script or a style sheet, opened by itself, is no page: it gets the policy of all other answers.
+/// A script or style sheet is not a page: it gets the policy of all other responses.
 #[test]
-fn what_is_no_page_may_do_nothing() {
+fn the_policy_of_a_file_that_is_not_a_page_allows_nothing() {
     let app = TestApp::new();
     let strict = Some("default-src 'none'; frame-ancestors 'none'");
     for (path, _) in files() {
         if page(&path).is_some() && ["/", "/docs"].contains(&path.as_str()) {
             continue;
         }
-        let answer = compressed(&app, &path);
-        assert_eq!(answer.header("Content-Security-Policy"), strict, "{path}");
+        let response = get_compressed(&app, &path);
+        assert_eq!(response.header("Content-Security-Policy"), strict, "{path}");
     }
     let missing = app.send("GET /docs/nothing.js", None, "");
     assert_eq!(missing.status, 404);
@@ -232,9 +232,9 @@ fn what_is_no_page_may_do_nothing() {
     assert_eq!(missing.header("Cache-Control"), Some("no-store"));
 }
 
-/// The policy would refuse it in the browser; here it is found sooner.
+/// A browser would refuse inline code because of the policy.
 #[test]
-fn no_page_has_scripts_or_styles_in_it() {
+fn no_page_contains_inline_scripts_styles_or_event_handlers() {
     for (path, html) in pages() {
         assert!(!html.contains("<style"), "{path}");
         assert!(!html.contains(" style="), "{path}");
@@ -255,9 +255,9 @@ fn no_page_has_scripts_or_styles_in_it() {
     }
 }
 
-/// Neither a font nor a script of somebody else: the pages work without a network.
+/// No font or script comes from another origin, so the pages work without access to the internet.
 #[test]
-fn the_pages_load_nothing_from_elsewhere() {
+fn the_pages_load_nothing_from_another_origin() {
     for (path, content) in files() {
         let text = String::from_utf8(content).unwrap();
         let text = text.replace("http://www.w3.org/2000/svg", "");
@@ -272,10 +272,10 @@ fn the_pages_load_nothing_from_elsewhere() {
             if url.starts_with('#') || url.starts_with("data:") {
                 continue;
             }
-            // Without a slash in front a page works below a prefix of a proxy too.
+            // Relative URLs: the pages also work when a proxy serves them under a path prefix.
             assert!(!url.starts_with('/'), "{path}: {url}");
-            let answer = app.send(&format!("GET /{url}"), None, "");
-            assert_eq!(answer.status, 200, "{path}: {url}");
+            let response = app.send(&format!("GET /{url}"), None, "");
+            assert_eq!(response.status, 200, "{path}: {url}");
         }
     }
 }
@@ -284,7 +284,7 @@ fn the_pages_load_nothing_from_elsewhere() {
 mod board {
     use super::*;
 
-    /// The modules of the board, by name, and their code.
+    /// The JavaScript modules of the board: name and code.
     fn modules() -> Vec<(String, String)> {
         let name = |path: &str| path.strip_prefix("/board/").map(str::to_owned);
         files()
@@ -294,39 +294,40 @@ mod board {
             .collect()
     }
 
-    /// Head and body of each answer, as they go over the line.
+    /// Counts the head and the compressed body of each response.
     #[test]
-    fn the_first_load_is_under_60_kilobytes_and_needs_its_own_files_alone() {
+    fn the_first_load_of_the_board_is_under_60_kilobytes() {
         let app = TestApp::new();
         let total: usize = files()
             .iter()
             .filter(|(path, _)| path == "/" || path.starts_with("/board/"))
             .map(|(path, _)| {
-                let answer = compressed(&app, path);
-                let head: usize = answer
+                let response = get_compressed(&app, path);
+                let head: usize = response
                     .headers
                     .iter()
                     .map(|(name, value)| name.len() + value.len() + 4)
                     .sum();
-                head + 200 + answer.body.len()
+                head + 200 + response.body.len()
             })
             .sum();
         assert!(total < 60_000, "{total} bytes");
     }
 
-    /// A module that is not named in the page loads one round trip later.
+    /// Otherwise the browser requests a module only after it has parsed the module that imports it: one more round
+    /// trip.
     #[test]
-    fn the_page_names_every_module() {
+    fn the_page_preloads_each_module() {
         let html = page("/").unwrap();
         let mut named = quoted(&html, "modulepreload\" href=\"board/", '"');
         named.extend(quoted(&html, "type=\"module\" src=\"board/", '"'));
         let modules = modules();
-        let there: BTreeSet<_> = modules.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(named, there);
+        let existing: BTreeSet<_> = modules.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(named, existing);
     }
 
     #[test]
-    fn every_import_is_a_module_of_the_board() {
+    fn each_import_names_an_existing_module() {
         let modules = modules();
         for (name, code) in &modules {
             for imported in quoted(code, " from './", '\'') {
@@ -336,9 +337,9 @@ mod board {
         }
     }
 
-    /// What would turn a title into HTML, or a text into code.
+    /// These functions would interpret a title as HTML, or a text as code.
     #[test]
-    fn no_module_makes_html_or_code_of_text() {
+    fn no_module_interprets_text_as_html_or_code() {
         for (name, code) in modules() {
             for danger in [
                 "innerHTML",
@@ -354,9 +355,9 @@ mod board {
         }
     }
 
-    /// What is stored can be read by every script of the origin. The words may be in a comment.
+    /// All scripts of the origin can read what is stored. Comments may contain the words.
     #[test]
-    fn no_module_stores_anything() {
+    fn no_module_uses_browser_storage_or_cookies() {
         for (name, code) in modules() {
             let code: String = code
                 .lines()
@@ -375,7 +376,7 @@ mod board {
     }
 
     #[test]
-    fn everything_that_a_module_looks_for_by_id_is_in_the_page() {
+    fn each_element_id_that_a_module_uses_is_in_the_page() {
         let html = page("/").unwrap();
         let ids = quoted(&html, " id=\"", '"');
         for (name, code) in modules() {

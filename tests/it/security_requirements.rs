@@ -192,7 +192,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         "property level permissions",
         &[
             "auth::roles::an_employee_who_changes_another_field_than_the_status_of_their_task_gets_403",
-            "api::bad_input::an_unknown_field_is_422_and_promotes_nobody",
+            "api::bad_input::an_unknown_field_such_as_role_is_422_and_changes_nothing",
             "api::users::no_response_contains_a_password_or_a_password_hash",
         ],
     ),
@@ -215,7 +215,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         "check and action are atomic",
         &[
             "auth::sign_in::fifty_concurrent_sign_ups_with_one_username_or_one_email_create_one_account",
-            "api::conditional_requests::of_fifty_who_change_the_same_version_at_once_one_succeeds",
+            "api::conditional_requests::of_fifty_concurrent_changes_to_the_same_version_one_succeeds",
             "auth::sessions::fifty_concurrent_refreshes_with_one_token_get_the_same_next_token",
             "auth::brute_force::of_fifty_concurrent_wrong_passwords_ten_pass_the_limit",
         ],
@@ -225,8 +225,8 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         "inputs and queries have limits",
         &[
             "api::bad_input::a_body_over_the_limit_is_413_with_and_without_a_content_length",
-            "api::bad_input::json_nested_a_hundred_thousand_deep_is_refused",
-            "api::bad_input::what_can_be_no_id_is_404",
+            "api::bad_input::json_nested_a_hundred_thousand_levels_deep_is_422_or_400",
+            "api::bad_input::a_path_with_an_invalid_id_is_404",
             "api::lists::a_limit_is_a_number_from_1_to_100",
             "server::limits::a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected",
         ],
@@ -235,9 +235,9 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         30,
         "no injection",
         &[
-            "api::bad_input::sql_in_a_field_is_text_like_any_other",
-            "api::bad_input::sql_where_a_word_of_ours_belongs_is_422",
-            "api::bad_input::a_search_finds_what_contains_the_text_and_nothing_else",
+            "api::bad_input::sql_in_a_text_field_is_stored_as_text",
+            "api::bad_input::sql_in_the_place_of_a_keyword_number_or_name_is_422",
+            "api::bad_input::a_search_finds_exactly_the_rows_that_contain_the_text",
         ],
     ),
     (
@@ -271,7 +271,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
     (
         34,
         "only the methods of the route table",
-        &["api::bad_input::every_method_that_a_path_has_not_is_405_and_allow_names_those_it_has"],
+        &["api::bad_input::a_method_that_the_path_does_not_have_is_405_with_allow"],
     ),
     (
         35,

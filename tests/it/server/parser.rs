@@ -1,5 +1,4 @@
-//! The request reader: however the bytes of a sequence of requests are cut on their way, the same
-//! requests come out.
+//! The parser of requests (property tests): the result does not depend on how the bytes are split into pieces.
 
 use std::fs;
 use std::path::Path;
@@ -10,19 +9,19 @@ use task_api::server::parser::{Head, ParsedRequest, ParserState, Version};
 
 use crate::support::parser_invariants::{check, limits, read};
 
-/// A request, and a way to send it.
+/// The bytes of a request, and the request that the parser has to return for them.
 #[derive(Debug, Clone)]
-struct Sent {
+struct EncodedRequest {
     bytes: Vec<u8>,
-    read: ParsedRequest,
+    parsed: ParsedRequest,
 }
 
 #[derive(Debug, Clone)]
 enum Framing {
     None,
     Length,
-    /// The sizes of the chunks, used in turn; an extension; a trailer.
-    Chunks(Vec<usize>, &'static str, &'static str),
+    /// The sizes of the chunks, used in rotation; a chunk extension; trailer fields.
+    Chunked(Vec<usize>, &'static str, &'static str),
 }
 
 fn framing() -> impl Strategy<Value = Framing> {
@@ -32,11 +31,11 @@ fn framing() -> impl Strategy<Value = Framing> {
     prop_oneof![
         Just(Framing::None),
         Just(Framing::Length),
-        chunks.prop_map(|(sizes, extension, trailer)| Framing::Chunks(sizes, extension, trailer)),
+        chunks.prop_map(|(sizes, extension, trailer)| Framing::Chunked(sizes, extension, trailer)),
     ]
 }
 
-/// Method, target as sent, target as read.
+/// Method, target as sent, target as parsed.
 fn request_line() -> impl Strategy<Value = (&'static str, String, String)> {
     let path = "/[a-z0-9%?=&.~-]{0,20}";
     prop_oneof![
@@ -48,10 +47,10 @@ fn request_line() -> impl Strategy<Value = (&'static str, String, String)> {
         path.prop_map(|path| ("GET".into(), format!("http://host.example:80{path}"), path)),
         Just(("OPTIONS".into(), "*".into(), "*".into())),
     ]
-    .prop_map(|(method, sent, read): (String, String, String)| {
+    .prop_map(|(method, sent, parsed): (String, String, String)| {
         let known = ["GET", "POST", "PATCH", "DELETE", "HEAD", "BREW", "OPTIONS"];
         let method = known.into_iter().find(|name| *name == method).unwrap();
-        (method, sent, read)
+        (method, sent, parsed)
     })
 }
 
@@ -61,32 +60,32 @@ fn fields() -> impl Strategy<Value = Vec<(String, String)>> {
     prop::collection::vec((name, value), 0..4)
 }
 
-fn sent() -> impl Strategy<Value = Sent> {
+fn encoded_request() -> impl Strategy<Value = EncodedRequest> {
     let body = prop::collection::vec(any::<u8>(), 0..=100);
     let parts = (request_line(), fields(), framing(), body, 0..3_usize);
     parts.prop_map(|((method, target, path), fields, framing, body, breaks)| {
         let host = ("Host".to_owned(), "host.example:80".to_owned());
         let mut fields = [vec![host], fields].concat();
-        let (announcement, content) = match &framing {
+        let (framing_field, encoded_body) = match &framing {
             Framing::None => (None, Vec::new()),
             Framing::Length => (
                 Some(("Content-Length", body.len().to_string())),
                 body.clone(),
             ),
-            Framing::Chunks(sizes, extension, trailer) => (
+            Framing::Chunked(sizes, extension, trailer) => (
                 Some(("Transfer-Encoding", "chunked".to_owned())),
                 chunked(&body, sizes, extension, trailer),
             ),
         };
-        fields.extend(announcement.map(|(name, value)| (name.to_owned(), value)));
-        // Line breaks too many behind the request before are no request.
+        fields.extend(framing_field.map(|(name, value)| (name.to_owned(), value)));
+        // The parser skips empty lines between requests.
         let mut bytes = "\r\n".repeat(breaks).into_bytes();
         bytes.extend(format!("{method} {target} HTTP/1.1\r\n").bytes());
         for (name, value) in &fields {
             bytes.extend(format!("{name}:{value} \t\r\n").bytes());
         }
         bytes.extend(b"\r\n");
-        bytes.extend(content);
+        bytes.extend(encoded_body);
         let head = Head {
             method: method.to_owned(),
             target: path,
@@ -97,9 +96,9 @@ fn sent() -> impl Strategy<Value = Sent> {
             Framing::None => Vec::new(),
             _ => body,
         };
-        Sent {
+        EncodedRequest {
             bytes,
-            read: ParsedRequest { head, body },
+            parsed: ParsedRequest { head, body },
         }
     })
 }
@@ -119,18 +118,18 @@ fn chunked(mut body: &[u8], sizes: &[usize], extension: &str, trailer: &str) -> 
     bytes
 }
 
-/// One change to a stream of bytes.
+/// One change to the bytes of some requests.
 #[derive(Debug, Clone)]
-enum Damage {
+enum Mutation {
     Replace(Index, u8),
     Insert(Index, Vec<u8>),
     Remove(Index),
-    Cut(Index),
+    Truncate(Index),
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
-    // What has a meaning somewhere in a request does more harm than most bytes.
-    let telling = prop::sample::select(b"\r\n\0 \t:;,/*0aA\x7f\xff".to_vec());
+fn mutation() -> impl Strategy<Value = Mutation> {
+    // Bytes that have a meaning in a request find more errors than random bytes.
+    let delimiter = prop::sample::select(b"\r\n\0 \t:;,/*0aA\x7f\xff".to_vec());
     let text = prop::sample::select(vec![
         "\r\n",
         "\n",
@@ -146,32 +145,32 @@ fn damage() -> impl Strategy<Value = Damage> {
         "chunked, ",
     ]);
     prop_oneof![
-        (any::<Index>(), prop_oneof![telling, any::<u8>()])
-            .prop_map(|(at, byte)| Damage::Replace(at, byte)),
-        (any::<Index>(), text).prop_map(|(at, text)| Damage::Insert(at, text.into())),
-        any::<Index>().prop_map(Damage::Remove),
-        any::<Index>().prop_map(Damage::Cut),
+        (any::<Index>(), prop_oneof![delimiter, any::<u8>()])
+            .prop_map(|(at, byte)| Mutation::Replace(at, byte)),
+        (any::<Index>(), text).prop_map(|(at, text)| Mutation::Insert(at, text.into())),
+        any::<Index>().prop_map(Mutation::Remove),
+        any::<Index>().prop_map(Mutation::Truncate),
     ]
 }
 
-impl Damage {
+impl Mutation {
     fn apply(self, bytes: &mut Vec<u8>) {
         if bytes.is_empty() {
             return;
         }
         match self {
-            Damage::Replace(at, byte) => *at.get_mut(bytes) = byte,
-            Damage::Insert(at, text) => {
+            Mutation::Replace(at, byte) => *at.get_mut(bytes) = byte,
+            Mutation::Insert(at, text) => {
                 let at = at.index(bytes.len());
                 bytes.splice(at..at, text);
             }
-            Damage::Remove(at) => drop(bytes.remove(at.index(bytes.len()))),
-            Damage::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Mutation::Remove(at) => drop(bytes.remove(at.index(bytes.len()))),
+            Mutation::Truncate(at) => bytes.truncate(at.index(bytes.len())),
         }
     }
 }
 
-fn sizes() -> impl Strategy<Value = Vec<u8>> {
+fn piece_sizes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(prop_oneof![Just(0), 0..4_u8, any::<u8>()], 1..10)
 }
 
@@ -179,41 +178,41 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     #[test]
-    fn what_was_sent_comes_out_however_it_is_cut(
-        sent in prop::collection::vec(sent(), 1..5),
-        sizes in sizes(),
+    fn valid_requests_are_parsed_as_sent_however_they_are_split(
+        encoded in prop::collection::vec(encoded_request(), 1..5),
+        sizes in piece_sizes(),
     ) {
-        let bytes = sent.iter().flat_map(|sent| sent.bytes.clone()).collect::<Vec<_>>();
-        let reading = check(&bytes, &sizes);
-        prop_assert_eq!(&reading.failure, &None);
-        prop_assert_eq!(reading.unfinished, Some(ParserState::BetweenRequests));
-        let expected = sent.into_iter().map(|sent| sent.read).collect::<Vec<_>>();
-        prop_assert_eq!(reading.requests, expected);
+        let bytes = encoded.iter().flat_map(|request| request.bytes.clone()).collect::<Vec<_>>();
+        let outcome = check(&bytes, &sizes);
+        prop_assert_eq!(&outcome.failure, &None);
+        prop_assert_eq!(outcome.unfinished, Some(ParserState::BetweenRequests));
+        let expected = encoded.into_iter().map(|request| request.parsed).collect::<Vec<_>>();
+        prop_assert_eq!(outcome.requests, expected);
     }
 
     #[test]
-    fn damaged_streams_are_read_alike_however_they_are_cut(
-        sent in prop::collection::vec(sent(), 1..4),
-        damages in prop::collection::vec(damage(), 1..6),
-        sizes in sizes(),
+    fn mutated_requests_are_parsed_alike_however_they_are_split(
+        encoded in prop::collection::vec(encoded_request(), 1..4),
+        mutations in prop::collection::vec(mutation(), 1..6),
+        sizes in piece_sizes(),
     ) {
-        let mut bytes = sent.into_iter().flat_map(|sent| sent.bytes).collect::<Vec<_>>();
-        damages.into_iter().for_each(|damage| damage.apply(&mut bytes));
+        let mut bytes = encoded.into_iter().flat_map(|request| request.bytes).collect::<Vec<_>>();
+        mutations.into_iter().for_each(|mutation| mutation.apply(&mut bytes));
         check(&bytes, &sizes);
     }
 
     #[test]
-    fn any_bytes_at_all_are_read_alike_however_they_are_cut(
+    fn random_bytes_are_parsed_alike_however_they_are_split(
         bytes in prop::collection::vec(any::<u8>(), 0..600),
-        sizes in sizes(),
+        sizes in piece_sizes(),
     ) {
         check(&bytes, &sizes);
     }
 }
 
-/// The fuzzer's seeds, and whatever it has found: a finding is put among them.
+/// The seeds of the fuzz target. An input on which the fuzzer found an error is added to them.
 #[test]
-fn the_seeds_of_the_fuzzer_are_read_alike_at_every_cut() {
+fn the_fuzz_seeds_are_parsed_alike_however_they_are_split() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     let mut count = 0;
     for file in fs::read_dir(folder).unwrap() {
@@ -227,21 +226,21 @@ fn the_seeds_of_the_fuzzer_are_read_alike_at_every_cut() {
 }
 
 #[test]
-fn a_few_line_breaks_in_front_of_a_request_are_thrown_away_and_not_any_number() {
+fn up_to_eight_empty_lines_before_a_request_are_skipped_and_nine_are_400() {
     let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let breaks = |count| "\r\n".repeat(count);
-    let some = format!("{}{request}{}{request}{}", breaks(8), breaks(8), breaks(8));
-    for piece in [1, some.len()] {
-        let reading = read(&limits(), some.as_bytes().chunks(piece));
+    let eight_breaks = format!("{}{request}{}{request}{}", breaks(8), breaks(8), breaks(8));
+    for piece in [1, eight_breaks.len()] {
+        let outcome = read(&limits(), eight_breaks.as_bytes().chunks(piece));
         assert_eq!(
-            (reading.failure, reading.unfinished),
+            (outcome.failure, outcome.unfinished),
             (None, Some(ParserState::BetweenRequests))
         );
-        assert_eq!(reading.requests.len(), 2);
+        assert_eq!(outcome.requests.len(), 2);
 
-        let more = format!("{}{request}", breaks(9));
-        let reading = read(&limits(), more.as_bytes().chunks(piece));
-        assert_eq!(reading.failure.map(|(status, _)| status), Some(400));
-        assert_eq!(reading.requests, []);
+        let nine_breaks = format!("{}{request}", breaks(9));
+        let outcome = read(&limits(), nine_breaks.as_bytes().chunks(piece));
+        assert_eq!(outcome.failure.map(|(status, _)| status), Some(400));
+        assert_eq!(outcome.requests, []);
     }
 }

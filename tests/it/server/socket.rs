@@ -1,5 +1,5 @@
-//! The server on real sockets: what a browser or a load balancer gets, many clients at once, and a
-//! stop that answers what is in hand.
+//! The server on real sockets: the headers of each response, many clients at once, and a graceful shutdown
+//! that completes the requests in progress.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -15,10 +15,10 @@ use task_api::server::Server;
 use crate::support::TestApp;
 use crate::support::http_client::{Client, TEST_TIMEOUT};
 
-/// Rounds that keep a core busy for a few tenths of a second at least.
-const SLOW: u32 = 3_000_000;
+/// So many PBKDF2 iterations that a hash keeps a core busy for a few tenths of a second at least.
+const SLOW_ITERATIONS: u32 = 3_000_000;
 
-/// A day and time as in `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+/// Whether a text has the form of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 fn is_http_date(text: &str) -> bool {
     let pattern = "Aaa, 00 Aaa 0000 00:00:00 GMT";
     text.len() == pattern.len()
@@ -35,7 +35,7 @@ fn is_http_date(text: &str) -> bool {
 }
 
 #[test]
-fn every_answer_carries_the_headers_that_clients_rely_on() {
+fn every_response_has_date_length_type_request_id_and_cors_headers() {
     let app = TestApp::new();
     let server = app.serve();
     let mut client = Client::connect(server.address());
@@ -47,25 +47,25 @@ fn every_answer_carries_the_headers_that_clients_rely_on() {
         ("DELETE /hello", 405),
         ("POST /login", 415),
     ] {
-        let answer = client.send(line, None, None);
-        assert_eq!(answer.status, status, "{line}");
+        let response = client.send(line, None, None);
+        assert_eq!(response.status, status, "{line}");
         let header = |name| {
-            answer
+            response
                 .header(name)
-                .unwrap_or_else(|| panic!("{line}: no {name} in {answer:?}"))
+                .unwrap_or_else(|| panic!("{line}: no {name} in {response:?}"))
         };
-        assert!(is_http_date(header("Date")), "{answer:?}");
-        assert_eq!(header("Content-Length"), answer.body.len().to_string());
+        assert!(is_http_date(header("Date")), "{response:?}");
+        assert_eq!(header("Content-Length"), response.body.len().to_string());
         assert!(header("Content-Type").starts_with("application/json"));
         assert!(!header("X-Request-Id").is_empty());
         assert_eq!(header("Access-Control-Allow-Origin"), "*");
         assert!(header("Access-Control-Expose-Headers").contains("X-Request-Id"));
-        assert!(answer.json().is_object());
+        assert!(response.json().is_object());
     }
 }
 
 #[test]
-fn a_preflight_is_answered_without_a_body() {
+fn a_preflight_gets_204_without_a_body() {
     let app = TestApp::new();
     let server = app.serve();
     let mut client = Client::connect(server.address());
@@ -73,18 +73,18 @@ fn a_preflight_is_answered_without_a_body() {
     for _ in 0..2 {
         let head = client.head("OPTIONS /login", headers);
         client.write(&head).unwrap();
-        let answer = client.read_response(false).unwrap();
-        assert_eq!(answer.status, 204);
-        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
-        let methods = answer.header("Access-Control-Allow-Methods").unwrap();
+        let response = client.read_response(false).unwrap();
+        assert_eq!(response.status, 204);
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
+        let methods = response.header("Access-Control-Allow-Methods").unwrap();
         assert!(methods.contains("POST"), "{methods}");
     }
-    // Nothing of a body is left on the line.
+    // If the server had sent a body, its bytes would be read here as the beginning of a response.
     assert_eq!(client.send("GET /healthz", None, None).status, 200);
 }
 
 #[test]
-fn head_is_answered_as_get_is_but_without_the_body() {
+fn head_gets_the_status_and_length_of_get_without_the_body() {
     let app = TestApp::new();
     let admin = app.admin();
     let server = app.serve();
@@ -96,7 +96,7 @@ fn head_is_answered_as_get_is_but_without_the_body() {
         ("/nowhere", None),
     ] {
         let head = client.send(&format!("HEAD {path}"), token, None);
-        // A body would be read here as the beginning of the next answer.
+        // If the response to HEAD had a body, its bytes would be read here as the beginning of this response.
         let get = client.send(&format!("GET {path}"), token, None);
         assert_eq!(head.status, get.status, "{path}");
         assert_eq!(
@@ -116,9 +116,9 @@ fn one_connection_carries_many_requests() {
     for number in 0..50 {
         let title = format!("task {number}");
         let body = json!({ "title": title });
-        let made = client.send("POST /tasks", Some(&admin.token), Some(&body));
-        assert_eq!(made.status, 201, "{made:?}");
-        let path = made.header("Location").unwrap();
+        let created = client.send("POST /tasks", Some(&admin.token), Some(&body));
+        assert_eq!(created.status, 201, "{created:?}");
+        let path = created.header("Location").unwrap();
         let read = client.send(&format!("GET {path}"), Some(&admin.token), None);
         assert_eq!(read.json()["title"], title.as_str());
     }
@@ -126,7 +126,7 @@ fn one_connection_carries_many_requests() {
 
 #[test]
 fn thirty_two_clients_at_once_each_get_their_own_data() {
-    // Sign-ups beyond the queue are answered 503 by intention; that is another test's matter.
+    // With the default queue some sign-ups would get 503.
     let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 64);
     let server = app.serve();
     let address = server.address();
@@ -135,9 +135,9 @@ fn thirty_two_clients_at_once_each_get_their_own_data() {
             scope.spawn(move || {
                 let name = format!("user{number}");
                 let mut client = Client::connect(address);
-                let made = client.sign_up(&name);
-                assert_eq!(made.status, 201, "{made:?}");
-                assert_eq!(made.json()["username"], name.as_str());
+                let created = client.sign_up(&name);
+                assert_eq!(created.status, 201, "{created:?}");
+                assert_eq!(created.json()["username"], name.as_str());
                 let token = client.sign_in_for_token(&name);
                 for _ in 0..10 {
                     let hello = client.send("GET /hello", Some(&token), None);
@@ -159,7 +159,7 @@ fn thirty_two_clients_at_once_each_get_their_own_data() {
 }
 
 #[test]
-fn connections_that_stay_open_keep_nobody_waiting() {
+fn thirty_two_open_connections_at_once_are_all_served() {
     let app = TestApp::new();
     let server = app.serve();
     for _ in 0..20 {
@@ -169,7 +169,7 @@ fn connections_that_stay_open_keep_nobody_waiting() {
             let head = client.head("GET /healthz", "");
             client.write(&head).unwrap();
         }
-        // All are open until all are answered.
+        // All connections stay open until each has its response.
         for client in &mut clients {
             assert_eq!(client.read_response(false).unwrap().status, 200);
         }
@@ -177,7 +177,7 @@ fn connections_that_stay_open_keep_nobody_waiting() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_refused() {
+fn a_body_over_the_limit_gets_413() {
     let app = TestApp::new();
     let server = app.serve();
     for framing in ["Content-Length", "Transfer-Encoding"] {
@@ -193,12 +193,12 @@ fn a_body_over_the_limit_is_refused() {
         let headers = format!("Content-Type: application/json\r\n{framing}: {header}\r\n");
         let head = client.head("POST /login", &headers);
         client.write(&head).unwrap();
-        // The server may answer, and close, before it has seen all of the body.
+        // The server may respond and close the connection before it has read the whole body.
         let mut writer = client.writer();
         let writing = thread::spawn(move || writer.write_all(body.as_bytes()));
-        let answer = client.read_response(false).unwrap();
+        let response = client.read_response(false).unwrap();
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (413, "body_too_large"),
             "{framing}"
         );
@@ -210,7 +210,7 @@ fn a_body_over_the_limit_is_refused() {
 }
 
 #[test]
-fn a_body_of_just_the_limit_is_read() {
+fn a_body_of_exactly_the_limit_is_accepted() {
     let app = TestApp::with(|config| config.limits.max_body_bytes = 1000);
     let server = app.serve();
     let mut client = Client::connect(server.address());
@@ -218,19 +218,19 @@ fn a_body_of_just_the_limit_is_read() {
         let mut body = json!({ "email": "", "password": "p" });
         let padding = bytes - body.to_string().len();
         body["email"] = Value::from("a".repeat(padding));
-        let answer = client.send("POST /login", None, Some(&body));
-        assert_eq!(answer.status, status, "{bytes}");
+        let response = client.send("POST /login", None, Some(&body));
+        assert_eq!(response.status, status, "{bytes}");
         client = Client::connect(server.address());
     }
 }
 
-/// A person whose password takes long to check and a person whose does not, behind a gate that lets
-/// one check in at a time and makes nobody wait.
-fn one_slow_hash() -> TestApp {
+/// An app with the account `slow`, whose password takes long to hash, and the account `quick`. One hash may
+/// run at a time, and there is no queue: while one runs, every other sign-in gets 503.
+fn app_with_slow_hash() -> TestApp {
     let quick = TestApp::new();
     quick.account("quick", Role::Employee, true);
     let slow = TestApp::in_folder(quick.folder, |config| {
-        config.passwords.password_iterations = SLOW;
+        config.passwords.password_iterations = SLOW_ITERATIONS;
         config.concurrency.hashes.max_concurrent = 1;
         config.concurrency.hashes.max_queued = 0;
     });
@@ -239,71 +239,71 @@ fn one_slow_hash() -> TestApp {
 }
 
 #[test]
-fn a_request_in_hand_is_answered_before_the_server_stops() {
-    let app = one_slow_hash();
+fn a_stop_completes_the_request_in_progress() {
+    let app = app_with_slow_hash();
     let server = app.serve();
     let address = server.address();
-    // The quick check below may be in the slow one's way for a moment.
+    // A sign-in of `quick` below may hold the only permit at this moment.
     let login = thread::spawn(move || {
         loop {
-            let answer = Client::connect(address).sign_in("slow");
-            if answer.status != 503 {
-                return answer;
+            let response = Client::connect(address).sign_in("slow");
+            if response.status != 503 {
+                return response;
             }
         }
     });
     let mut probe = Client::connect(address);
     while probe.sign_in("quick").status != 503 {}
     assert!(server.stop(TEST_TIMEOUT));
-    let answer = login.join().unwrap();
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.json()["user"]["username"], "slow");
+    let response = login.join().unwrap();
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(response.json()["user"]["username"], "slow");
 }
 
 #[test]
-fn nobody_is_answered_after_the_stop() {
+fn after_the_stop_no_request_gets_a_response() {
     let app = TestApp::new();
     let server = app.serve();
     let address = server.address();
-    let mut kept = Client::try_connect(address, Duration::from_secs(2)).unwrap();
-    assert_eq!(kept.send("GET /healthz", None, None).status, 200);
+    let mut open = Client::try_connect(address, Duration::from_secs(2)).unwrap();
+    assert_eq!(open.send("GET /healthz", None, None).status, 200);
     assert!(server.stop(Duration::from_secs(10)));
-    assert!(kept.try_send("GET /healthz", None, None).is_err());
-    let answer = Client::try_connect(address, Duration::from_secs(2))
+    assert!(open.try_send("GET /healthz", None, None).is_err());
+    let response = Client::try_connect(address, Duration::from_secs(2))
         .and_then(|mut client| client.try_send("GET /healthz", None, None));
-    assert!(answer.is_err(), "{answer:?}");
+    assert!(response.is_err(), "{response:?}");
 }
 
 #[test]
-fn an_idle_connection_does_not_hold_up_the_stop() {
+fn an_idle_connection_does_not_delay_the_stop() {
     let app = TestApp::new();
     let server = app.serve();
     let mut idle = Client::connect(server.address());
     assert_eq!(idle.send("GET /healthz", None, None).status, 200);
-    let mut half = Client::connect(server.address());
-    half.write("GET /healthz HTTP/1.1\r\nHost:").unwrap();
-    // Half a request has half of the time to become a whole one.
+    let mut unfinished = Client::connect(server.address());
+    unfinished.write("GET /healthz HTTP/1.1\r\nHost:").unwrap();
+    // The server waits half of the deadline for the rest of an unfinished request.
     assert!(server.stop(Duration::from_secs(2)));
 }
 
 #[test]
-fn the_stop_keeps_its_deadline_while_requests_keep_coming() {
+fn the_stop_meets_its_deadline_while_clients_keep_sending_requests() {
     let app = TestApp::new();
     let server = app.serve();
     let address = server.address();
     let done = AtomicBool::new(false);
-    let answered = AtomicUsize::new(0);
+    let response_count = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let patience = Duration::from_millis(500);
+                let timeout = Duration::from_millis(500);
                 while !done.load(Ordering::SeqCst) {
-                    let Ok(mut client) = Client::try_connect(address, patience) else {
+                    let Ok(mut client) = Client::try_connect(address, timeout) else {
                         continue;
                     };
-                    while let Ok(answer) = client.try_send("GET /healthz", None, None) {
-                        assert!([200, 503].contains(&answer.status), "{answer:?}");
-                        answered.fetch_add(1, Ordering::SeqCst);
+                    while let Ok(response) = client.try_send("GET /healthz", None, None) {
+                        assert!([200, 503].contains(&response.status), "{response:?}");
+                        response_count.fetch_add(1, Ordering::SeqCst);
                         if done.load(Ordering::SeqCst) {
                             return;
                         }
@@ -311,7 +311,7 @@ fn the_stop_keeps_its_deadline_while_requests_keep_coming() {
                 }
             });
         }
-        while answered.load(Ordering::SeqCst) < 100 {
+        while response_count.load(Ordering::SeqCst) < 100 {
             thread::yield_now();
         }
         let begin = Instant::now();
@@ -323,8 +323,8 @@ fn the_stop_keeps_its_deadline_while_requests_keep_coming() {
 }
 
 #[test]
-fn the_stop_gives_up_on_a_request_that_takes_longer_than_the_deadline() {
-    let app = one_slow_hash();
+fn the_stop_returns_false_when_a_request_takes_longer_than_the_deadline() {
+    let app = app_with_slow_hash();
     let server = app.serve();
     let address = server.address();
     let login = thread::spawn(
@@ -335,57 +335,57 @@ fn the_stop_gives_up_on_a_request_that_takes_longer_than_the_deadline() {
     let mut probe = Client::connect(address);
     while probe.sign_in("quick").status != 503 {}
     let begin = Instant::now();
-    let all_answered = server.stop(Duration::from_millis(20));
-    assert!(!all_answered);
+    let all_completed = server.stop(Duration::from_millis(20));
+    assert!(!all_completed);
     assert!(begin.elapsed() < Duration::from_secs(5));
     login.join().unwrap();
 }
 
 #[test]
-fn a_port_in_use_is_named() {
+fn starting_on_a_port_in_use_gives_one_line_with_address_and_port() {
     let app = TestApp::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let why = Server::start(Arc::clone(&app.app), "127.0.0.1", port).unwrap_err();
-    assert!(why.contains(&format!("127.0.0.1 port {port}")), "{why}");
-    assert!(why.to_lowercase().contains("in use"), "{why}");
-    assert_eq!(why.lines().count(), 1);
+    let error = Server::start(Arc::clone(&app.app), "127.0.0.1", port).unwrap_err();
+    assert!(error.contains(&format!("127.0.0.1 port {port}")), "{error}");
+    assert!(error.to_lowercase().contains("in use"), "{error}");
+    assert_eq!(error.lines().count(), 1);
 }
 
 #[test]
-fn others_are_served_while_sign_ins_use_all_that_they_may() {
-    let app = TestApp::with(|config| config.passwords.password_iterations = SLOW);
+fn other_requests_are_served_while_sign_ins_use_all_their_permits() {
+    let app = TestApp::with(|config| config.passwords.password_iterations = SLOW_ITERATIONS);
     let admin = app.admin();
     let server = app.serve();
     let address = server.address();
     let threads = app.app.config.concurrency;
     let (done, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
-    // One after the other: how a rush of connections is met is another test's matter.
+    // Waits for a response, so that the connections open one after the other and not in a burst.
     let connected = || {
         let mut client = Client::connect(address);
         assert_eq!(client.send("GET /healthz", None, None).status, 200);
         client
     };
-    let sign_in_again_and_again = |mut client: Client| {
+    let sign_in_repeatedly = |mut client: Client| {
         while !done.load(Ordering::SeqCst) {
-            let answer = client.sign_in("admin");
-            if answer.status == 503 {
-                assert_eq!(answer.code(), "busy");
-                assert!(answer.header("Retry-After").is_some());
+            let response = client.sign_in("admin");
+            if response.status == 503 {
+                assert_eq!(response.code(), "busy");
+                assert!(response.header("Retry-After").is_some());
                 refused.fetch_add(1, Ordering::SeqCst);
             } else {
-                assert_eq!(answer.status, 200, "{answer:?}");
+                assert_eq!(response.status, 200, "{response:?}");
             }
         }
     };
     let mut client = connected();
     thread::scope(|scope| {
-        // Two more than can be hashing and waiting: somebody is turned away while all is full.
+        // Two clients more than the bulkhead holds, running and queued: some sign-ins get 503.
         for _ in 0..threads.hashes.max_concurrent + threads.hashes.max_queued + 2 {
             let client = connected();
-            scope.spawn(|| sign_in_again_and_again(client));
+            scope.spawn(|| sign_in_repeatedly(client));
         }
-        let until_refused = || {
+        let wait_for_refusal = || {
             let (before, end) = (
                 refused.load(Ordering::SeqCst),
                 Instant::now() + TEST_TIMEOUT,
@@ -394,14 +394,14 @@ fn others_are_served_while_sign_ins_use_all_that_they_may() {
                 thread::yield_now();
             }
         };
-        until_refused();
-        let answers: Vec<_> = (0..20)
+        wait_for_refusal();
+        let responses: Vec<_> = (0..20)
             .map(|_| client.send("GET /hello", Some(&admin.token), None))
             .collect();
-        until_refused();
+        wait_for_refusal();
         done.store(true, Ordering::SeqCst);
-        for answer in answers {
-            assert_eq!(answer.status, 200, "{answer:?}");
+        for response in responses {
+            assert_eq!(response.status, 200, "{response:?}");
         }
     });
     assert!(refused.into_inner() >= 2);

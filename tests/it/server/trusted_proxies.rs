@@ -1,5 +1,5 @@
-//! Whose word about a client counts: `X-Forwarded-For` and `X-Forwarded-Proto` of trusted proxies, and
-//! nobody else's.
+//! The headers `X-Forwarded-For` and `X-Forwarded-Proto` are used if a trusted proxy sent them, and ignored
+//! otherwise.
 
 use rouille::Request;
 use task_api::config::proxies::TrustedProxies;
@@ -8,18 +8,18 @@ use task_api::http::client_address::Client;
 use crate::support::program::{RunningServer, WorkDir};
 use crate::support::{self, TestApp, request_from};
 
-/// A request from `peer` with these headers, `"Name: value"` each.
-fn from(peer: &str, headers: &[&str]) -> Request {
+/// A request from `peer` with these headers, each `"Name: value"`.
+fn request(peer: &str, headers: &[&str]) -> Request {
     request_from(peer, "GET /healthz", headers, "")
 }
 
 fn client(trusted: &str, peer: &str, headers: &[&str]) -> Client {
     let trusted: TrustedProxies = trusted.parse().unwrap();
-    Client::of(&from(peer, headers), &trusted)
+    Client::of(&request(peer, headers), &trusted)
 }
 
 #[test]
-fn nobody_is_believed_by_default() {
+fn without_trusted_proxies_forwarding_headers_are_ignored() {
     for header in [
         "X-Forwarded-For: 203.0.113.9",
         "X-Forwarded-For: 127.0.0.1",
@@ -33,11 +33,11 @@ fn nobody_is_believed_by_default() {
 }
 
 #[test]
-fn an_address_counts_as_long_as_who_added_it_is_trusted() {
+fn the_client_is_the_last_forwarded_address_that_is_not_a_trusted_proxy() {
     const TRUSTED: &str = "10.0.0.0/8, 192.168.1.5,2001:db8::/32";
-    let endless = format!("X-Forwarded-For: {}203.0.113.9", "10.0.0.9, ".repeat(1000));
+    let long_list = format!("X-Forwarded-For: {}203.0.113.9", "10.0.0.9, ".repeat(1000));
     for (peer, headers, address) in [
-        // A client that is no proxy says what it likes.
+        // The peer is not a trusted proxy.
         (
             "203.0.113.7",
             &["X-Forwarded-For: 198.51.100.1"][..],
@@ -48,7 +48,7 @@ fn an_address_counts_as_long_as_who_added_it_is_trusted() {
             &["X-Forwarded-For: 198.51.100.1"],
             "192.168.1.6",
         ),
-        // One proxy, several, and in several lines.
+        // One proxy; several proxies; several header lines.
         ("10.0.0.1", &["X-Forwarded-For: 203.0.113.9"], "203.0.113.9"),
         ("10.0.0.1", &["x-forwarded-for: 203.0.113.9"], "203.0.113.9"),
         (
@@ -61,7 +61,7 @@ fn an_address_counts_as_long_as_who_added_it_is_trusted() {
             &["X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 10.1.2.3"],
             "203.0.113.9",
         ),
-        // What the client wrote in front of what the proxy added.
+        // The client itself sent the header, and the proxy appended to it.
         (
             "10.0.0.1",
             &["X-Forwarded-For: 198.51.100.1, 203.0.113.9"],
@@ -77,7 +77,7 @@ fn an_address_counts_as_long_as_who_added_it_is_trusted() {
             &["X-Forwarded-For: <script>, 203.0.113.9"],
             "203.0.113.9",
         ),
-        // What cannot be read ends the way back at whoever wrote it.
+        // An entry that is not an address: the client is the proxy that added it.
         ("10.0.0.1", &["X-Forwarded-For: unknown"], "10.0.0.1"),
         ("10.0.0.1", &["X-Forwarded-For: "], "10.0.0.1"),
         (
@@ -87,14 +87,14 @@ fn an_address_counts_as_long_as_who_added_it_is_trusted() {
         ),
         ("10.0.0.1", &["X-Forwarded-For: 203.0.113.999"], "10.0.0.1"),
         ("10.0.0.1", &[], "10.0.0.1"),
-        // Everybody on the way is a proxy.
+        // All addresses are trusted proxies.
         (
             "10.0.0.1",
             &["X-Forwarded-For: 10.0.0.3, 10.0.0.2"],
             "10.0.0.3",
         ),
-        ("10.0.0.1", &[&endless], "203.0.113.9"),
-        // IPv6, ports, and IPv4 inside IPv6, as a socket for both has it.
+        ("10.0.0.1", &[&long_list], "203.0.113.9"),
+        // IPv6; addresses with ports; IPv4-mapped IPv6 addresses, which a dual-stack socket reports.
         (
             "2001:db8::1",
             &["X-Forwarded-For: 2606:4700::7"],
@@ -128,7 +128,7 @@ fn an_address_counts_as_long_as_who_added_it_is_trusted() {
 }
 
 #[test]
-fn who_comes_by_tls_is_told_to_do_so_for_a_year() {
+fn a_client_that_reached_a_trusted_proxy_by_tls_gets_hsts_for_a_year() {
     let app = TestApp::with(|config| config.trusted_proxies = "10.0.0.1".parse().unwrap());
     for (peer, headers, https) in [
         ("10.0.0.1", &["X-Forwarded-Proto: https"][..], true),
@@ -144,9 +144,9 @@ fn who_comes_by_tls_is_told_to_do_so_for_a_year() {
         ("10.0.0.1", &[], false),
         ("10.0.0.2", &["X-Forwarded-Proto: https"], false),
     ] {
-        let answer = support::respond(&app.app, &from(peer, headers));
+        let response = support::respond(&app.app, &request(peer, headers));
         assert_eq!(
-            answer.header("Strict-Transport-Security"),
+            response.header("Strict-Transport-Security"),
             https.then_some("max-age=31536000"),
             "{peer} {headers:?}"
         );
@@ -154,7 +154,7 @@ fn who_comes_by_tls_is_told_to_do_so_for_a_year() {
 }
 
 #[test]
-fn what_is_no_network_stops_the_start() {
+fn an_invalid_network_is_refused_with_a_message_that_names_it() {
     for (text, mentions) in [
         ("proxy.example", "proxy.example"),
         ("10.0.0.0/33", "10.0.0.0/33"),
@@ -163,8 +163,8 @@ fn what_is_no_network_stops_the_start() {
         ("10.0.0.1:80", "10.0.0.1:80"),
         ("*", "*"),
     ] {
-        let refused = text.parse::<TrustedProxies>().unwrap_err();
-        assert!(refused.contains(mentions), "{text}: {refused}");
+        let message = text.parse::<TrustedProxies>().unwrap_err();
+        assert!(message.contains(mentions), "{text}: {message}");
     }
     for text in [
         "",
@@ -178,7 +178,7 @@ fn what_is_no_network_stops_the_start() {
 }
 
 #[test]
-fn the_log_names_the_client_behind_a_trusted_proxy() {
+fn the_access_log_has_the_client_address_that_a_trusted_proxy_forwards() {
     for (trusted, client) in [("127.0.0.0/8", "203.0.113.9"), ("", "127.0.0.1")] {
         let work_dir = WorkDir::new();
         let mut command = work_dir.command(&[]);
@@ -193,11 +193,11 @@ fn the_log_names_the_client_behind_a_trusted_proxy() {
         assert_eq!(proxy.read_response(false).unwrap().status, 200);
         let line = server.wait_for_line("path=/healthz");
         assert!(line.ends_with(&format!(" client={client}")), "{line}");
-        // Who is trusted has been named, and the log tells nobody to do so.
-        let told = server
+        // Without TRUSTED_PROXIES the log advises to set it; with it, the log does not.
+        let is_advised = server
             .log()
             .iter()
             .any(|line| line.contains("TRUSTED_PROXIES"));
-        assert_eq!(told, trusted.is_empty());
+        assert_eq!(is_advised, trusted.is_empty());
     }
 }
