@@ -1,4 +1,5 @@
-//! The program as an operator uses it: commands, settings and their error messages, files, signals and the log.
+//! The program as an operator uses it: commands, settings and their error messages, files, signals and the
+//! log.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
-//! The OpenAPI document: it is valid, it has all routes of the route table with their access, and its examples
-//! match their schemas. That it describes each response is checked in every test, by
+//! The OpenAPI document: it is valid, it has all routes of the route table with their access, and its
+//! examples match their schemas. That it describes each response is checked in every test, by
 //! `support::openapi_check`.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -314,8 +314,8 @@ mod board {
         assert!(total < 60_000, "{total} bytes");
     }
 
-    /// Otherwise the browser requests a module only after it has parsed the module that imports it: one more round
-    /// trip.
+    /// Otherwise the browser requests a module only after it has parsed the module that imports it, which takes
+    /// one more round trip.
     #[test]
     fn the_page_preloads_each_module() {
         let html = page("/").unwrap();

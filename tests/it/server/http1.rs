@@ -1,5 +1,5 @@
-//! HTTP/1.1 on the wire (RFC 9110, RFC 9112): which requests the server accepts, which it refuses, and what it
-//! does with the connection.
+//! HTTP/1.1 on the wire (RFC 9110, RFC 9112): which requests the server accepts, which it refuses, and what
+//! it does with the connection.
 
 #![cfg(target_os = "linux")] // the rouille server of other systems is less strict
 

@@ -1,4 +1,5 @@
-//! The parser of requests (property tests): the result does not depend on how the bytes are split into pieces.
+//! The parser of requests (property tests): the result does not depend on how the bytes are split into
+//! pieces.
 
 use std::fs;
 use std::path::Path;
