@@ -687,7 +687,10 @@ fn the_first_start_creates_the_first_admin_and_later_starts_create_no_account() 
         [&json!("account_made"), &json!("first"), &Value::Null]
     );
     let log = server.log();
-    assert!(log.iter().any(|line| line.contains("created the first admin")));
+    assert!(
+        log.iter()
+            .any(|line| line.contains("created the first admin"))
+    );
     assert!(log.iter().all(|line| !line.contains(PASSWORD)), "{log:?}");
 
     // A second start with another password, and one with another name, change nothing.
