@@ -155,27 +155,30 @@ fn text_of(path: &Path) -> String {
         .collect()
 }
 
-/// Whether a source defines a function, type, constant, module or enum variant. `Type::name` needs both.
+/// Whether a source defines a function, type, constant, module or enum variant. For `Type::name` it also has
+/// to define or implement the type.
 fn defines(source: &str, name: &str) -> bool {
     const KEYWORDS: [&str; 8] = [
         "fn", "struct", "enum", "trait", "type", "const", "static", "mod",
     ];
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let defines_one = |name: &str| {
-        let is_variant = name.starts_with(char::is_uppercase)
+    let has = |keyword: &str, name: &str| {
+        let definition = format!("{keyword} {name}");
+        source.match_indices(&definition).any(|(at, found)| {
+            !source[..at].ends_with(is_word) && !source[at + found.len()..].starts_with(is_word)
+        })
+    };
+    let is_variant = |name: &str| {
+        name.starts_with(char::is_uppercase)
             && source.lines().any(|line| {
                 let rest = line.trim_start().strip_prefix(name);
                 rest.is_some_and(|rest| rest.starts_with(['(', ',']) || rest.starts_with(" {"))
-            });
-        let is_item = KEYWORDS.iter().any(|keyword| {
-            let definition = format!("{keyword} {name}");
-            source.match_indices(&definition).any(|(at, found)| {
-                !source[..at].ends_with(is_word) && !source[at + found.len()..].starts_with(is_word)
             })
-        });
-        is_variant || is_item
     };
-    name.trim_end_matches("()").split("::").all(defines_one)
+    let is_item = |name: &str| KEYWORDS.iter().any(|keyword| has(keyword, name));
+    let (types, name) = name.rsplit_once("::").unwrap_or(("", name));
+    let mut types = types.split("::").filter(|name| !name.is_empty());
+    types.all(|name| is_item(name) || has("impl", name)) && (is_item(name) || is_variant(name))
 }
 
 /// Whether a file defines a name. A file that is not Rust has to contain it.
