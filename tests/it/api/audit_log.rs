@@ -478,7 +478,7 @@ fn an_operator_verifies_the_audit_log_which_has_the_operators_own_commands() {
     let broken = verify();
     assert_eq!(
         broken.error_line(),
-        "task-api: the record is broken: row 2 is not what was written"
+        "task-api: the audit log is not intact: row 2 is not what was written"
     );
     assert_eq!(broken.code, Some(1));
     let empty = WorkDir::new();

@@ -1,4 +1,4 @@
-//! Input that nobody should send: each gets its exact answer, and nothing changes.
+//! Invalid input: each request gets the exact error response, and nothing in the database changes.
 
 use std::collections::BTreeSet;
 
@@ -8,45 +8,55 @@ use task_api::router::ROUTES;
 use crate::support::{Fixture, PASSWORD, TestApp, TestResponse, comma_separated};
 
 impl Fixture {
-    /// Sends as the admin, and sees to it that nothing changes.
-    fn refused_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> TestResponse {
+    /// Sends a request as the admin. Asserts that it gets an error response of limited length and changes
+    /// nothing.
+    fn send_invalid_raw(
+        &self,
+        line: &str,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> TestResponse {
         let before = self.app.rows();
         let mut headers = headers.to_vec();
         headers.push(("Authorization", format!("Bearer {}", self.admin.token)));
-        let answer = self.app.send_raw(line, &headers, body);
+        let response = self.app.send_raw(line, &headers, body);
         let shown = String::from_utf8_lossy(&body[..body.len().min(100)]);
-        assert!(answer.status >= 400, "{line} {shown}: {answer:?}");
+        assert!(response.status >= 400, "{line} {shown}: {response:?}");
         assert_eq!(self.app.rows(), before, "{line} {shown} changed something");
-        assert!(answer.body.len() < 5_000, "{line} {shown}: a long answer");
-        answer
+        assert!(
+            response.body.len() < 5_000,
+            "{line} {shown}: a long response"
+        );
+        response
     }
 
-    fn refused(&self, line: &str, body: impl AsRef<[u8]>) -> TestResponse {
+    /// As [`Fixture::send_invalid_raw`], with a body that is declared as JSON.
+    fn send_invalid(&self, line: &str, body: impl AsRef<[u8]>) -> TestResponse {
         let headers = [("Content-Type", "application/json".to_owned())];
-        self.refused_raw(line, &headers, body.as_ref())
+        self.send_invalid_raw(line, &headers, body.as_ref())
     }
 
-    /// As [`Fixture::refused`], with this status and this code.
-    fn refuses(&self, line: &str, body: impl AsRef<[u8]>, status: u16, code: &str) {
+    /// As [`Fixture::send_invalid`]; asserts this status and this `code`.
+    fn assert_error(&self, line: &str, body: impl AsRef<[u8]>, status: u16, code: &str) {
         let body = body.as_ref();
-        let answer = self.refused(line, body);
+        let response = self.send_invalid(line, body);
         let shown = String::from_utf8_lossy(&body[..body.len().min(100)]);
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (status, code),
             "{line} {shown}"
         );
     }
 
-    /// A 422 that names this field and no other.
-    fn refuses_field(&self, line: &str, body: &Value, field: &str) {
-        let answer = self.refused(line, body.to_string());
-        assert_eq!(answer.code(), "invalid", "{line} {body}");
-        assert_eq!(answer.invalid_fields(), [field], "{line} {body}");
+    /// As [`Fixture::send_invalid`]; asserts a 422 that names this field and no other.
+    fn assert_invalid_field(&self, line: &str, body: &Value, field: &str) {
+        let response = self.send_invalid(line, body.to_string());
+        assert_eq!(response.code(), "invalid", "{line} {body}");
+        assert_eq!(response.invalid_fields(), [field], "{line} {body}");
     }
 
-    /// Each route that takes a body, with a body that it accepts and that would change something.
-    fn bodies(&self) -> Vec<(String, Value)> {
+    /// Each route with a request body, and a valid body that would change something.
+    fn valid_bodies(&self) -> Vec<(String, Value)> {
         vec![
             (
                 "POST /signup".into(),
@@ -83,7 +93,7 @@ fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// What people try.
+/// Texts that attackers send: SQL, templates and HTML.
 const INJECTIONS: &[&str] = &[
     "' OR '1'='1",
     "' OR 1=1 --",
@@ -111,30 +121,30 @@ const INJECTIONS: &[&str] = &[
 // JSON --------------------------------------------------------------------------------------------
 
 #[test]
-fn a_body_that_is_no_json_is_400() {
+fn a_body_that_is_not_json_is_400() {
     let fixture = Fixture::new();
     let bom = "\u{feff}";
-    for (line, good) in fixture.bodies() {
-        let good = good.to_string();
-        let open = &good[..good.len() - 1];
+    for (line, valid) in fixture.valid_bodies() {
+        let valid = valid.to_string();
+        let open = &valid[..valid.len() - 1];
         let member = |text: &str| format!("{open},{text}}}").into_bytes();
         let cases: Vec<Vec<u8>> = vec![
             b"".to_vec(),
             b" \n".to_vec(),
             b"{".to_vec(),
             open.as_bytes().to_vec(),
-            good.as_bytes()[..good.len() - 2].to_vec(),
+            valid.as_bytes()[..valid.len() - 2].to_vec(),
             format!("{open},}}").into_bytes(),
-            format!("{good} x").into_bytes(),
-            format!("{good}{good}").into_bytes(),
-            format!("{good}\0").into_bytes(),
-            format!("{bom}{bom}{good}").into_bytes(),
-            format!(" {bom}{good}").into_bytes(),
-            format!("{good}{bom}").into_bytes(),
+            format!("{valid} x").into_bytes(),
+            format!("{valid}{valid}").into_bytes(),
+            format!("{valid}\0").into_bytes(),
+            format!("{bom}{bom}{valid}").into_bytes(),
+            format!(" {bom}{valid}").into_bytes(),
+            format!("{valid}{bom}").into_bytes(),
             bom.as_bytes().to_vec(),
-            good.replace('"', "'").into_bytes(),
-            good.replace(':', "=").into_bytes(),
-            format!("x={good}").into_bytes(),
+            valid.replace('"', "'").into_bytes(),
+            valid.replace(':', "=").into_bytes(),
+            format!("x={valid}").into_bytes(),
             b"username=new&email=new%40example.com".to_vec(),
             b"<xml/>".to_vec(),
             b"undefined".to_vec(),
@@ -162,27 +172,27 @@ fn a_body_that_is_no_json_is_400() {
             [open.as_bytes(), b",\"title\":\"\xc0\xaf\"}"].concat(),
             [open.as_bytes(), b",\"title\":\"\xed\xa0\x80\"}"].concat(),
             [open.as_bytes(), b",\"\xff\":1}"].concat(),
-            good.encode_utf16().flat_map(u16::to_be_bytes).collect(),
-            good.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            valid.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            valid.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         ];
         for body in cases {
-            fixture.refuses(&line, body, 400, "malformed_json");
+            fixture.assert_error(&line, body, 400, "malformed_json");
         }
     }
 }
 
 #[test]
-fn a_name_that_is_given_twice_is_400() {
+fn a_json_object_with_a_duplicate_name_is_400() {
     let fixture = Fixture::new();
-    for (line, good) in fixture.bodies() {
-        let text = good.to_string();
-        for (name, value) in good.as_object().unwrap() {
-            let twice = text.replacen('{', &format!("{{\"{name}\":{value},"), 1);
-            fixture.refuses(&line, twice, 400, "malformed_json");
-            // The first letter as an escape makes the same name.
+    for (line, valid) in fixture.valid_bodies() {
+        let text = valid.to_string();
+        for (name, value) in valid.as_object().unwrap() {
+            let duplicate = text.replacen('{', &format!("{{\"{name}\":{value},"), 1);
+            fixture.assert_error(&line, duplicate, 400, "malformed_json");
+            // The same name with its first letter as an escape sequence.
             let first = name.bytes().next().unwrap();
             let escaped = format!("{{\"\\u{first:04x}{}\":{value},", &name[1..]);
-            fixture.refuses(
+            fixture.assert_error(
                 &line,
                 text.replacen('{', &escaped, 1),
                 400,
@@ -190,46 +200,46 @@ fn a_name_that_is_given_twice_is_400() {
             );
         }
         let unknown = text.replacen('{', r#"{"x":1,"x":2,"#, 1);
-        fixture.refuses(&line, unknown, 400, "malformed_json");
+        fixture.assert_error(&line, unknown, 400, "malformed_json");
     }
 }
 
 #[test]
-fn a_body_that_is_no_object_is_422() {
+fn a_json_body_that_is_not_an_object_is_422() {
     let fixture = Fixture::new();
-    for (line, good) in fixture.bodies() {
+    for (line, valid) in fixture.valid_bodies() {
         for body in [
             "[]", "[1, 2]", "\"text\"", "\"\"", "0", "5", "-1", "1.5", "1e300", "true", "false",
             "null",
         ] {
-            let answer = fixture.refused(&line, body);
-            assert_eq!(answer.invalid_fields(), ["body"], "{line} {body}");
+            let response = fixture.send_invalid(&line, body);
+            assert_eq!(response.invalid_fields(), ["body"], "{line} {body}");
         }
-        let listed = fixture.refused(&line, json!([good]).to_string());
-        assert_eq!(listed.invalid_fields(), ["body"], "{line}");
+        let in_array = fixture.send_invalid(&line, json!([valid]).to_string());
+        assert_eq!(in_array.invalid_fields(), ["body"], "{line}");
     }
 }
 
 #[test]
-fn json_nested_a_hundred_thousand_deep_is_refused() {
+fn json_nested_a_hundred_thousand_levels_deep_is_422_or_400() {
     let fixture = Fixture::new();
     let n = 100_000;
     let list = format!("{}{}", "[".repeat(n), "]".repeat(n));
     let object = format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n));
-    for (line, good) in fixture.bodies() {
-        // It is JSON, and not what any field holds.
-        fixture.refuses(&line, &list, 422, "invalid");
-        fixture.refuses(&line, &object, 422, "invalid");
-        fixture.refuses(&line, "[".repeat(n), 400, "malformed_json");
-        fixture.refuses(&line, r#"{"a":"#.repeat(n), 400, "malformed_json");
-        fixture.refuses(&line, r#"[{"a":"#.repeat(n), 400, "malformed_json");
-        for name in good.as_object().unwrap().keys() {
+    for (line, valid) in fixture.valid_bodies() {
+        // Valid JSON, but of the wrong type for every field.
+        fixture.assert_error(&line, &list, 422, "invalid");
+        fixture.assert_error(&line, &object, 422, "invalid");
+        fixture.assert_error(&line, "[".repeat(n), 400, "malformed_json");
+        fixture.assert_error(&line, r#"{"a":"#.repeat(n), 400, "malformed_json");
+        fixture.assert_error(&line, r#"[{"a":"#.repeat(n), 400, "malformed_json");
+        for name in valid.as_object().unwrap().keys() {
             for deep in [&list, &object] {
                 let body = format!("{{\"{name}\":{deep}}}");
-                fixture.refuses(&line, body, 422, "invalid");
+                fixture.assert_error(&line, body, 422, "invalid");
             }
             let unfinished = format!("{{\"{name}\":{}}}", "[".repeat(n));
-            fixture.refuses(&line, unfinished, 400, "malformed_json");
+            fixture.assert_error(&line, unfinished, 400, "malformed_json");
         }
     }
 }
@@ -237,9 +247,9 @@ fn json_nested_a_hundred_thousand_deep_is_refused() {
 // Fields ------------------------------------------------------------------------------------------
 
 #[test]
-fn a_value_of_the_wrong_type_is_422_and_names_its_field() {
+fn a_value_of_the_wrong_type_is_422_and_the_response_names_its_field() {
     let fixture = Fixture::new();
-    let no_text = [
+    let not_strings = [
         json!(5),
         json!(1.5),
         json!(true),
@@ -248,7 +258,7 @@ fn a_value_of_the_wrong_type_is_422_and_names_its_field() {
         json!({}),
         json!({ "$ne": "" }),
     ];
-    let no_flag = [
+    let not_booleans = [
         json!(0),
         json!(1),
         json!("true"),
@@ -257,7 +267,7 @@ fn a_value_of_the_wrong_type_is_422_and_names_its_field() {
         json!([]),
         json!({}),
     ];
-    let no_id = [
+    let not_ids = [
         json!("1"),
         json!(1.5),
         json!(true),
@@ -271,30 +281,30 @@ fn a_value_of_the_wrong_type_is_422_and_names_its_field() {
         json!(u64::MAX),
         json!(1e300),
     ];
-    for (line, good) in fixture.bodies() {
-        for name in good.as_object().unwrap().keys() {
+    for (line, valid) in fixture.valid_bodies() {
+        for name in valid.as_object().unwrap().keys() {
             let wrong = match name.as_str() {
-                "is_approved" => &no_flag[..],
-                "assigned_user_id" => &no_id[..],
-                _ => &no_text[..],
+                "is_approved" => &not_booleans[..],
+                "assigned_user_id" => &not_ids[..],
+                _ => &not_strings[..],
             };
             for value in wrong {
-                let mut body = good.clone();
+                let mut body = valid.clone();
                 body[name] = value.clone();
-                fixture.refuses_field(&line, &body, name);
+                fixture.assert_invalid_field(&line, &body, name);
             }
             let nullable = ["description", "deadline", "assigned_user_id"];
             if !nullable.contains(&name.as_str()) {
-                let mut body = good.clone();
+                let mut body = valid.clone();
                 body[name] = Value::Null;
-                fixture.refuses_field(&line, &body, name);
+                fixture.assert_invalid_field(&line, &body, name);
             }
         }
     }
 }
 
 #[test]
-fn a_field_that_is_missing_is_422_and_all_of_them_are_told_at_once() {
+fn a_missing_field_is_422_and_the_response_names_all_invalid_fields() {
     let fixture = Fixture::new();
     for (line, required) in [
         ("POST /signup", &["email", "password", "username"][..]),
@@ -303,26 +313,26 @@ fn a_field_that_is_missing_is_422_and_all_of_them_are_told_at_once() {
         ("POST /tasks", &["title"]),
     ] {
         assert_eq!(
-            fixture.refused(line, "{}").invalid_fields(),
+            fixture.send_invalid(line, "{}").invalid_fields(),
             required,
             "{line}"
         );
     }
-    let answer = fixture.refused(
+    let response = fixture.send_invalid(
         "POST /signup",
         json!({ "username": "", "email": "none", "password": "short", "role": "admin" })
             .to_string(),
     );
     assert_eq!(
-        answer.invalid_fields(),
+        response.invalid_fields(),
         ["email", "password", "role", "username"]
     );
 }
 
 #[test]
-fn an_unknown_field_is_422_and_promotes_nobody() {
+fn an_unknown_field_such_as_role_is_422_and_changes_nothing() {
     let fixture = Fixture::new();
-    for (line, good) in fixture.bodies() {
+    for (line, valid) in fixture.valid_bodies() {
         for (name, value) in [
             ("id", json!(1)),
             ("password_hash", json!("x")),
@@ -335,15 +345,15 @@ fn an_unknown_field_is_422_and_promotes_nobody() {
             ("__proto__", json!({ "role": "admin" })),
             ("constructor", json!(null)),
         ] {
-            let mut body = good.clone();
+            let mut body = valid.clone();
             body[name] = value;
-            fixture.refuses_field(&line, &body, name);
+            fixture.assert_invalid_field(&line, &body, name);
         }
         if !line.contains("/users/") {
             for (name, value) in [("role", json!("admin")), ("is_approved", json!(true))] {
-                let mut body = good.clone();
+                let mut body = valid.clone();
                 body[name] = value;
-                fixture.refuses_field(&line, &body, name);
+                fixture.assert_invalid_field(&line, &body, name);
             }
         }
     }
@@ -357,29 +367,29 @@ fn control_characters_in_names_and_titles_are_422() {
         '\u{2028}', '\u{2029}',
     ] {
         let text = format!("one{control}two");
-        for (line, good) in fixture.bodies() {
+        for (line, valid) in fixture.valid_bodies() {
             for name in ["username", "title"] {
                 // A tab in a title becomes a space.
-                if good.get(name).is_some() && (name, control) != ("title", '\t') {
-                    let mut body = good.clone();
+                if valid.get(name).is_some() && (name, control) != ("title", '\t') {
+                    let mut body = valid.clone();
                     body[name] = json!(text);
-                    fixture.refuses_field(&line, &body, name);
+                    fixture.assert_invalid_field(&line, &body, name);
                 }
             }
         }
         let signup = json!({
             "username": "new", "email": format!("a{control}b@example.com"), "password": PASSWORD,
         });
-        fixture.refuses_field("POST /signup", &signup, "email");
+        fixture.assert_invalid_field("POST /signup", &signup, "email");
     }
     for text in ["", " ", "\u{a0}", "\0", "x\0", "\0x"] {
-        fixture.refuses_field("POST /tasks", &json!({ "title": text }), "title");
+        fixture.assert_invalid_field("POST /tasks", &json!({ "title": text }), "title");
         let signup = json!({ "username": text, "email": "new@example.com", "password": PASSWORD });
-        fixture.refuses_field("POST /signup", &signup, "username");
+        fixture.assert_invalid_field("POST /signup", &signup, "username");
     }
     for control in ['\0', '\u{1b}', '\u{7f}'] {
         let body = json!({ "title": "t", "description": format!("one{control}two") });
-        fixture.refuses_field("POST /tasks", &body, "description");
+        fixture.assert_invalid_field("POST /tasks", &body, "description");
     }
     let lines = "one\ntwo\r\n\tthree\n";
     let task = fixture.app.create_task(
@@ -390,39 +400,39 @@ fn control_characters_in_names_and_titles_are_422() {
     assert_eq!(
         task.json()["description"],
         lines,
-        "lines are fine where lines belong"
+        "a description may have several lines"
     );
 }
 
 #[test]
 fn lengths_are_counted_in_characters() {
     let fixture = Fixture::new();
-    // One, two, three and four bytes; a letter with a combining mark that has no form in one code point is
-    // two characters.
+    // One, two, three and four bytes of UTF-8. A letter with a combining mark counts as two characters when
+    // Unicode has no single code point for it.
     for c in ["a", "é", "語", "🪴", "q\u{301}"] {
         let chars = c.chars().count();
         let text = |n: usize| c.repeat(n / chars) + &"x".repeat(n % chars);
         let signup = |username: String| json!({ "username": username, "email": format!("u{}@example.com", username.len()), "password": PASSWORD });
-        let answer = fixture
+        let response = fixture
             .app
             .send("POST /signup", None, &signup(text(80)).to_string());
-        assert_eq!(answer.status, 201, "{c} {answer:?}");
-        assert_eq!(answer.json()["username"], text(80));
-        fixture.refuses_field("POST /signup", &signup(text(81)), "username");
+        assert_eq!(response.status, 201, "{c} {response:?}");
+        assert_eq!(response.json()["username"], text(80));
+        fixture.assert_invalid_field("POST /signup", &signup(text(81)), "username");
 
         for (line, status) in [
             ("POST /tasks".to_owned(), 201),
             (format!("PATCH /tasks/{}", fixture.task), 200),
         ] {
             let body = json!({ "title": text(255), "description": text(10_000) });
-            let answer = fixture
+            let response = fixture
                 .app
                 .send(&line, fixture.admin.clone(), &body.to_string());
-            assert_eq!(answer.status, status, "{c}");
-            assert_eq!(answer.json()["title"], text(255));
-            assert_eq!(answer.json()["description"], text(10_000));
-            fixture.refuses_field(&line, &json!({ "title": text(256) }), "title");
-            fixture.refuses_field(
+            assert_eq!(response.status, status, "{c}");
+            assert_eq!(response.json()["title"], text(255));
+            assert_eq!(response.json()["description"], text(10_000));
+            fixture.assert_invalid_field(&line, &json!({ "title": text(256) }), "title");
+            fixture.assert_invalid_field(
                 &line,
                 &json!({ "title": "t", "description": text(10_001) }),
                 "description",
@@ -432,12 +442,12 @@ fn lengths_are_counted_in_characters() {
     let email = |c: &str, n: usize| format!("{}@example.com", c.repeat(n - 12));
     for c in ["a", "é"] {
         let signup = |n: usize| json!({ "username": format!("by mail {c}"), "email": email(c, n), "password": PASSWORD });
-        fixture.refuses_field("POST /signup", &signup(121), "email");
-        let answer = fixture
+        fixture.assert_invalid_field("POST /signup", &signup(121), "email");
+        let response = fixture
             .app
             .send("POST /signup", None, &signup(120).to_string());
-        assert_eq!(answer.status, 201, "{c}");
-        fixture.refuses_field(
+        assert_eq!(response.status, 201, "{c}");
+        fixture.assert_invalid_field(
             "PATCH /me",
             &json!({ "email": email(c, 121), "current_password": PASSWORD }),
             "email",
@@ -446,16 +456,16 @@ fn lengths_are_counted_in_characters() {
 }
 
 #[test]
-fn an_e_mail_is_within_its_limit_as_it_is_stored() {
+fn the_length_of_an_email_address_is_counted_in_lower_case() {
     let fixture = Fixture::new();
-    // In lower case this letter becomes two characters.
+    // The lower case of this letter is two characters.
     let email = format!("{}@example.com", "İ".repeat(108));
     let signup = json!({ "username": "new", "email": email, "password": PASSWORD });
-    fixture.refuses_field("POST /signup", &signup, "email");
+    fixture.assert_invalid_field("POST /signup", &signup, "email");
 }
 
 #[test]
-fn what_is_no_e_mail_is_422() {
+fn an_invalid_email_address_is_422() {
     let fixture = Fixture::new();
     for email in [
         "",
@@ -495,39 +505,39 @@ fn what_is_no_e_mail_is_422() {
         "' OR '1'='1@example.com",
     ] {
         let signup = json!({ "username": "new", "email": email, "password": PASSWORD });
-        fixture.refuses_field("POST /signup", &signup, "email");
+        fixture.assert_invalid_field("POST /signup", &signup, "email");
         let me = json!({ "email": email, "current_password": PASSWORD });
-        fixture.refuses_field("PATCH /me", &me, "email");
+        fixture.assert_invalid_field("PATCH /me", &me, "email");
     }
     let label = "x".repeat(64);
     let signup =
         json!({ "username": "new", "email": format!("a@{label}.com"), "password": PASSWORD });
-    fixture.refuses_field("POST /signup", &signup, "email");
+    fixture.assert_invalid_field("POST /signup", &signup, "email");
 }
 
-/// JSON has one kind of number, and some languages write each with a fraction.
+/// JSON has only one type of numbers, and some languages write every number with a fraction.
 #[test]
-fn a_whole_number_may_have_a_fraction_of_zero() {
+fn an_id_in_json_may_be_written_with_a_fraction_of_zero() {
     let fixture = Fixture::new();
     for id in ["2.0", "2e0", "0.2e1", "20e-1"] {
         let body = format!(r#"{{"title":"t","assigned_user_id":{id}}}"#);
-        let answer = fixture
+        let response = fixture
             .app
             .send("POST /tasks", fixture.admin.clone(), &body);
-        assert_eq!(answer.status, 201, "{id}: {answer:?}");
-        assert_eq!(answer.json()["assigned_user_id"], 2, "{id}");
+        assert_eq!(response.status, 201, "{id}: {response:?}");
+        assert_eq!(response.json()["assigned_user_id"], 2, "{id}");
     }
     for id in ["2.5", "9223372036854775808.0", "1e300", "-2.0", "0.0"] {
         let body = format!(r#"{{"title":"t","assigned_user_id":{id}}}"#);
-        let answer = fixture
+        let response = fixture
             .app
             .send("POST /tasks", fixture.admin.clone(), &body);
-        assert_eq!(answer.invalid_fields(), ["assigned_user_id"], "{id}");
+        assert_eq!(response.invalid_fields(), ["assigned_user_id"], "{id}");
     }
 }
 
 #[test]
-fn e_mails_that_browsers_take_are_taken() {
+fn email_addresses_that_browsers_accept_are_valid() {
     let fixture = Fixture::new();
     for (i, (email, stored)) in [
         ("a@b", "a@b"),
@@ -550,17 +560,17 @@ fn e_mails_that_browsers_take_are_taken() {
     .into_iter()
     .enumerate()
     {
-        let answer = fixture.app.sign_up(&format!("a{i}"), email, PASSWORD);
-        assert_eq!(answer.status, 201, "{email}: {answer:?}");
-        assert_eq!(answer.json()["email"], stored);
-        let answer = fixture.app.log_in(email, PASSWORD);
-        assert_eq!(answer.status, 200, "{email}");
-        assert_eq!(answer.json()["user"]["username"], format!("a{i}"));
+        let response = fixture.app.sign_up(&format!("a{i}"), email, PASSWORD);
+        assert_eq!(response.status, 201, "{email}: {response:?}");
+        assert_eq!(response.json()["email"], stored);
+        let response = fixture.app.log_in(email, PASSWORD);
+        assert_eq!(response.status, 200, "{email}");
+        assert_eq!(response.json()["user"]["username"], format!("a{i}"));
     }
 }
 
 #[test]
-fn values_outside_their_set_are_422() {
+fn unknown_roles_and_statuses_and_invalid_deadlines_are_422() {
     let fixture = Fixture::new();
     let task = format!("PATCH /tasks/{}", fixture.task);
     let user = format!("PATCH /users/{}", fixture.employee.id);
@@ -574,7 +584,7 @@ fn values_outside_their_set_are_422() {
         "employee,admin",
         "admin\0",
     ] {
-        fixture.refuses_field(
+        fixture.assert_invalid_field(
             &user,
             &json!({ "role": role, "is_approved": false }),
             "role",
@@ -589,12 +599,12 @@ fn values_outside_their_set_are_422() {
         "completed ",
         "pending\0",
     ] {
-        fixture.refuses_field(
+        fixture.assert_invalid_field(
             "POST /tasks",
             &json!({ "title": "t", "status": status }),
             "status",
         );
-        fixture.refuses_field(&task, &json!({ "title": "t", "status": status }), "status");
+        fixture.assert_invalid_field(&task, &json!({ "title": "t", "status": status }), "status");
     }
     for deadline in [
         "",
@@ -621,12 +631,12 @@ fn values_outside_their_set_are_422() {
         "1798761600",
         "٢٠٢٧-01-01T00:00:00Z",
     ] {
-        fixture.refuses_field(
+        fixture.assert_invalid_field(
             "POST /tasks",
             &json!({ "title": "t", "deadline": deadline }),
             "deadline",
         );
-        fixture.refuses_field(
+        fixture.assert_invalid_field(
             &task,
             &json!({ "title": "t", "deadline": deadline }),
             "deadline",
@@ -639,8 +649,8 @@ fn an_assignee_that_does_not_exist_is_422() {
     let fixture = Fixture::new();
     for id in [3, 999_999, i64::MAX] {
         let body = json!({ "title": "new", "status": "completed", "assigned_user_id": id });
-        fixture.refuses_field("POST /tasks", &body, "assigned_user_id");
-        fixture.refuses_field(
+        fixture.assert_invalid_field("POST /tasks", &body, "assigned_user_id");
+        fixture.assert_invalid_field(
             &format!("PATCH /tasks/{}", fixture.task),
             &body,
             "assigned_user_id",
@@ -648,7 +658,7 @@ fn an_assignee_that_does_not_exist_is_422() {
     }
 }
 
-// The body's frame --------------------------------------------------------------------------------
+// Body framing and type ---------------------------------------------------------------------------
 
 #[test]
 fn a_body_over_the_limit_is_413_with_and_without_a_content_length() {
@@ -658,36 +668,36 @@ fn a_body_over_the_limit_is_413_with_and_without_a_content_length() {
                 config.limits.max_body_bytes = 1_000;
             }
         }));
-        for (line, good) in fixture.bodies() {
-            let good = good.to_string();
-            let padded = |length: usize| good.clone() + &" ".repeat(length - good.len());
+        for (line, valid) in fixture.valid_bodies() {
+            let valid = valid.to_string();
+            let padded = |length: usize| valid.clone() + &" ".repeat(length - valid.len());
             let json_type = ("Content-Type", "application/json".to_owned());
             let length = |n: usize| ("Content-Length", n.to_string());
             let over = padded(limit + 1);
             for (headers, body) in [
                 (vec![json_type.clone(), length(limit + 1)], over.as_bytes()),
                 (vec![json_type.clone()], over.as_bytes()),
-                // What is declared is refused before it is read.
-                (vec![json_type.clone(), length(limit + 1)], good.as_bytes()),
+                // A declared length over the limit is rejected before the body is read.
+                (vec![json_type.clone(), length(limit + 1)], valid.as_bytes()),
                 (vec![json_type.clone(), length(usize::MAX)], b""),
                 (
                     vec![json_type.clone(), ("Transfer-Encoding", "chunked".into())],
                     over.as_bytes(),
                 ),
             ] {
-                let answer = fixture.refused_raw(&line, &headers, body);
+                let response = fixture.send_invalid_raw(&line, &headers, body);
                 assert_eq!(
-                    (answer.status, answer.code().as_str()),
+                    (response.status, response.code().as_str()),
                     (413, "body_too_large"),
                     "{line} {headers:?}"
                 );
             }
         }
-        for (line, good) in fixture.bodies() {
-            let good = good.to_string();
-            let full = good.clone() + &" ".repeat(limit - good.len());
-            let answer = fixture.app.send(&line, fixture.admin.clone(), &full);
-            assert!(answer.status < 300, "{line} at the limit: {answer:?}");
+        for (line, valid) in fixture.valid_bodies() {
+            let valid = valid.to_string();
+            let full = valid.clone() + &" ".repeat(limit - valid.len());
+            let response = fixture.app.send(&line, fixture.admin.clone(), &full);
+            assert!(response.status < 300, "{line} at the limit: {response:?}");
         }
     }
 }
@@ -695,17 +705,17 @@ fn a_body_over_the_limit_is_413_with_and_without_a_content_length() {
 #[test]
 fn a_body_shorter_than_its_content_length_is_400() {
     let fixture = Fixture::new();
-    for (line, good) in fixture.bodies() {
-        let good = good.to_string();
+    for (line, valid) in fixture.valid_bodies() {
+        let valid = valid.to_string();
         for missing in [1, 2, 1_000] {
             let headers = [
                 ("Content-Type", "application/json".to_owned()),
-                ("Content-Length", (good.len() + missing).to_string()),
+                ("Content-Length", (valid.len() + missing).to_string()),
             ];
-            // Whole JSON all the same: what is there could be taken for everything.
-            let answer = fixture.refused_raw(&line, &headers, good.as_bytes());
+            // The received part is complete JSON, so that only the missing bytes make it invalid.
+            let response = fixture.send_invalid_raw(&line, &headers, valid.as_bytes());
             assert_eq!(
-                (answer.status, answer.code().as_str()),
+                (response.status, response.code().as_str()),
                 (400, "malformed_json"),
                 "{line}"
             );
@@ -716,7 +726,7 @@ fn a_body_shorter_than_its_content_length_is_400() {
 #[test]
 fn a_body_that_is_not_declared_as_json_is_415() {
     let fixture = Fixture::new();
-    for (line, good) in fixture.bodies() {
+    for (line, valid) in fixture.valid_bodies() {
         for content_type in [
             None,
             Some(""),
@@ -740,10 +750,10 @@ fn a_body_that_is_not_declared_as_json_is_415() {
                 .map(|value| ("Content-Type", value.to_owned()))
                 .into_iter()
                 .collect();
-            for body in [good.to_string().as_bytes(), b"", b"{"] {
-                let answer = fixture.refused_raw(&line, &headers, body);
+            for body in [valid.to_string().as_bytes(), b"", b"{"] {
+                let response = fixture.send_invalid_raw(&line, &headers, body);
                 assert_eq!(
-                    (answer.status, answer.code().as_str()),
+                    (response.status, response.code().as_str()),
                     (415, "unsupported_media_type"),
                     "{line} {content_type:?}"
                 );
@@ -767,17 +777,17 @@ fn json_may_be_declared_in_any_case_and_with_a_charset() {
     ] {
         let headers = [("Content-Type", content_type.to_owned())];
         let body = json!({ "email": "admin@example.com", "password": PASSWORD }).to_string();
-        let answer = fixture
+        let response = fixture
             .app
             .send_raw("POST /login", &headers, body.as_bytes());
-        assert_eq!(answer.status, 200, "{content_type:?}");
+        assert_eq!(response.status, 200, "{content_type:?}");
     }
 }
 
 // Paths -------------------------------------------------------------------------------------------
 
 #[test]
-fn what_can_be_no_id_is_404() {
+fn a_path_with_an_invalid_id_is_404() {
     let fixture = Fixture::new();
     let mut ids: Vec<String> = [
         "0",
@@ -846,7 +856,7 @@ fn what_can_be_no_id_is_404() {
             "DELETE /users/",
         ] {
             let body = if line.starts_with("PATCH") { "{}" } else { "" };
-            fixture.refuses(&format!("{line}{id}"), body, 404, "not_found");
+            fixture.assert_error(&format!("{line}{id}"), body, 404, "not_found");
         }
     }
 }
@@ -866,7 +876,7 @@ fn an_id_may_be_percent_encoded() {
 }
 
 #[test]
-fn a_path_that_is_not_in_the_table_is_404() {
+fn a_path_that_is_not_in_the_route_table_is_404() {
     let fixture = Fixture::new();
     let mut paths: Vec<String> = [
         "",
@@ -920,13 +930,13 @@ fn a_path_that_is_not_in_the_table_is_404() {
     paths.push("/x".repeat(30_000));
     for path in paths {
         for method in ["GET", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
-            fixture.refuses(&format!("{method} {path}"), "{}", 404, "not_found");
+            fixture.assert_error(&format!("{method} {path}"), "{}", 404, "not_found");
         }
     }
 }
 
 #[test]
-fn every_method_that_a_path_has_not_is_405_and_allow_names_those_it_has() {
+fn a_method_that_the_path_does_not_have_is_405_with_allow() {
     let fixture = Fixture::new();
     let paths: BTreeSet<&str> = ROUTES.iter().map(|route| route.path).collect();
     for path in paths {
@@ -964,23 +974,23 @@ fn every_method_that_a_path_has_not_is_405_and_allow_names_those_it_has() {
                 continue;
             }
             let line = format!("{method} {path}");
-            for answer in [
-                fixture.refused(&line, "{}"),
+            for response in [
+                fixture.send_invalid(&line, "{}"),
                 fixture.app.send(&line, None, ""),
             ] {
-                assert_eq!(answer.status, 405, "{line}");
-                assert_eq!(answer.code(), "method_not_allowed", "{line}");
+                assert_eq!(response.status, 405, "{line}");
+                assert_eq!(response.code(), "method_not_allowed", "{line}");
                 assert_eq!(
-                    comma_separated(answer.header("Allow").unwrap()),
+                    comma_separated(response.header("Allow").unwrap()),
                     allowed,
                     "{line}"
                 );
             }
         }
-        let answer = fixture.app.send(&format!("OPTIONS {path}"), None, "");
-        assert_eq!(answer.status, 204, "{path}");
+        let response = fixture.app.send(&format!("OPTIONS {path}"), None, "");
+        assert_eq!(response.status, 204, "{path}");
         assert_eq!(
-            comma_separated(answer.header("Allow").unwrap()),
+            comma_separated(response.header("Allow").unwrap()),
             allowed,
             "{path}"
         );
@@ -988,18 +998,18 @@ fn every_method_that_a_path_has_not_is_405_and_allow_names_those_it_has() {
 }
 
 #[test]
-fn the_server_as_a_whole_has_every_method() {
+fn options_for_the_whole_server_gets_all_methods() {
     let fixture = Fixture::new();
-    let answer = fixture.app.send("OPTIONS *", None, "");
-    assert_eq!(answer.status, 204);
+    let response = fixture.app.send("OPTIONS *", None, "");
+    assert_eq!(response.status, 204);
     let mut all = BTreeSet::from(["HEAD".to_owned(), "OPTIONS".to_owned()]);
     all.extend(ROUTES.iter().map(|route| route.method.to_owned()));
-    assert_eq!(comma_separated(answer.header("Allow").unwrap()), all);
-    fixture.refuses("GET *", "{}", 404, "not_found");
+    assert_eq!(comma_separated(response.header("Allow").unwrap()), all);
+    fixture.assert_error("GET *", "{}", 404, "not_found");
 }
 
 #[test]
-fn no_header_turns_one_method_into_another() {
+fn headers_and_parameters_do_not_override_the_method() {
     let fixture = Fixture::new();
     for name in [
         "X-HTTP-Method-Override",
@@ -1026,7 +1036,7 @@ fn no_header_turns_one_method_into_another() {
 // Queries -----------------------------------------------------------------------------------------
 
 #[test]
-fn a_parameter_that_is_not_known_is_422() {
+fn an_unknown_parameter_is_422() {
     let fixture = Fixture::new();
     let names = [
         "foo",
@@ -1058,16 +1068,16 @@ fn a_parameter_that_is_not_known_is_422() {
                 name.to_string(),
                 format!("{name}=&q=x"),
             ] {
-                let answer = fixture.refused(&format!("GET {path}?{query}"), "");
+                let response = fixture.send_invalid(&format!("GET {path}?{query}"), "");
                 let decoded = percent_encoding::percent_decode_str(name)
                     .decode_utf8()
                     .unwrap();
-                assert_eq!(answer.invalid_fields(), [decoded], "{path}?{query}");
+                assert_eq!(response.invalid_fields(), [decoded], "{path}?{query}");
             }
         }
         assert_eq!(
             fixture
-                .refused(&format!("GET {path}?=1"), "")
+                .send_invalid(&format!("GET {path}?=1"), "")
                 .invalid_fields(),
             [""]
         );
@@ -1075,7 +1085,7 @@ fn a_parameter_that_is_not_known_is_422() {
 }
 
 #[test]
-fn a_parameter_that_is_given_twice_is_422() {
+fn a_duplicate_parameter_is_422() {
     let fixture = Fixture::new();
     for (path, query, name) in [
         ("/tasks", "status=pending&status=pending", "status"),
@@ -1095,13 +1105,13 @@ fn a_parameter_that_is_given_twice_is_422() {
         ("/users", "approved=true&approved=false", "approved"),
         ("/users", "cursor=x&cursor=y", "cursor"),
     ] {
-        let answer = fixture.refused(&format!("GET {path}?{query}"), "");
-        assert_eq!(answer.invalid_fields(), [name], "{path}?{query}");
+        let response = fixture.send_invalid(&format!("GET {path}?{query}"), "");
+        assert_eq!(response.invalid_fields(), [name], "{path}?{query}");
     }
 }
 
 #[test]
-fn a_bad_value_of_a_parameter_is_422_and_names_it() {
+fn an_invalid_parameter_is_422_and_the_response_names_it() {
     let fixture = Fixture::new();
     let limits = [
         "0",
@@ -1187,7 +1197,7 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
         "1798761600",
         "2027-02-30T00:00:00Z",
         "%ff",
-        // A + that is not encoded is a space.
+        // `+` is a space in a query unless it is percent-encoded.
         "2027-01-01T00:00:00+02:00",
         "0000-01-01T00:00:00Z",
         "9999-12-31T23:59:59-01:00",
@@ -1210,27 +1220,27 @@ fn a_bad_value_of_a_parameter_is_422_and_names_it() {
     ] {
         for value in values {
             for query in [format!("{name}={value}"), format!("&{name}={value}&")] {
-                let answer = fixture.refused(&format!("GET {path}?{query}"), "");
-                assert_eq!(answer.invalid_fields(), [name], "{path}?{query}");
+                let response = fixture.send_invalid(&format!("GET {path}?{query}"), "");
+                assert_eq!(response.invalid_fields(), [name], "{path}?{query}");
             }
         }
     }
-    let answer = fixture.refused("GET /tasks?foo=", "");
+    let response = fixture.send_invalid("GET /tasks?foo=", "");
     assert_eq!(
-        answer.invalid_fields(),
+        response.invalid_fields(),
         ["foo"],
-        "a blank value of an unknown name"
+        "an unknown name with a blank value"
     );
-    let answer = fixture.refused("GET /tasks?limit=0&status=done&sort=id&foo=1", "");
+    let response = fixture.send_invalid("GET /tasks?limit=0&status=done&sort=id&foo=1", "");
     assert_eq!(
-        answer.invalid_fields(),
+        response.invalid_fields(),
         ["foo", "limit", "sort", "status"],
-        "all at once"
+        "all invalid names at once"
     );
 }
 
 #[test]
-fn values_at_their_bounds_are_taken() {
+fn parameters_at_their_limits_are_valid() {
     let fixture = Fixture::new();
     for path in [
         "/tasks",
@@ -1255,9 +1265,9 @@ fn values_at_their_bounds_are_taken() {
 }
 
 #[test]
-fn plus_is_a_space_in_a_query() {
+fn a_plus_in_a_query_is_a_space() {
     let fixture = Fixture::new();
-    let spaced = fixture
+    let space = fixture
         .app
         .create_task(&fixture.admin, json!({ "title": "one two" }));
     let plus = fixture
@@ -1270,22 +1280,22 @@ fn plus_is_a_space_in_a_query() {
         .app
         .create_task(&fixture.admin, json!({ "title": "one%20two" }));
     for (q, found) in [
-        ("one+two", spaced),
-        ("one%20two", spaced),
+        ("one+two", space),
+        ("one%20two", space),
         ("one%2Btwo", plus),
         ("one=two=three", equals),
         ("one%3Dtwo%3Dthree", equals),
         ("one%2520two", percent),
     ] {
-        let answer = fixture.app.get(&format!("/tasks?q={q}"), &fixture.admin);
-        assert_eq!(answer.ids(), [found], "{q}");
+        let response = fixture.app.get(&format!("/tasks?q={q}"), &fixture.admin);
+        assert_eq!(response.ids(), [found], "{q}");
     }
 }
 
 // Injection ---------------------------------------------------------------------------------------
 
 #[test]
-fn sql_in_a_field_is_text_like_any_other() {
+fn sql_in_a_text_field_is_stored_as_text() {
     let fixture = Fixture::new();
     for (i, text) in INJECTIONS.iter().enumerate() {
         let body = json!({ "title": text, "description": text });
@@ -1307,10 +1317,10 @@ fn sql_in_a_field_is_text_like_any_other() {
 
         let signup =
             json!({ "username": text, "email": format!("a{i}@example.com"), "password": PASSWORD });
-        let answer = fixture.app.send("POST /signup", None, &signup.to_string());
-        assert_eq!(answer.status, 201, "{text}");
-        assert_eq!(answer.json()["username"], *text);
-        assert_eq!(answer.json()["role"], "employee", "{text}");
+        let response = fixture.app.send("POST /signup", None, &signup.to_string());
+        assert_eq!(response.status, 201, "{text}");
+        assert_eq!(response.json()["username"], *text);
+        assert_eq!(response.json()["role"], "employee", "{text}");
     }
     let count = |sql: &str| -> i64 {
         fixture
@@ -1329,7 +1339,7 @@ fn sql_in_a_field_is_text_like_any_other() {
 }
 
 #[test]
-fn sql_in_a_sign_in_is_a_wrong_password() {
+fn sql_in_a_sign_in_is_401() {
     let fixture = Fixture::new();
     for text in INJECTIONS {
         for (email, password) in [
@@ -1339,7 +1349,7 @@ fn sql_in_a_sign_in_is_a_wrong_password() {
             (format!("admin@example.com{text}"), PASSWORD.to_owned()),
         ] {
             let body = json!({ "email": email, "password": password });
-            fixture.refuses(
+            fixture.assert_error(
                 "POST /login",
                 body.to_string(),
                 401,
@@ -1350,22 +1360,22 @@ fn sql_in_a_sign_in_is_a_wrong_password() {
 }
 
 #[test]
-fn sql_where_a_word_of_ours_belongs_is_422() {
+fn sql_in_the_place_of_a_keyword_number_or_name_is_422() {
     let fixture = Fixture::new();
     let user = format!("PATCH /users/{}", fixture.employee.id);
     for text in INJECTIONS {
-        fixture.refuses_field(
+        fixture.assert_invalid_field(
             "POST /tasks",
             &json!({ "title": "t", "status": text }),
             "status",
         );
-        fixture.refuses_field(
+        fixture.assert_invalid_field(
             "POST /tasks",
             &json!({ "title": "t", "deadline": text }),
             "deadline",
         );
-        fixture.refuses_field(&user, &json!({ "role": text }), "role");
-        fixture.refuses_field("POST /tasks", &json!({ "title": "t", *text: 1 }), text);
+        fixture.assert_invalid_field(&user, &json!({ "role": text }), "role");
+        fixture.assert_invalid_field("POST /tasks", &json!({ "title": "t", *text: 1 }), text);
         let value = encoded(text);
         for (path, names) in [
             (
@@ -1383,22 +1393,22 @@ fn sql_where_a_word_of_ours_belongs_is_422() {
             ("/users", &["role", "approved", "limit", "cursor"]),
         ] {
             for name in names {
-                let answer = fixture.refused(&format!("GET {path}?{name}={value}"), "");
-                assert_eq!(answer.invalid_fields(), [*name], "{path} {name} {text}");
+                let response = fixture.send_invalid(&format!("GET {path}?{name}={value}"), "");
+                assert_eq!(response.invalid_fields(), [*name], "{path} {name} {text}");
             }
-            let answer = fixture.refused(&format!("GET {path}?{value}=1"), "");
-            assert_eq!(answer.invalid_fields(), [*text], "{path} {text}");
+            let response = fixture.send_invalid(&format!("GET {path}?{value}=1"), "");
+            assert_eq!(response.invalid_fields(), [*text], "{path} {text}");
         }
-        let answer = fixture.refused(
+        let response = fixture.send_invalid(
             &format!("GET /tasks?sort={}", encoded(&format!("title{text}"))),
             "",
         );
-        assert_eq!(answer.invalid_fields(), ["sort"], "{text}");
+        assert_eq!(response.invalid_fields(), ["sort"], "{text}");
     }
 }
 
 #[test]
-fn a_search_finds_what_contains_the_text_and_nothing_else() {
+fn a_search_finds_exactly_the_rows_that_contain_the_text() {
     let fixture = Fixture::new();
     for text in INJECTIONS {
         fixture
@@ -1410,7 +1420,7 @@ fn a_search_finds_what_contains_the_text_and_nothing_else() {
     }
     let tasks = fixture.app.get("/tasks?limit=100", &fixture.admin).json()["items"].take();
     let users = fixture.app.get("/users?limit=100", &fixture.admin).json()["items"].take();
-    let holds = |row: &Value, fields: [&str; 2], q: &str| {
+    let contains = |row: &Value, fields: [&str; 2], q: &str| {
         fields.iter().any(|field| {
             row[*field]
                 .as_str()
@@ -1419,7 +1429,7 @@ fn a_search_finds_what_contains_the_text_and_nothing_else() {
     };
     let ids = |rows: &Value, fields, q| -> BTreeSet<i64> {
         let rows = rows.as_array().unwrap().iter();
-        rows.filter(|row| holds(row, fields, q))
+        rows.filter(|row| contains(row, fields, q))
             .map(|row| row["id"].as_i64().unwrap())
             .collect()
     };
@@ -1438,20 +1448,20 @@ fn a_search_finds_what_contains_the_text_and_nothing_else() {
             ("/tasks", &tasks, ["title", "description"]),
             ("/users", &users, ["username", "email"]),
         ] {
-            let answer = fixture.app.get(
+            let response = fixture.app.get(
                 &format!("{path}?limit=100&q={}", encoded(q)),
                 &fixture.admin,
             );
-            let found: BTreeSet<i64> = answer.ids().into_iter().collect();
+            let found: BTreeSet<i64> = response.ids().into_iter().collect();
             assert_eq!(found, ids(rows, fields, q), "{path} {q}");
         }
     }
 }
 
-// The request's id --------------------------------------------------------------------------------
+// Request id --------------------------------------------------------------------------------------
 
 #[test]
-fn a_sane_request_id_is_taken_over() {
+fn a_valid_request_id_is_returned() {
     let fixture = Fixture::new();
     for id in [
         "1",
@@ -1467,16 +1477,16 @@ fn a_sane_request_id_is_taken_over() {
             "OPTIONS /login",
             "PUT /login",
         ] {
-            let answer = fixture
+            let response = fixture
                 .app
                 .send_raw(line, &[("X-Request-Id", id.to_owned())], b"");
-            assert_eq!(answer.header("X-Request-Id"), Some(id), "{line}");
+            assert_eq!(response.header("X-Request-Id"), Some(id), "{line}");
         }
     }
 }
 
 #[test]
-fn any_other_request_id_is_replaced() {
+fn an_invalid_request_id_is_replaced() {
     let fixture = Fixture::new();
     let mut seen = BTreeSet::new();
     let long = "x".repeat(129);
@@ -1509,29 +1519,34 @@ fn any_other_request_id_is_replaced() {
             .into_iter()
             .collect();
         for line in ["GET /healthz", "GET /nowhere", "PUT /login"] {
-            let answer = fixture.app.send_raw(line, &headers, b"");
-            let made = answer.header("X-Request-Id").unwrap();
+            let response = fixture.app.send_raw(line, &headers, b"");
+            let generated = response.header("X-Request-Id").unwrap();
             assert!(
-                (16..=128).contains(&made.len())
-                    && made.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
-                "{id:?}: {made:?}"
+                (16..=128).contains(&generated.len())
+                    && generated
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+                "{id:?}: {generated:?}"
             );
-            assert!(seen.insert(made.to_owned()), "{made} came twice");
+            assert!(
+                seen.insert(generated.to_owned()),
+                "{generated} was generated twice"
+            );
         }
     }
 }
 
 #[test]
-fn a_body_of_nothing_but_names_is_refused_and_not_sent_back() {
+fn a_body_with_many_or_long_unknown_names_gets_a_short_error() {
     let fixture = Fixture::new();
     let names = |n: usize| {
         let members: Vec<_> = (0..n).map(|i| format!("\"n{i}\":0")).collect();
         format!("{{{}}}", members.join(","))
     };
-    fixture.refuses("POST /login", names(20), 422, "invalid");
-    fixture.refuses("POST /login", names(21), 400, "malformed_json");
-    // The answer repeats a part of the name: Fixture::refused looks at its length.
-    fixture.refuses(
+    fixture.assert_error("POST /login", names(20), 422, "invalid");
+    fixture.assert_error("POST /login", names(21), 400, "malformed_json");
+    // The response repeats only a part of the name: `Fixture::send_invalid` checks its length.
+    fixture.assert_error(
         "POST /login",
         format!("{{\"{}\":0}}", "n".repeat(100_000)),
         422,
@@ -1540,7 +1555,7 @@ fn a_body_of_nothing_but_names_is_refused_and_not_sent_back() {
 }
 
 #[test]
-fn names_that_cannot_be_seen_or_turn_the_writing_round_are_refused() {
+fn invisible_characters_and_directional_overrides_in_user_names_are_422() {
     let fixture = Fixture::new();
     for name in [
         "\u{200b}",
@@ -1550,6 +1565,6 @@ fn names_that_cannot_be_seen_or_turn_the_writing_round_are_refused() {
         "a\u{2028}b",
     ] {
         let body = json!({ "username": name, "email": "new@example.com", "password": PASSWORD });
-        fixture.refuses_field("POST /signup", &body, "username");
+        fixture.assert_invalid_field("POST /signup", &body, "username");
     }
 }

@@ -1,5 +1,5 @@
-//! Versions: what has changed is fetched, what has not is not, and nobody overwrites what they have not
-//! seen.
+//! Conditional requests (RFC 9110, 13): `If-None-Match` saves the transfer of an unchanged version, and
+//! `If-Match` prevents lost updates (optimistic concurrency).
 
 use serde_json::{Value, json};
 use task_api::config::rate_limits::Switch;
@@ -9,12 +9,12 @@ use task_api::model::Role;
 use crate::support::http_client::Client;
 use crate::support::{Account, Fixture, PASSWORD, TestApp, TestResponse, concurrently};
 
-/// The tag of nothing at all.
+/// An ETag that no resource has.
 const STALE: &str = r#""stale""#;
 
 impl Fixture {
-    /// The URL of each account and task that has one.
-    fn urls(&self) -> [String; 3] {
+    /// The path of each resource with an ETag.
+    fn paths_with_etags(&self) -> [String; 3] {
         [
             "/me".to_owned(),
             format!("/users/{}", self.employee.id),
@@ -22,10 +22,9 @@ impl Fixture {
         ]
     }
 
-    /// Each change that demands a version can go with: the request, its body, and the URL of what it
-    /// changes.
+    /// Each request that changes a resource with an ETag: request line, body, and the path of the resource.
     fn changes(&self) -> [(String, String, String); 5] {
-        let [me, user, task] = self.urls();
+        let [me, user, task] = self.paths_with_etags();
         let mine = json!({ "email": "new@example.com", "current_password": PASSWORD });
         [
             (format!("PATCH {me}"), mine.to_string(), me),
@@ -44,14 +43,14 @@ impl Fixture {
         ]
     }
 
-    /// Sends on behalf of the admin, with these headers.
+    /// Sends a request as the admin with these headers.
     fn send(&self, line: &str, headers: &[(&str, &str)], body: &str) -> TestResponse {
         send(&self.app, line, &self.admin, headers, body)
     }
 
-    /// The tag of what is at a URL.
-    fn tag(&self, url: &str) -> String {
-        tag(&self.send(&format!("GET {url}"), &[], ""))
+    /// The current ETag of a resource.
+    fn etag(&self, url: &str) -> String {
+        etag(&self.send(&format!("GET {url}"), &[], ""))
     }
 }
 
@@ -65,23 +64,23 @@ fn send(
     app.send_with(line, account.clone(), headers, body)
 }
 
-fn tag(response: &TestResponse) -> String {
+fn etag(response: &TestResponse) -> String {
     response
         .header("ETag")
         .unwrap_or_else(|| panic!("no ETag: {response:?}"))
         .to_owned()
 }
 
-// Tags --------------------------------------------------------------------------------------------
+// ETags -------------------------------------------------------------------------------------------
 
 #[test]
-fn each_answer_with_one_account_or_task_has_its_tag_and_no_other_answer_has_one() {
+fn each_response_with_one_account_or_task_has_an_etag_and_no_other_response_has_one() {
     let fixture = Fixture::new();
-    let [me, user, task] = fixture.urls();
+    let [me, user, task] = fixture.paths_with_etags();
     let sign_up = json!({ "username": "new", "email": "new@example.com", "password": PASSWORD });
     let log_in = json!({ "email": "mine@example.com", "password": PASSWORD });
     let mine = json!({ "email": "mine@example.com", "current_password": PASSWORD });
-    // Where what is shown can be read again.
+    // The last column is the path at which the resource in the response can be read again.
     for (line, body, status, url) in [
         ("POST /signup", sign_up.to_string(), 201, Some("/users/3")),
         (
@@ -121,30 +120,30 @@ fn each_answer_with_one_account_or_task_has_its_tag_and_no_other_answer_has_one(
         assert_eq!(response.status, status, "{line}: {response:?}");
         assert_eq!(response.header("ETag").is_some(), url.is_some(), "{line}");
         let Some(url) = url else { continue };
-        let inside = tag(&response);
-        let inside = inside
+        let quoted = etag(&response);
+        let opaque = quoted
             .strip_prefix('"')
-            .and_then(|tag| tag.strip_suffix('"'));
+            .and_then(|etag| etag.strip_suffix('"'));
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         assert!(
-            inside.is_some_and(|tag| tag.len() == 22 && tag.chars().all(is_plain)),
+            opaque.is_some_and(|etag| etag.len() == 22 && etag.chars().all(is_plain)),
             "{line}"
         );
-        let shown = fixture.send(&format!("GET {url}"), &[], "");
+        let read = fixture.send(&format!("GET {url}"), &[], "");
         assert_eq!(
-            (tag(&response), &response.body),
-            (tag(&shown), &shown.body),
+            (etag(&response), &response.body),
+            (etag(&read), &read.body),
             "{line}"
         );
         let head = fixture.send(&format!("HEAD {url}"), &[], "");
-        assert_eq!(tag(&head), tag(&shown), "{line}");
+        assert_eq!(etag(&head), etag(&read), "{line}");
     }
 }
 
 #[test]
-fn a_tag_changes_when_a_field_does_and_comes_back_with_it() {
+fn the_etag_changes_with_each_field_and_returns_with_the_old_value() {
     let fixture = Fixture::new();
-    let [_, user, task] = fixture.urls();
+    let [_, user, task] = fixture.paths_with_etags();
     let (manager, pending) = (json!({ "role": "manager" }), json!({ "status": "pending" }));
     for (url, change, back) in [
         (&user, manager.clone(), json!({ "role": "employee" })),
@@ -176,18 +175,22 @@ fn a_tag_changes_when_a_field_does_and_comes_back_with_it() {
         ),
     ] {
         let patch = |body: &Value| fixture.send(&format!("PATCH {url}"), &[], &body.to_string());
-        let before = fixture.tag(url);
-        assert_eq!(tag(&patch(&json!({}))), before, "{url}: nothing changes");
-        assert_eq!(tag(&patch(&back)), before, "{url}: {back} is so already");
-        assert_ne!(tag(&patch(&change)), before, "{url}: {change}");
-        assert_eq!(tag(&patch(&back)), before, "{url}: {back}");
+        let before = fixture.etag(url);
+        assert_eq!(etag(&patch(&json!({}))), before, "{url}: nothing changes");
+        assert_eq!(
+            etag(&patch(&back)),
+            before,
+            "{url}: {back} is already the value"
+        );
+        assert_ne!(etag(&patch(&change)), before, "{url}: {change}");
+        assert_eq!(etag(&patch(&back)), before, "{url}: {back}");
     }
 }
 
 #[test]
-fn a_tag_outlives_the_program() {
+fn the_etag_is_the_same_after_a_restart() {
     let fixture = Fixture::new();
-    let before = fixture.urls().map(|url| fixture.tag(&url));
+    let before = fixture.paths_with_etags().map(|url| fixture.etag(&url));
     let Fixture {
         app,
         admin,
@@ -201,27 +204,30 @@ fn a_tag_outlives_the_program() {
         employee,
         task,
     };
-    assert_eq!(fixture.urls().map(|url| fixture.tag(&url)), before);
+    assert_eq!(
+        fixture.paths_with_etags().map(|url| fixture.etag(&url)),
+        before
+    );
 }
 
 #[test]
-fn what_has_the_id_of_something_deleted_has_another_tag() {
+fn a_task_with_a_reused_id_has_another_etag() {
     let fixture = Fixture::new();
-    let [_, _, task] = fixture.urls();
-    let old = fixture.tag(&task);
+    let [_, _, task] = fixture.paths_with_etags();
+    let old = fixture.etag(&task);
     assert_eq!(fixture.send(&format!("DELETE {task}"), &[], "").status, 204);
     let body = json!({ "title": "water the plants", "assigned_user_id": fixture.employee.id });
     let again = fixture.app.create_task(&fixture.admin, body);
-    assert_eq!(again, fixture.task, "SQLite gives out the id again");
-    assert_ne!(fixture.tag(&task), old);
+    assert_eq!(again, fixture.task, "SQLite reuses the id");
+    assert_ne!(fixture.etag(&task), old);
     let response = fixture.send(&format!("DELETE {task}"), &[("If-Match", &old)], "");
     assert_eq!(response.status, 412);
 }
 
-// What a header says ------------------------------------------------------------------------------
+// The headers -------------------------------------------------------------------------------------
 
-/// Lists in which `%` is the current tag, and whether one of their tags is it: in the strong comparison
-/// and in the weak one (RFC 9110, 8.8.3.2).
+/// Header values in which `%` stands for the current ETag, and whether they match it: by strong comparison,
+/// and by weak comparison (RFC 9110, 8.8.3.2).
 const LISTS: &[(&[&str], bool, bool)] = &[
     (&["%"], true, true),
     (&["W/%"], false, true),
@@ -237,10 +243,10 @@ const LISTS: &[(&[&str], bool, bool)] = &[
     (&[r#"W/%, %"#], true, true),
     (&[" \t,, % , ,"], true, true),
     (&["\"stale\"\t,\t%"], true, true),
-    // A tag may hold a comma, and any letter.
+    // An ETag may contain commas and any visible character.
     (&[r#""a,b", %"#], true, true),
     (&[r#""!#~é\", %"#], true, true),
-    // Several lines are one list.
+    // Several header lines are one list.
     (&[STALE, "%"], true, true),
     (&["%", STALE], true, true),
     (&[STALE, r#""staler""#], false, false),
@@ -248,7 +254,7 @@ const LISTS: &[(&[&str], bool, bool)] = &[
     (&["", "%"], true, true),
 ];
 
-/// What is no list of tags, `%` being the current one.
+/// Header values that are not lists of ETags. `%` stands for the current ETag.
 const MALFORMED: &[&[&str]] = &[
     &[""],
     &["  "],
@@ -280,7 +286,7 @@ const MALFORMED: &[&[&str]] = &[
     &["\"a\u{7f}b\", %"],
 ];
 
-/// The header's lines, with the current tag in the place of `%`.
+/// The header lines, with `%` replaced by the current ETag.
 fn lines<'a>(name: &'a str, values: &[&str], current: &str) -> Vec<(&'a str, String)> {
     let line = |value: &&str| (name, value.replace('%', current));
     values.iter().map(line).collect()
@@ -294,72 +300,72 @@ fn borrowed<'a>(headers: &'a [(&str, String)]) -> Vec<(&'a str, &'a str)> {
 }
 
 #[test]
-fn who_names_the_current_version_is_spared_it() {
+fn a_get_with_if_none_match_of_the_current_version_is_304() {
     let fixture = Fixture::new();
-    for url in fixture.urls() {
-        let current = fixture.tag(&url);
-        for (values, _, is_named) in LISTS {
+    for url in fixture.paths_with_etags() {
+        let current = fixture.etag(&url);
+        for (values, _, weak_match) in LISTS {
             let headers = lines("If-None-Match", values, &current);
             for method in ["GET", "HEAD"] {
                 let response = fixture.send(&format!("{method} {url}"), &borrowed(&headers), "");
-                let expected = if *is_named { 304 } else { 200 };
+                let expected = if *weak_match { 304 } else { 200 };
                 assert_eq!(response.status, expected, "{method} {url} {values:?}");
                 assert_eq!(
                     response.body.is_empty(),
-                    *is_named,
+                    *weak_match,
                     "{method} {url} {values:?}"
                 );
-                assert_eq!(tag(&response), current, "{method} {url} {values:?}");
+                assert_eq!(etag(&response), current, "{method} {url} {values:?}");
             }
         }
     }
 }
 
 #[test]
-fn a_304_has_the_headers_of_the_200_but_those_about_its_body() {
+fn a_304_has_the_headers_of_the_200_except_content_type() {
     let app = TestApp::with(|config| {
         config.cors.cors_origins = "https://app.example".parse().unwrap();
     });
     let fixture = Fixture::with_app(app);
-    let but = |left_out: &[&str], response: &TestResponse| {
+    let headers_without = |left_out: &[&str], response: &TestResponse| {
         let mut headers = response.headers.clone();
         headers.retain(|(name, _)| !left_out.contains(&name.as_str()));
         headers.sort();
         headers
     };
-    for url in fixture.urls() {
-        let current = fixture.tag(&url);
+    for url in fixture.paths_with_etags() {
+        let current = fixture.etag(&url);
         let origin = ("Origin", "https://app.example");
         let get = |headers: &[(&str, &str)]| fixture.send(&format!("GET {url}"), headers, "");
-        let (full, spared) = (get(&[origin]), get(&[origin, ("If-None-Match", &current)]));
-        assert_eq!((full.status, spared.status), (200, 304), "{url}");
+        let (full, not_modified) = (get(&[origin]), get(&[origin, ("If-None-Match", &current)]));
+        assert_eq!((full.status, not_modified.status), (200, 304), "{url}");
         assert_eq!(
-            but(&["X-Request-Id"], &spared),
-            but(&["X-Request-Id", "Content-Type"], &full),
+            headers_without(&["X-Request-Id"], &not_modified),
+            headers_without(&["X-Request-Id", "Content-Type"], &full),
             "{url}"
         );
-        assert_eq!(spared.header("Cache-Control"), Some("no-store"));
-        assert_eq!(spared.header("Vary"), Some("Origin"));
+        assert_eq!(not_modified.header("Cache-Control"), Some("no-store"));
+        assert_eq!(not_modified.header("Vary"), Some("Origin"));
     }
 }
 
 #[test]
-fn a_change_is_made_to_the_version_that_it_names() {
+fn a_patch_is_200_when_its_precondition_holds_and_412_otherwise() {
     let fixture = Fixture::new();
-    for url in fixture.urls() {
-        let current = fixture.tag(&url);
-        // Nothing changes, so that the next line finds the same version.
+    for url in fixture.paths_with_etags() {
+        let current = fixture.etag(&url);
+        // The body changes nothing, so that the version stays the same for the next values.
         let body = match url.as_str() {
             "/me" => json!({ "current_password": PASSWORD }).to_string(),
             _ => "{}".to_owned(),
         };
-        for (values, is_the_same, is_alike) in LISTS {
-            for (name, permitted) in [("If-Match", *is_the_same), ("If-None-Match", !is_alike)] {
+        for (values, strong_match, weak_match) in LISTS {
+            for (name, holds) in [("If-Match", *strong_match), ("If-None-Match", !weak_match)] {
                 let headers = lines(name, values, &current);
                 let response = fixture.send(&format!("PATCH {url}"), &borrowed(&headers), &body);
-                let expected = if permitted { 200 } else { 412 };
+                let expected = if holds { 200 } else { 412 };
                 assert_eq!(response.status, expected, "{url} {name} {values:?}");
-                if !permitted {
+                if !holds {
                     assert_eq!(response.code(), "precondition_failed");
                     assert_eq!(response.header("ETag"), None);
                 }
@@ -369,13 +375,13 @@ fn a_change_is_made_to_the_version_that_it_names() {
 }
 
 #[test]
-fn each_change_asks_for_the_version_and_is_made_whole_or_not_at_all() {
+fn each_route_that_changes_a_row_checks_if_match_and_changes_nothing_on_412() {
     for n in 0..5 {
         for (value, status) in [(STALE, 412), ("W/%", 412), ("%", 200), ("*", 200)] {
             let fixture = Fixture::new();
             let (line, body, url) = &fixture.changes()[n];
             let before = fixture.app.rows();
-            let headers = lines("If-Match", &[value], &fixture.tag(url));
+            let headers = lines("If-Match", &[value], &fixture.etag(url));
             let response = fixture.send(line, &borrowed(&headers), body);
             let is_done = response.status < 300;
             assert_eq!(is_done, status == 200, "{line} {value}: {response:?}");
@@ -391,17 +397,17 @@ fn each_change_asks_for_the_version_and_is_made_whole_or_not_at_all() {
 }
 
 #[test]
-fn who_reads_can_demand_a_version_too() {
+fn a_get_with_if_match_of_another_version_is_412() {
     let fixture = Fixture::new();
-    for url in fixture.urls() {
-        let current = fixture.tag(&url);
-        for (values, is_the_same, _) in LISTS {
+    for url in fixture.paths_with_etags() {
+        let current = fixture.etag(&url);
+        for (values, strong_match, _) in LISTS {
             let headers = lines("If-Match", values, &current);
             let response = fixture.send(&format!("GET {url}"), &borrowed(&headers), "");
-            let expected = if *is_the_same { 200 } else { 412 };
+            let expected = if *strong_match { 200 } else { 412 };
             assert_eq!(response.status, expected, "{url} {values:?}");
         }
-        // If-Match goes first (RFC 9110, 13.2.2).
+        // If-Match is evaluated first (RFC 9110, 13.2.2).
         let both = [("If-None-Match", current.as_str()), ("If-Match", STALE)];
         assert_eq!(
             fixture.send(&format!("GET {url}"), &both, "").status,
@@ -412,16 +418,16 @@ fn who_reads_can_demand_a_version_too() {
 }
 
 #[test]
-fn what_is_no_list_of_tags_is_refused_by_name_and_changes_nothing() {
+fn a_malformed_list_of_etags_is_400_names_the_header_and_changes_nothing() {
     let fixture = Fixture::new();
     let reads = fixture
-        .urls()
+        .paths_with_etags()
         .map(|url| (format!("GET {url}"), String::new(), url));
     let before = fixture.app.rows();
     for (line, body, url) in fixture.changes().into_iter().chain(reads) {
         for values in MALFORMED {
             for name in ["If-Match", "If-None-Match"] {
-                let headers = lines(name, values, &fixture.tag(&url));
+                let headers = lines(name, values, &fixture.etag(&url));
                 let response = fixture.send(&line, &borrowed(&headers), &body);
                 let case = format!("{line} {name} {values:?}");
                 assert_eq!(
@@ -440,7 +446,7 @@ fn what_is_no_list_of_tags_is_refused_by_name_and_changes_nothing() {
 }
 
 #[test]
-fn where_there_are_no_versions_nobody_looks_at_what_is_demanded() {
+fn routes_without_an_etag_ignore_preconditions() {
     let fixture = Fixture::new();
     let log_in = json!({ "email": "admin@example.com", "password": PASSWORD }).to_string();
     for (line, body, status) in [
@@ -463,19 +469,19 @@ fn where_there_are_no_versions_nobody_looks_at_what_is_demanded() {
     }
 }
 
-// What goes first ---------------------------------------------------------------------------------
+// Order of errors ---------------------------------------------------------------------------------
 
 #[test]
-fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_after_it() {
+fn errors_of_access_and_syntax_come_before_the_precondition_and_all_other_errors_after_it() {
     let fixture = Fixture::new();
     let app = &fixture.app;
     let waiting = app.account("waiting", Role::Admin, false);
     let other = app.account("other", Role::Employee, true);
-    let nobody = Account {
+    let without_session = Account {
         token: "none".to_owned(),
         ..fixture.admin.clone()
     };
-    let [me, user, task] = fixture.urls();
+    let [me, user, task] = fixture.paths_with_etags();
     let (admin, employee) = (&fixture.admin, &fixture.employee);
     let mine = |email: &str, password: &str| {
         json!({ "email": email, "current_password": password }).to_string()
@@ -483,9 +489,27 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
     let admins = format!("/users/{}", admin.id);
     let before = app.rows();
     for (account, line, body, status, code) in [
-        (&nobody, format!("GET {task}"), "", 401, "invalid_token"),
-        (&nobody, format!("PATCH {task}"), "{}", 401, "invalid_token"),
-        (&nobody, format!("PATCH {me}"), "{}", 401, "invalid_token"),
+        (
+            &without_session,
+            format!("GET {task}"),
+            "",
+            401,
+            "invalid_token",
+        ),
+        (
+            &without_session,
+            format!("PATCH {task}"),
+            "{}",
+            401,
+            "invalid_token",
+        ),
+        (
+            &without_session,
+            format!("PATCH {me}"),
+            "{}",
+            401,
+            "invalid_token",
+        ),
         (
             &waiting,
             format!("PATCH {task}"),
@@ -559,7 +583,7 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
             "invalid",
         ),
         (admin, format!("PATCH {me}"), "{}", 422, "invalid"),
-        // These are refused for the version alone, and tell nothing else.
+        // The 412 hides every other error that these requests would get.
         (
             admin,
             format!("PATCH {task}"),
@@ -595,7 +619,7 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
             412,
             "precondition_failed",
         ),
-        // And where nothing is wrong:
+        // Only the precondition fails:
         (admin, format!("GET {task}"), "", 412, "precondition_failed"),
         (
             employee,
@@ -619,7 +643,7 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
             "{line} {body}"
         );
     }
-    // `*` is any version, but there has to be one.
+    // `*` matches any version of a resource that exists.
     for line in ["PATCH /tasks/999", "PATCH /users/999"] {
         assert_eq!(
             fixture.send(line, &[("If-Match", "*")], "{}").status,
@@ -627,8 +651,8 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
             "{line}"
         );
     }
-    // For whom a task does not exist it has no version either.
-    let current = fixture.tag(&task);
+    // An account that may not see a task gets 404 without an ETag.
+    let current = fixture.etag(&task);
     for name in ["If-Match", "If-None-Match"] {
         let response = send(app, &format!("GET {task}"), &other, &[(name, &current)], "");
         assert_eq!(
@@ -640,31 +664,32 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
     assert_eq!(app.rows(), before);
 }
 
-// Two at a time -----------------------------------------------------------------------------------
+// Lost updates ------------------------------------------------------------------------------------
 
 #[test]
-fn the_second_of_two_who_have_read_the_same_version_has_to_read_again() {
+fn the_second_change_to_the_same_version_is_412_until_the_client_reads_again() {
     let fixture = Fixture::new();
-    let [_, _, task] = fixture.urls();
-    let (path, seen) = (format!("PATCH {task}"), fixture.tag(&task));
-    let status = |tag: &str| fixture.send(&path, &[("If-Match", tag)], r#"{"status":"completed"}"#);
-    let title = |tag: &str| fixture.send(&path, &[("If-Match", tag)], r#"{"title":"new"}"#);
+    let [_, _, task] = fixture.paths_with_etags();
+    let (path, seen) = (format!("PATCH {task}"), fixture.etag(&task));
+    let status =
+        |etag: &str| fixture.send(&path, &[("If-Match", etag)], r#"{"status":"completed"}"#);
+    let title = |etag: &str| fixture.send(&path, &[("If-Match", etag)], r#"{"title":"new"}"#);
     let first = status(&seen);
     assert_eq!(first.status, 200);
     assert_eq!(title(&seen).status, 412);
-    let second = title(&fixture.tag(&task));
+    let second = title(&fixture.etag(&task));
     assert_eq!(second.status, 200);
     assert_eq!(second.json()["status"], "completed");
-    // The tag of an response is good for the next change.
-    assert_eq!(title(&tag(&first)).status, 412);
-    assert_eq!(status(&tag(&second)).status, 200);
+    // The ETag in the response to a change is the one for the next change.
+    assert_eq!(title(&etag(&first)).status, 412);
+    assert_eq!(status(&etag(&second)).status, 200);
     assert_eq!(
         fixture
             .send(&format!("DELETE {task}"), &[("If-Match", &seen)], "")
             .status,
         412
     );
-    let current = fixture.tag(&task);
+    let current = fixture.etag(&task);
     assert_eq!(
         fixture
             .send(&format!("DELETE {task}"), &[("If-Match", &current)], "")
@@ -674,17 +699,17 @@ fn the_second_of_two_who_have_read_the_same_version_has_to_read_again() {
 }
 
 #[test]
-fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
-    // Room for all of them: this is not about the queue for hashes.
+fn of_fifty_concurrent_changes_to_the_same_version_one_succeeds() {
+    // A queue that holds all requests: the limit of the hash queue is not under test.
     let fixture = Fixture::with_app(TestApp::with(|config| {
         config.concurrency.hashes.max_queued = 50
     }));
-    let [me, user, task] = fixture.urls();
+    let [me, user, task] = fixture.paths_with_etags();
     let email = |n: usize| format!("admin{n}@example.com");
     type Body<'a> = &'a (dyn Fn(usize) -> Value + Sync);
     let cases: [(&str, Body); 4] = [
         (&task, &|n| json!({ "title": format!("by {n}") })),
-        // All of them want the same.
+        // All requests make the same change.
         (&task, &|_| json!({ "title": "by all" })),
         (&user, &|_| json!({ "role": "manager" })),
         (
@@ -693,7 +718,7 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
         ),
     ];
     for (url, body) in cases {
-        let seen = fixture.tag(url);
+        let seen = fixture.etag(url);
         let responses = concurrently(50, |n| {
             let body = body(n).to_string();
             fixture.send(&format!("PATCH {url}"), &[("If-Match", &seen)], &body)
@@ -701,7 +726,7 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
         let statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
         let count = |status| statuses.iter().filter(|given| **given == status).count();
         assert_eq!((count(200), count(412)), (1, 49), "{url}: {statuses:?}");
-        // What is there now is what the one was told.
+        // The stored version is the one in the response to the request that succeeded.
         let winner = responses
             .iter()
             .find(|response| response.status == 200)
@@ -714,11 +739,11 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
 }
 
 #[test]
-fn of_a_change_and_a_removal_at_once_one_succeeds() {
+fn of_a_concurrent_change_and_deletion_one_succeeds() {
     for _ in 0..10 {
         let fixture = Fixture::new();
-        let [_, _, task] = fixture.urls();
-        let seen = fixture.tag(&task);
+        let [_, _, task] = fixture.paths_with_etags();
+        let seen = fixture.etag(&task);
         let mut statuses: Vec<u16> = concurrently(2, |n| {
             let (method, body) = [("PATCH", r#"{"title":"new"}"#), ("DELETE", "")][n];
             fixture.send(&format!("{method} {task}"), &[("If-Match", &seen)], body)
@@ -736,10 +761,10 @@ fn of_a_change_and_a_removal_at_once_one_succeeds() {
     }
 }
 
-// On the line -------------------------------------------------------------------------------------
+// On the wire -------------------------------------------------------------------------------------
 
 #[test]
-fn a_304_has_no_body_on_a_kept_connection() {
+fn a_304_has_no_body_on_a_persistent_connection() {
     let kinds = [
         #[cfg(target_os = "linux")]
         ServerKind::Epoll,
@@ -750,30 +775,30 @@ fn a_304_has_no_body_on_a_kept_connection() {
         let server = fixture.app.serve();
         let mut client = Client::connect(server.address());
         let authorization = format!("Authorization: Bearer {}\r\n", fixture.admin.token);
-        for url in fixture.urls() {
-            let current = fixture.tag(&url);
+        for url in fixture.paths_with_etags() {
+            let current = fixture.etag(&url);
             for method in ["GET", "HEAD"] {
                 let mut send = |headers: &str| {
                     let headers = format!("{authorization}{headers}");
                     let head = client.head(&format!("{method} {url}"), &headers);
                     client.write(head).unwrap();
-                    // A body would be read as the beginning of the next response.
+                    // A body in the 304 would be read as the start of the next response.
                     client.read_response(method == "HEAD").unwrap()
                 };
-                let spared = send(&format!("If-None-Match: \"a\", W/{current}\r\n"));
-                assert_eq!(spared.status, 304, "{kind:?} {method} {url}");
-                assert_eq!(tag(&spared), current);
-                assert_eq!(spared.header("Cache-Control"), Some("no-store"));
-                assert_eq!(spared.header("Content-Type"), None);
-                assert_eq!(spared.header("Transfer-Encoding"), None);
-                // It would have to be the length that the 200 has (RFC 9110, 8.6).
+                let not_modified = send(&format!("If-None-Match: \"a\", W/{current}\r\n"));
+                assert_eq!(not_modified.status, 304, "{kind:?} {method} {url}");
+                assert_eq!(etag(&not_modified), current);
+                assert_eq!(not_modified.header("Cache-Control"), Some("no-store"));
+                assert_eq!(not_modified.header("Content-Type"), None);
+                assert_eq!(not_modified.header("Transfer-Encoding"), None);
+                // Content-Length would have to be that of the 200 (RFC 9110, 8.6), so there is none.
                 #[cfg(target_os = "linux")]
                 if kind == ServerKind::Epoll {
-                    assert_eq!(spared.header("Content-Length"), None);
+                    assert_eq!(not_modified.header("Content-Length"), None);
                 }
                 let full = send("If-None-Match: \"a\"\r\n");
                 assert_eq!(
-                    (full.status, tag(&full)),
+                    (full.status, etag(&full)),
                     (200, current.clone()),
                     "{kind:?} {url}"
                 );
@@ -782,17 +807,17 @@ fn a_304_has_no_body_on_a_kept_connection() {
                     Some("0"),
                     "{kind:?} {method} {url}"
                 );
-                let refused = send("If-None-Match: a\r\n");
-                assert_eq!(refused.status, 400, "{kind:?} {method} {url}");
+                let malformed = send("If-None-Match: a\r\n");
+                assert_eq!(malformed.status, 400, "{kind:?} {method} {url}");
             }
         }
     }
 }
 
-// What a version check gives away -----------------------------------------------------------------
+// What a 412 reveals ------------------------------------------------------------------------------
 
 #[test]
-fn a_stale_version_of_me_tells_nothing_about_e_mails_costs_no_attempt_and_is_not_recorded() {
+fn a_412_for_me_reveals_no_email_address_costs_no_password_attempt_and_is_not_in_the_audit_log() {
     let app = TestApp::with(|config| {
         config.rate_limiting.rate_limits = Switch::On;
     });
@@ -812,7 +837,7 @@ fn a_stale_version_of_me_tells_nothing_about_e_mails_costs_no_attempt_and_is_not
         assert_eq!(bodies.len(), 1, "the same response in every case");
     }
     assert_eq!(app.count("audit"), entries);
-    // None of the 120 requests has used up an attempt: a sign-in and a right change still pass.
+    // None of the 120 requests counted as a password attempt: a sign-in and a valid change still succeed.
     assert_eq!(app.log_in(&me.email, PASSWORD).status, 200);
     let current = app.get("/me", &me);
     let current = current.header("ETag").unwrap();
@@ -822,21 +847,21 @@ fn a_stale_version_of_me_tells_nothing_about_e_mails_costs_no_attempt_and_is_not
 }
 
 #[test]
-fn an_account_that_changes_while_its_password_is_checked_is_412_and_stays_as_it_is() {
+fn a_change_to_me_is_412_when_the_account_changes_during_the_password_check() {
     let app = TestApp::with(|config| config.passwords.password_iterations = 20_000);
     let (me, admin) = (app.employee(), app.admin());
     let version = app.get("/me", &me);
     let version = version.header("ETag").unwrap();
     let body = json!({ "email": "new@example.com", "current_password": PASSWORD }).to_string();
-    let mut outcomes = Vec::new();
+    let mut statuses = Vec::new();
     std::thread::scope(|scope| {
         let change = scope.spawn(|| send(&app, "PATCH /me", &me, &[("If-Match", version)], &body));
         let role = json!({ "role": "manager" }).to_string();
         let promotion = app.send(&format!("PATCH /users/{}", me.id), admin.clone(), &role);
         assert_eq!(promotion.status, 200);
-        outcomes.push(change.join().unwrap().status);
+        statuses.push(change.join().unwrap().status);
     });
-    // Whichever was first: both changes are there, or the second was refused.
+    // Either both changes are stored, or the change to `/me` got 412.
     let user = app.get(&format!("/users/{}", me.id), &admin).json();
     assert_eq!(user["role"], "manager");
     let expected = if user["email"] == "new@example.com" {
@@ -844,5 +869,5 @@ fn an_account_that_changes_while_its_password_is_checked_is_412_and_stays_as_it_
     } else {
         412
     };
-    assert_eq!(outcomes, [expected]);
+    assert_eq!(statuses, [expected]);
 }

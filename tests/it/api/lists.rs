@@ -1,4 +1,4 @@
-//! Lists: what they show, in what order, and that walking them page by page loses nothing.
+//! Lists: their rows and order, filters, and keyset pagination, which must return each row exactly once.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::support::{Account, SORTS, TestApp};
 
 const LIMITS: [usize; 5] = [1, 2, 3, 7, 100];
 
-/// A row of `task`, as the test put it there.
+/// A row of `task`, as the test inserted it.
 #[derive(Debug, Clone)]
 struct Row {
     id: i64,
@@ -25,6 +25,7 @@ struct Row {
 }
 
 impl Row {
+    /// The value that the list is sorted by.
     fn key(&self, sort: &str) -> Option<&str> {
         match sort.trim_start_matches('-') {
             "created_at" => self.created_at.as_deref(),
@@ -33,9 +34,9 @@ impl Row {
         }
     }
 
-    /// The order of the contract: rows without a key last in both directions, ties by id.
+    /// The order of the contract: rows with a NULL key last in both directions, equal keys by id.
     fn compare(&self, other: &Row, sort: &str) -> Ordering {
-        let turn = |order: Ordering| {
+        let directed = |order: Ordering| {
             if sort.starts_with('-') {
                 order.reverse()
             } else {
@@ -43,10 +44,10 @@ impl Row {
             }
         };
         let by_key = match (self.key(sort), other.key(sort)) {
-            (Some(one), Some(two)) => turn(one.cmp(two)),
+            (Some(one), Some(two)) => directed(one.cmp(two)),
             (one, two) => one.is_none().cmp(&two.is_none()),
         };
-        by_key.then(turn(self.id.cmp(&other.id)))
+        by_key.then(directed(self.id.cmp(&other.id)))
     }
 
     fn insert(&self, db: &rusqlite::Connection) {
@@ -67,33 +68,36 @@ impl Row {
     }
 }
 
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
+/// A linear congruential generator with a fixed seed: the same pseudorandom numbers in every run.
+struct TestRng(u64);
 
-impl Dice {
-    fn throw(&mut self, sides: usize) -> usize {
+impl TestRng {
+    fn below(&mut self, end: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
+        (self.0 >> 33) as usize % end
     }
 
     fn pick<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.throw(from.len())].clone()
+        from[self.below(from.len())].clone()
     }
 
-    fn row(&mut self, id: i64, people: &[i64]) -> Row {
+    fn row(&mut self, id: i64, user_ids: &[i64]) -> Row {
         let titles = ["alpha", "Alpha", "beta", "zeta", "été", "Été", "a b", "a"];
-        let moments = [
+        let timestamps = [
             "2026-11-01 08:00:00.000000",
             "2026-11-01 08:00:00.000001",
             "2026-12-01 08:00:00.000000",
             "2027-01-01 00:00:00.000000",
         ];
-        let mut times: Vec<_> = moments.iter().map(|text| Some(text.to_string())).collect();
+        let mut times: Vec<_> = timestamps
+            .iter()
+            .map(|text| Some(text.to_string()))
+            .collect();
         times.extend([None, None]);
-        let mut assignees: Vec<_> = people.iter().copied().map(Some).collect();
+        let mut assignees: Vec<_> = user_ids.iter().copied().map(Some).collect();
         assignees.push(None);
         Row {
             id,
@@ -115,10 +119,11 @@ impl Dice {
     }
 }
 
-/// Tasks with many equal and many missing keys, with ids that leave room between them.
-fn fill(app: &TestApp, people: &[i64], count: i64) -> Vec<Row> {
-    let mut dice = Dice(7);
-    let rows: Vec<_> = (1..=count).map(|n| dice.row(n * 10, people)).collect();
+/// Inserts tasks with many equal and many NULL sort keys. Their ids are multiples of ten, so that a test can
+/// insert others between them.
+fn insert_random_tasks(app: &TestApp, user_ids: &[i64], count: i64) -> Vec<Row> {
+    let mut rng = TestRng(7);
+    let rows: Vec<_> = (1..=count).map(|n| rng.row(n * 10, user_ids)).collect();
     let mut db = app.sql();
     let transaction = db.transaction().unwrap();
     rows.iter().for_each(|row| row.insert(&transaction));
@@ -136,72 +141,72 @@ fn ids<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<i64> {
     rows.into_iter().map(|row| row.id).collect()
 }
 
-fn with(url: &str, name: &str, value: &str) -> String {
-    let mark = if url.contains('?') { '&' } else { '?' };
+fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
     let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    format!("{url}{mark}{name}={value}")
+    format!("{url}{separator}{name}={value}")
 }
 
-/// Every id of a list, page by page, by `next_cursor` in the query.
-fn walk(app: &TestApp, account: &Account, url: &str, limit: usize) -> Vec<i64> {
-    let url = with(url, "limit", &limit.to_string());
+/// The ids of a whole list, read page by page with the parameter `cursor`.
+fn follow_cursors(app: &TestApp, account: &Account, url: &str, limit: usize) -> Vec<i64> {
+    let url = with_parameter(url, "limit", &limit.to_string());
     let mut all = Vec::new();
-    let mut here = url.clone();
+    let mut current = url.clone();
     loop {
-        let answer = get_page(app, account, &here);
-        let found = answer.ids();
+        let response = get_page(app, account, &current);
+        let found = response.ids();
         all.extend(&found);
-        assert!(all.len() < 10_000, "{here}: no end");
-        if next_page(&answer, &here).is_none() {
-            assert!(found.len() <= limit, "{here}");
+        assert!(all.len() < 10_000, "{current}: pagination does not end");
+        if next_page(&response, &current).is_none() {
+            assert!(found.len() <= limit, "{current}");
             assert!(
-                here == url || !found.is_empty(),
-                "{here}: a next page with nothing on it"
+                current == url || !found.is_empty(),
+                "{current}: an empty page after the first"
             );
             return all;
         }
-        assert_eq!(found.len(), limit, "{here}");
-        here = with(
+        assert_eq!(found.len(), limit, "{current}");
+        current = with_parameter(
             &url,
             "cursor",
-            answer.json()["next_cursor"].as_str().unwrap(),
+            response.json()["next_cursor"].as_str().unwrap(),
         );
     }
 }
 
 #[test]
-fn every_sort_with_every_filter_shows_each_task_once_in_its_place() {
+fn each_sort_with_each_filter_returns_each_task_once_and_in_order() {
     let app = TestApp::new();
     let (manager, one, two) = (
         app.manager(),
         app.employee(),
         app.account("second", Role::Employee, true),
     );
-    let rows = fill(&app, &[one.id, two.id], 48);
-    // RFC 3339 for the request, the stored form for the expectation.
+    let rows = insert_random_tasks(&app, &[one.id, two.id], 48);
+    // RFC 3339 for the request, and the format of the database for the expected rows.
     let after = ("2026-11-01T08:00:00Z", "2026-11-01 08:00:00.000000");
     let before = ("2027-01-01T01:00:00+01:00", "2027-01-01 00:00:00.000000");
-    let mut walks = 0;
+    let mut lists = 0;
     for sort in SORTS {
         for status in [None, Some("pending"), Some("completed")] {
             for assignee in [None, Some(one.id), Some(manager.id)] {
                 for q in [None, Some("NEEDLE"), Some("É")] {
                     for (from, to) in [(false, false), (true, false), (false, true), (true, true)] {
-                        let mut url = with("/tasks", "sort", sort);
+                        let mut url = with_parameter("/tasks", "sort", sort);
                         if let Some(status) = status {
-                            url = with(&url, "status", status);
+                            url = with_parameter(&url, "status", status);
                         }
                         if let Some(id) = assignee {
-                            url = with(&url, "assigned_user_id", &id.to_string());
+                            url = with_parameter(&url, "assigned_user_id", &id.to_string());
                         }
                         if let Some(q) = q {
-                            url = with(&url, "q", q);
+                            url = with_parameter(&url, "q", q);
                         }
                         if from {
-                            url = with(&url, "deadline_after", after.0);
+                            url = with_parameter(&url, "deadline_after", after.0);
                         }
                         if to {
-                            url = with(&url, "deadline_before", before.0);
+                            url = with_parameter(&url, "deadline_before", before.0);
                         }
                         let shown = rows.iter().filter(|row| {
                             let deadline = row.deadline.as_deref();
@@ -216,7 +221,7 @@ fn every_sort_with_every_filter_shows_each_task_once_in_its_place() {
                                 && (!to || deadline.is_some_and(|at| at < before.1))
                         });
                         let expected = ids(sorted(shown, sort));
-                        // Every limit where the list is long, two of them for the rest.
+                        // All limits for the long lists, two limits for the others.
                         let limits = if q.is_none() && from == to {
                             &LIMITS[..]
                         } else {
@@ -224,32 +229,32 @@ fn every_sort_with_every_filter_shows_each_task_once_in_its_place() {
                         };
                         for &limit in limits {
                             assert_eq!(
-                                walk(&app, &manager, &url, limit),
+                                follow_cursors(&app, &manager, &url, limit),
                                 expected,
                                 "{url} by {limit}"
                             );
-                            walks += 1;
+                            lists += 1;
                         }
-                        let url = with(&url, "limit", "3");
+                        let url = with_parameter(&url, "limit", "3");
                         assert_eq!(follow_links(&app, &manager, &url), expected, "{url}");
                     }
                 }
             }
         }
     }
-    assert!(walks > 1_000, "{walks}");
+    assert!(lists > 1_000, "{lists}");
 }
 
 #[test]
-fn the_list_of_accounts_shows_each_once_by_id() {
+fn the_list_of_accounts_returns_each_account_once_in_order_of_id() {
     let app = TestApp::new();
     let manager = app.manager();
-    let mut dice = Dice(3);
+    let mut rng = TestRng(3);
     let mut users = vec![(manager.id, "manager", true, manager.username.clone())];
     for n in 0..30 {
-        let role = dice.pick(&[Role::Employee, Role::Manager, Role::Admin]);
-        let is_approved = dice.throw(2) == 0;
-        let username = format!("{}{n}", dice.pick(&["ann", "Bob", "ZOË"]));
+        let role = rng.pick(&[Role::Employee, Role::Manager, Role::Admin]);
+        let is_approved = rng.below(2) == 0;
+        let username = format!("{}{n}", rng.pick(&["ann", "Bob", "ZOË"]));
         let account = app.account(&username, role, is_approved);
         users.push((account.id, role.as_str(), is_approved, username));
     }
@@ -258,13 +263,13 @@ fn the_list_of_accounts_shows_each_once_by_id() {
             for q in [None, Some("zoë"), Some("1")] {
                 let mut url = "/users".to_owned();
                 if let Some(role) = role {
-                    url = with(&url, "role", role);
+                    url = with_parameter(&url, "role", role);
                 }
                 if let Some(approved) = approved {
-                    url = with(&url, "approved", &approved.to_string());
+                    url = with_parameter(&url, "approved", &approved.to_string());
                 }
                 if let Some(q) = q {
-                    url = with(&url, "q", q);
+                    url = with_parameter(&url, "q", q);
                 }
                 let expected: Vec<_> = users
                     .iter()
@@ -275,12 +280,12 @@ fn the_list_of_accounts_shows_each_once_by_id() {
                     .collect();
                 for limit in LIMITS {
                     assert_eq!(
-                        walk(&app, &manager, &url, limit),
+                        follow_cursors(&app, &manager, &url, limit),
                         expected,
                         "{url} by {limit}"
                     );
                 }
-                let url = with(&url, "limit", "3");
+                let url = with_parameter(&url, "limit", "3");
                 assert_eq!(follow_links(&app, &manager, &url), expected, "{url}");
             }
         }
@@ -288,53 +293,53 @@ fn the_list_of_accounts_shows_each_once_by_id() {
 }
 
 #[test]
-fn tasks_that_come_and_go_between_pages_disturb_no_other() {
+fn tasks_inserted_or_deleted_between_pages_do_not_move_other_tasks() {
     for sort in SORTS {
         for limit in [1, 2, 3, 7] {
             let app = TestApp::new();
             let (manager, employee) = (app.manager(), app.employee());
-            let mut rows = fill(&app, &[employee.id], 24);
+            let mut rows = insert_random_tasks(&app, &[employee.id], 24);
             let db = app.sql();
-            let mut dice = Dice(limit as u64);
+            let mut rng = TestRng(limit as u64);
             let mut last: Option<Row> = None;
             let mut url = format!("/tasks?sort={sort}&limit={limit}");
             loop {
-                let behind = rows.iter().filter(|row| {
+                let remaining = rows.iter().filter(|row| {
                     last.as_ref()
                         .is_none_or(|last| row.compare(last, sort) == Ordering::Greater)
                 });
-                let behind = sorted(behind, sort);
-                let more = behind.len() > limit;
-                let expected: Vec<Row> = behind.into_iter().take(limit).cloned().collect();
-                let answer = get_page(&app, &manager, &url);
-                assert_eq!(answer.ids(), ids(&expected), "{url}");
-                let following = next_page(&answer, &url);
-                assert_eq!(following.is_some(), more, "{url}");
-                let Some(following) = following else { break };
-                url = following;
+                let remaining = sorted(remaining, sort);
+                let has_next = remaining.len() > limit;
+                let expected: Vec<Row> = remaining.into_iter().take(limit).cloned().collect();
+                let response = get_page(&app, &manager, &url);
+                assert_eq!(response.ids(), ids(&expected), "{url}");
+                let next = next_page(&response, &url);
+                assert_eq!(next.is_some(), has_next, "{url}");
+                let Some(next) = next else { break };
+                url = next;
 
-                // The row that the cursor points at goes, and one that was not seen yet, perhaps.
+                // Deletes the row of the cursor, and sometimes any other row.
                 let end = expected.last().unwrap().clone();
-                let mut gone = vec![end.id];
-                if dice.throw(2) == 0 {
-                    gone.push(rows[dice.throw(rows.len())].id);
+                let mut deleted = vec![end.id];
+                if rng.below(2) == 0 {
+                    deleted.push(rows[rng.below(rows.len())].id);
                 }
-                for id in gone {
+                for id in deleted {
                     db.execute("DELETE FROM task WHERE id = ?1", [id]).unwrap();
                     rows.retain(|row| row.id != id);
                 }
-                // New ones come: equal to the end of the page but for the id, and anywhere. Not more
-                // than went, or there would be no end.
-                let mut new = vec![];
-                if dice.throw(2) == 0 {
+                // Sometimes inserts a row: one with the sort key of the last row and the next or previous
+                // id, or one anywhere. Never more rows than were deleted, so that the pagination ends.
+                let mut inserted = vec![];
+                if rng.below(2) == 0 {
                     let mut twin = end.clone();
-                    twin.id += if dice.throw(2) == 0 { 1 } else { -1 };
-                    new.push(twin);
-                } else if dice.throw(2) == 0 {
-                    let id = end.id + 2 + dice.throw(3) as i64;
-                    new.push(dice.row(id, &[employee.id]));
+                    twin.id += if rng.below(2) == 0 { 1 } else { -1 };
+                    inserted.push(twin);
+                } else if rng.below(2) == 0 {
+                    let id = end.id + 2 + rng.below(3) as i64;
+                    inserted.push(rng.row(id, &[employee.id]));
                 }
-                for row in new {
+                for row in inserted {
                     if rows.iter().all(|other| other.id != row.id) {
                         row.insert(&db);
                         rows.push(row);
@@ -347,48 +352,48 @@ fn tasks_that_come_and_go_between_pages_disturb_no_other() {
 }
 
 #[test]
-fn a_page_that_holds_all_that_is_left_is_the_last() {
+fn a_page_with_the_last_row_has_no_next_page() {
     let app = TestApp::new();
     let manager = app.manager();
     let url = "/tasks?sort=created_at";
     let empty = get_page(&app, &manager, url);
     assert_eq!(empty.json(), json!({ "items": [], "next_cursor": null }));
     assert_eq!(empty.header("Link"), None);
-    let made: Vec<_> = (0..6)
+    let created: Vec<_> = (0..6)
         .map(|_| app.create_task(&manager, json!({ "title": "t" })))
         .collect();
     for (limit, pages) in [(1, 6), (2, 3), (3, 2), (4, 2), (5, 2), (6, 1), (7, 1)] {
-        let mut here = Some(format!("{url}&limit={limit}"));
+        let mut next = Some(format!("{url}&limit={limit}"));
         let mut seen = Vec::new();
         let mut count = 0;
-        while let Some(url) = here {
-            let answer = get_page(&app, &manager, &url);
-            seen.extend(answer.ids());
-            here = next_page(&answer, &url);
+        while let Some(url) = next {
+            let response = get_page(&app, &manager, &url);
+            seen.extend(response.ids());
+            next = next_page(&response, &url);
             count += 1;
         }
-        assert_eq!((count, &seen), (pages, &made), "{limit}");
+        assert_eq!((count, &seen), (pages, &created), "{limit}");
     }
 }
 
 #[test]
-fn the_newest_task_comes_first_and_twenty_to_a_page() {
+fn by_default_a_page_has_twenty_tasks_and_starts_with_the_newest() {
     let app = TestApp::new();
     let manager = app.manager();
-    let mut made: Vec<_> = (0..25)
+    let mut created: Vec<_> = (0..25)
         .map(|_| {
             app.advance(1);
             app.create_task(&manager, json!({ "title": "t" }))
         })
         .collect();
-    made.reverse();
-    let answer = get_page(&app, &manager, "/tasks");
-    assert_eq!(answer.ids(), made[..20]);
-    let link = next_page(&answer, "/tasks").unwrap();
-    assert_eq!(get_page(&app, &manager, &link).ids(), made[20..]);
+    created.reverse();
+    let response = get_page(&app, &manager, "/tasks");
+    assert_eq!(response.ids(), created[..20]);
+    let link = next_page(&response, "/tasks").unwrap();
+    assert_eq!(get_page(&app, &manager, &link).ids(), created[20..]);
     assert_eq!(
         get_page(&app, &manager, "/tasks?sort=-created_at&limit=100").ids(),
-        made
+        created
     );
     for n in 0..25 {
         app.account(&format!("user{n}"), Role::Employee, true);
@@ -430,33 +435,33 @@ fn a_limit_is_a_number_from_1_to_100() {
 const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 #[test]
-fn a_cursor_comes_back_unchanged_or_is_refused() {
+fn a_changed_cursor_is_422() {
     let app = TestApp::new();
     let manager = app.manager();
     let deadlines = [json!("2026-12-24T18:00:00.5Z"), json!(null)];
     for deadline in [0, 0, 1, 1].map(|n| &deadlines[n]) {
         app.create_task(&manager, json!({ "title": "t", "deadline": deadline }));
     }
-    // A cursor that holds a key, one without, and one of the other list; their lengths differ.
-    let keyed = "/tasks?sort=deadline&limit=1";
-    let keyless = "/tasks?sort=deadline&limit=3";
+    // A cursor with a sort key, one with a NULL key, and one of the other list. Their lengths differ.
+    let with_key = "/tasks?sort=deadline&limit=1";
+    let with_null_key = "/tasks?sort=deadline&limit=3";
     app.employee();
-    for url in [keyed, keyless, "/users?limit=1"] {
+    for url in [with_key, with_null_key, "/users?limit=1"] {
         let cursor = get_page(&app, &manager, url).json()["next_cursor"]
             .as_str()
             .unwrap()
             .to_owned();
         assert!(cursor.chars().all(|c| ALPHABET.contains(c)), "{cursor}");
-        let refused = |bad: &str| {
-            let answer = app.get(&with(url, "cursor", bad), &manager);
+        let assert_invalid = |bad: &str| {
+            let response = app.get(&with_parameter(url, "cursor", bad), &manager);
             assert_eq!(
-                answer.invalid_fields(),
+                response.invalid_fields(),
                 ["cursor"],
                 "{url}: {bad:?} for {cursor}"
             );
         };
         assert_eq!(
-            get_page(&app, &manager, &with(url, "cursor", &cursor))
+            get_page(&app, &manager, &with_parameter(url, "cursor", &cursor))
                 .ids()
                 .len(),
             1
@@ -466,19 +471,19 @@ fn a_cursor_comes_back_unchanged_or_is_refused() {
                 if other != original {
                     let mut bad = cursor.clone();
                     bad.replace_range(at..=at, &other.to_string());
-                    refused(&bad);
+                    assert_invalid(&bad);
                 }
             }
-            // An empty one counts as absent.
+            // An empty cursor counts as absent.
             if at > 0 {
-                refused(&cursor[..at]);
-                refused(&cursor[at..]);
+                assert_invalid(&cursor[..at]);
+                assert_invalid(&cursor[at..]);
             }
             let (head, tail) = cursor.split_at(at);
-            refused(&format!("{head}A{tail}"));
+            assert_invalid(&format!("{head}A{tail}"));
         }
         for more in ALPHABET.chars().chain("+/=.\n\0".chars()) {
-            refused(&format!("{cursor}{more}"));
+            assert_invalid(&format!("{cursor}{more}"));
         }
         for bad in [
             format!("{cursor}=="),
@@ -491,13 +496,13 @@ fn a_cursor_comes_back_unchanged_or_is_refused() {
             "A".repeat(32),
             "A".repeat(5_000),
         ] {
-            refused(&bad);
+            assert_invalid(&bad);
         }
     }
 }
 
 #[test]
-fn a_cursor_belongs_to_the_list_that_gave_it_out() {
+fn a_cursor_of_another_list_is_422() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     for _ in 0..6 {
@@ -531,23 +536,23 @@ fn a_cursor_belongs_to_the_list_that_gave_it_out() {
     let cursors: Vec<_> = lists
         .iter()
         .map(|url| {
-            let answer = get_page(&app, &manager, &with(url, "limit", "1"));
-            let cursor = answer.json()["next_cursor"].as_str().unwrap().to_owned();
-            (answer.ids(), cursor)
+            let response = get_page(&app, &manager, &with_parameter(url, "limit", "1"));
+            let cursor = response.json()["next_cursor"].as_str().unwrap().to_owned();
+            (response.ids(), cursor)
         })
         .collect();
     for (at, url) in lists.iter().enumerate() {
         for (origin, (seen, cursor)) in cursors.iter().enumerate() {
-            let here = with(&with(url, "cursor", cursor), "limit", "1");
-            let answer = app.get(&here, &manager);
+            let url = with_parameter(&with_parameter(url, "cursor", cursor), "limit", "1");
+            let response = app.get(&url, &manager);
             if at == origin {
-                assert_eq!(answer.status, 200, "{here}: {answer:?}");
-                assert_ne!(&answer.ids(), seen, "{here}");
+                assert_eq!(response.status, 200, "{url}: {response:?}");
+                assert_ne!(&response.ids(), seen, "{url}");
             } else {
                 assert_eq!(
-                    answer.invalid_fields(),
+                    response.invalid_fields(),
                     ["cursor"],
-                    "{}'s at {here}",
+                    "cursor of {} in {url}",
                     lists[origin]
                 );
             }
@@ -556,10 +561,10 @@ fn a_cursor_belongs_to_the_list_that_gave_it_out() {
 }
 
 #[test]
-fn the_limit_may_change_from_page_to_page() {
+fn a_client_may_change_the_limit_between_pages() {
     let app = TestApp::new();
     let manager = app.manager();
-    let made: Vec<_> = (0..12)
+    let created: Vec<_> = (0..12)
         .map(|_| app.create_task(&manager, json!({ "title": "t" })))
         .collect();
     let mut seen = Vec::new();
@@ -567,20 +572,20 @@ fn the_limit_may_change_from_page_to_page() {
     for limit in [Some(1), Some(3), Some(2), None] {
         let mut url = "/tasks?sort=created_at".to_owned();
         if let Some(limit) = limit {
-            url = with(&url, "limit", &limit.to_string());
+            url = with_parameter(&url, "limit", &limit.to_string());
         }
         if let Some(cursor) = &cursor {
-            url = with(&url, "cursor", cursor);
+            url = with_parameter(&url, "cursor", cursor);
         }
-        let answer = get_page(&app, &manager, &url);
-        seen.extend(answer.ids());
-        cursor = answer.json()["next_cursor"].as_str().map(Into::into);
+        let response = get_page(&app, &manager, &url);
+        seen.extend(response.ids());
+        cursor = response.json()["next_cursor"].as_str().map(Into::into);
     }
-    assert_eq!((seen, cursor), (made, None));
+    assert_eq!((seen, cursor), (created, None));
 }
 
 #[test]
-fn the_order_of_the_parameters_does_not_matter_to_a_cursor() {
+fn a_cursor_is_valid_for_the_same_parameters_in_any_order() {
     let app = TestApp::new();
     let manager = app.manager();
     for _ in 0..3 {
@@ -598,7 +603,7 @@ fn the_order_of_the_parameters_does_not_matter_to_a_cursor() {
 }
 
 #[test]
-fn somebody_elses_cursor_shows_no_more_than_ones_own_tasks() {
+fn an_employee_with_the_cursor_of_a_manager_gets_only_their_own_tasks() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     let task = |assignee: &Account| {
@@ -607,16 +612,19 @@ fn somebody_elses_cursor_shows_no_more_than_ones_own_tasks() {
             json!({ "title": "t", "assigned_user_id": assignee.id }),
         )
     };
-    let made: Vec<_> = (0..4)
+    let created: Vec<_> = (0..4)
         .flat_map(|_| [task(&manager), task(&employee)])
         .collect();
     let url = "/tasks?sort=created_at&limit=2";
     let link = next_page(&get_page(&app, &manager, url), url).unwrap();
-    assert_eq!(get_page(&app, &employee, &link).ids(), [made[3], made[5]]);
+    assert_eq!(
+        get_page(&app, &employee, &link).ids(),
+        [created[3], created[5]]
+    );
 }
 
 #[test]
-fn q_finds_a_part_in_any_case_and_takes_every_character_literally() {
+fn q_matches_substrings_in_any_case_and_takes_every_character_literally() {
     let app = TestApp::new();
     let manager = app.manager();
     let tasks = [
@@ -644,9 +652,9 @@ fn q_finds_a_part_in_any_case_and_takes_every_character_literally() {
             (app.create_task(&manager, body), *name)
         })
         .collect();
-    let everything: Vec<_> = tasks.iter().map(|task| task.0).collect();
+    let all: Vec<_> = tasks.iter().map(|task| task.0).collect();
     for (q, found) in [
-        ("", &everything[..]),
+        ("", &all[..]),
         ("milk", &["milk"]),
         ("MILK", &["milk"]),
         ("uy+mI", &["milk"]),
@@ -682,15 +690,15 @@ fn q_finds_a_part_in_any_case_and_takes_every_character_literally() {
         ("nowhere", &[]),
     ] {
         let url = format!("/tasks?sort=created_at&limit=100&q={q}");
-        let answer = get_page(&app, &manager, &url);
-        let found_names: Vec<_> = answer.ids().iter().map(|id| names[id]).collect();
+        let response = get_page(&app, &manager, &url);
+        let found_names: Vec<_> = response.ids().iter().map(|id| names[id]).collect();
         assert_eq!(found_names, found, "{q}");
     }
 }
 
-/// The small sigma at the end of a word is another letter than the one within a word.
+/// Lowercase sigma is `ς` at the end of a word and `σ` elsewhere.
 #[test]
-fn q_finds_a_part_of_a_word_that_ends_in_sigma_alone() {
+fn q_that_ends_in_sigma_matches_within_a_word_and_at_its_end() {
     let app = TestApp::new();
     let manager = app.manager();
     let whole = app.create_task(&manager, json!({ "title": "ΟΔΟΣ" }));
@@ -707,7 +715,7 @@ fn q_finds_a_part_of_a_word_that_ends_in_sigma_alone() {
 }
 
 #[test]
-fn an_empty_q_is_no_filter() {
+fn an_empty_q_does_not_filter() {
     let app = TestApp::new();
     let manager = app.manager();
     for title in ["one", "two"] {
@@ -726,11 +734,11 @@ fn an_empty_q_is_no_filter() {
 }
 
 #[test]
-fn a_parameter_that_makes_no_sense_is_refused_by_name() {
+fn an_invalid_parameter_is_422_and_the_response_names_it() {
     let app = TestApp::new();
     let manager = app.manager();
     app.create_task(&manager, json!({ "title": "t" }));
-    for (query, refused) in [
+    for (query, invalid) in [
         ("status=done", vec!["status"]),
         ("status=Pending", vec!["status"]),
         ("assigned_user_id=0", vec!["assigned_user_id"]),
@@ -750,7 +758,7 @@ fn a_parameter_that_makes_no_sense_is_refused_by_name() {
             "deadline_before=2026-12-24T18:00:00",
             vec!["deadline_before"],
         ),
-        // The plus of the zone is a space, unless it is encoded.
+        // `+` is a space in a query unless it is percent-encoded.
         (
             "deadline_before=2026-12-24T18:00:00+01:00",
             vec!["deadline_before"],
@@ -774,13 +782,13 @@ fn a_parameter_that_makes_no_sense_is_refused_by_name() {
             vec!["colour", "limit", "sort", "status"],
         ),
     ] {
-        let answer = app.get(&format!("/tasks?{query}"), &manager);
-        assert_eq!(answer.invalid_fields(), refused, "{query}");
+        let response = app.get(&format!("/tasks?{query}"), &manager);
+        assert_eq!(response.invalid_fields(), invalid, "{query}");
     }
 }
 
 #[test]
-fn a_span_of_deadlines_leaves_out_its_ends() {
+fn deadline_after_and_deadline_before_are_exclusive() {
     let app = TestApp::new();
     let manager = app.manager();
     let task =
@@ -841,14 +849,14 @@ fn a_span_of_deadlines_leaves_out_its_ends() {
 }
 
 #[test]
-fn an_employee_lists_their_own_tasks_whatever_they_ask_for() {
+fn an_employee_lists_only_their_own_tasks_with_any_filter() {
     let app = TestApp::new();
     let (manager, employee, other) = (
         app.manager(),
         app.employee(),
         app.account("other", Role::Employee, true),
     );
-    let rows = fill(&app, &[employee.id, other.id, manager.id], 40);
+    let rows = insert_random_tasks(&app, &[employee.id, other.id, manager.id], 40);
     let own = |filter: &dyn Fn(&Row) -> bool| {
         let own = rows
             .iter()
@@ -883,7 +891,11 @@ fn an_employee_lists_their_own_tasks_whatever_they_ask_for() {
     ] {
         for limit in [1, 3, 100] {
             let url = format!("/tasks?sort=title{query}");
-            assert_eq!(walk(&app, &employee, &url, limit), expected, "{url}");
+            assert_eq!(
+                follow_cursors(&app, &employee, &url, limit),
+                expected,
+                "{url}"
+            );
         }
     }
     for sort in SORTS {
@@ -892,9 +904,9 @@ fn an_employee_lists_their_own_tasks_whatever_they_ask_for() {
             .filter(|row| row.assigned_user_id == Some(employee.id));
         let expected = ids(sorted(own, sort));
         let url = format!("/tasks?sort={sort}");
-        assert_eq!(walk(&app, &employee, &url, 2), expected, "{url}");
+        assert_eq!(follow_cursors(&app, &employee, &url, 2), expected, "{url}");
     }
-    // Without a task of one's own there is an empty list, and no error.
+    // An employee without tasks gets an empty list, not an error.
     let newcomer = app.account("newcomer", Role::Employee, true);
     assert_eq!(get_page(&app, &newcomer, "/tasks").ids(), [0; 0]);
 }

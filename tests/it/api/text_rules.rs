@@ -1,4 +1,5 @@
-//! Text from clients: normal form, direction, invisible characters, byte order marks and content codings.
+//! Text from clients: Unicode normal forms, directional marks, invisible characters, byte order marks and
+//! content codings.
 
 use serde_json::{Value, json};
 
@@ -14,8 +15,8 @@ fn send_encoded(fixture: &Fixture, line: &str, coding: &str, body: &[u8]) -> Tes
     fixture.app.send_raw(line, &headers, body)
 }
 
-/// A task with these fields, as its maker sees it.
-fn created(fixture: &Fixture, fields: Value) -> Value {
+/// Creates a task with these fields and returns it as JSON.
+fn create_and_read(fixture: &Fixture, fields: Value) -> Value {
     let id = fixture.app.create_task(&fixture.admin, fields);
     fixture
         .app
@@ -34,10 +35,10 @@ fn search(fixture: &Fixture, q: &str) -> Vec<i64> {
 }
 
 #[test]
-fn a_title_and_a_description_in_nfd_are_stored_and_shown_in_nfc() {
+fn titles_and_descriptions_in_nfd_are_stored_and_returned_in_nfc() {
     let fixture = Fixture::new();
     let nfd = json!({ "title": "cre\u{300}me bru\u{302}le\u{301}e", "description": "ne\u{301}e\n\u{1112}\u{1161}\u{11ab}" });
-    let task = created(&fixture, nfd.clone());
+    let task = create_and_read(&fixture, nfd.clone());
     assert_eq!(task["title"], "crème brûlée");
     assert_eq!(task["description"], "née\n한");
     let patched = fixture.app.send(
@@ -60,25 +61,25 @@ fn a_title_and_a_description_in_nfd_are_stored_and_shown_in_nfc() {
 }
 
 #[test]
-fn the_length_of_a_title_counts_in_nfc() {
+fn the_length_of_a_title_is_counted_after_normalization_to_nfc() {
     let fixture = Fixture::new();
-    let task = created(&fixture, json!({ "title": "e\u{301}".repeat(255) }));
+    let task = create_and_read(&fixture, json!({ "title": "e\u{301}".repeat(255) }));
     assert_eq!(task["title"], "é".repeat(255));
     for title in ["e\u{301}".repeat(256), "é".repeat(256)] {
-        let answer = fixture.app.send(
+        let response = fixture.app.send(
             "POST /tasks",
             fixture.admin.clone(),
             &json!({ "title": title }).to_string(),
         );
-        assert_eq!(answer.invalid_fields(), ["title"]);
+        assert_eq!(response.invalid_fields(), ["title"]);
     }
 }
 
 #[test]
-fn a_search_finds_every_normal_form_by_every_normal_form() {
+fn a_search_in_any_normal_form_finds_text_in_any_normal_form() {
     let fixture = Fixture::new();
-    let nfc = created(&fixture, json!({ "title": "Crème brûlée" }));
-    // The Flask app stores text as it comes.
+    let nfc = create_and_read(&fixture, json!({ "title": "Crème brûlée" }));
+    // The Flask app does not normalize text.
     let db = fixture.app.sql();
     db.execute(
         "INSERT INTO task (id, title, description) VALUES (50, ?1, ?2)",
@@ -96,38 +97,38 @@ fn a_search_finds_every_normal_form_by_every_normal_form() {
 }
 
 #[test]
-fn directional_marks_and_joiners_are_text_in_titles_and_descriptions() {
+fn directional_marks_and_joiners_are_allowed_in_titles_and_descriptions() {
     let fixture = Fixture::new();
     for mark in [
         '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{61c}', '\u{202a}', '\u{202b}',
         '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
     ] {
         let text = format!("مهمة{mark} task 12");
-        let task = created(&fixture, json!({ "title": text, "description": text }));
+        let task = create_and_read(&fixture, json!({ "title": text, "description": text }));
         assert_eq!(task["title"], text, "{mark:?}");
         assert_eq!(task["description"], text, "{mark:?}");
         let found = search(&fixture, &text);
         assert!(found.contains(&task["id"].as_i64().unwrap()), "{mark:?}");
-        let answer = fixture
+        let response = fixture
             .app
             .sign_up(&format!("a{mark}b"), "new@example.com", PASSWORD);
         if !matches!(mark, '\u{200c}' | '\u{200d}' | '\u{61c}') {
-            assert_eq!(answer.invalid_fields(), ["username"], "{mark:?}");
+            assert_eq!(response.invalid_fields(), ["username"], "{mark:?}");
         }
     }
     for separator in ['\u{2028}', '\u{2029}', '\n', '\0'] {
         let body = json!({ "title": format!("one{separator}two") }).to_string();
-        let answer = fixture
+        let response = fixture
             .app
             .send("POST /tasks", fixture.admin.clone(), &body);
-        assert_eq!(answer.invalid_fields(), ["title"], "{separator:?}");
+        assert_eq!(response.invalid_fields(), ["title"], "{separator:?}");
     }
 }
 
 #[test]
 fn a_tab_in_a_title_becomes_a_space_and_stays_in_a_description() {
     let fixture = Fixture::new();
-    let task = created(
+    let task = create_and_read(
         &fixture,
         json!({ "title": "one\ttwo", "description": "one\ttwo" }),
     );
@@ -136,7 +137,7 @@ fn a_tab_in_a_title_becomes_a_space_and_stays_in_a_description() {
 }
 
 #[test]
-fn text_in_which_nothing_is_visible_counts_as_empty() {
+fn text_without_a_visible_character_counts_as_empty() {
     let fixture = Fixture::new();
     let db = fixture.app.sql();
     for text in [
@@ -174,14 +175,14 @@ fn text_in_which_nothing_is_visible_counts_as_empty() {
                 "username",
             ),
         ] {
-            let answer = fixture
+            let response = fixture
                 .app
                 .send(&line, fixture.admin.clone(), &body.to_string());
-            assert_eq!(answer.invalid_fields(), [field], "{line} {text:?}");
+            assert_eq!(response.invalid_fields(), [field], "{line} {text:?}");
         }
     }
     for text in ["\u{200d}x\u{200d}", "👩\u{200d}🚀", "\u{a8}", "ㅤ한"] {
-        let task = created(&fixture, json!({ "title": text }));
+        let task = create_and_read(&fixture, json!({ "title": text }));
         assert_eq!(task["title"], text, "{text:?}");
     }
     let count: i64 = db
@@ -191,18 +192,18 @@ fn text_in_which_nothing_is_visible_counts_as_empty() {
 }
 
 #[test]
-fn a_byte_order_mark_in_front_of_json_is_skipped() {
+fn a_byte_order_mark_before_json_is_skipped() {
     let fixture = Fixture::new();
-    let task = created(&fixture, json!({ "title": "t" }));
+    let task = create_and_read(&fixture, json!({ "title": "t" }));
     let line = format!("PATCH /tasks/{}", task["id"]);
     let body = format!("\u{feff}{}", json!({ "title": "new" }));
-    let answer = fixture.app.send(&line, fixture.admin.clone(), &body);
+    let response = fixture.app.send(&line, fixture.admin.clone(), &body);
     assert_eq!(
-        (answer.status, &answer.json()["title"]),
+        (response.status, &response.json()["title"]),
         (200, &json!("new"))
     );
-    let answer = fixture.app.send(&line, fixture.admin.clone(), "\u{feff}[]");
-    assert_eq!(answer.invalid_fields(), ["body"]);
+    let response = fixture.app.send(&line, fixture.admin.clone(), "\u{feff}[]");
+    assert_eq!(response.invalid_fields(), ["body"]);
 }
 
 #[test]
@@ -222,19 +223,19 @@ fn a_body_with_a_content_coding_is_415_and_the_response_names_what_is_accepted()
         "*",
     ] {
         for bytes in [body.as_bytes(), b"\x1f\x8b\x08\x00", b""] {
-            let answer = send_encoded(&fixture, "POST /tasks", coding, bytes);
+            let response = send_encoded(&fixture, "POST /tasks", coding, bytes);
             assert_eq!(
-                (answer.status, answer.code().as_str()),
+                (response.status, response.code().as_str()),
                 (415, "unsupported_content_encoding"),
                 "{coding}"
             );
-            assert_eq!(answer.header("Accept-Encoding"), Some("identity"));
+            assert_eq!(response.header("Accept-Encoding"), Some("identity"));
         }
     }
     assert_eq!(fixture.app.rows(), before);
     for coding in ["identity", "Identity", "", " "] {
-        let answer = send_encoded(&fixture, "POST /tasks", coding, body.as_bytes());
-        assert_eq!(answer.status, 201, "{coding:?}");
+        let response = send_encoded(&fixture, "POST /tasks", coding, body.as_bytes());
+        assert_eq!(response.status, 201, "{coding:?}");
     }
 }
 
@@ -256,35 +257,35 @@ fn a_blank_filter_counts_as_absent() {
             "sort",
             "cursor",
         ] {
-            let answer = app.get(&format!("/tasks?limit=2&{name}={blank}"), &manager);
-            assert_eq!(answer.ids(), all.ids(), "{name}={blank}");
-            // The cursor belongs to the list without the blank filter too.
-            assert_eq!(answer.json()["next_cursor"], all.json()["next_cursor"]);
-            assert_eq!(answer.header("Link"), all.header("Link"));
+            let response = app.get(&format!("/tasks?limit=2&{name}={blank}"), &manager);
+            assert_eq!(response.ids(), all.ids(), "{name}={blank}");
+            // The cursor is the same as without the blank filter.
+            assert_eq!(response.json()["next_cursor"], all.json()["next_cursor"]);
+            assert_eq!(response.header("Link"), all.header("Link"));
         }
-        let answer = app.get(&format!("/tasks?limit={blank}"), &manager);
-        assert_eq!(answer.ids().len(), 3, "limit={blank}");
+        let response = app.get(&format!("/tasks?limit={blank}"), &manager);
+        assert_eq!(response.ids().len(), 3, "limit={blank}");
         for name in ["role", "approved", "q"] {
-            let answer = app.get(&format!("/users?{name}={blank}"), &manager);
-            assert_eq!(answer.ids(), [manager.id], "{name}={blank}");
+            let response = app.get(&format!("/users?{name}={blank}"), &manager);
+            assert_eq!(response.ids(), [manager.id], "{name}={blank}");
         }
-        let answer = app.get(&format!("/tasks?staus={blank}"), &manager);
-        assert_eq!(answer.invalid_fields(), ["staus"]);
-        let answer = app.get(&format!("/tasks?status={blank}&status=pending"), &manager);
-        assert_eq!(answer.invalid_fields(), ["status"]);
+        let response = app.get(&format!("/tasks?staus={blank}"), &manager);
+        assert_eq!(response.invalid_fields(), ["staus"]);
+        let response = app.get(&format!("/tasks?status={blank}&status=pending"), &manager);
+        assert_eq!(response.invalid_fields(), ["status"]);
     }
 }
 
 #[test]
-fn every_moment_has_six_digits_of_a_second() {
+fn every_timestamp_has_six_fractional_digits() {
     let app = TestApp::new();
     let admin = app.admin();
     app.create_task(
         &admin,
         json!({ "title": "t", "deadline": "2026-12-24T18:00:00.5Z" }),
     );
-    let has_six_digits = |moment: &Value| {
-        let text = moment.as_str().unwrap().as_bytes();
+    let has_six_digits = |timestamp: &Value| {
+        let text = timestamp.as_str().unwrap().as_bytes();
         text.len() == "2026-12-24T18:00:00.500000Z".len() && text[19] == b'.' && text[26] == b'Z'
     };
     for (path, names) in [

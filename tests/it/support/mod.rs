@@ -73,7 +73,7 @@ pub const SORTS: [&str; 6] = [
     "-title",
 ];
 
-/// Calls `act(0)`, `act(1)`, ... `act(count - 1)` on one thread each, all at the same moment, and returns
+/// Calls `act(0)`, `act(1)`, ... `act(count - 1)` on one thread each, all at the same time, and returns
 /// their results in this order.
 pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(count);
@@ -93,8 +93,8 @@ pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> V
 
 /// A timestamp, given in microseconds since 1970.
 pub fn timestamp(micros: i64) -> Timestamp {
-    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.unsigned_abs());
-    Timestamp::from(moment)
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.unsigned_abs());
+    Timestamp::from(time)
 }
 
 /// The items of a comma-separated header value.
