@@ -113,7 +113,7 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
         ("user approve", &["<ACCOUNT>", "e-mail"]),
         ("user set-password", &["<ACCOUNT>", "--password-stdin"]),
         ("audit", &["verify"]),
-        ("audit verify", &["DATABASE_URL", "exit 0"]),
+        ("audit verify", &["DATABASE_URL", "exit code 0"]),
         ("openapi", &["OpenAPI 3.1", "GET /openapi.json"]),
         ("healthcheck", &["--host", "--port", "PORT"]),
     ] {
