@@ -75,6 +75,11 @@
 //! - A value that exists is valid: text from a client becomes a type of [`model`] before any code uses it.
 //! - Nothing below [`cli`] reads an environment variable, except `config/secrets.rs`.
 //! - No `unsafe`, and no panic that a client, a file or the system can cause.
+//!
+//! # Visibility
+//!
+//! The library has no users besides the program and the tests. A module is `pub` where the integration tests
+//! need it and `pub(crate)` or private elsewhere, so that the compiler reports code that is never used.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -94,7 +99,7 @@ pub mod http;
 pub mod metrics;
 pub mod middleware;
 pub mod model;
-pub mod openapi;
+mod openapi;
 pub mod router;
 pub mod server;
 pub mod store;

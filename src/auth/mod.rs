@@ -3,7 +3,7 @@
 
 pub mod jwt;
 pub mod metrics_token;
-pub mod password_hash;
-pub mod refresh_token;
-pub mod session_activity;
+pub(crate) mod password_hash;
+pub(crate) mod refresh_token;
+pub(crate) mod session_activity;
 pub mod signing_key;

@@ -2,4 +2,4 @@
 //! [`RunPermits`](run_permits::RunPermits) bound how many worker threads run at once.
 
 pub mod bulkhead;
-pub mod run_permits;
+pub(crate) mod run_permits;

@@ -1,16 +1,16 @@
 //! Handlers: each takes its input, uses the store, and returns a response.
 
-pub mod audit;
-pub mod auth;
-pub mod health;
-pub mod hello;
-pub mod me;
-pub mod metrics;
+pub(crate) mod audit;
+pub(crate) mod auth;
+pub(crate) mod health;
+pub(crate) mod hello;
+pub(crate) mod me;
+pub(crate) mod metrics;
 mod pagination;
-pub mod sessions;
-pub mod static_files;
-pub mod tasks;
-pub mod users;
+pub(crate) mod sessions;
+pub(crate) mod static_files;
+pub(crate) mod tasks;
+pub(crate) mod users;
 
 use crate::app::App;
 use crate::error::Error;

@@ -3,10 +3,10 @@
 pub mod client_address;
 pub mod cursor;
 pub mod embedded_files;
-pub mod error_response;
-pub mod etag;
+pub(crate) mod error_response;
+pub(crate) mod etag;
 pub mod idempotency_key;
-pub mod json_body;
-pub mod rate_limit;
-pub mod request;
-pub mod response;
+pub(crate) mod json_body;
+pub(crate) mod rate_limit;
+pub(crate) mod request;
+pub(crate) mod response;

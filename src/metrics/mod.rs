@@ -8,7 +8,7 @@ mod connection_counts;
 mod counter;
 pub mod exposition;
 mod histogram;
-pub mod process;
+pub(crate) mod process;
 mod request_counts;
 
 use std::time::SystemTime;

@@ -10,7 +10,7 @@
 mod audit;
 mod email;
 mod id;
-pub mod json_fields;
+pub(crate) mod json_fields;
 pub mod json_schema;
 mod open_enum;
 mod page;

@@ -5,7 +5,7 @@
 //! The functions receive the endpoints as an argument, so this module does not import the router.
 
 mod document;
-pub mod operation_builder;
-pub mod operations;
+pub(crate) mod operation_builder;
+pub(crate) mod operations;
 
 pub use self::document::{Caller, Endpoint, to_json};

@@ -1,6 +1,6 @@
 //! The router: finds the route of a request, authenticates the caller, and calls the handler.
 
-mod authenticate;
+pub(crate) mod authenticate;
 mod dispatch;
 mod match_route;
 mod path_params;

@@ -7,7 +7,7 @@
 pub mod audit;
 pub mod idempotency;
 pub mod sessions;
-pub mod tasks;
+pub(crate) mod tasks;
 pub mod users;
 
 mod connection_pool;
