@@ -16,7 +16,8 @@ RUN mkdir src \
  && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')" \
  && rm -r src
 
-COPY schema.sql ./
+COPY schema.sql LICENSE-MIT LICENSE-APACHE ./
+COPY licenses licenses
 COPY web web
 COPY src src
 # cargo goes by the files' times, which may lie before those of the empty sources.

@@ -5,6 +5,7 @@ mod audit;
 mod describe;
 mod first_admin;
 mod healthcheck;
+mod licenses;
 mod serve;
 
 use std::env::VarError;
@@ -51,6 +52,11 @@ enum Command {
     Openapi,
     /// Ask a running server whether it is ready: exit 0 if so, else 1
     Healthcheck(AddressArgs),
+    /// Print the licence, and the licences of the software inside this program
+    ///
+    /// Prints the licence of Task API and the notices of the Rust crates, SQLite, Swagger UI and the other
+    /// software that the binary contains. It needs no database, no settings and no running server.
+    Licenses,
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -72,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => audit::run(command),
         Command::Openapi => describe::run(),
         Command::Healthcheck(address) => healthcheck::run(&address),
+        Command::Licenses => licenses::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
