@@ -3,12 +3,12 @@ ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 FROM ${RUST_IMAGE} AS build
 WORKDIR /build
 
-# Dependencies first, with empty sources in place of ours: a change to the code alone does not build
-# them again.
+# Builds the dependencies first, with empty files in place of the project's sources, so that this layer
+# stays in the build cache when only the code changes.
 COPY Cargo.toml Cargo.lock ./
-# Static, so that the last stage needs no libc; a static binary cannot look up getrandom() by its name,
-# and would need /dev/urandom without the second flag. With --target both stay away from build scripts
-# and macros, which cannot be static.
+# crt-static links libc statically, so that the last stage needs none. A static binary cannot look up the
+# symbol getrandom() at run time; without the second flag it would need /dev/urandom. With --target, cargo
+# does not apply the flags to build scripts and procedural macros, which cannot be static.
 ENV RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"'
 RUN mkdir src \
  && echo 'fn main() {}' > src/main.rs \
@@ -20,7 +20,7 @@ COPY schema.sql LICENSE-MIT LICENSE-APACHE ./
 COPY licenses licenses
 COPY web web
 COPY src src
-# cargo goes by the files' times, which may lie before those of the empty sources.
+# Cargo compares modification times, and those of the sources may be older than those of the empty files.
 RUN touch src/main.rs src/lib.rs \
  && target=$(rustc -vV | sed -n 's/^host: //p') \
  && cargo build --release --locked --target "$target" \
@@ -29,20 +29,21 @@ RUN touch src/main.rs src/lib.rs \
 
 FROM scratch
 COPY --from=build /build/out/task-api /task-api
-# A new volume takes over the owner of the folder that it covers.
+# A new volume gets the owner of the image's folder at its mount point.
 COPY --from=build --chown=10001:10001 /build/out/data /data
 
-# A number: Kubernetes cannot tell that a name is not root.
+# A numeric ID, because Kubernetes (runAsNonRoot) cannot verify that a user name is not root.
 USER 10001:10001
-# There is no /tmp: here SQLite sorts what memory does not hold, such as the indexes that the first start
-# adds to a large database.
+# The image has no /tmp, so SQLite writes its temporary files to the working directory. It needs them to sort
+# more than fits into memory, for example to build the indexes that the first start adds to a large database.
 WORKDIR /data
 VOLUME /data
 
-# From inside a container 127.0.0.1 is nobody else's to reach.
+# All addresses: 127.0.0.1 inside a container cannot be reached from outside of it.
 ENV HOST=0.0.0.0 PORT=5000 DATABASE_URL=sqlite:////data/project.db
 EXPOSE 5000
 STOPSIGNAL SIGTERM
-# The image has no shell and no curl. Bringing a large database up to date may take minutes.
+# The binary checks its own health, since the image has no shell and no curl. The start period is long
+# because migrating a large database may take minutes.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5m CMD ["/task-api", "healthcheck"]
 ENTRYPOINT ["/task-api"]

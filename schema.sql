@@ -1,22 +1,25 @@
--- The whole database. Run on a file of an older version, the Flask app's and an empty one among them, so
--- each statement must do nothing where its work is done already. A change here raises the version in
--- src/store/schema.rs.
+-- The whole database: tables first, then indexes.
+--
+-- This script is also the migration. It runs on an empty file, on the Flask app's file and on a file of an
+-- older version, so each statement must be idempotent (IF NOT EXISTS): it does nothing if its work is
+-- already done. After a change here, raise VERSION in src/store/migrate.rs.
+--
+-- Every DATETIME is text in UTC, as SQLAlchemy writes it: 2026-11-23 04:22:41.136817.
 
 -- The tutorial's tables -------------------------------------------------------------------------
--- Word for word what SQLAlchemy's create_all() makes of the tutorial's models: the Flask app can be
--- stopped and this program started on the same file, and the other way round. Its rows may hold NULL
--- in every nullable column and any text in `role` and `status`, so nothing is tightened here; what
--- this program writes is checked before it arrives. `user` is quoted since it is a reserved word in
--- other databases.
+-- Word for word what SQLAlchemy's create_all() generates from the tutorial's models, so that either program
+-- can be stopped and the other one started on the same file. The Flask app may store NULL in every nullable
+-- column and any text in `role` and `status`, so these tables have no further constraints; this program
+-- checks values before it writes them. `user` is quoted because it is a reserved word in other databases.
 
 CREATE TABLE IF NOT EXISTS "user" (
   id            INTEGER      NOT NULL,
   username      VARCHAR(80)  NOT NULL,
   email         VARCHAR(120) NOT NULL,
-  password_hash VARCHAR(128) NOT NULL, -- in Werkzeug's form: pbkdf2:sha256:ITERATIONS$SALT$HEX
+  password_hash VARCHAR(128) NOT NULL, -- Werkzeug's format: pbkdf2:sha256:ITERATIONS$SALT$HEX
   role          VARCHAR(20),           -- employee, manager, admin
-  is_approved   BOOLEAN,
-  created_at    DATETIME,              -- UTC: 2026-11-23 04:22:41.136817
+  is_approved   BOOLEAN,               -- NULL means no
+  created_at    DATETIME,
   PRIMARY KEY (id),
   UNIQUE (username),
   UNIQUE (email)
@@ -27,37 +30,43 @@ CREATE TABLE IF NOT EXISTS task (
   title            VARCHAR(255) NOT NULL,
   description      TEXT,
   status           VARCHAR(20),        -- pending, in_progress, completed
-  deadline         DATETIME,           -- UTC, as above
+  deadline         DATETIME,
   created_at       DATETIME,
-  assigned_user_id INTEGER,
+  assigned_user_id INTEGER,            -- NULL: assigned to no account
   PRIMARY KEY (id),
   FOREIGN KEY (assigned_user_id) REFERENCES "user" (id)
 );
 
 -- Sessions ------------------------------------------------------------------------------------
--- What the Flask app knows nothing of: tables of their own, so that its own stay as they are.
+-- From here on the tables are this program's own. They are separate, so that the Flask app's tables stay as
+-- they are.
 
--- A sign-in begins a session, and the access tokens that it gives out count as long as the row is there.
--- No token is in it, only the SHA-256 of the refresh token's random id: whoever reads the database cannot
--- sign in with it.
+-- A sign-in starts a session. Its access tokens are valid as long as this row exists: to delete the row is to
+-- sign out. The row holds no token, only the SHA-256 of the refresh token's random id, so a reader of the
+-- database cannot sign in with it.
+--
+-- Refresh token rotation: each use of a refresh token replaces it. `previous_digest` detects the reuse of a
+-- token that has been replaced already, which means that it has been stolen; the session ends then. It is
+-- still accepted for a few seconds, for retries and for two tabs of one browser.
 CREATE TABLE IF NOT EXISTS session (
-  id              INTEGER      NOT NULL, -- random: the ids of rows that are gone would come back
+  id              INTEGER      NOT NULL, -- random, since SQLite would reuse the ids of deleted rows
   user_id         INTEGER      NOT NULL,
-  user_created_at DATETIME,              -- SQLite gives an account's id out again, and then this differs
+  user_created_at DATETIME,              -- of the account: differs if SQLite has reused its id
   created_at      DATETIME     NOT NULL,
   last_used_at    DATETIME     NOT NULL,
-  refreshed_at    DATETIME     NOT NULL, -- when refresh_digest took the place of previous_digest
+  refreshed_at    DATETIME     NOT NULL, -- when refresh_digest replaced previous_digest
   expires_at      DATETIME     NOT NULL,
   refresh_digest  VARCHAR(64)  NOT NULL,
-  previous_digest VARCHAR(64),           -- is answered for a few seconds, then it is a theft
-  address         VARCHAR(45)  NOT NULL,
+  previous_digest VARCHAR(64),
+  address         VARCHAR(45)  NOT NULL, -- of the client that signed in
   user_agent      VARCHAR(255),
   PRIMARY KEY (id),
   FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
 );
 
--- Tokens of the Flask app belong to no session, and can be ended before their time all the same: one by
--- its SHA-256, or all that an account was given until a moment (in seconds since 1970, as tokens have it).
+-- Revocation of tokens that the Flask app has issued. They belong to no session, so these tables end them
+-- before they expire: one token by its SHA-256, or all tokens of an account that were issued at or before
+-- `issued_before` (in seconds since 1970, as the claim `iat` has it).
 CREATE TABLE IF NOT EXISTS ended_token (
   digest     VARCHAR(64) NOT NULL,
   expires_at DATETIME    NOT NULL,
@@ -71,14 +80,15 @@ CREATE TABLE IF NOT EXISTS token_cutoff (
   FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
 );
 
--- The record ------------------------------------------------------------------------------------
--- Who did what to which account. Rows are added and never changed; each one's hash covers the one before,
--- so that a row which is changed, removed or inserted later shows (`task-api audit verify`).
+-- Audit log -------------------------------------------------------------------------------------
+-- Who did what to which account. Append-only: rows are never changed. Each row's hash covers the hash of the
+-- row before it (hash chain), so `task-api audit verify` detects a row that is changed, removed or inserted
+-- later.
 CREATE TABLE IF NOT EXISTS audit (
-  id         INTEGER     NOT NULL,      -- 1, 2, 3 and so on
+  id         INTEGER     NOT NULL,      -- 1, 2, 3 and so on, in the order of time, without gaps
   at         DATETIME    NOT NULL,
   action     VARCHAR(40) NOT NULL,
-  actor_id   INTEGER,                   -- names and ids as they were: accounts come and go
+  actor_id   INTEGER,                   -- names and ids at that time; no foreign key: accounts are deleted
   actor      VARCHAR(80),
   subject_id INTEGER,
   subject    VARCHAR(80),
@@ -88,7 +98,8 @@ CREATE TABLE IF NOT EXISTS audit (
   PRIMARY KEY (id)
 );
 
--- One row: how many there are, and the last one's hash. Without it the end could be cut off.
+-- The head of the hash chain, one row: the number of rows in `audit`, and the last row's hash. Without it the
+-- last rows could be removed unnoticed.
 CREATE TABLE IF NOT EXISTS audit_head (
   id    INTEGER     NOT NULL,
   count INTEGER     NOT NULL,
@@ -96,50 +107,51 @@ CREATE TABLE IF NOT EXISTS audit_head (
   PRIMARY KEY (id)
 );
 
--- Retries ---------------------------------------------------------------------------------------
-
--- What POST /tasks and POST /signup have made for requests with an Idempotency-Key, so that a retry makes
--- nothing twice and gets the same answer. `key` and `body` are HMACs: the body of a sign-up holds a
--- password. A row is written together with the one that it tells of, but does not refer to it: the
--- answer stays the same when the task is changed or gone.
+-- Idempotency -----------------------------------------------------------------------------------
+-- The responses of POST /tasks and POST /signup to requests with an Idempotency-Key: a retry creates nothing
+-- twice and gets the same response. `key` and `body` are HMACs and not plain text, since the body of a sign-up
+-- holds a password. A row is written in one transaction with the task or account that it describes. It does
+-- not refer to that row, so the response stays the same after the task is changed or deleted.
 CREATE TABLE IF NOT EXISTS idempotency (
-  key        BLOB    NOT NULL,         -- of the header, the route and the caller
-  body       BLOB    NOT NULL,         -- of these and what was sent
-  shown      TEXT    NOT NULL,         -- the account or task as it was answered, JSON
-  expires_at INTEGER NOT NULL,         -- in seconds since 1970; a row counts no more from then on
+  key        BLOB    NOT NULL,         -- HMAC of the header, the route and the caller
+  body       BLOB    NOT NULL,         -- HMAC of these and the request body
+  shown      TEXT    NOT NULL,         -- the account or task in the first response, JSON
+  expires_at INTEGER NOT NULL,         -- in seconds since 1970; from then on the row is ignored
   PRIMARY KEY (key)
 );
 
 -- Indexes ---------------------------------------------------------------------------------------
 
--- Sign-in finds an account by its e-mail in any case. Not UNIQUE: the Flask app may have stored two
--- spellings of one address already, and its file must still open. SQLite's lower() knows ASCII only,
--- and both programs must compute an index alike; this program stores addresses in lower case, so only
--- a row of the Flask app's with capitals beyond ASCII has to be spelled as it was.
+-- Sign-in finds an account by its e-mail address, ignoring case. The index is not UNIQUE: the Flask app may
+-- have stored two spellings of one address, and its file must still open. It uses SQLite's own lower(), which
+-- folds ASCII only, because both programs must compute the same index entries. This program stores addresses in
+-- lower case, so the exact spelling matters only for a row of the Flask app with capitals beyond ASCII.
 CREATE INDEX IF NOT EXISTS user_by_email ON "user" (lower(email));
 
--- An account's sessions, and what has expired.
+-- The sessions of an account; the expired rows, which maintenance deletes.
 CREATE INDEX IF NOT EXISTS session_by_user       ON session (user_id);
 CREATE INDEX IF NOT EXISTS session_by_expiry     ON session (expires_at);
 CREATE INDEX IF NOT EXISTS ended_token_by_expiry ON ended_token (expires_at);
 
--- GET /audit runs in the order of `id`; a moment is looked up first.
+-- GET /audit lists in the order of `id`, with an optional filter. `audit_by_time` turns the filters `since` and
+-- `before` into an id.
 CREATE INDEX IF NOT EXISTS audit_by_action  ON audit (action, id);
 CREATE INDEX IF NOT EXISTS audit_by_actor   ON audit (actor_id, id);
 CREATE INDEX IF NOT EXISTS audit_by_subject ON audit (subject_id, id);
 CREATE INDEX IF NOT EXISTS audit_by_time    ON audit (at, id);
 
--- GET /users runs in the order of `id`; one index for each set of filters. The Flask app may leave
--- `is_approved` NULL, which means no.
+-- GET /users lists in the order of `id`: one index for each combination of the exact filters. coalesce(),
+-- because the Flask app may leave `is_approved` NULL, which means no.
 CREATE INDEX IF NOT EXISTS user_by_role          ON "user" (role, id);
 CREATE INDEX IF NOT EXISTS user_by_approval      ON "user" (coalesce(is_approved, FALSE), id);
 CREATE INDEX IF NOT EXISTS user_by_role_approval ON "user" (role, coalesce(is_approved, FALSE), id);
 
--- GET /tasks: three sort keys, each under every set of the two exact filters, so that the first row
--- of any page is one search away and the rest follow in order. `id` decides between equal keys. The
--- indexes that begin with `assigned_user_id` also find the tasks of an account that is deleted.
--- Where SQLite reckons that two indexes cost the same it takes the one made first: the narrower
--- searches, with two filters, come before those with one.
+-- GET /tasks: 3 sort keys × 4 combinations of the two exact filters = 12 indexes. The columns of the filters
+-- come first, then the sort key, then `id`, which orders rows with equal keys. So SQLite finds the first row of
+-- any page with one search and reads the rest in index order, without sorting (keyset pagination, see
+-- src/store/tasks.rs). The indexes that begin with `assigned_user_id` also find the tasks of a deleted account.
+-- The order of the statements matters: of two indexes with the same estimated cost SQLite takes the one created
+-- first, so the indexes for two filters come before those for one.
 CREATE INDEX IF NOT EXISTS task_by_assignee_status_created  ON task (assigned_user_id, status, created_at, id);
 CREATE INDEX IF NOT EXISTS task_by_assignee_status_deadline ON task (assigned_user_id, status, deadline, id);
 CREATE INDEX IF NOT EXISTS task_by_assignee_status_title    ON task (assigned_user_id, status, title, id);
@@ -153,5 +165,5 @@ CREATE INDEX IF NOT EXISTS task_by_created                  ON task (created_at,
 CREATE INDEX IF NOT EXISTS task_by_deadline                 ON task (deadline, id);
 CREATE INDEX IF NOT EXISTS task_by_title                    ON task (title, id);
 
--- What has expired is found and removed a few rows at a time.
+-- The expired rows, which maintenance deletes a few at a time.
 CREATE INDEX IF NOT EXISTS idempotency_by_expiry ON idempotency (expires_at);

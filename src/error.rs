@@ -1,211 +1,244 @@
-//! Everything that can go wrong with a request, and what the client is told about it.
+//! The error type of every request, and the one mapping from an error to the response that the client sees.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// Field name → why it was refused.
+use ::http::StatusCode;
+
+/// Maps the name of each invalid field to the reason.
 pub type FieldErrors = BTreeMap<String, String>;
 
-/// Why a request is not answered with success.
+/// Why a request fails.
 ///
-/// A variant exists only where a client or a caller acts on it; every other cause is
-/// [`Error::Internal`], whose text goes to the log and never to a client.
+/// A variant exists only where a client or a calling function treats the error in a way of its own. Every
+/// other cause is [`Error::Internal`], whose text goes to the log and never to a client.
 #[derive(Debug)]
 pub enum Error {
-    /// 400: the body is not JSON, or ended early. Holds why.
+    /// 400: the body is not JSON, or is incomplete. Holds the reason.
     Malformed(String),
-    /// 400: what came is no HTTP/1.1 request, could be taken for two, or has a header field that makes no
-    /// sense. Holds what is wrong with it.
+    /// 400: the request is not valid HTTP/1.1, is ambiguous about where it ends (request smuggling), or has a
+    /// malformed header field. Holds the reason, as a clause about the request: "it has no Host".
     BadRequest(&'static str),
-    /// 401 without credentials in the request. Holds flask-jwt-extended's words.
+    /// 401: the request has no credentials. Holds flask-jwt-extended's message.
     NoCredentials(&'static str),
-    /// 401 with a token that does not count. Holds flask-jwt-extended's words.
+    /// 401: the token is malformed, expired, revoked or of the wrong kind. Holds flask-jwt-extended's
+    /// message.
     InvalidToken(String),
-    /// 401 at sign-in: e-mail or password are wrong, and which of them stays unsaid.
+    /// 401 at sign-in: e-mail or password is wrong. The response does not say which, since that would tell
+    /// whether an account exists.
     WrongEmailOrPassword,
-    /// 403: an administrator has yet to approve the account.
+    /// 403: the account is not approved yet.
     AwaitingApproval,
-    /// 403: the route needs a higher role.
+    /// 403: the route requires a higher role.
     InsufficientRole,
-    /// 403: an employee may change the status of their task and nothing else of it.
+    /// 403: an employee tries to change more of a task than its status.
     StatusOnly,
     /// 403: `current_password` is wrong.
     WrongPassword,
-    /// 404: also for what exists but is not the caller's to see.
+    /// 404: the resource does not exist, or the caller may not see it.
     NotFound,
-    /// 405. Holds the methods that the path does have, for `Allow`.
+    /// 405. Holds the methods that the path supports, for `Allow`.
     MethodNotAllowed(String),
-    /// 408: the rest of the request did not come in time.
+    /// 408: the rest of the request does not arrive in time.
     Timeout,
-    /// 409: the username or the e-mail is another account's.
+    /// 409: another account has the username or the e-mail.
     AccountExists,
-    /// 409: no approved admin would be left.
+    /// 409: the change would leave no approved admin.
     LastAdmin,
-    /// 412: not the version that the request demands.
+    /// 412: the current version does not satisfy `If-Match` or `If-None-Match`.
     PreconditionFailed,
     /// 413. Holds the limit in bytes.
     BodyTooLarge(u64),
     /// 414. Holds the limit in bytes.
     TargetTooLong(u32),
-    /// 415: the body is not declared as `application/json`.
+    /// 415: the `Content-Type` is not `application/json`.
     NotJson,
-    /// 417: nothing but `100-continue` can be expected.
+    /// 415: the body has a `Content-Encoding`. The response header `Accept-Encoding` names the accepted one:
+    /// `identity`.
+    ContentCoding,
+    /// 417: `Expect` is not `100-continue`.
     ExpectationFailed,
-    /// 422. Holds every field that was refused.
+    /// 422. Holds every invalid field.
     Invalid(FieldErrors),
-    /// 429. Holds how long to wait.
+    /// 429. Holds the time until the next attempt is permitted, for `Retry-After`.
     TooManyRequests(Duration),
-    /// 422: the `Idempotency-Key` is that of a request with another body.
+    /// 422: the `Idempotency-Key` was used before with another body.
     IdempotencyKeyReused,
-    /// 431. Holds the limit.
+    /// 431. Holds the limit with its unit.
     HeaderTooLarge(String),
-    /// 503, if it is not tried again: what was read has been changed by somebody else before the writing.
-    Outdated,
-    /// 503: not at the moment. Holds the cause, for the log.
+    /// 503, unless the handler retries: another request changed the row between reading and writing
+    /// (optimistic concurrency).
+    WriteConflict,
+    /// 503: the server is overloaded or stopping: a queue is full, a wait has timed out, or the memory budget
+    /// is used up. Holds the cause, for the log.
     Busy(String),
     /// 500. Holds the cause, for the log.
     Internal(String),
-    /// 505: neither HTTP/1.0 nor HTTP/1.1.
+    /// 505: the version is neither HTTP/1.0 nor HTTP/1.1.
     HttpVersion,
 }
 
-/// What a client sees of an [`Error`].
+/// The part of an [`Error`] that the client sees.
 #[derive(Debug)]
 pub struct Public<'a> {
     /// The HTTP status.
-    pub status: u16,
-    /// For programs: stays the same when `msg` is reworded.
+    pub status: StatusCode,
+    /// The error code for programs. It stays the same when `msg` is reworded.
     pub code: &'static str,
-    /// For people.
+    /// The message for people.
     pub msg: Cow<'a, str>,
 }
 
 impl Error {
     /// A 422 about a single field.
-    pub fn invalid(field: &str, why: impl Into<String>) -> Error {
-        Error::Invalid(FieldErrors::from([(field.to_owned(), why.into())]))
+    pub fn invalid(field: &str, reason: impl Into<String>) -> Error {
+        Error::Invalid(FieldErrors::from([(field.to_owned(), reason.into())]))
     }
 
-    /// For a token whose session has ended.
+    /// The error for a token whose session has ended.
     pub fn revoked() -> Error {
         Error::InvalidToken("Token has been revoked".to_owned())
     }
 
-    /// The one place that gives each error its status, its code and its words.
+    /// Returns status, code and message. This is the only place that assigns them.
     pub fn public(&self) -> Public<'_> {
-        let (status, code, msg): (u16, &'static str, Cow<str>) = match self {
+        let (status, code, msg): (StatusCode, &'static str, Cow<str>) = match self {
             Error::Malformed(why) => (
-                400,
+                StatusCode::BAD_REQUEST,
                 "malformed_json",
-                format!("The body is not usable JSON: {why}").into(),
+                format!("The request body cannot be parsed as JSON: {why}").into(),
             ),
             Error::BadRequest(why) => (
-                400,
+                StatusCode::BAD_REQUEST,
                 "bad_request",
-                format!("The request cannot be understood: {why}").into(),
+                format!("The request is malformed: {why}").into(),
             ),
-            Error::NoCredentials(msg) => (401, "unauthorized", (*msg).into()),
-            Error::InvalidToken(msg) => (401, "invalid_token", msg.into()),
+            Error::NoCredentials(msg) => (StatusCode::UNAUTHORIZED, "unauthorized", (*msg).into()),
+            Error::InvalidToken(msg) => (StatusCode::UNAUTHORIZED, "invalid_token", msg.into()),
             Error::WrongEmailOrPassword => (
-                401,
+                StatusCode::UNAUTHORIZED,
                 "wrong_email_or_password",
                 "email or password incorrect.".into(),
             ),
             Error::AwaitingApproval => (
-                403,
+                StatusCode::FORBIDDEN,
                 "awaiting_approval",
-                "An administrator has yet to approve this account".into(),
+                "This account is waiting for approval by an administrator".into(),
             ),
             Error::InsufficientRole => (
-                403,
+                StatusCode::FORBIDDEN,
                 "insufficient_role",
                 "Your role does not permit this".into(),
             ),
             Error::StatusOnly => (
-                403,
+                StatusCode::FORBIDDEN,
                 "status_only",
-                "You may change the status of this task and nothing else".into(),
+                "You may change only the status of this task".into(),
             ),
             Error::WrongPassword => (
-                403,
+                StatusCode::FORBIDDEN,
                 "wrong_password",
                 "The current password is wrong".into(),
             ),
-            Error::NotFound => (404, "not_found", "There is nothing here".into()),
+            Error::NotFound => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "The requested resource does not exist".into(),
+            ),
             Error::MethodNotAllowed(allow) => (
-                405,
+                StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                format!("This path answers {allow}").into(),
+                format!("This URL supports only the methods {allow}").into(),
             ),
             Error::Timeout => (
-                408,
+                StatusCode::REQUEST_TIMEOUT,
                 "request_timeout",
-                "The rest of the request did not come in time".into(),
+                "The rest of the request did not arrive in time".into(),
             ),
             Error::AccountExists => (
-                409,
+                StatusCode::CONFLICT,
                 "account_exists",
                 "Username or Email already exists".into(),
             ),
-            Error::LastAdmin => (409, "last_admin", "No approved admin would be left".into()),
+            Error::LastAdmin => (
+                StatusCode::CONFLICT,
+                "last_admin",
+                "At least one approved admin must remain".into(),
+            ),
             Error::PreconditionFailed => (
-                412,
+                StatusCode::PRECONDITION_FAILED,
                 "precondition_failed",
-                "This is not the version that the request demands; read it again".into(),
+                "The current version does not satisfy If-Match or If-None-Match; read the resource again".into(),
             ),
             Error::BodyTooLarge(limit) => (
-                413,
+                StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",
-                format!("The body is larger than {limit} bytes").into(),
+                format!("The request body is larger than {limit} bytes").into(),
             ),
             Error::TargetTooLong(limit) => (
-                414,
+                StatusCode::URI_TOO_LONG,
                 "uri_too_long",
                 format!("The request line is longer than {limit} bytes").into(),
             ),
             Error::NotJson => (
-                415,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                "Send the body as Content-Type: application/json".into(),
+                "Send the request body with Content-Type: application/json".into(),
+            ),
+            Error::ContentCoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_encoding",
+                "Send the request body without Content-Encoding".into(),
             ),
             Error::ExpectationFailed => (
-                417,
+                StatusCode::EXPECTATION_FAILED,
                 "expectation_failed",
-                "Nothing but 100-continue can be expected here".into(),
+                "The only supported value of Expect is 100-continue".into(),
             ),
-            Error::Invalid(errors) => (422, "invalid", summary(errors).into()),
+            Error::Invalid(errors) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                summary(errors).into(),
+            ),
             Error::TooManyRequests(wait) => (
-                429,
+                StatusCode::TOO_MANY_REQUESTS,
                 "too_many_requests",
                 format!("Too many requests, try again in {} s", whole_seconds(*wait)).into(),
             ),
             Error::IdempotencyKeyReused => (
-                422,
+                StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
-                "This Idempotency-Key came with another body before".into(),
+                "This Idempotency-Key was already used with a different request body".into(),
             ),
             Error::HeaderTooLarge(limit) => (
-                431,
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "header_too_large",
-                format!("The header of a request has {limit} at most").into(),
+                format!("The request header is larger than the limit of {limit}").into(),
             ),
-            Error::Busy(_) | Error::Outdated => {
-                (503, "busy", "The server is busy, try again shortly".into())
-            }
-            Error::Internal(_) => (500, "internal_error", "Internal Server Error".into()),
+            Error::Busy(_) | Error::WriteConflict => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "The server is busy, try again shortly".into(),
+            ),
+            Error::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "Internal Server Error".into(),
+            ),
             Error::HttpVersion => (
-                505,
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
                 "http_version_not_supported",
-                "This server speaks HTTP/1.1".into(),
+                "This server supports only HTTP/1.0 and HTTP/1.1".into(),
             ),
         };
         Public { status, code, msg }
     }
 }
 
-/// A wait in the unit of `Retry-After` (RFC 9110, 10.2.3), rounded up.
+/// Converts a wait to whole seconds, the unit of `Retry-After` (RFC 9110, 10.2.3). Rounds up, so that a
+/// client that waits exactly this long is not too early.
 pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_micros().div_ceil(1_000_000).max(1) as u64
 }
@@ -213,12 +246,13 @@ pub fn whole_seconds(wait: Duration) -> u64 {
 fn summary(errors: &FieldErrors) -> String {
     let fields: Vec<_> = errors
         .iter()
-        .map(|(field, why)| format!("{field}: {why}"))
+        .map(|(field, reason)| format!("{field}: {reason}"))
         .collect();
-    format!("Refused: {}", fields.join("; "))
+    format!("Invalid input: {}", fields.join("; "))
 }
 
-/// For the command line, which shows its operator the cause as well.
+/// The text for the command line and the log. Unlike [`Error::public`] it shows the cause of
+/// [`Error::Internal`] and [`Error::Busy`].
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,105 +1,100 @@
 //! A task-management API: sign-up, sign-in with a JWT, tasks with roles and approval, on SQLite.
 //!
-//! The modules below are in the order in which a request meets them, and each uses only those
-//! further down. Begin with [`middleware::handle`], which is the whole application: a
-//! [`rouille::Request`] in, a [`rouille::Response`] out.
+//! This page is the map. The crate is a library so that tests can call [`middleware::handle`] without a
+//! socket; the program `task-api` only calls [`cli::run`].
+//!
+//! # The way of a request
+//!
+//! ```text
+//!            bytes                                            bytes
+//!              |                                                ^
+//!  server      v                                                |
+//!    event_loop -> connection -> parser             serializer -> write_buffer
+//!                                  |  rouille::Request    ^
+//!                                  v                      |  rouille::Response
+//!  middleware    observe -> security_headers -> cors -> catch_panic
+//!                                  |                      ^
+//!  router                          v                      |
+//!    match_route -> authenticate (token -> account, role, rate limits)
+//!                                  |                      ^
+//!  handlers                        v                      |
+//!    input (http::request) -> store -> response (http::response), or an Error
+//!                                  |                      ^
+//!  store                           v                      |
+//!    one transaction: SQL statements on model types -> SQLite
+//! ```
+//!
+//! # The folders, from the top down
+//!
+//! Imports go in one direction only: each folder uses those below it.
+//!
+//! | folder | what it does |
+//! |---|---|
+//! | [`cli`] | the command line: `serve`, `user`, `audit`, `openapi`, `licenses`, `healthcheck` |
+//! | [`server`] | sockets, HTTP/1.1 parsing, connections, deadlines, graceful shutdown |
+//! | [`middleware`] | what every request passes: log and metrics, security headers, CORS, panics |
+//! | [`router`] | the route table, path matching, authentication |
+//! | [`openapi`] | the OpenAPI document, made from the route table |
+//! | [`handlers`] | one function for each endpoint |
+//! | [`app`] | the state that handlers share, and background maintenance |
+//! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
+//! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
+//! | [`store`] | every SQL statement, one file for each table; connection pools, transactions, migration |
+//! | [`concurrency`] | bulkheads for expensive work, run permits for worker threads |
+//! | [`config`] | every setting |
+//! | [`model`] | accounts, sessions, tasks, permissions: plain types that are valid by construction |
+//! | [`crypto`] | random bytes, SHA-256, key derivation |
+//! | [`metrics`] | counters and histograms for Prometheus |
+//! | [`error`] | everything that can go wrong with a request, and its status |
+//!
+//! # Where to begin
+//!
+//! 1. [`router::ROUTES`]: every endpoint, and who may call it, on one screen.
+//! 2. A handler, such as [`handlers::tasks::update`]: input, store, response.
+//! 3. What it uses: [`model::TaskPatch`], the pure permission functions in `model/permissions.rs`, and
+//!    [`store::tasks`], below which is only `schema.sql`.
+//! 4. [`router::dispatch`] and [`router::authenticate`]: how the handler got its caller.
+//! 5. [`middleware::handle`]: the whole application as one function.
+//! 6. [`error::Error`] and [`http::error_response`]: from a cause to a status.
+//! 7. [`auth`] and [`http::rate_limit`]: passwords, tokens, and what slows an attacker.
+//! 8. [`server`]: last, since nothing above needs to know it.
+//!
+//! `docs/tour.md` walks this way with two requests; `docs/glossary.md` explains the terms.
+//!
+//! # Architecture invariants
+//!
+//! - No handler contains SQL, and no file in [`store`] knows HTTP.
+//! - Only [`http::error_response`] writes an error, and no cause of an [`Error::Internal`](error::Error)
+//!   reaches a client.
+//! - Who may call a handler is in its type: an `&Admin` exists only for an approved admin, and a handler that
+//!   takes an id fits no path without `{id}`.
+//! - Whether an account may touch a row is a pure function in `model/permissions.rs`, and is checked in the
+//!   transaction that changes the row.
+//! - A write is one transaction that takes the lock first (`BEGIN IMMEDIATE`) and is on the disk before the
+//!   response is sent.
+//! - A value that exists is valid: text from a client becomes a type of [`model`] before any code uses it.
+//! - Nothing below [`cli`] reads an environment variable, except `config/secrets.rs`.
+//! - No `unsafe`, and no panic that a client, a file or the system can cause.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// The pages are for readers of the code: `.cargo/config.toml` documents private items as well.
+#![allow(rustdoc::private_intra_doc_links)]
 
-// The command line, and what each command does.
-pub mod cli;
-
-// A socket becomes a Request.
-pub mod server;
-
-// What the API says of itself.
-pub mod openapi;
-
-// What is done beside the requests.
-pub mod upkeep;
-
-// What every request passes through.
-pub mod middleware;
-
-// Which handler, and who may call it.
-pub mod router;
-
-// What each route takes and answers.
-pub mod operations;
-
-// How that is put together.
-pub mod describe;
-
-// Who is calling.
-pub mod bearer;
-
-// Take the input, use the store, reply.
-pub mod handlers;
-
-// What handlers borrow.
 pub mod app;
-
-// Passwords, tokens and their key.
 pub mod auth;
-
-// Answers, and the one writer of errors.
-pub mod reply;
-
-// Files for browsers.
-pub mod assets;
-
-// Path, query and body of a request.
-pub mod call;
-
-// How often somebody may ask.
-pub mod limits;
-
-// When sessions were last used.
-pub mod uses;
-
-// Where a request comes from.
-pub mod client;
-
-// Where a page of a list ended.
-pub mod cursor;
-
-// Which version is shown, and which is asked for.
-pub mod etag;
-
-// Which request has come before.
-pub mod idempotency;
-
-// Every SQL statement.
-pub mod store;
-
-// How many do what takes long.
-pub mod gate;
-
-// How much of what has happened.
-pub mod metrics;
-
-// Every setting.
+pub mod cli;
+mod concurrency;
 pub mod config;
-
-// Accounts, tasks, who may do what.
-pub mod model;
-
-// Which threads run.
-pub mod turn;
-
-// Named values from a client.
-pub mod fields;
-
-// Shapes of values, for the description.
-pub mod shape;
-
-// Keys for one purpose each.
-pub mod mac;
-
-// What stands for a text.
-pub mod digest;
-
-// What can go wrong.
+mod crypto;
 pub mod error;
+mod handlers;
+pub mod http;
+pub mod metrics;
+pub mod middleware;
+pub mod model;
+pub mod openapi;
+pub mod router;
+pub mod server;
+pub mod store;

@@ -1,4 +1,4 @@
-//! The program `task-api`: see [`task_api::cli`].
+//! The binary `task-api`. Everything is in the library, so that tests can use it: see [`task_api::cli`].
 
 #![forbid(unsafe_code)]
 

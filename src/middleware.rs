@@ -1,4 +1,8 @@
-//! What every request passes through, from the outside in.
+//! The middleware chain that wraps every request: access log and metrics, security headers, CORS, panic
+//! guard.
+//!
+//! A middleware is a function with a `next`. The order in which [`run`] nests them is the order in which
+//! they run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -6,61 +10,82 @@ use std::time::Instant;
 use rouille::{Request, Response, ResponseBody};
 
 use crate::app::App;
-use crate::call::Call;
-use crate::config::{CorsArgs, CorsOrigins};
+use crate::config::cors::{CorsArgs, CorsOrigins};
 use crate::error::Error;
-use crate::metrics::Requests;
-use crate::reply::{self, Reply};
+use crate::http::error_response::error_response;
+use crate::http::request::RequestContext;
+use crate::http::response::HandlerResult;
+use crate::metrics::RequestCounts;
 use crate::router;
 
-/// The whole application: a request in, its answer out.
+/// Handles a request: the whole application as one function.
 ///
-/// HEAD is answered with the body that GET would have; leaving it out is the server's part, which
-/// needs to know its length.
+/// The response to HEAD has the body of GET. The server computes `Content-Length` from it and does not send
+/// it.
 pub fn handle(app: &App, request: &Request) -> Response {
-    chain(app, request, router::route)
+    let context = RequestContext::new(request, &app.config.trusted_proxies);
+    let matched = router::match_route(context.method(), context.path());
+    let pattern = matched.pattern();
+    run(app, &context, pattern, |username| {
+        router::dispatch(app, &context, matched, username)
+    })
 }
 
-/// Answers a request that the server does not let in, with this error.
-pub fn refuse(app: &App, request: &Request, error: Error) -> Response {
-    chain(app, request, |_, _| Err(error))
+/// Returns the response to a request that the server rejects before it reaches the router. It passes
+/// through the same chain, so it is logged, counted and readable for a website like any other.
+pub fn reject(app: &App, request: &Request, error: Error) -> Response {
+    let context = RequestContext::new(request, &app.config.trusted_proxies);
+    run(app, &context, None, |_| Err(error))
 }
 
-/// The order of the lines is the order in which they run.
-fn chain(app: &App, request: &Request, end: impl FnOnce(&App, &Call) -> Reply) -> Response {
-    let call = Call::new(request, &app.config.trusted_proxies);
-    record(&app.metrics.requests, &call, || {
-        security_headers(&call, || {
-            cors(&app.config.cors, &call, || {
-                catch_panic(&call, || end(app, &call))
+/// Runs the chain; the outermost middleware comes first. `pattern` is the path in the route table.
+/// `endpoint` stores the caller's username in its argument once it is known.
+fn run(
+    app: &App,
+    context: &RequestContext,
+    pattern: Option<&'static str>,
+    endpoint: impl FnOnce(&mut Option<String>) -> HandlerResult,
+) -> Response {
+    observe(&app.metrics.requests, context, pattern, |username| {
+        security_headers(context, || {
+            cors(&app.config.cors, context, || {
+                catch_panic(context, || endpoint(username))
             })
         })
     })
 }
 
-/// One line a request in the log, one more in the metrics, and its id in the answer.
-fn record(requests: &Requests, call: &Call, next: impl FnOnce() -> Response) -> Response {
+/// Observability: writes one line to the access log, counts the request in the metrics, and adds the
+/// request id to the response.
+fn observe(
+    requests: &RequestCounts,
+    context: &RequestContext,
+    pattern: Option<&'static str>,
+    next: impl FnOnce(&mut Option<String>) -> Response,
+) -> Response {
+    let mut username = None;
     let start = Instant::now();
-    let response = next();
+    let response = next(&mut username);
     let duration = start.elapsed();
-    requests.count(call.method(), call.route(), response.status_code, duration);
+    requests.count(context.method(), pattern, response.status_code, duration);
     let (response, bytes) = measure(response);
     log::info!(
         target: "access",
         "request_id={} method={} path={} status={} duration_ms={:.3} bytes={} user={} client={}",
-        call.request_id,
-        log_word(call.method()),
-        log_word(call.path()),
+        context.request_id,
+        log_word(context.method()),
+        log_word(context.path()),
         response.status_code,
         duration.as_secs_f64() * 1e3,
         bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
-        call.user().map_or("-".to_owned(), log_word),
-        call.client.address,
+        username.as_deref().map_or("-".to_owned(), log_word),
+        context.client.address,
     );
-    response.with_unique_header("X-Request-Id", call.request_id.clone())
+    response.with_unique_header("X-Request-Id", context.request_id.clone())
 }
 
-/// The answer, and the length of its body in bytes.
+/// Returns the response and the length of its body in bytes; `None` where the length is unknown.
+/// rouille reveals the length only by taking the body out of the response, so the body is put back.
 fn measure(response: Response) -> (Response, Option<usize>) {
     let (reader, size) = response.data.into_reader_and_size();
     let data = match size {
@@ -70,8 +95,9 @@ fn measure(response: Response) -> (Response, Option<usize>) {
     (Response { data, ..response }, size)
 }
 
-/// Text from a client as one word of a log line: with a space, a quote or a control character in it,
-/// it is quoted and escaped, so a name with a line break cannot forge a line (OWASP ASVS 5.0, 16.4.1).
+/// Writes text from a client as one word of a log line, against log injection: text with a space, a quote
+/// or a control character is quoted and escaped, so that a line break in it cannot forge a line (OWASP ASVS
+/// 5.0, 16.4.1).
 fn log_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=');
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -81,11 +107,18 @@ fn log_word(text: &str) -> String {
     }
 }
 
-/// Answers are somebody's data and nothing to look at: no cache keeps them, and a browser neither guesses
-/// another type, nor runs or frames them, nor tells the next site their URL (OWASP ASVS 5.0, 3.4). A page
-/// says itself what it needs instead.
-/// Who came by TLS comes by TLS for the next year (RFC 6797); without TLS nobody is told so.
-fn security_headers(call: &Call, next: impl FnOnce() -> Response) -> Response {
+/// Adds security headers for browsers (OWASP ASVS 5.0, 3.4): responses hold personal data and are no
+/// documents to display.
+///
+/// - `Cache-Control: no-store`: no cache stores them.
+/// - `X-Content-Type-Options: nosniff`: a browser does not guess another media type.
+/// - `Content-Security-Policy`: a browser neither loads anything for them nor shows them in a frame.
+/// - `Referrer-Policy`: no other website learns their URL.
+/// - `Strict-Transport-Security`: a browser that used TLS uses only TLS for the next year. Browsers ignore
+///   the header without TLS (RFC 6797, 8.1), where it must not be sent (7.2).
+///
+/// A response that has one of the first four already keeps its own: the pages need a wider policy.
+fn security_headers(context: &RequestContext, next: impl FnOnce() -> Response) -> Response {
     let response = [
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
@@ -97,46 +130,48 @@ fn security_headers(call: &Call, next: impl FnOnce() -> Response) -> Response {
     ]
     .into_iter()
     .fold(next(), with_default);
-    match call.client.https {
-        true => response.with_unique_header("Strict-Transport-Security", "max-age=31536000"),
-        false => response,
+    if context.client.https {
+        response.with_unique_header("Strict-Transport-Security", "max-age=31536000")
+    } else {
+        response
     }
 }
 
-/// The answer with this header, unless it has it with another value.
+/// Adds the header, unless the response has one of this name.
 fn with_default(response: Response, (name, value): (&'static str, &'static str)) -> Response {
-    match response.headers.iter().any(|(given, _)| given == name) {
-        true => response,
-        false => response.with_additional_header(name, value),
+    if response.headers.iter().any(|(given, _)| given == name) {
+        response
+    } else {
+        response.with_additional_header(name, value)
     }
 }
 
-/// The request headers that the API reads and that a page must ask leave for.
+/// The request headers that the API reads and that CORS permits only after a preflight.
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id";
-/// The response headers that a page may read beyond the few that it always may.
+/// The response headers that a script may read in addition to those that CORS always exposes.
 const EXPOSED_HEADERS: &str =
     "ETag, Idempotency-Replayed, Location, Link, Retry-After, X-Request-Id";
 
-/// Tells browsers which websites may call (Fetch Standard, 3.2). Outside everything that can fail,
-/// so that a page can read errors too.
-fn cors(config: &CorsArgs, call: &Call, next: impl FnOnce() -> Response) -> Response {
+/// CORS (Fetch Standard, 3.2): tells browsers which websites may call the API. It wraps everything that can
+/// fail, so that a website can read error responses too.
+fn cors(config: &CorsArgs, context: &RequestContext, next: impl FnOnce() -> Response) -> Response {
     let mut response = next();
-    // A cache must keep the answers to different origins apart, the refused ones too.
+    // A cache must not mix up the responses to different origins; this holds for rejected origins too.
     if config.cors_origins != CorsOrigins::Any {
         response = response.with_additional_header("Vary", "Origin");
     }
-    let Some(origin) = allowed_origin(&config.cors_origins, call.header("Origin")) else {
+    let Some(origin) = allowed_origin(&config.cors_origins, context.header("Origin")) else {
         return response;
     };
     response = response.with_additional_header("Access-Control-Allow-Origin", origin);
     if config.cors_supports_credentials {
         response = response.with_additional_header("Access-Control-Allow-Credentials", "true");
     }
-    if !is_preflight(call) {
+    if !is_preflight(context) {
         return response.with_additional_header("Access-Control-Expose-Headers", EXPOSED_HEADERS);
     }
-    // The router answered OPTIONS with the path's methods; an unknown path has none.
+    // The router's response to OPTIONS has the methods of the path in `Allow`; an unknown path has none.
     let allow = response
         .headers
         .iter()
@@ -151,6 +186,7 @@ fn cors(config: &CorsArgs, call: &Call, next: impl FnOnce() -> Response) -> Resp
     }
 }
 
+/// The value of `Access-Control-Allow-Origin`; `None` where the origin may not call.
 fn allowed_origin(origins: &CorsOrigins, origin: Option<&str>) -> Option<String> {
     match origins {
         CorsOrigins::Any => Some("*".to_owned()),
@@ -161,19 +197,21 @@ fn allowed_origin(origins: &CorsOrigins, origin: Option<&str>) -> Option<String>
     }
 }
 
-fn is_preflight(call: &Call) -> bool {
-    call.method() == "OPTIONS"
-        && call.header("Origin").is_some()
-        && call.header("Access-Control-Request-Method").is_some()
+fn is_preflight(context: &RequestContext) -> bool {
+    context.method() == "OPTIONS"
+        && context.header("Origin").is_some()
+        && context.header("Access-Control-Request-Method").is_some()
 }
 
-/// Turns errors into answers, and a panic into an error: it ends this request and nothing else.
-fn catch_panic(call: &Call, next: impl FnOnce() -> Reply) -> Response {
-    // What a panic leaves half done is behind a transaction, which rolls back, or a guard.
-    let reply = catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|_| {
+/// Converts an error into an error response, and a panic into a 500: a panic ends one request, not the
+/// server.
+fn catch_panic(context: &RequestContext, next: impl FnOnce() -> HandlerResult) -> Response {
+    // Unwind safety: a panic rolls the open transaction back and drops every guard, so no state is half
+    // changed.
+    let result = catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|_| {
         Err(Error::Internal(
-            "the handler panicked, see above".to_owned(),
+            "the handler panicked; the panic is logged above".to_owned(),
         ))
     });
-    reply.unwrap_or_else(|error| reply::error(call, &error))
+    result.unwrap_or_else(|error| error_response(context, &error))
 }

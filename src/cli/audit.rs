@@ -1,18 +1,20 @@
-//! `task-api audit ...`: whether the record is as it was written.
+//! `task-api audit verify`: checks the hash chain of the audit log.
 
 use clap::{Args, Subcommand};
 
-use super::accounts::{explain, open_existing, print};
-use crate::config::DatabaseArgs;
-use crate::store::audit::{self, Verdict};
+use super::terminal::{explain, print};
+use super::user::open_existing;
+use crate::config::database::DatabaseArgs;
+use crate::store::audit::{self, Verification};
 
-/// The commands about the record.
+/// The subcommands of `audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check that no row was changed, removed or inserted: exit 0 if so, else 1
+    /// Check that no row of the audit log was changed, removed or inserted: exit code 0 if it is intact, else 1
     ///
-    /// Each row's hash covers the row before it. Who can write the whole record anew can make all of it
-    /// fit again: keep what this prints elsewhere, and compare.
+    /// Each row's hash covers the hash of the row before it (hash chain). An attacker who can write to the
+    /// database could recompute the whole chain: store the last hash, which this command prints, somewhere
+    /// else and compare it later.
     Verify(Verify),
 }
 
@@ -23,8 +25,9 @@ pub struct Verify {
     database: DatabaseArgs,
 }
 
-/// Runs one of the commands.
+/// Runs the subcommand.
 pub fn run(AuditCommand::Verify(command): AuditCommand) -> Result<(), String> {
+    /// Rows between two progress messages.
     const STEP: i64 = 100_000;
     let store = open_existing(&command.database)?;
     let progress = |rows| {
@@ -36,9 +39,11 @@ pub fn run(AuditCommand::Verify(command): AuditCommand) -> Result<(), String> {
         .read(|db| audit::verify(db, progress))
         .map_err(explain)?
     {
-        Verdict::Intact(rows, hash) => {
+        Verification::Intact(rows, hash) => {
             print(format_args!("{rows} rows, intact; the last hash: {hash}"))
         }
-        Verdict::Broken(row, how) => Err(format!("the record is broken: row {row} {how}")),
+        Verification::Broken(row, how) => {
+            Err(format!("the audit log is not intact: row {row} {how}"))
+        }
     }
 }

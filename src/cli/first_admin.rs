@@ -1,15 +1,15 @@
-//! The first admin, made at the start where the settings name one: for containers, in which nobody is
-//! there to type `task-api user create`.
+//! Creates the first admin at the start, from settings. This is for containers, in which no
+//! operator runs `task-api user create`.
 
 use log::info;
 
 use crate::app::App;
-use crate::config::{AdminArgs, secret};
+use crate::config::secrets::{AdminArgs, Secret};
 use crate::error::Error;
-use crate::model::{Action, By, Email, Password, Role, Username};
+use crate::model::{Action, Actor, Email, Password, Role, Username};
 use crate::store::{audit, users};
 
-/// Who is to be admin if nobody is.
+/// The account to create if there is no approved admin.
 #[derive(Debug)]
 pub struct FirstAdmin {
     username: Username,
@@ -18,21 +18,18 @@ pub struct FirstAdmin {
 }
 
 impl FirstAdmin {
-    /// What the operator has set: all three, or nothing. `from_environment` is the value of
-    /// `ADMIN_PASSWORD`.
+    /// Reads the account from the settings; `None` if none of the three is set.
     ///
     /// # Errors
-    /// One line for the operator. There is no default for a password.
-    pub fn configured(
+    /// One line for the operator: only some of the three are set, or the password does not comply with the
+    /// policy. There is no default password.
+    pub fn from_settings(
         settings: &AdminArgs,
-        from_environment: Option<String>,
+        password: Option<&Secret>,
     ) -> Result<Option<FirstAdmin>, String> {
-        let path = settings.admin_password_file.as_deref();
-        let password = secret("ADMIN_PASSWORD", from_environment, path)?;
         match (&settings.admin_username, &settings.admin_email, password) {
             (None, None, None) => Ok(None),
-            (Some(username), Some(email), Some((source, text))) => {
-                let text = text.trim_end_matches(['\r', '\n']);
+            (Some(username), Some(email), Some(Secret { text, source })) => {
                 let password = Password::for_account(text, [username.as_str(), email.as_str()]);
                 Ok(Some(FirstAdmin {
                     username: username.clone(),
@@ -48,27 +45,28 @@ impl FirstAdmin {
         }
     }
 
-    /// Makes the account, unless there is an approved admin already.
+    /// Creates the account, unless there is an approved admin already.
     ///
     /// # Errors
-    /// One line for the operator: the name or the e-mail is somebody else's.
-    pub fn make(&self, app: &App) -> Result<(), String> {
-        match self.try_to_make(app) {
+    /// One line for the operator: the username or the e-mail address belongs to another account.
+    pub fn create(&self, app: &App) -> Result<(), String> {
+        match self.try_create(app) {
             Ok(true) => {
-                info!("made the first admin, {}", self.email.as_str());
+                info!("created the first admin, {}", self.email.as_str());
                 Ok(())
             }
             Ok(false) => Ok(()),
             Err(Error::AccountExists) => Err(
-                "ADMIN_USERNAME, ADMIN_EMAIL: they are an account's that is no approved admin; \
-                 `task-api user set-role` and `approve` make it one"
+                "ADMIN_USERNAME, ADMIN_EMAIL: an account has this username or e-mail address already and \
+                 is not an approved admin; `task-api user set-role` and `task-api user approve` make it one"
                     .to_owned(),
             ),
-            Err(why) => Err(format!("cannot make the first admin: {why}")),
+            Err(why) => Err(format!("cannot create the first admin: {why}")),
         }
     }
 
-    fn try_to_make(&self, app: &App) -> Result<bool, Error> {
+    /// Returns whether the account was created.
+    fn try_create(&self, app: &App) -> Result<bool, Error> {
         if app.store.read(users::has_approved_admin)? {
             return Ok(false);
         }
@@ -81,16 +79,15 @@ impl FirstAdmin {
             created_at: app.now(),
         };
         app.store.write(|db| {
-            // Another program that starts on the same file may have been faster.
-            match users::has_approved_admin(db)? {
-                true => Ok(false),
-                false => {
-                    let user = users::insert(db, &row)?;
-                    let by = By::operator(app.now());
-                    audit::record(db, &by, Action::AccountMade, Some(&user), None)?;
-                    Ok(true)
-                }
+            // Checked again while holding the write lock: another process that starts on the same file may have
+            // created one meanwhile.
+            if users::has_approved_admin(db)? {
+                return Ok(false);
             }
+            let user = users::insert(db, &row)?;
+            let actor = Actor::operator(app.now());
+            audit::record(db, &actor, Action::AccountMade, Some(&user), None)?;
+            Ok(true)
         })
     }
 }

@@ -3,7 +3,7 @@
 //! Most licences require their text to go with every copy, also with a copy of the binary alone, such as the
 //! container image. Therefore the texts are part of the binary.
 
-use std::io::{ErrorKind, Write, stdout};
+use super::terminal::print_text;
 
 /// What is printed, in this order: a heading, and the text below it.
 const PARTS: &[(&str, &str)] = &[
@@ -32,19 +32,12 @@ const PARTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Prints all parts. A closed pipe, as with `| head`, is not a failure.
+/// Prints all parts.
 pub fn run() -> Result<(), String> {
-    match print() {
-        Err(why) if why.kind() != ErrorKind::BrokenPipe => Err(format!("cannot print: {why}")),
-        _ => Ok(()),
-    }
-}
-
-fn print() -> std::io::Result<()> {
     let rule = "=".repeat(80);
-    let mut out = stdout().lock();
-    for (heading, text) in PARTS {
-        write!(out, "{rule}\n{heading}\n{rule}\n\n{}\n\n", text.trim_end())?;
-    }
-    out.flush()
+    let text: String = PARTS
+        .iter()
+        .map(|(heading, text)| format!("{rule}\n{heading}\n{rule}\n\n{}\n\n", text.trim_end()))
+        .collect();
+    print_text(&text)
 }

@@ -1,12 +1,15 @@
-//! The command line.
+//! The command line: parses the arguments and the environment with clap, and runs one command.
 
-mod accounts;
 mod audit;
-mod describe;
 mod first_admin;
 mod healthcheck;
 mod licenses;
+mod openapi;
+mod password_input;
 mod serve;
+mod stop_signals;
+mod terminal;
+mod user;
 
 use std::env::VarError;
 use std::error::Error as _;
@@ -15,13 +18,14 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::config::{AddressArgs, Config};
-use crate::model::is_control;
+use self::terminal::one_line;
+use crate::config::Config;
+use crate::config::server::AddressArgs;
 
 /// Task-management API on SQLite: accounts, roles, tasks
 ///
-/// Without a command the server runs, as with `serve`. Settings are flags, or environment variables
-/// of the same name; `task-api serve --help` lists them.
+/// Without a command it runs the server, like `serve`. Each setting is a flag and an environment variable of
+/// the same name; `task-api serve --help` lists them.
 #[derive(Debug, Parser)]
 #[command(name = "task-api", version)]
 struct Cli {
@@ -33,24 +37,28 @@ struct Cli {
 enum Command {
     /// Run the server
     ///
-    /// The key that signs tokens has no flag: it is the environment variable JWT_SECRET_KEY, or a
-    /// file. Stop with SIGTERM or Ctrl-C: requests in hand are answered first, within 8 seconds.
+    /// Secrets have no flag, since other users of the machine can read arguments: set JWT_SECRET_KEY,
+    /// JWT_SECRET_KEY_PREVIOUS, ADMIN_PASSWORD and METRICS_TOKEN as environment variables, or use the
+    /// settings ending in _FILE.
+    ///
+    /// SIGTERM or Ctrl-C starts a graceful shutdown: requests in progress are completed, within 8 seconds. A
+    /// second signal ends the process at once.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<Config>),
-    /// Make and change accounts, in the database itself
+    /// Create, list and change accounts in the database
     ///
-    /// The server may be running; it sees the change at the next request.
+    /// The server may be running; it sees a change at the next request.
     #[command(subcommand)]
-    User(accounts::UserCommand),
-    /// Verify the record of what was done to accounts
+    User(user::UserCommand),
+    /// Verify the audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Print the description of the API, in OpenAPI 3.1
+    /// Print the OpenAPI 3.1 description of the API
     ///
-    /// The same text as GET /openapi.json answers. It needs no database, no settings and no running
-    /// server: `task-api openapi > openapi.json` is enough for a generator of clients.
+    /// The same document as GET /openapi.json. It needs no database, no settings and no running server:
+    /// `task-api openapi > openapi.json` is enough for a client generator.
     Openapi,
-    /// Ask a running server whether it is ready: exit 0 if so, else 1
+    /// Check whether the server on this machine is ready: exit code 0 if it is, else 1
     Healthcheck(AddressArgs),
     /// Print the licence, and the licences of the software inside this program
     ///
@@ -65,18 +73,18 @@ Examples:
   task-api serve --port 8000 --database-url sqlite:////data/project.db
   CORS_ORIGINS=https://app.example task-api serve";
 
-/// Runs the program on its arguments. The exit code is 0 for success, 1 for failure, 2 for a command
-/// line or a setting that makes no sense.
+/// Runs the program with the arguments of the process. The exit code is 0 for success, 1 for a failure, and 2
+/// for an invalid command line or setting.
 pub fn run() -> ExitCode {
     let command = match parse() {
         Ok(command) => command,
-        Err(why) => return refuse(&why),
+        Err(why) => return report_usage_error(&why),
     };
     let result = match command {
         Command::Serve(config) => serve::run(*config),
-        Command::User(command) => accounts::run(command),
+        Command::User(command) => user::run(command),
         Command::Audit(command) => audit::run(command),
-        Command::Openapi => describe::run(),
+        Command::Openapi => openapi::run(),
         Command::Healthcheck(address) => healthcheck::run(&address),
         Command::Licenses => licenses::run(),
     };
@@ -99,16 +107,17 @@ fn parse() -> Result<Command, clap::Error> {
 }
 
 fn no_command() -> clap::Error {
-    Cli::command().error(ErrorKind::MissingSubcommand, "name a command")
+    Cli::command().error(ErrorKind::MissingSubcommand, "a command is required")
 }
 
-/// Help and version go to standard output; a wrong value gets one line, which names the setting.
-fn refuse(why: &clap::Error) -> ExitCode {
+/// Prints what clap returns instead of a command. Help and version are also of this type and go to standard
+/// output; an invalid value is reported in one line that names the setting.
+fn report_usage_error(why: &clap::Error) -> ExitCode {
     match why.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
-            eprintln!("task-api: {}", one_line(&wrong_value(why)));
+            eprintln!("task-api: {}", one_line(&invalid_value(why)));
         }
-        // clap does not tell which.
+        // clap does not say which setting it is.
         ErrorKind::InvalidUtf8 => eprintln!("task-api: {}not UTF-8", settings_not_utf8()),
         _ => {
             let _ = why.print();
@@ -117,13 +126,14 @@ fn refuse(why: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(why.exit_code()).unwrap_or(2))
 }
 
-fn wrong_value(why: &clap::Error) -> String {
+fn invalid_value(why: &clap::Error) -> String {
     let context = |kind| why.get(kind).map(ToString::to_string).unwrap_or_default();
-    let reason = why
-        .source()
-        .map_or("not one of its values".to_owned(), ToString::to_string);
+    let reason = why.source().map_or(
+        "not one of the possible values".to_owned(),
+        ToString::to_string,
+    );
     let name = context(ContextKind::InvalidArg);
-    // The address of another kind of database may have a password in it.
+    // The value is not printed: the URL of another kind of database may contain a password.
     if name.contains("DATABASE_URL") {
         return format!("invalid value for '{name}': {reason}");
     }
@@ -131,7 +141,7 @@ fn wrong_value(why: &clap::Error) -> String {
     format!("invalid value '{value}' for '{name}': {reason}")
 }
 
-/// The settings whose variables hold what is no text.
+/// The names of the settings whose environment variables are not UTF-8, each followed by a colon.
 fn settings_not_utf8() -> String {
     let serve = Config::augment_args(clap::Command::new("serve"));
     let names = serve
@@ -141,13 +151,4 @@ fn settings_not_utf8() -> String {
         .filter(|name| matches!(std::env::var(name), Err(VarError::NotUnicode(_))))
         .map(|name| format!("{name}: "))
         .collect()
-}
-
-/// Text that may hold what somebody else wrote, without what could act on a terminal.
-fn one_line(text: &str) -> String {
-    let escape = |c: char| match is_control(c) {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
 }

@@ -1,72 +1,50 @@
-//! `task-api serve`.
+//! `task-api serve`: starts the server, waits for a signal, and stops it (graceful shutdown).
 
-use std::ffi::c_int;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
 
 use log::{info, warn};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use super::first_admin::FirstAdmin;
+use super::stop_signals::StopSignals;
 use crate::app::App;
-use crate::assets::Assets;
+use crate::app::maintenance::Maintenance;
+use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::config::Config;
+use crate::config::database::DatabaseUrl;
+use crate::config::passwords::RECOMMENDED_ITERATIONS;
+use crate::config::secrets::Secrets;
+use crate::http::static_files::StaticFiles;
 use crate::metrics::Metrics;
-use crate::metrics::token::MetricsToken;
 use crate::model::Timestamp;
-use crate::openapi;
-use crate::router::ROUTES;
+use crate::router::{self, ROUTES};
 use crate::server::{STOP_DEADLINE, Server};
 use crate::store::Store;
-use crate::upkeep::Upkeep;
 
-/// Runs the server until it is told to stop.
+/// Runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
     start_log(&config);
+    // All settings are validated before the first file is created.
     config.check()?;
-    let key = SigningKey::configured(&config.secret, environment("JWT_SECRET_KEY")?)?;
-    let previous = environment("JWT_SECRET_KEY_PREVIOUS")?;
-    let previous = SigningKey::previous(&config.secret, previous)?;
-    let admin = FirstAdmin::configured(&config.admin, environment("ADMIN_PASSWORD")?)?;
-    let token = MetricsToken::configured(&config.metrics, environment("METRICS_TOKEN")?)?;
+    let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
     let database = config.database.database_url.clone();
-    let store = Store::open(database.path(), &config.threads)?;
-    let current = key.map_or_else(|| SigningKey::kept_beside(&database), Ok)?;
-    let keys = SigningKeys { current, previous };
-    warn_of_weakness(&config, &keys);
-    let (host, port) = (config.address.host.clone(), config.address.port);
-    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path), token);
-    let assets = Assets::new(openapi::json);
-    let clock = Box::new(Timestamp::now);
-    let app = App::new(config, store, &keys, metrics, assets, clock)?;
-    let app = Arc::new(app);
-    if let Some(admin) = admin {
-        admin.make(&app)?;
+    let store = Store::open(database.path(), &config.concurrency)?;
+    let keys = load_keys(secrets.current_key, secrets.previous_keys, &database)?;
+    warn_of_weak_settings(&config, &keys);
+    let app = Arc::new(new_app(config, store, &keys, secrets.metrics_token)?);
+    if let Some(admin) = secrets.first_admin {
+        admin.create(&app)?;
     }
-    let server = Server::start(Arc::clone(&app), &host, port)?;
-    let upkeep = Upkeep::start(Arc::clone(&app))?;
-    signals.defer();
-    info!(
-        "task-api {} uses the database {}",
-        env!("CARGO_PKG_VERSION"),
-        absolute(database.path()).display()
-    );
-    info!("tokens are signed with the key of {}", keys.current.source);
-    info!("listening on http://{}", server.address());
-    signals.wait();
-    drop(upkeep);
-    stop(server, &app);
+    let address = &app.config.address;
+    let server = Server::start(Arc::clone(&app), &address.host, address.port)?;
+    let maintenance = Maintenance::start(Arc::clone(&app))?;
+    signals.defer_first();
+    log_start(database.path(), &keys, &server);
+    let signal = signals.wait();
+    stop(signal, maintenance, server, &app);
     Ok(())
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn start_log(config: &Config) {
@@ -74,93 +52,118 @@ fn start_log(config: &Config) {
         .parse_filters(config.rust_log.as_str())
         .format_timestamp_millis()
         .init();
-    // A panic's text may hold what a client sent: as one line, quoted.
+    // The message of a panic may contain text from a client. Debug format makes it one quoted line, so it cannot
+    // forge a log entry.
     std::panic::set_hook(Box::new(|panic| {
         log::error!("panic {:?}", panic.to_string())
     }));
 }
 
-fn environment(name: &str) -> Result<Option<String>, String> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
+// ---- start --------------------------------------------------------------------------------------
+
+/// The secrets that the operator has set, each of them validated.
+struct ValidSecrets {
+    current_key: Option<SigningKey>,
+    previous_keys: Vec<SigningKey>,
+    first_admin: Option<FirstAdmin>,
+    metrics_token: Option<MetricsToken>,
+}
+
+impl ValidSecrets {
+    fn load(config: &Config) -> Result<ValidSecrets, String> {
+        let secrets = Secrets::load(config)?;
+        let allow_weak = config.signing_key.allow_weak_jwt_secret;
+        let check_key = |secret| SigningKey::new(secret, allow_weak);
+        let previous_keys = secrets.previous_signing_keys.iter().map(check_key);
+        let admin_password = secrets.admin_password.as_ref();
+        let metrics_token = secrets.metrics_token.as_ref();
+        Ok(ValidSecrets {
+            current_key: secrets.signing_key.as_ref().map(check_key).transpose()?,
+            previous_keys: previous_keys.collect::<Result<_, _>>()?,
+            first_admin: FirstAdmin::from_settings(&config.admin, admin_password)?,
+            metrics_token: metrics_token.map(MetricsToken::new).transpose()?,
+        })
     }
 }
 
-fn warn_of_weakness(config: &Config, keys: &SigningKeys) {
+/// Without a key in the settings, the one in the file beside the database signs tokens.
+fn load_keys(
+    current: Option<SigningKey>,
+    previous: Vec<SigningKey>,
+    database: &DatabaseUrl,
+) -> Result<SigningKeys, String> {
+    let current = match current {
+        Some(key) => key,
+        None => SigningKey::load_or_create(database)?,
+    };
+    Ok(SigningKeys { current, previous })
+}
+
+fn new_app(
+    config: Config,
+    store: Store,
+    keys: &SigningKeys,
+    metrics_token: Option<MetricsToken>,
+) -> Result<App, String> {
+    let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
+    let static_files = StaticFiles::new(router::openapi_json);
+    let clock = Box::new(Timestamp::now);
+    App::new(
+        config,
+        store,
+        keys,
+        metrics_token,
+        metrics,
+        static_files,
+        clock,
+    )
+}
+
+fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
     if keys.current.weak {
         warn!(
-            "{} has fewer than 32 bytes: whoever guesses it can sign in as anybody. To rotate it, \
-             name it in JWT_SECRET_KEY_PREVIOUS and set JWT_SECRET_KEY to a new one, such as \
-             `openssl rand -base64 32` prints; nobody is signed out",
+            "{} has fewer than 32 bytes: a client that guesses it can act as any account. To replace it, \
+             set JWT_SECRET_KEY_PREVIOUS to it and JWT_SECRET_KEY to a new key, such as the output of \
+             `openssl rand -base64 32`; all users stay signed in",
             keys.current.source
         );
     }
     for key in keys.previous.iter().filter(|key| key.weak) {
         warn!(
-            "{} holds a key of fewer than 32 bytes: whoever guesses it can sign in as anybody. Take it \
-             out, and ALLOW_WEAK_JWT_SECRET with it, once the tokens that it signed have expired",
+            "{} holds a key of fewer than 32 bytes: a client that guesses it can act as any account. \
+             Remove it, and ALLOW_WEAK_JWT_SECRET, when the tokens that it signed have expired",
             key.source
         );
     }
-    if config.passwords.password_iterations < 600_000 {
-        warn!("PASSWORD_ITERATIONS is below OWASP's 600000: stolen hashes are cheaper to break");
+    if config.passwords.password_iterations < RECOMMENDED_ITERATIONS {
+        warn!(
+            "PASSWORD_ITERATIONS is below the {RECOMMENDED_ITERATIONS} that OWASP recommends: stolen \
+             password hashes are cheaper to crack"
+        );
     }
 }
 
-/// SIGTERM and SIGINT. As process 1 of a container the program has to see to them itself, and from the
-/// beginning: bringing a large database up to date takes its time.
-struct StopSignals {
-    is_serving: Arc<AtomicBool>,
-    first: Receiver<c_int>,
+fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
+    let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
+    let version = env!("CARGO_PKG_VERSION");
+    info!("task-api {version} uses the database {}", path.display());
+    info!(
+        "tokens are signed with the key from {}",
+        keys.current.source
+    );
+    info!("listening on http://{}", server.address());
 }
 
-impl StopSignals {
-    /// From here on a signal no longer ends the process by itself: the program does, at once, until
-    /// [`StopSignals::defer`] is called.
-    fn catch() -> Result<StopSignals, String> {
-        let mut signals = Signals::new([SIGTERM, SIGINT])
-            .map_err(|why| format!("cannot handle signals: {why}"))?;
-        let (sender, first) = mpsc::channel();
-        let is_serving = Arc::new(AtomicBool::new(false));
-        let serving = Arc::clone(&is_serving);
-        thread::spawn(move || {
-            for signal in signals.forever() {
-                // The main thread takes the first one, and is stopping from then on.
-                if !serving.swap(false, Ordering::SeqCst) || sender.send(signal).is_err() {
-                    warn!("{}: stopping at once", name(signal));
-                    std::process::exit(1);
-                }
-            }
-        });
-        Ok(StopSignals { is_serving, first })
-    }
+// ---- stop ---------------------------------------------------------------------------------------
 
-    /// From here on the first signal is left to [`StopSignals::wait`]. A second one ends the process at once.
-    fn defer(&self) {
-        self.is_serving.store(true, Ordering::SeqCst);
-    }
-
-    /// Returns at the first signal.
-    fn wait(&self) {
-        if let Ok(signal) = self.first.recv() {
-            info!(
-                "{}: answering the requests in hand, {} s at most",
-                name(signal),
-                STOP_DEADLINE.as_secs()
-            );
-        }
-    }
-}
-
-fn name(signal: c_int) -> &'static str {
-    signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
-}
-
-fn stop(server: Server, app: &App) {
+/// Completes the requests in progress, then empties the write-ahead log, so that the whole database is in one
+/// file.
+fn stop(signal: &str, maintenance: Maintenance, server: Server, app: &App) {
+    let seconds = STOP_DEADLINE.as_secs();
+    info!("{signal}: completing the requests in progress, within {seconds} s");
+    drop(maintenance);
     if !server.stop(STOP_DEADLINE) {
-        warn!("some requests were not answered in time");
+        warn!("some requests were not completed in time");
     }
     match app.store.checkpoint() {
         Ok(()) => info!("stopped; the write-ahead log is empty"),

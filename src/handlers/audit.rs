@@ -1,16 +1,17 @@
-//! The record of what was done to accounts.
+//! The audit log.
 
+use super::pagination::paginate;
 use crate::app::App;
-use crate::call::Call;
+use crate::http::request::RequestContext;
+use crate::http::response::HandlerResult;
 use crate::model::{Admin, AuditFilter};
-use crate::reply::Reply;
 use crate::store::audit;
 
-/// Lists the record, the newest rows first.
-pub fn list(app: &App, call: &Call, _: &Admin) -> Reply {
-    super::paged(
+/// Lists the entries of the audit log, the newest first.
+pub fn list(app: &App, context: &RequestContext, _: &Admin) -> HandlerResult {
+    paginate(
         app,
-        call,
+        context,
         AuditFilter::from_query,
         |store, filter, after| store.read(|db| audit::list(db, filter, after)),
     )

@@ -1,32 +1,32 @@
-//! For load balancers and containers.
+//! Health checks for load balancers and containers.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::call::Call;
-use crate::reply::{self, Reply};
+use crate::http::request::RequestContext;
+use crate::http::response::{self, HandlerResult};
 
-/// The process answers.
-pub fn alive(_: &App, _: &Call) -> Reply {
-    Ok(reply::ok(&Health::ALIVE))
+/// Liveness: the process responds.
+pub fn alive(_: &App, _: &RequestContext) -> HandlerResult {
+    Ok(response::json(&Health::ALIVE))
 }
 
-/// The database answers too.
-pub fn ready(app: &App, _: &Call) -> Reply {
+/// Readiness: the database responds too.
+pub fn ready(app: &App, _: &RequestContext) -> HandlerResult {
     app.store.ping()?;
-    Ok(reply::ok(&Health::READY))
+    Ok(response::json(&Health::READY))
 }
 
-/// How the program is.
+/// The state of the program.
 #[derive(Serialize, ToSchema)]
 pub struct Health {
     status: &'static str,
 }
 
 impl Health {
-    /// The process answers.
+    /// The process responds.
     pub const ALIVE: Health = Health { status: "ok" };
-    /// The database answers too.
+    /// The database responds too.
     pub const READY: Health = Health { status: "ready" };
 }

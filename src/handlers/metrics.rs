@@ -1,124 +1,146 @@
-//! What is counted, for Prometheus: the names of all metrics.
+//! Metrics in Prometheus' format. The names of all metrics are here.
 
 use std::time::UNIX_EPOCH;
 
+use rouille::Response;
+
 use crate::app::App;
-use crate::call::Call;
+use crate::concurrency::{Bulkhead, Usage};
 use crate::error::Error;
-use crate::gate::{Count, Gate};
-use crate::limits::Limits;
-use crate::metrics::text::{Family, Text};
-use crate::metrics::{Connections, Metrics, Requests, process};
-use crate::reply::{self, Reply};
+use crate::http::rate_limit::RateLimits;
+use crate::http::request::RequestContext;
+use crate::http::response::HandlerResult;
+use crate::metrics::exposition::{Exposition, MEDIA_TYPE, MetricFamily};
+use crate::metrics::{ConnectionCounts, Metrics, RequestCounts, process};
 use crate::store::Store;
 
-/// Shows all of it to whoever may see it.
-pub fn show(app: &App, call: &Call) -> Reply {
-    admit(app, call)?;
-    let mut text = Text::default();
-    put_requests(&mut text, &app.metrics.requests);
-    put_connections(&mut text, &app.metrics.connections);
-    put_database(&mut text, &app.store);
-    put_gates(&mut text, &app.gates());
-    put_limits(&mut text, &app.limits);
-    put_process(&mut text, &app.metrics);
-    Ok(reply::metrics(text))
+/// Shows all metrics, to a client that may see them.
+pub fn show(app: &App, context: &RequestContext) -> HandlerResult {
+    authorize(app, context)?;
+    let mut text = Exposition::default();
+    write_requests(&mut text, &app.metrics.requests);
+    write_connections(&mut text, &app.metrics.connections);
+    write_database(&mut text, &app.store);
+    write_bulkheads(&mut text, &app.bulkheads());
+    write_rate_limits(&mut text, &app.rate_limits);
+    write_process(&mut text, &app.metrics);
+    Ok(Response::from_data(MEDIA_TYPE, text.into_string()))
 }
 
-/// Whoever has the token, if there is one; else whoever is near. To the others it does not exist.
-fn admit(app: &App, call: &Call) -> Result<(), Error> {
-    match &app.metrics.token {
-        Some(token) if token.is(call.bearer()?) => Ok(()),
+/// With METRICS_TOKEN, the client must send it. Without, the request must come from this machine or a trusted
+/// proxy; for any other client the route does not exist.
+fn authorize(app: &App, context: &RequestContext) -> Result<(), Error> {
+    match &app.metrics_token {
+        Some(token) if token.matches(context.bearer_token()?) => Ok(()),
         Some(_) => Err(Error::InvalidToken("Wrong token".to_owned())),
-        None if call.is_local(&app.config.trusted_proxies) => Ok(()),
+        None if context.is_local(&app.config.trusted_proxies) => Ok(()),
         None => Err(Error::NotFound),
     }
 }
 
-fn put_requests(text: &mut Text, requests: &Requests) {
-    let mut family = text.counter("http_requests_total", "Requests that were answered.");
+fn write_requests(text: &mut Exposition, requests: &RequestCounts) {
+    let mut family = text.counter(
+        "http_requests_total",
+        "Requests that got a response, by method, route and status.",
+    );
     for (method, route, status, count) in requests.counts() {
+        let status = status.to_string();
         let labels = [("method", method), ("route", route), ("status", &status)];
         family.sample(&labels, count);
     }
     let mut family = text.histogram(
         "http_request_duration_seconds",
-        "How long it took to answer a request that had arrived whole.",
+        "Time from the complete request to the response.",
     );
     for (route, durations) in requests.durations() {
-        family.durations(&[("route", route)], durations);
+        family.histogram(&[("route", route)], durations);
     }
 }
 
-fn put_connections(text: &mut Text, connections: &Connections) {
+fn write_connections(text: &mut Exposition, connections: &ConnectionCounts) {
     text.gauge("http_connections_open", "Open connections.")
         .sample(&[], connections.open());
-    text.counter("http_connections_accepted_total", "Connections so far.")
-        .sample(&[], connections.accepted.get());
+    text.counter(
+        "http_connections_accepted_total",
+        "Connections accepted since the start.",
+    )
+    .sample(&[], connections.accepted.get());
     let mut family = text.counter(
         "http_connections_ended_total",
-        "Connections that were ended for a limit.",
+        "Connections closed because of a limit, by the name of its setting.",
     );
-    for (setting, count) in connections.ended() {
+    for (setting, count) in connections.closed() {
         family.sample(&[("limit", setting)], count);
     }
 }
 
-fn put_database(text: &mut Text, store: &Store) {
+fn write_database(text: &mut Exposition, store: &Store) {
     let mut family = text.histogram(
         "database_wait_seconds",
-        "How long requests waited for a connection to the database.",
+        "Time that requests waited for a database connection.",
     );
     for (pool, waits) in store.waits() {
-        family.durations(&[("pool", pool)], waits);
+        family.histogram(&[("pool", pool)], waits);
     }
 }
 
-fn put_gates(text: &mut Text, gates: &[&Gate]) {
-    let put = |mut family: Family, number: fn(Count) -> u64| {
-        for gate in gates {
-            family.sample(&[("gate", gate.what())], number(gate.count()));
+fn write_bulkheads(text: &mut Exposition, bulkheads: &[&Bulkhead]) {
+    let write = |mut family: MetricFamily, number: fn(Usage) -> u64| {
+        for bulkhead in bulkheads {
+            family.sample(&[("bulkhead", bulkhead.name())], number(bulkhead.usage()));
         }
     };
     let family = text.gauge(
-        "gate_inside",
-        "Requests that do what only some may at a time.",
+        "bulkhead_in_use",
+        "Requests that hold a permit of the bulkhead.",
     );
-    put(family, |count| count.inside as u64);
-    let family = text.gauge("gate_waiting", "Requests that wait until they may.");
-    put(family, |count| count.waiting as u64);
-    let family = text.counter("gate_turned_away_total", "How often one more was too many.");
-    put(family, |count| count.turned_away);
+    write(family, |usage| usage.in_use as u64);
+    let family = text.gauge(
+        "bulkhead_queued",
+        "Requests in the wait queue of the bulkhead.",
+    );
+    write(family, |usage| usage.queued as u64);
+    let family = text.counter(
+        "bulkhead_rejected_total",
+        "Requests rejected because the wait queue was full or the wait timed out.",
+    );
+    write(family, |usage| usage.rejected);
     let mut family = text.histogram(
-        "gate_wait_seconds",
-        "How long requests waited that were let in.",
+        "bulkhead_wait_seconds",
+        "Time that requests waited for the permit that they got.",
     );
-    for gate in gates {
-        family.durations(&[("gate", gate.what())], gate.waits());
+    for bulkhead in bulkheads {
+        family.histogram(&[("bulkhead", bulkhead.name())], bulkhead.waits());
     }
 }
 
-fn put_limits(text: &mut Text, limits: &Limits) {
-    let mut family = text.counter("rate_limit_refusals_total", "Requests that were too many.");
-    for (limit, count) in limits.refusals() {
+fn write_rate_limits(text: &mut Exposition, limits: &RateLimits) {
+    let mut family = text.counter(
+        "rate_limit_refusals_total",
+        "Requests rejected by a rate limit.",
+    );
+    for (limit, count) in limits.rejections() {
         family.sample(&[("limit", limit)], count);
     }
 }
 
-/// Under the names that every client library gives them.
-fn put_process(text: &mut Text, metrics: &Metrics) {
+/// Metrics of the process, under the names that all Prometheus client libraries use.
+fn write_process(text: &mut Exposition, metrics: &Metrics) {
     let start = metrics.start.duration_since(UNIX_EPOCH).unwrap_or_default();
     text.gauge(
         "process_start_time_seconds",
-        "When the process began, in Unix time.",
+        "Start of the process, in Unix time.",
     )
     .sample(&[], start.as_secs_f64());
     if let Some(bytes) = process::resident_memory() {
-        text.gauge("process_resident_memory_bytes", "Resident memory.")
-            .sample(&[], bytes);
+        text.gauge(
+            "process_resident_memory_bytes",
+            "Resident set size of the process.",
+        )
+        .sample(&[], bytes);
     }
     if let Some(count) = process::open_descriptors() {
-        text.gauge("process_open_fds", "Open descriptors.")
+        text.gauge("process_open_fds", "Open file descriptors.")
             .sample(&[], count);
     }
 }

@@ -1,117 +1,79 @@
-//! What each route does: take the input, use the store, reply.
+//! Handlers: each takes its input, uses the store, and returns a response.
 
-pub mod assets;
 pub mod audit;
+pub mod auth;
 pub mod health;
+pub mod hello;
 pub mod me;
 pub mod metrics;
-pub mod session;
+mod pagination;
+pub mod sessions;
+pub mod static_files;
 pub mod tasks;
 pub mod users;
 
-use serde::Serialize;
-
 use crate::app::App;
-use crate::call::{Call, Json};
 use crate::error::Error;
-use crate::fields::Fields;
-use crate::model::{By, Page, Position, User};
-use crate::reply::{self, Reply};
-use crate::store::idempotency::{Fingerprint, Made};
-use crate::store::{Connection, Store, users as accounts};
+use crate::http::json_body::JsonBody;
+use crate::http::request::RequestContext;
+use crate::http::response::{self, HandlerResult};
+use crate::model::{Actor, User};
+use crate::store::idempotency::{Fingerprint, StoredResponse};
+use crate::store::{Connection, users as accounts};
 
-/// Answers with a page of a list. `read_filter` takes the list's own parameters from the query,
-/// `find` looks up the rows behind a place.
-fn paged<F, T: Serialize>(
-    app: &App,
-    call: &Call,
-    read_filter: impl FnOnce(&mut Fields<String>) -> F,
-    find: impl FnOnce(&Store, &F, Option<&Position>) -> Result<Page<T>, Error>,
-) -> Reply {
-    let mut parameters = call.parameters()?;
-    let mut query = Fields::new(parameters.clone());
-    let cursor: Option<String> = query.parameter("cursor");
-    let filter = read_filter(&mut query);
-    let filter = query.finish(Some(filter))?;
-    // A cursor belongs to a list; where in it a page begins, and how long it is, may change.
-    let pages = |name: &str| matches!(name, "cursor" | "limit");
-    let list = call.url(parameters.iter().filter(|(name, _)| !pages(name)));
-    let after = match cursor {
-        None => None,
-        Some(cursor) => Some(
-            app.cursors
-                .open(&list, &cursor)
-                .ok_or_else(foreign_cursor)?,
-        ),
-    };
-    let page = find(&app.store, &filter, after.as_ref())?;
-    let next = page.next.as_ref().map(|position| {
-        let cursor = app.cursors.seal(&list, position);
-        parameters.insert("cursor".to_owned(), cursor.clone());
-        (cursor, call.url(&parameters))
-    });
-    Ok(reply::page(&page, next))
-}
-
-fn foreign_cursor() -> Error {
-    Error::invalid(
-        "cursor",
-        "is not one that this list gave out; begin again without it",
-    )
-}
-
-/// Does it again where somebody else came between what was read and what is written.
-fn once_more<T>(attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+/// Runs the attempt again, once, where another request changed the row between reading and writing.
+fn retry_on_conflict<T>(attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     match attempt() {
-        Err(Error::Outdated) => attempt(),
+        Err(Error::WriteConflict) => attempt(),
         done => done,
     }
 }
 
-/// Whether whoever was let in still has the rights that this needs: asked in the transaction, into which
-/// nobody comes between (OWASP ASVS 5.0, 15.4.2).
-fn still(db: &Connection, caller: &User) -> Result<(), Error> {
+/// Checks inside the write transaction that the caller still has the rights that the router found. Without it
+/// a change of role could come between check and act (OWASP ASVS 5.0, 15.4.2).
+fn recheck_permissions(db: &Connection, caller: &User) -> Result<(), Error> {
     match accounts::by_username(db, &caller.username)? {
         Some(user) if user.has_rights_of(caller) => Ok(()),
         _ => Err(Error::InsufficientRole),
     }
 }
 
-/// Who does what this request asks for, for the record.
-fn by<'a>(app: &App, call: &Call, account: &'a User) -> By<'a> {
-    By {
+/// The actor of this request, for the audit log.
+fn actor<'a>(app: &App, context: &RequestContext, account: &'a User) -> Actor<'a> {
+    Actor {
         account: Some(account),
-        ..by_nobody(app, call)
+        ..anonymous_actor(app, context)
     }
 }
 
-/// The same for whoever is not signed in.
-fn by_nobody(app: &App, call: &Call) -> By<'static> {
-    By {
+/// The actor of a request whose caller is not signed in.
+fn anonymous_actor(app: &App, context: &RequestContext) -> Actor<'static> {
+    Actor {
         account: None,
-        address: Some(call.client.address),
+        address: Some(context.client.address),
         at: app.now(),
     }
 }
 
-/// By what this request is known when it comes again, if its client wants that. `route` is a line of the
-/// router's table, `body` what was sent.
+/// The fingerprint by which a retry of this request is recognised; `None` without an `Idempotency-Key`.
+/// `route` names the endpoint.
 fn fingerprint(
     app: &App,
-    call: &Call,
+    context: &RequestContext,
     route: &str,
     caller: Option<&User>,
-    body: &Json,
+    body: &JsonBody,
 ) -> Result<Option<Fingerprint>, Error> {
-    let key = call.idempotency_key()?;
+    let key = context.idempotency_key()?;
     Ok(key.map(|key| app.fingerprints.of(key, route, caller, body.bytes())))
 }
 
-/// Answers with what was made. A retry gets the first answer, and is told that it is one.
-fn created(made: &Made) -> Reply {
-    let response = reply::created(&made.shown)?;
-    Ok(match made.is_replay {
-        true => response.with_additional_header("Idempotency-Replayed", "true"),
-        false => response,
+/// 201 with the account or task; a retry gets the first response, marked with `Idempotency-Replayed`.
+fn created(stored: &StoredResponse) -> HandlerResult {
+    let response = response::created(&stored.body)?;
+    Ok(if stored.is_replay {
+        response.with_additional_header("Idempotency-Replayed", "true")
+    } else {
+        response
     })
 }

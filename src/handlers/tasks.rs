@@ -1,76 +1,73 @@
-//! Tasks.
+//! Tasks: list, create, show, change, delete.
 
 use serde_json::json;
 
+use super::pagination::paginate;
 use crate::app::App;
-use crate::call::Call;
 use crate::error::Error;
-use crate::model::{Action, Approved, Manager, NewTask, TaskFilter, TaskPatch};
-use crate::reply::{self, Reply};
+use crate::http::request::RequestContext;
+use crate::http::response::{self, HandlerResult};
+use crate::model::{Action, Approved, Id, Manager, NewTask, TaskFilter, TaskPatch};
 use crate::store::{audit, idempotency, tasks};
 
 /// Lists the tasks that the caller may see.
-pub fn list(app: &App, call: &Call, user: &Approved) -> Reply {
+pub fn list(app: &App, context: &RequestContext, user: &Approved) -> HandlerResult {
     let read_filter = |query: &mut _| TaskFilter::from_query(query, user);
-    super::paged(app, call, read_filter, |store, filter, after| {
+    paginate(app, context, read_filter, |store, filter, after| {
         store.read(|db| tasks::list(db, filter, after))
     })
 }
 
-/// Makes a task.
-pub fn create(app: &App, call: &Call, user: &Manager) -> Reply {
-    let body = call.json(app.config.limits.max_body_bytes)?;
-    let new = body.read(NewTask::from_fields)?;
-    let fingerprint = super::fingerprint(app, call, "POST /tasks", Some(user), &body)?;
-    let made = app.store.write(|db| {
-        super::still(db, user)?;
-        let make = || tasks::insert(db, &new, app.now());
-        idempotency::once(db, fingerprint.as_ref(), app.now(), make)
+/// Creates a task.
+pub fn create(app: &App, context: &RequestContext, manager: &Manager) -> HandlerResult {
+    let body = context.json_body(app.config.limits.max_body_bytes)?;
+    let new = body.parse(NewTask::from_fields)?;
+    let fingerprint = super::fingerprint(app, context, "POST /tasks", Some(manager), &body)?;
+    let stored = app.store.write(|db| {
+        super::recheck_permissions(db, manager)?;
+        let insert = || tasks::insert(db, &new, app.now());
+        idempotency::run_once(db, fingerprint.as_ref(), app.now(), insert)
     })?;
-    let location = format!("/tasks/{}", made.shown["id"]);
-    Ok(super::created(&made)?.with_additional_header("Location", location))
+    let location = format!("/tasks/{}", stored.body["id"]);
+    Ok(super::created(&stored)?.with_additional_header("Location", location))
 }
 
-/// Shows a task. Somebody else's does not exist for an employee.
-pub fn show(app: &App, call: &Call, user: &Approved) -> Reply {
-    let id = call.id()?;
+/// Shows a task. For an employee a task of another account does not exist.
+pub fn show(app: &App, context: &RequestContext, user: &Approved, id: Id) -> HandlerResult {
     let task = app.store.read(|db| tasks::by_id(db, id))?;
     if !task.visible_to(user) {
         return Err(Error::NotFound);
     }
-    reply::current(call, &task)
+    response::json_or_304(context, &task)
 }
 
-/// Changes a task, as far as the caller may.
-pub fn update(app: &App, call: &Call, user: &Approved) -> Reply {
-    let id = call.id()?;
-    let patch = call.body(app.config.limits.max_body_bytes, TaskPatch::from_fields)?;
-    let preconditions = call.preconditions()?;
+/// Changes a task. An employee may change only the status.
+pub fn update(app: &App, context: &RequestContext, user: &Approved, id: Id) -> HandlerResult {
+    let patch = context.parse_json(app.config.limits.max_body_bytes, TaskPatch::from_fields)?;
+    let preconditions = context.preconditions()?;
     let task = app.store.write(|db| {
-        super::still(db, user)?;
+        super::recheck_permissions(db, user)?;
         let before = tasks::by_id(db, id)?;
         if !before.visible_to(user) {
             return Err(Error::NotFound);
         }
-        patch.permitted_to(user)?;
-        let task = tasks::update(db, id, &patch)?;
-        preconditions.permit_change(&before)?;
-        Ok(task)
+        patch.check_permitted(user)?;
+        preconditions.check_before_write(&before)?;
+        tasks::update(db, id, &patch)
     })?;
-    reply::versioned(&task)
+    response::json_with_etag(&task)
 }
 
-/// Removes a task.
-pub fn delete(app: &App, call: &Call, manager: &Manager) -> Reply {
-    let id = call.id()?;
-    let preconditions = call.preconditions()?;
+/// Deletes a task.
+pub fn delete(app: &App, context: &RequestContext, manager: &Manager, id: Id) -> HandlerResult {
+    let preconditions = context.preconditions()?;
     app.store.write(|db| {
-        super::still(db, manager)?;
-        let before = tasks::by_id(db, id)?;
+        super::recheck_permissions(db, manager)?;
+        preconditions.check_before_write(&tasks::by_id(db, id)?)?;
         tasks::delete(db, id)?;
-        preconditions.permit_change(&before)?;
-        let (by, detail) = (super::by(app, call, manager), json!({ "task_id": id }));
-        audit::record(db, &by, Action::TaskDeleted, None, Some(detail))
+        let actor = super::actor(app, context, manager);
+        let detail = json!({ "task_id": id });
+        audit::record(db, &actor, Action::TaskDeleted, None, Some(detail))
     })?;
-    Ok(reply::no_content())
+    Ok(response::no_content())
 }

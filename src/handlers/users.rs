@@ -1,52 +1,53 @@
-//! Accounts, as managers see and admins change them.
+//! Accounts: managers read them, admins change them.
 
+use super::pagination::paginate;
 use crate::app::App;
-use crate::call::Call;
-use crate::model::{Action, Admin, Manager, UserFilter, UserPatch};
-use crate::reply::{self, Reply};
+use crate::http::request::RequestContext;
+use crate::http::response::{self, HandlerResult};
+use crate::model::{Action, Admin, Id, Manager, UserFilter, UserPatch};
 use crate::store::{audit, users};
 
 /// Lists accounts.
-pub fn list(app: &App, call: &Call, _: &Manager) -> Reply {
-    super::paged(app, call, UserFilter::from_query, |store, filter, after| {
-        store.read(|db| users::list(db, filter, after))
-    })
+pub fn list(app: &App, context: &RequestContext, _: &Manager) -> HandlerResult {
+    paginate(
+        app,
+        context,
+        UserFilter::from_query,
+        |store, filter, after| store.read(|db| users::list(db, filter, after)),
+    )
 }
 
 /// Shows an account.
-pub fn show(app: &App, call: &Call, _: &Manager) -> Reply {
-    let id = call.id()?;
+pub fn show(app: &App, context: &RequestContext, _: &Manager, id: Id) -> HandlerResult {
     let user = app.store.read(|db| users::by_id(db, id))?;
-    reply::current(call, &user)
+    response::json_or_304(context, &user)
 }
 
-/// Changes an account's role, or lets it in or out.
-pub fn update(app: &App, call: &Call, admin: &Admin) -> Reply {
-    let id = call.id()?;
-    let patch = call.body(app.config.limits.max_body_bytes, UserPatch::from_fields)?;
-    let preconditions = call.preconditions()?;
+/// Changes the role of an account, or approves it.
+pub fn update(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
+    let patch = context.parse_json(app.config.limits.max_body_bytes, UserPatch::from_fields)?;
+    let preconditions = context.preconditions()?;
     let user = app.store.write(|db| {
-        super::still(db, admin)?;
+        super::recheck_permissions(db, admin)?;
         let before = users::by_id(db, id)?;
+        preconditions.check_before_write(&before)?;
         let user = users::update(db, id, patch)?;
-        preconditions.permit_change(&before)?;
-        audit::record_changes(db, &super::by(app, call, admin), &before, &user)?;
+        audit::record_changes(db, &super::actor(app, context, admin), &before, &user)?;
         Ok(user)
     })?;
-    reply::versioned(&user)
+    response::json_with_etag(&user)
 }
 
-/// Removes an account; its tasks stay.
-pub fn delete(app: &App, call: &Call, admin: &Admin) -> Reply {
-    let id = call.id()?;
-    let preconditions = call.preconditions()?;
+/// Deletes an account; its tasks stay, unassigned.
+pub fn delete(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
+    let preconditions = context.preconditions()?;
     app.store.write(|db| {
-        super::still(db, admin)?;
+        super::recheck_permissions(db, admin)?;
         let before = users::by_id(db, id)?;
+        preconditions.check_before_write(&before)?;
         users::delete(db, id)?;
-        preconditions.permit_change(&before)?;
-        let by = super::by(app, call, admin);
-        audit::record(db, &by, Action::AccountDeleted, Some(&before), None)
+        let actor = super::actor(app, context, admin);
+        audit::record(db, &actor, Action::AccountDeleted, Some(&before), None)
     })?;
-    Ok(reply::no_content())
+    Ok(response::no_content())
 }

@@ -1,38 +1,35 @@
-//! What is counted, for Prometheus.
+//! Metrics for Prometheus: counters and histograms.
 //!
-//! Whatever is counted for each request is in a table of atomics, as large as the route table makes it.
-//! Libraries find a number by its labels, with a hash and behind a lock.
+//! Each request is counted in atomics without a lock. Metrics libraries find a counter by hashing its
+//! labels and take a lock for that; here the first label is an index into a table that is as long as the
+//! route table.
 
+pub mod exposition;
 pub mod process;
-pub mod text;
-pub mod token;
 
-use std::sync::Arc;
+use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use token::MetricsToken;
-
-/// All that is counted by nobody else, and the token that it takes to see it.
+/// The metrics of requests and connections. Other parts of the program, such as the bulkheads and the rate
+/// limiters, hold their own.
 #[derive(Debug)]
 pub struct Metrics {
-    /// The requests.
-    pub requests: Requests,
-    /// The connections.
-    pub connections: Connections,
-    /// Without one, who may see the metrics depends on where they are.
-    pub token: Option<MetricsToken>,
-    /// When this was made, which is when the process began.
+    /// Counts and durations of requests.
+    pub requests: RequestCounts,
+    /// Counts of connections.
+    pub connections: ConnectionCounts,
+    /// When this was created, which is when the process starts.
     pub start: SystemTime,
 }
 
 impl Metrics {
-    /// Nothing counted yet. `routes` are the paths of the route table.
-    pub fn new(routes: impl Iterator<Item = &'static str>, token: Option<MetricsToken>) -> Metrics {
+    /// Metrics at zero. `routes` are the paths of the route table.
+    pub fn new(routes: impl Iterator<Item = &'static str>) -> Metrics {
         Metrics {
-            requests: Requests::new(routes),
-            connections: Connections::default(),
-            token,
+            requests: RequestCounts::new(routes),
+            connections: ConnectionCounts::default(),
             start: SystemTime::now(),
         }
     }
@@ -40,31 +37,33 @@ impl Metrics {
 
 // ---- numbers ------------------------------------------------------------------------------------
 
-/// A number that only goes up. Relaxed, as nobody concludes anything from it about other memory.
+/// A number that only goes up. Relaxed ordering is enough, since no code derives from it what another
+/// thread has written elsewhere.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds to it, and returns what it comes to.
+    /// Adds `count`, and returns the sum.
     pub fn add(&self, count: u64) -> u64 {
         self.0.fetch_add(count, Ordering::Relaxed) + count
     }
 
-    /// What has been counted so far.
+    /// Returns the present value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How often something took how long.
+/// A histogram of durations.
 #[derive(Debug, Default)]
 pub struct Histogram {
     nanoseconds: Counter,
-    /// One for each bound, and one for what takes longer.
+    /// One bucket for each bound, and one for longer durations.
     buckets: [Counter; BOUNDS.len() + 1],
 }
 
-/// Each bucket holds what takes this long at most, and longer than the one before.
+/// The upper bounds of the buckets. A bucket counts durations of at most its bound that are longer than the
+/// bound before.
 pub const BOUNDS: [Duration; 14] = [
     Duration::from_micros(500),
     Duration::from_micros(1_000),
@@ -83,19 +82,19 @@ pub const BOUNDS: [Duration; 14] = [
 ];
 
 impl Histogram {
-    /// Counts something that took so long.
+    /// Counts one event of this duration.
     pub fn observe(&self, duration: Duration) {
         let bucket = BOUNDS.iter().position(|bound| duration <= *bound);
         self.buckets[bucket.unwrap_or(BOUNDS.len())].add(1);
         self.nanoseconds.add(duration.as_nanos() as u64);
     }
 
-    /// How much is in each bucket alone.
+    /// The number of events in each bucket. The buckets are not cumulative, unlike those of Prometheus.
     pub fn buckets(&self) -> impl Iterator<Item = u64> {
         self.buckets.iter().map(Counter::get)
     }
 
-    /// All the time together.
+    /// The sum of all durations.
     pub fn sum(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds.get())
     }
@@ -106,73 +105,77 @@ impl Histogram {
 /// The methods of the API.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"];
 
-/// Every status that an answer has.
-const STATUSES: [u16; 22] = [
-    200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413, 414, 415, 417, 422, 429, 431,
-    500, 503, 505,
-];
+/// The label of every other method.
+const OTHER_METHOD: &str = "other";
 
-/// Stands for a method that is none of the API's, and for a status that is missing above.
-const OTHER: &str = "other";
-
-/// Stands for a path that is in no line of the route table, and for a request that was refused before
-/// anybody looked.
+/// The label of a request that has no route: its path is not in the route table, or the server rejected it
+/// before it reached the router.
 const UNMATCHED: &str = "unmatched";
 
-/// Every request that has been answered, by method, route and status. What a client chooses names
-/// nothing here.
+/// The requests that got a response, by method, route and status. No label comes from the client, so a client
+/// cannot create series.
 #[derive(Debug)]
-pub struct Requests {
+pub struct RequestCounts {
     routes: Vec<&'static str>,
-    /// One for each route, and one for what matches none.
-    rows: Box<[Row]>,
+    /// One for each route, and the last one for [`UNMATCHED`].
+    counts: Box<[RouteCounts]>,
 }
 
-/// The requests to one route. Aligned, so that threads which count for two routes do not write to one
-/// cache line; processors fetch two of them at a time.
+/// The requests of one route. Aligned to 128 bytes against false sharing: threads that count for different
+/// routes write to different cache lines, and processors prefetch lines in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Row {
+struct RouteCounts {
     durations: Histogram,
-    /// By status, and for each of them by method; the last ones are the others.
-    counts: [[Counter; METHODS.len() + 1]; STATUSES.len() + 1],
+    by_status: OnceLock<Box<StatusCounts>>,
 }
 
-/// Where something is in a list; behind the end if it is not there.
-fn place<T: PartialEq>(list: &[T], wanted: &T) -> usize {
-    let found = list.iter().position(|item| item == wanted);
-    found.unwrap_or(list.len())
+/// The requests of one route with one status: a node of a linked list that only grows.
+///
+/// The first response with a status appends its node, so no list of all statuses is needed. A route has few
+/// statuses, which makes the search short.
+#[derive(Debug)]
+#[repr(align(128))]
+struct StatusCounts {
+    status: u16,
+    /// One for each of [`METHODS`], and the last one for [`OTHER_METHOD`].
+    by_method: [Counter; METHODS.len() + 1],
+    next: OnceLock<Box<StatusCounts>>,
 }
 
-impl Requests {
-    /// The same path may come several times, as it does in the route table.
-    fn new(paths: impl Iterator<Item = &'static str>) -> Requests {
+impl RequestCounts {
+    /// Counts at zero. `paths` may repeat a path, as the route table does for each of its methods.
+    fn new(paths: impl Iterator<Item = &'static str>) -> RequestCounts {
         let mut routes = Vec::new();
         for path in paths {
             if !routes.contains(&path) {
                 routes.push(path);
             }
         }
-        Requests {
-            rows: (0..=routes.len()).map(|_| Row::default()).collect(),
+        let counts = iter::repeat_with(RouteCounts::default);
+        RequestCounts {
+            counts: counts.take(routes.len() + 1).collect(),
             routes,
         }
     }
 
-    /// Counts a request that was answered with this status after this time.
+    /// Counts a request, by the status of its response and the time that it took.
     pub fn count(&self, method: &str, route: Option<&str>, status: u16, duration: Duration) {
-        let row = &self.rows[place(&self.routes, &route.unwrap_or(UNMATCHED))];
-        row.counts[place(&STATUSES, &status)][place(&METHODS, &method)].add(1);
-        row.durations.observe(duration);
+        let route = &self.counts[index_of(&self.routes, route.unwrap_or(UNMATCHED))];
+        route.of_status(status).by_method[index_of(&METHODS, method)].add(1);
+        route.durations.observe(duration);
     }
 
-    /// Method, route, status, and how many requests there were, where there were any.
-    pub fn counts(&self) -> Vec<(&'static str, &'static str, String, u64)> {
+    /// Method, route, status and number of requests, for every combination that has occurred.
+    pub fn counts(&self) -> Vec<(&'static str, &'static str, u16, u64)> {
         let mut all = Vec::new();
-        for (route, row) in self.rows() {
-            for (status, counts) in statuses().zip(&row.counts) {
-                for (method, count) in methods().zip(counts) {
-                    all.push((method, route, status.clone(), count.get()));
+        for (route, counts) in self.by_route() {
+            for StatusCounts {
+                status, by_method, ..
+            } in counts.sorted_by_status()
+            {
+                for (method, count) in METHODS.into_iter().chain([OTHER_METHOD]).zip(by_method) {
+                    all.push((method, route, *status, count.get()));
                 }
             }
         }
@@ -180,54 +183,89 @@ impl Requests {
         all
     }
 
-    /// How long requests took, for each route.
+    /// The histogram of durations for each route.
     pub fn durations(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
-        self.rows().map(|(route, row)| (route, &row.durations))
+        let by_route = self.by_route();
+        by_route.map(|(route, counts)| (route, &counts.durations))
     }
 
-    fn rows(&self) -> impl Iterator<Item = (&'static str, &Row)> {
+    fn by_route(&self) -> impl Iterator<Item = (&'static str, &RouteCounts)> {
         let routes = self.routes.iter().copied().chain([UNMATCHED]);
-        routes.zip(&self.rows)
+        routes.zip(&self.counts)
     }
 }
 
-fn methods() -> impl Iterator<Item = &'static str> {
-    METHODS.into_iter().chain([OTHER])
+impl RouteCounts {
+    /// Finds the counts of a status, appending them if it is new.
+    fn of_status(&self, status: u16) -> &StatusCounts {
+        let mut link = &self.by_status;
+        loop {
+            let counts = link.get_or_init(|| Box::new(StatusCounts::new(status)));
+            if counts.status == status {
+                return counts;
+            }
+            link = &counts.next;
+        }
+    }
+
+    fn sorted_by_status(&self) -> Vec<&StatusCounts> {
+        let first = self.by_status.get();
+        let list = iter::successors(first, |counts| counts.next.get());
+        let mut sorted: Vec<_> = list.map(Box::as_ref).collect();
+        sorted.sort_by_key(|counts| counts.status);
+        sorted
+    }
 }
 
-fn statuses() -> impl Iterator<Item = String> {
-    let known = STATUSES.iter().map(u16::to_string);
-    known.chain([OTHER.to_owned()])
+impl StatusCounts {
+    fn new(status: u16) -> StatusCounts {
+        StatusCounts {
+            status,
+            by_method: Default::default(),
+            next: OnceLock::new(),
+        }
+    }
+}
+
+/// The index of an item in a list; the length of the list if the item is not in it.
+fn index_of(list: &[&str], wanted: &str) -> usize {
+    let found = list.iter().position(|item| *item == wanted);
+    found.unwrap_or(list.len())
 }
 
 // ---- connections --------------------------------------------------------------------------------
 
-/// The connections of this program's own server.
+/// Counts of the connections of the server `epoll`.
 #[derive(Debug, Default)]
-pub struct Connections {
-    /// How many there have been.
+pub struct ConnectionCounts {
+    /// Connections accepted since the start.
     pub accepted: Counter,
     open: Arc<AtomicU64>,
-    limited: [Counter; SETTINGS.len()],
+    closed_for: [Counter; SETTINGS.len()],
 }
 
-/// A connection that is counted as open, until this is dropped.
+/// Counts a connection as open until it is dropped.
 #[derive(Debug)]
-pub struct Open(Arc<AtomicU64>);
+pub struct OpenConnection(Arc<AtomicU64>);
 
-/// A limit that ends connections.
+/// The limit for which the server closes a connection.
 #[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)]
-pub enum Limit {
+pub enum CloseReason {
+    /// Too many connections are open: the one that has been idle longest makes room for a new one.
     MaxConnections,
+    /// The request line and the header fields did not arrive in time.
     HeadTimeout,
+    /// The request body did not arrive in time.
     BodyTimeout,
+    /// No next request arrived in time.
     IdleTimeout,
+    /// The client did not receive the response in time.
     ResponseTimeout,
+    /// The buffers of all connections together need too much memory.
     MaxBufferedBytes,
 }
 
-/// What sets each limit, in the order of their declaration.
+/// The setting behind each [`CloseReason`], in the order of the variants.
 const SETTINGS: [&str; 6] = [
     "MAX_CONNECTIONS",
     "HEAD_TIMEOUT",
@@ -237,33 +275,33 @@ const SETTINGS: [&str; 6] = [
     "MAX_BUFFERED_BYTES",
 ];
 
-impl Connections {
-    /// Counts one more.
-    pub fn accept(&self) -> Open {
+impl ConnectionCounts {
+    /// Counts a connection that the server accepts.
+    pub fn accept(&self) -> OpenConnection {
         self.accepted.add(1);
         self.open.fetch_add(1, Ordering::Relaxed);
-        Open(Arc::clone(&self.open))
+        OpenConnection(Arc::clone(&self.open))
     }
 
-    /// How many are open.
+    /// The number of open connections.
     pub fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Counts one that a limit ends, and returns how many it has ended so far.
-    pub fn end_for(&self, limit: Limit) -> u64 {
-        self.limited[limit as usize].add(1)
+    /// Counts a connection that is closed for this reason, and returns how many there have been.
+    pub fn close_for(&self, reason: CloseReason) -> u64 {
+        self.closed_for[reason as usize].add(1)
     }
 
-    /// How many each limit has ended, by the setting's name.
-    pub fn ended(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// The number of connections that each limit has closed, by the name of its setting.
+    pub fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
         SETTINGS
             .into_iter()
-            .zip(self.limited.iter().map(Counter::get))
+            .zip(self.closed_for.iter().map(Counter::get))
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,8 +1,9 @@
-//! What Linux says about this process. Other systems do not, and the numbers are missing there.
+//! Memory and file descriptors of this process, read from `/proc`. On systems other than Linux these
+//! metrics are missing.
 
 use std::fs;
 
-/// The memory that it takes up, in bytes.
+/// The resident set size in bytes.
 pub fn resident_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -12,9 +13,9 @@ pub fn resident_memory() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// How many descriptors are open.
+/// The number of open file descriptors.
 pub fn open_descriptors() -> Option<usize> {
     let descriptors = fs::read_dir("/proc/self/fd").ok()?;
-    // One is that of the folder.
+    // Without the descriptor of the folder itself, which is open for this reading only.
     descriptors.count().checked_sub(1)
 }

@@ -1,21 +1,27 @@
-//! What is recorded of accounts: who did what to whom, when and from where.
+//! The audit log: security-relevant actions with their actor, subject, time and client address.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use serde::Serialize;
 use serde_json::Value;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::value::{Id, Limit, Stored, must_be_one_of};
-use super::{Timestamp, User};
-use crate::fields::Fields;
-use crate::shape::{self, Shape};
+use super::id::Id;
+use super::json_fields::Fields;
+use super::open_enum::{OpenEnum, must_be_one_of};
+use super::page::PageSize;
+use super::schema::{self, Schema};
+use super::time::Timestamp;
+use super::user::User;
 
-/// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The action that an entry of the audit log records.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray, Serialize,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = String, parse_err_fn = must_be_one_of::<Action>)]
 #[allow(missing_docs)]
 pub enum Action {
     SignUp,
@@ -36,85 +42,33 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every one of them.
-    pub const ALL: [Action; 15] = [
-        Action::SignUp,
-        Action::SignIn,
-        Action::SignInRefused,
-        Action::SignOut,
-        Action::SessionEnded,
-        Action::SessionsEnded,
-        Action::RefreshReused,
-        Action::EmailChanged,
-        Action::PasswordChanged,
-        Action::RoleChanged,
-        Action::Approved,
-        Action::ApprovalWithdrawn,
-        Action::AccountMade,
-        Action::AccountDeleted,
-        Action::TaskDeleted,
-    ];
-
-    /// The word in the database and in JSON.
+    /// The text in the database and in JSON.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Action::SignUp => "sign_up",
-            Action::SignIn => "sign_in",
-            Action::SignInRefused => "sign_in_refused",
-            Action::SignOut => "sign_out",
-            Action::SessionEnded => "session_ended",
-            Action::SessionsEnded => "sessions_ended",
-            Action::RefreshReused => "refresh_reused",
-            Action::EmailChanged => "email_changed",
-            Action::PasswordChanged => "password_changed",
-            Action::RoleChanged => "role_changed",
-            Action::Approved => "approved",
-            Action::ApprovalWithdrawn => "approval_withdrawn",
-            Action::AccountMade => "account_made",
-            Action::AccountDeleted => "account_deleted",
-            Action::TaskDeleted => "task_deleted",
-        }
-    }
-}
-
-impl FromStr for Action {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Action, String> {
-        Action::ALL
-            .into_iter()
-            .find(|action| action.as_str() == text)
-            .ok_or_else(|| must_be_one_of(Action::ALL.map(Action::as_str)))
+        self.into()
     }
 }
 
 impl PartialSchema for Action {
-    fn schema() -> Shape {
-        shape::words(Action::ALL.map(Action::as_str)).into()
+    fn schema() -> Schema {
+        schema::closed_enum::<Action>().into()
     }
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Who does it, and when.
+/// The actor of an entry: the account that acts, its address, and the time.
 #[derive(Debug, Clone, Copy)]
-pub struct By<'a> {
-    /// The account that is signed in. Nobody is at a sign-in, nor at the command line.
+pub struct Actor<'a> {
+    /// The account that is signed in. `None` at sign-up and sign-in, and on the command line.
     pub account: Option<&'a User>,
-    /// Where the request comes from; the command line has no address.
+    /// The client's address. `None` on the command line.
     pub address: Option<IpAddr>,
-    /// Now.
+    /// The time of the action.
     pub at: Timestamp,
 }
 
-impl By<'static> {
-    /// The operator, at the command line or by a setting.
-    pub fn operator(at: Timestamp) -> By<'static> {
-        By {
+impl Actor<'static> {
+    /// The operator, who acts on the command line or through settings.
+    pub fn operator(at: Timestamp) -> Actor<'static> {
+        Actor {
             account: None,
             address: None,
             at,
@@ -122,64 +76,64 @@ impl By<'static> {
     }
 }
 
-/// A row of the record. Names are those of that time.
+/// An entry of the audit log. Usernames and ids are stored as they were at the time.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct AuditRow {
-    /// 1, 2, 3 and so on, without a gap.
+pub struct AuditEntry {
+    /// Entries are numbered 1, 2, 3 and so on, without a gap.
     pub id: Id,
-    /// When.
+    /// The time of the action.
     #[schema(required)]
     pub at: Option<Timestamp>,
-    /// What was done.
+    /// The action.
     #[schema(schema_with = stored_action)]
-    pub action: Stored<Action>,
-    /// The id of the account that did it.
+    pub action: OpenEnum<Action>,
+    /// The id of the account that acted; null if no account was signed in.
     #[schema(required)]
     pub actor_id: Option<i64>,
-    /// Its name.
+    /// The username of the account that acted.
     #[schema(required)]
     pub actor: Option<String>,
-    /// The id of the account that it was done to.
+    /// The id of the account that the action was about; null if it was about none.
     #[schema(required)]
     pub subject_id: Option<i64>,
-    /// Its name.
+    /// The username of that account.
     #[schema(required)]
     pub subject: Option<String>,
-    /// Where the request came from.
+    /// The client's IP address; null for an action on the command line.
     #[schema(required)]
     pub address: Option<String>,
-    /// What else there is to know, such as the role of before and that of behind.
+    /// Details of the action, such as the role before and after a change.
     #[schema(schema_with = any_or_null, required)]
     pub detail: Option<Value>,
 }
 
-fn stored_action() -> Shape {
-    shape::usually(
-        "What was done.",
-        shape::words(Action::ALL.map(Action::as_str)),
+fn stored_action() -> Schema {
+    schema::open_enum(
+        "The action. An entry that another program has written may have any text, or null.",
+        schema::closed_enum::<Action>(),
     )
 }
 
-/// Any JSON, `null` too, but it is always there.
-fn any_or_null() -> Shape {
+/// Any JSON value, `null` included. The member itself is always present.
+fn any_or_null() -> Schema {
     Value::schema()
 }
 
-/// Which rows a list shows.
+/// The filter and page size of the audit log. A filter that is `None` matches every entry.
 #[derive(Debug, Default)]
 pub struct AuditFilter {
-    /// Those of this kind.
+    /// Entries of this action.
     pub action: Option<Action>,
-    /// Those that this account did.
+    /// Entries of actions by this account.
     pub actor_id: Option<Id>,
-    /// Those that were done to this account.
+    /// Entries of actions about this account.
     pub subject_id: Option<Id>,
-    /// Those of this moment and later.
+    /// Entries of this moment or later.
     pub since: Option<Timestamp>,
-    /// Those before this moment.
+    /// Entries before this moment.
     pub before: Option<Timestamp>,
-    /// How many at most.
-    pub limit: Limit,
+    /// The maximum number of entries in a page.
+    pub page_size: PageSize,
 }
 
 impl AuditFilter {
@@ -191,7 +145,7 @@ impl AuditFilter {
             subject_id: query.parameter("subject_id"),
             since: query.parameter("since"),
             before: query.parameter("before"),
-            limit: query.parameter("limit").unwrap_or_default(),
+            page_size: query.parameter("limit").unwrap_or_default(),
         }
     }
 }

@@ -1,27 +1,40 @@
-//! What the program is about, in plain types: accounts, tasks, who may do what.
+//! The domain model: accounts, sessions, tasks, permissions, the audit log. Plain types without I/O.
 //!
-//! A value that exists is valid: each type's only door checks what comes in. Nothing here knows
-//! HTTP or SQL.
+//! "Parse, don't validate": text from a client is parsed once into a newtype such as [`Title`] or
+//! [`Email`]. Its only constructor checks the text, so a value that exists is valid and no later code
+//! checks it again.
+//!
+//! Each type also describes its JSON form as a JSON Schema ([`utoipa::PartialSchema`]), next to the parser
+//! that the schema has to agree with.
 
 mod audit;
+mod email;
+mod id;
+pub mod json_fields;
+mod open_enum;
 mod page;
-mod password;
+mod password_policy;
+mod permissions;
+pub mod schema;
 mod session;
 mod task;
+mod text;
 mod time;
 mod user;
-mod value;
+mod username;
 
-pub use audit::{Action, AuditFilter, AuditRow, By};
-pub use page::{Page, Position};
-pub use password::{Password, TriedPassword};
+pub use audit::{Action, Actor, AuditEntry, AuditFilter};
+pub use email::Email;
+pub use id::Id;
+pub use open_enum::OpenEnum;
+pub use page::{Page, PageSize, Position};
+pub use password_policy::{Password, PasswordAttempt};
+pub use permissions::{Admin, Approved, Manager};
 pub use session::{Credential, RefreshId, RefreshToken, Session, SessionId, SignedIn};
 pub use task::{
     Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
 };
+pub use text::{SearchText, fold_case, is_control};
 pub use time::Timestamp;
-pub use user::{
-    Admin, Approved, Credentials, Manager, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch,
-};
-pub use user::{Email, Username};
-pub use value::{Id, Limit, Search, Stored, fold_case, is_control, random_bytes};
+pub use user::{Credentials, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch};
+pub use username::Username;

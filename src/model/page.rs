@@ -1,31 +1,81 @@
-//! Pages of a list (keyset paging: a page begins behind a row, not at a number).
+//! Keyset pagination: a page starts after the row that ended the page before, not at a row number. So a
+//! page costs the same anywhere in the list, and rows that are inserted or deleted meanwhile neither repeat
+//! nor hide others.
 
-use super::Id;
+use std::str::FromStr;
 
-/// The place of a row in a list.
+use utoipa::PartialSchema;
+use utoipa::openapi::{Object, Type};
+
+use super::id::Id;
+use super::schema::Schema;
+
+/// The position of a row in a list: its sort key and its id. A cursor is a sealed position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The row's sort key as it is stored; `None` where the row has none, or the list goes by id.
+    /// The row's sort key as it is stored. `None` if it is NULL, or if the list is ordered by id only.
     pub key: Option<String>,
-    /// The row's id, which decides between equal keys.
+    /// The row's id, which orders rows with equal keys.
     pub id: Id,
 }
 
-/// Some rows of a list.
+/// A page of a list.
 #[derive(Debug)]
 pub struct Page<T> {
-    /// The rows, in order.
+    /// The rows, in the order of the list.
     pub items: Vec<T>,
-    /// The place of the last one, if more rows follow.
+    /// The position of the last row. `None` on the last page.
     pub next: Option<Position>,
 }
 
 impl<T> Page<T> {
-    /// A page of at most `limit` rows, from up to `limit + 1` that were found: the one too many
-    /// tells that there is a next page. `end` is the place of the last one that fits.
+    /// Makes a page of at most `limit` rows from up to `limit + 1` rows that were read: the extra row shows
+    /// that there is a next page. `end` is the position of row number `limit`.
     pub fn of(mut found: Vec<T>, limit: usize, end: Option<Position>) -> Page<T> {
         let next = end.filter(|_| found.len() > limit);
         found.truncate(limit);
         Page { items: found, next }
+    }
+}
+
+/// The maximum number of rows in a page, from 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSize(usize);
+
+impl PageSize {
+    const MAX: usize = 100;
+
+    /// The number of rows.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl Default for PageSize {
+    fn default() -> PageSize {
+        PageSize(20)
+    }
+}
+
+impl PartialSchema for PageSize {
+    fn schema() -> Schema {
+        Object::builder()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(Self::MAX))
+            .default(Some(PageSize::default().get().into()))
+            .into()
+    }
+}
+
+impl FromStr for PageSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PageSize, String> {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(rows @ 1..=Self::MAX) if digits => Ok(PageSize(rows)),
+            _ => Err(format!("must be a whole number from 1 to {}", Self::MAX)),
+        }
     }
 }

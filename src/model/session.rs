@@ -1,35 +1,36 @@
-//! Sessions: what a sign-in begins, and a proof of who is signed in.
+//! Sessions: one for each sign-in, its ids, and the proof types that authentication returns.
 
 use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 
-use super::value::random_bytes;
-use super::{Timestamp, User};
-use crate::digest::sha256_hex;
+use super::schema::{self, Schema};
+use super::time::Timestamp;
+use super::user::User;
+use crate::crypto::{random_bytes, sha256_hex};
 use crate::error::Error;
-use crate::shape::{self, Shape};
 
-/// Names a session: sixteen hexadecimal digits, of a random number that does not come back.
+/// The id of a session: a random number of 63 bits, written as sixteen hexadecimal digits. Unlike a row
+/// number it is not reused, so a token of a deleted session cannot match a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(into = "String")]
 pub struct SessionId(i64);
 
 impl SessionId {
-    /// A new one.
+    /// Generates the id of a new session.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the system gives out no random numbers.
+    /// [`Error::Internal`] if the operating system has no random numbers.
     pub fn random() -> Result<SessionId, Error> {
-        // SQLite's integers, and so its primary keys, have a sign.
+        // SQLite's integers are signed, and a negative one would be written with a minus sign.
         random_bytes().map(|bytes| SessionId(i64::from_be_bytes(bytes) & i64::MAX))
     }
 
-    /// The number, for a statement.
+    /// The number, to bind to an SQL statement.
     pub fn get(self) -> i64 {
         self.0
     }
@@ -41,7 +42,7 @@ impl From<i64> for SessionId {
     }
 }
 
-/// The one spelling that [`fmt::Display`] writes.
+/// Accepts only the spelling that [`fmt::Display`] writes, so that each session has one URL.
 impl FromStr for SessionId {
     type Err = String;
 
@@ -60,8 +61,8 @@ impl fmt::Display for SessionId {
 }
 
 impl PartialSchema for SessionId {
-    fn schema() -> Shape {
-        shape::text_like("^[0-7][0-9a-f]{15}$").into()
+    fn schema() -> Schema {
+        schema::string_matching("^[0-7][0-9a-f]{15}$").into()
     }
 }
 
@@ -73,30 +74,31 @@ impl From<SessionId> for String {
     }
 }
 
-/// Names a refresh token, its `jti`: 256 bits, where 128 are beyond guessing (OWASP ASVS 5.0, 7.2.3).
+/// The id of a refresh token, its claim `jti`: 256 random bits, where OWASP ASVS 5.0, 7.2.3 asks for 128.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshId(String);
 
 impl RefreshId {
-    /// The id of a session's first refresh token.
+    /// Generates the id of a session's first refresh token.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the system gives out no random numbers.
+    /// [`Error::Internal`] if the operating system has no random numbers.
     pub fn random() -> Result<RefreshId, Error> {
-        random_bytes().map(RefreshId::of)
+        random_bytes().map(RefreshId::from_bytes)
     }
 
-    /// The id that these bytes make.
-    pub fn of(bytes: [u8; 32]) -> RefreshId {
-        RefreshId(Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default())
+    /// Encodes the bytes as base64url.
+    pub fn from_bytes(bytes: [u8; 32]) -> RefreshId {
+        RefreshId(BASE64URL_NOPAD.encode(&bytes))
     }
 
-    /// The text in a token.
+    /// The value of the claim `jti`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the database keeps of it.
+    /// The SHA-256 of the id, in hex. The database stores only this, so that its content cannot be used to
+    /// make tokens.
     pub fn digest(&self) -> String {
         sha256_hex(&self.0)
     }
@@ -108,60 +110,61 @@ impl From<String> for RefreshId {
     }
 }
 
-/// A session as its owner sees it.
+/// A session of the current user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Session {
-    /// Its name.
+    /// The session's id.
     pub id: SessionId,
-    /// When its owner signed in.
+    /// When the user signed in.
     pub created_at: Timestamp,
-    /// When it was last seen, to the minute.
+    /// When the session was last used, exact to the minute.
     pub last_used_at: Timestamp,
-    /// When it ends if nobody refreshes it.
+    /// When the session ends unless it is refreshed.
     pub expires_at: Timestamp,
-    /// Where its owner signed in from.
+    /// The IP address of the sign-in.
     pub address: String,
-    /// What the client said it was, if it did.
+    /// The client's `User-Agent` at the sign-in; null if it sent none.
     #[schema(required)]
     pub user_agent: Option<String>,
 }
 
-/// What lets a request in.
+/// The access token that authenticated a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A token of this session.
     Session(SessionId),
-    /// A token of the Flask app, which knows no sessions.
+    /// A token of the Flask app, which has no sessions. Sign-out blocks the token itself until it expires.
     Flask {
-        /// SHA-256 of the token, in hex.
+        /// The SHA-256 of the token, in hex.
         digest: String,
-        /// The moment of its claim `exp`.
+        /// The time in its claim `exp`.
         expires_at: Timestamp,
     },
 }
 
-/// Proof of a refresh token that one of the keys signed and whose session is there.
+/// A verified refresh token: one of the keys signed it, it has not expired, and its session exists. Whether
+/// it has been used before is for the store to decide.
 #[derive(Debug)]
 pub struct RefreshToken {
-    /// The account.
+    /// The account that the session belongs to.
     pub user: User,
-    /// The session.
+    /// The session to refresh.
     pub session: SessionId,
-    /// The token's own name.
+    /// The token's claim `jti`.
     pub id: RefreshId,
 }
 
-/// Proof of an account that is signed in.
+/// An authenticated caller: an account with a valid access token, approved or not.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// The account.
+    /// The account as the database has it at the start of the request.
     pub user: User,
-    /// What it is signed in by.
+    /// The token that the request was sent with.
     pub credential: Credential,
 }
 
 impl SignedIn {
-    /// The session, if it is one.
+    /// The session of the token. A token of the Flask app has none.
     pub fn session(&self) -> Option<SessionId> {
         match self.credential {
             Credential::Session(id) => Some(id),

@@ -1,106 +1,100 @@
-//! Tasks: what a client may say about one, how lists of them run, and who may touch one.
+//! Tasks: the JSON form, creation, changes, and the filter and order of lists.
 
 use std::str::FromStr;
 
 use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::value::{Id, Limit, Search, Stored, checked_text, is_control, must_be_one_of};
-use super::{Timestamp, User};
-use crate::error::Error;
-use crate::fields::{Fields, Scalar, text, whole_number};
-use crate::shape::{self, Shape};
+use super::id::Id;
+use super::json_fields::{Fields, Scalar, integer, string};
+use super::open_enum::{OpenEnum, must_be_one_of};
+use super::page::PageSize;
+use super::schema::{self, Schema};
+use super::text::{SearchText, is_unsafe_in_line, nfc_of_at_most, parse_line};
+use super::time::Timestamp;
+use super::user::User;
 
-/// How far a task is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+/// The progress of a task.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    Serialize,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = String, parse_err_fn = must_be_one_of::<Status>)]
 pub enum Status {
-    /// Nobody has begun.
+    /// Not started.
     #[default]
     Pending,
-    /// Somebody is at it.
+    /// Started.
     InProgress,
     /// Done.
     Completed,
 }
 
 impl Status {
-    /// Every one of them.
-    pub const ALL: [Status; 3] = [Status::Pending, Status::InProgress, Status::Completed];
-
-    /// The word in the database and in JSON.
+    /// The text in the database and in JSON.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Status::Pending => "pending",
-            Status::InProgress => "in_progress",
-            Status::Completed => "completed",
-        }
-    }
-}
-
-impl FromStr for Status {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Status, String> {
-        Status::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| must_be_one_of(Status::ALL.map(Status::as_str)))
+        self.into()
     }
 }
 
 impl PartialSchema for Status {
-    fn schema() -> Shape {
-        shape::words(Status::ALL.map(Status::as_str)).into()
+    fn schema() -> Schema {
+        schema::closed_enum::<Status>().into()
     }
 }
 
-/// A task, as it is stored and as clients see it.
+/// A task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Task {
-    /// The row's id.
+    /// The task's id.
     pub id: Id,
-    /// What is to be done, in a line.
+    /// The work to do, in one line.
     pub title: String,
-    /// What is to be done, at length.
+    /// The work in detail.
     #[schema(required)]
     pub description: Option<String>,
-    /// How far it is.
+    /// The progress.
     #[schema(schema_with = stored_status)]
-    pub status: Stored<Status>,
-    /// By when.
+    pub status: OpenEnum<Status>,
+    /// When the task is due.
     #[schema(required)]
     pub deadline: Option<Timestamp>,
-    /// Since when it exists, if that is known.
+    /// When the task was created; null if that is unknown.
     #[schema(required)]
     pub created_at: Option<Timestamp>,
-    /// Whose it is.
+    /// The id of the account that the task is assigned to.
     #[schema(required)]
     pub assigned_user_id: Option<Id>,
 }
 
-fn stored_status() -> Shape {
-    shape::usually(
-        "How far it is. A task that another program has made may have any text, or null.",
-        shape::words(Status::ALL.map(Status::as_str)),
+fn stored_status() -> Schema {
+    schema::open_enum(
+        "The progress. A task that another program has written may have any text, or null.",
+        schema::closed_enum::<Status>(),
     )
 }
 
-impl Task {
-    /// Managers and admins see every task, an employee those assigned to them.
-    pub fn visible_to(&self, user: &User) -> bool {
-        user.manages_tasks() || self.assigned_user_id == Some(user.id)
-    }
-}
-
-/// A task's title: one line of 1 to 255 characters, no white space around it.
+/// A task's title: one line of 1 to 255 characters in Unicode's form NFC, without white space around it. A
+/// tab becomes a space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Title(String);
 
 impl Title {
     const MAX_CHARS: usize = 255;
 
-    /// The text.
+    /// The title in NFC, as it is stored.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -110,26 +104,32 @@ impl FromStr for Title {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Title, String> {
-        checked_text(text, Self::MAX_CHARS, is_control).map(Title)
+        let line = text.trim().replace('\t', " ");
+        let line = nfc_of_at_most(&line, Self::MAX_CHARS)?;
+        parse_line(&line, Self::MAX_CHARS, is_unsafe_in_line).map(Title)
     }
 }
 
 impl PartialSchema for Title {
-    fn schema() -> Shape {
-        shape::text(1, Self::MAX_CHARS)
-            .pattern(Some(shape::LINE))
+    fn schema() -> Schema {
+        schema::string_of_length(1, Self::MAX_CHARS)
+            .pattern(Some(schema::TITLE))
+            .description(Some(
+                "Stored in Unicode's form NFC, in which its length is counted.",
+            ))
             .into()
     }
 }
 
-/// A task's description: lines of text, 10,000 characters at most, kept as they are.
+/// A task's description: any number of lines, at most 10,000 characters in Unicode's form NFC. Nothing else
+/// about the text is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description(String);
 
 impl Description {
     const MAX_CHARS: usize = 10_000;
 
-    /// The text.
+    /// The description in NFC, as it is stored.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -144,40 +144,40 @@ impl FromStr for Description {
                 "must not contain control characters other than line breaks and tabs".to_owned(),
             );
         }
-        if text.chars().count() > Self::MAX_CHARS {
-            return Err(format!("must be at most {} characters", Self::MAX_CHARS));
-        }
-        Ok(Description(text.to_owned()))
+        nfc_of_at_most(text, Self::MAX_CHARS).map(Description)
     }
 }
 
 impl PartialSchema for Description {
-    fn schema() -> Shape {
-        shape::text(0, Self::MAX_CHARS)
-            .pattern(Some(shape::LINES))
+    fn schema() -> Schema {
+        schema::string_of_length(0, Self::MAX_CHARS)
+            .pattern(Some(schema::DESCRIPTION))
+            .description(Some(
+                "Stored in Unicode's form NFC, in which its length is counted.",
+            ))
             .into()
     }
 }
 
-/// A task to be made.
+/// The body of `POST /tasks`. Only `title` is required.
 #[derive(Debug)]
 pub struct NewTask {
-    /// The only field that must be given.
+    /// The work to do, in one line.
     pub title: Title,
-    /// More about it.
+    /// The work in detail.
     pub description: Option<Description>,
-    /// Where it starts.
+    /// [`Status::Pending`] if the client sends none.
     pub status: Status,
-    /// By when.
+    /// When the task is due.
     pub deadline: Option<Timestamp>,
-    /// Whose it is.
+    /// The account that the task is assigned to. The store checks that it exists.
     pub assigned_user_id: Option<Id>,
 }
 
 impl NewTask {
     /// Reads `{title, description?, status?, deadline?, assigned_user_id?}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewTask> {
-        let title = fields.required("title", text);
+        let title = fields.required("title", string);
         let rest = TaskPatch::from_fields(fields)?;
         Some(NewTask {
             title: title?,
@@ -189,18 +189,20 @@ impl NewTask {
     }
 }
 
-/// What changes about a task: `None` leaves a field alone, `Some(None)` clears it.
+/// The body of `PATCH /tasks/{id}`, with the semantics of JSON Merge Patch (RFC 7396). A field that can be
+/// null has three states: `None` (absent) keeps the stored value, `Some(None)` (null) clears it, and
+/// `Some(Some(value))` replaces it.
 #[derive(Debug, Default)]
 pub struct TaskPatch {
-    /// The new title.
+    /// Replaces the title.
     pub title: Option<Title>,
-    /// The new description.
+    /// Replaces or clears the description.
     pub description: Option<Option<Description>>,
-    /// The new status.
+    /// Replaces the status.
     pub status: Option<Status>,
-    /// The new deadline.
+    /// Replaces or clears the deadline.
     pub deadline: Option<Option<Timestamp>>,
-    /// Whose it is from now on.
+    /// Assigns the task to another account or to none. The store checks that the account exists.
     pub assigned_user_id: Option<Option<Id>>,
 }
 
@@ -208,49 +210,33 @@ impl TaskPatch {
     /// Reads `{title?, description?, status?, deadline?, assigned_user_id?}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<TaskPatch> {
         Some(TaskPatch {
-            title: fields.optional("title", text),
-            description: fields.nullable("description", text),
-            status: fields.optional("status", text),
-            deadline: fields.nullable("deadline", text),
-            assigned_user_id: fields.nullable("assigned_user_id", whole_number),
+            title: fields.optional("title", string),
+            description: fields.nullable("description", string),
+            status: fields.optional("status", string),
+            deadline: fields.nullable("deadline", string),
+            assigned_user_id: fields.nullable("assigned_user_id", integer),
         })
-    }
-
-    /// Managers and admins change any field, an employee the status alone.
-    ///
-    /// # Errors
-    /// [`Error::StatusOnly`].
-    pub fn permitted_to(&self, user: &User) -> Result<(), Error> {
-        let more_than_status = self.title.is_some()
-            || self.description.is_some()
-            || self.deadline.is_some()
-            || self.assigned_user_id.is_some();
-        if more_than_status && !user.manages_tasks() {
-            Err(Error::StatusOnly)
-        } else {
-            Ok(())
-        }
     }
 }
 
 /// The column that a list of tasks is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortKey {
-    /// When the task was made.
+    /// The time of creation.
     CreatedAt,
-    /// By when it is due.
+    /// The deadline.
     Deadline,
-    /// Its title, letter by letter: capitals come before small ones.
+    /// The title, compared by code point: capitals come before small letters.
     Title,
 }
 
-/// The order of a list of tasks. Equal keys go by id, in the same direction; rows without a key
-/// come last in both.
+/// The order of a list of tasks. Tasks with equal keys are ordered by id in the same direction, so that the
+/// order is total. Tasks without a key come last in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
-    /// What to sort by.
+    /// The column to sort by.
     pub key: SortKey,
-    /// Latest, or last in the alphabet, first.
+    /// Whether the greatest key comes first.
     pub descending: bool,
 }
 
@@ -264,8 +250,8 @@ impl Default for Sort {
 }
 
 impl Sort {
-    /// Every order, and its word in a query.
-    const ALL: [(&str, SortKey, bool); 6] = [
+    /// The value of the parameter `sort`, the column, and whether the order is descending.
+    const PARAMETERS: [(&str, SortKey, bool); 6] = [
         ("created_at", SortKey::CreatedAt, false),
         ("-created_at", SortKey::CreatedAt, true),
         ("deadline", SortKey::Deadline, false),
@@ -279,7 +265,8 @@ impl FromStr for Sort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Sort, String> {
-        let found = Sort::ALL.into_iter().find(|(word, ..)| *word == text);
+        let mut known = Sort::PARAMETERS.into_iter();
+        let found = known.find(|(value, ..)| *value == text);
         let (_, key, descending) = found.ok_or_else(|| {
             "must be created_at, deadline or title, with - in front for descending".to_owned()
         })?;
@@ -288,53 +275,54 @@ impl FromStr for Sort {
 }
 
 impl PartialSchema for Sort {
-    fn schema() -> Shape {
-        shape::words(Sort::ALL.map(|(word, ..)| word))
+    fn schema() -> Schema {
+        schema::string_enum(Sort::PARAMETERS.map(|(value, ..)| value))
             .default(Some("-created_at".into()))
             .into()
     }
 }
 
-/// A span of deadlines, both ends left out.
+/// A range of deadlines. Both bounds are exclusive.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    /// Later than this.
+    /// The lower bound.
     pub after: Option<Timestamp>,
-    /// Earlier than this.
+    /// The upper bound.
     pub before: Option<Timestamp>,
 }
 
 impl Deadlines {
-    /// Whether this has no end, so that tasks without a deadline belong to it too.
+    /// Whether there is no bound. Only such a range contains tasks without a deadline.
     pub fn is_everything(&self) -> bool {
         self.after.is_none() && self.before.is_none()
     }
 }
 
-/// Which tasks a list shows, and in what order.
+/// The filter, order and page size of a list of tasks. A filter that is `None` matches every task.
 #[derive(Debug, Default)]
 pub struct TaskFilter {
-    /// Those of this account, whatever else is asked for: what an employee may see.
+    /// Shows only tasks assigned to this account, in addition to every other filter: an employee sees no
+    /// others.
     pub visible_to: Option<Id>,
-    /// Those of this account.
+    /// Tasks assigned to this account.
     pub assigned_user_id: Option<Id>,
-    /// Those that are this far.
+    /// Tasks with this status.
     pub status: Option<Status>,
-    /// Those whose title or description contains this.
-    pub q: Option<Search>,
-    /// Those that are due within this.
+    /// Tasks whose title or description contains this text.
+    pub q: Option<SearchText>,
+    /// Tasks with a deadline in this range.
     pub deadlines: Deadlines,
-    /// The order.
+    /// The order of the list.
     pub sort: Sort,
-    /// How many at most.
-    pub limit: Limit,
+    /// The maximum number of tasks in a page.
+    pub page_size: PageSize,
 }
 
 impl TaskFilter {
-    /// Reads the parameters of `GET /tasks`, for an account that may not see every task.
+    /// Reads the parameters of `GET /tasks`. The caller's permissions decide [`TaskFilter::visible_to`].
     pub fn from_query(query: &mut Fields<String>, user: &User) -> TaskFilter {
         TaskFilter {
-            visible_to: (!user.manages_tasks()).then_some(user.id),
+            visible_to: user.task_visibility(),
             assigned_user_id: query.parameter("assigned_user_id"),
             status: query.parameter("status"),
             q: query.parameter("q"),
@@ -343,7 +331,7 @@ impl TaskFilter {
                 before: query.parameter("deadline_before"),
             },
             sort: query.parameter("sort").unwrap_or_default(),
-            limit: query.parameter("limit").unwrap_or_default(),
+            page_size: query.parameter("limit").unwrap_or_default(),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! One moment, in the two forms that leave this program.
+//! Moments in the three forms that this program reads and writes: RFC 3339 in JSON, SQLAlchemy's form in the
+//! database, and Unix time in tokens.
 
 use std::str::FromStr;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use time::format_description::FormatItem;
+use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::{datetime, format_description};
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
@@ -12,20 +13,18 @@ use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{Object, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::shape::Shape;
+use super::schema::Schema;
 
 /// A moment in UTC, to the microsecond, in the years 1 to 9999 (Python's `datetime` has no others).
 ///
-/// For clients it is RFC 3339 with `Z`; in the database it is SQLAlchemy's
-/// `2026-11-23 04:22:41.136817`.
+/// JSON contains RFC 3339 with `Z` and always six digits of a second, so that texts sort as the moments do.
+/// The database contains SQLAlchemy's form: `2026-11-23 04:22:41.136817`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct Timestamp(OffsetDateTime);
 
-const STORED: &[FormatItem] =
-    format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
-// What other writers of the same file leave: no fraction, or one of another length.
-const STORED_LENIENT: &[FormatItem] =
+/// SQLAlchemy's form, with a fraction of any length or none, since other programs write to the same database.
+const STORED: &[BorrowedFormatItem] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
 
 const END_OF_TIME: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
@@ -34,12 +33,13 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Timestamp = Timestamp(OffsetDateTime::UNIX_EPOCH);
 
-    /// The system's clock.
+    /// The time of the system's clock.
     pub fn now() -> Timestamp {
         SystemTime::now().into()
     }
 
-    fn from_utc(moment: OffsetDateTime) -> Option<Timestamp> {
+    /// Converts to UTC and drops what is below a microsecond. `None` outside the years 1 to 9999.
+    fn from_offset(moment: OffsetDateTime) -> Option<Timestamp> {
         let moment = moment.checked_to_offset(UtcOffset::UTC)?;
         let micros = moment.microsecond() * 1_000;
         let moment = moment.replace_nanosecond(micros).ok()?;
@@ -48,21 +48,21 @@ impl Timestamp {
             .then_some(Timestamp(moment))
     }
 
-    /// Whole seconds since 1970, rounded down: the unit of a token's claims.
+    /// Seconds since 1970, rounded down: the unit of a token's claims.
     pub fn unix_seconds(self) -> i64 {
         self.0.unix_timestamp()
     }
 
-    /// The moment so many seconds since 1970, which lie in the years 1 to 9999.
+    /// The reverse of [`Timestamp::unix_seconds`]. `None` outside the years 1 to 9999.
     pub fn from_unix_seconds(seconds: i64) -> Option<Timestamp> {
-        Timestamp::from_utc(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
+        Timestamp::from_offset(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
     }
 
-    /// The moment so many seconds later; the end of the year 9999, if that is earlier.
+    /// Adds seconds. The result is at most the end of the year 9999.
     pub fn plus_seconds(self, seconds: i64) -> Timestamp {
         let later = self.0.checked_add(time::Duration::seconds(seconds));
         later
-            .and_then(Timestamp::from_utc)
+            .and_then(Timestamp::from_offset)
             .unwrap_or(Timestamp(END_OF_TIME))
     }
 
@@ -71,42 +71,71 @@ impl Timestamp {
         self.0.unix_timestamp() * 1_000_000 + i64::from(self.0.microsecond())
     }
 
-    /// As SQLAlchemy writes a `DateTime`: UTC, no zone, a space, six digits.
+    /// The form in which SQLAlchemy stores a `DateTime`: UTC without a zone, a space, six digits.
     pub fn to_stored(self) -> String {
-        self.0.format(STORED).unwrap_or_default()
+        self.format(' ', "")
     }
 
-    /// Reads what [`Timestamp::to_stored`] writes, and the same with a fraction of another length, or none.
+    /// Parses the form of [`Timestamp::to_stored`], with a fraction of any length or none.
     pub fn from_stored(text: &str) -> Option<Timestamp> {
-        let moment = PrimitiveDateTime::parse(text, STORED_LENIENT).ok()?;
-        Timestamp::from_utc(moment.assume_utc())
+        let moment = PrimitiveDateTime::parse(text, STORED).ok()?;
+        Timestamp::from_offset(moment.assume_utc())
+    }
+
+    fn format(self, separator: char, zone: &str) -> String {
+        let (date, (hour, minute, second)) = (self.0.date(), self.0.to_hms());
+        let (year, month, day) = date.to_calendar_date();
+        let (month, micros) = (u8::from(month), self.0.microsecond());
+        format!(
+            "{year:04}-{month:02}-{day:02}{separator}{hour:02}:{minute:02}:{second:02}.{micros:06}{zone}"
+        )
     }
 }
 
-/// A clock beyond the year 9999 reads as 1970.
+/// A system clock after the year 9999 counts as 1970.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
-        let moment = Timestamp::from_utc(time.into());
+        let moment = Timestamp::from_offset(time.into());
         moment.unwrap_or(Timestamp::EPOCH)
     }
 }
 
-/// RFC 3339, with a zone: a time of day without one is a different moment in every country.
+/// Parses RFC 3339. A zone is required: without one, a time of day is a different moment in each country.
+/// Two deviations are accepted, since no information is missing: no seconds (`T18:00Z`), and `+0000` for
+/// `+00:00`.
 impl FromStr for Timestamp {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Timestamp, String> {
-        OffsetDateTime::parse(text, &Rfc3339)
-            .ok()
-            .and_then(Timestamp::from_utc)
-            .ok_or_else(|| {
-                "must be a time as in RFC 3339, with a zone: 2026-11-23T18:00:00Z".to_owned()
-            })
+        let moment = OffsetDateTime::parse(&complete_rfc3339(text), &Rfc3339);
+        let moment = moment.ok().and_then(Timestamp::from_offset);
+        moment.ok_or_else(|| {
+            "must be a time as in RFC 3339, with a zone: 2026-11-23T18:00:00Z".to_owned()
+        })
     }
 }
 
+/// Adds missing seconds, and the missing colon of an offset.
+fn complete_rfc3339(text: &str) -> String {
+    const DATE_AND_MINUTE: usize = "2026-11-23T18:00".len();
+    let mut text = text.to_owned();
+    let is_offset = |zone: &str| {
+        let digits = zone.strip_prefix(['+', '-']);
+        digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let zone = text.len().checked_sub("+0000".len());
+    if zone.and_then(|at| text.get(at..)).is_some_and(is_offset) {
+        text.insert(text.len() - "00".len(), ':');
+    }
+    let zone = text.get(DATE_AND_MINUTE..);
+    if zone.is_some_and(|zone| zone.starts_with(['Z', 'z', '+', '-'])) {
+        text.insert_str(DATE_AND_MINUTE, ":00");
+    }
+    text
+}
+
 impl PartialSchema for Timestamp {
-    fn schema() -> Shape {
+    fn schema() -> Schema {
         Object::builder()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
@@ -116,8 +145,9 @@ impl PartialSchema for Timestamp {
 
 impl ToSchema for Timestamp {}
 
+/// RFC 3339 with `Z` and six digits of a second.
 impl From<Timestamp> for String {
     fn from(moment: Timestamp) -> String {
-        moment.0.format(&Rfc3339).unwrap_or_default()
+        moment.format('T', "Z")
     }
 }

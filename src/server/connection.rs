@@ -1,99 +1,110 @@
-//! One client: reads its requests, has them answered in their order, and never waits for it.
+//! One connection: a state machine on a non-blocking socket. It reads requests, has the application handle
+//! them one after the other, and writes the responses.
 //!
-//! What would block ends [`Connection::advance`], which is called again when the socket is ready.
-//! While an answer is not taken nothing more is read, so what is held for one client is one request
-//! and one answer at most.
+//! [`Connection::run_until_blocked`] returns where the socket would block; the event loop calls it again
+//! when the socket is ready. While a response is not sent completely, nothing more is read (backpressure):
+//! a connection holds at most one request and one response.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rouille::{Request, Response};
 
-use super::memory::{Memory, Share};
-use super::request::{Head, Incoming, Part, RequestReader, Version};
-use super::response::{self, Form};
+use super::memory_budget::{MemoryBudget, Reservation};
+use super::parser::{Head, ParsedRequest, ParserState, RequestParser, Version};
+use super::serializer::{self, ResponseFraming};
+use super::write_buffer::WriteBuffer;
 use crate::app::App;
-use crate::config::LimitArgs;
+use crate::concurrency;
+use crate::config::limits::ServerLimits;
 use crate::error::Error;
-use crate::metrics::{Limit, Open};
+use crate::metrics::{CloseReason, OpenConnection};
 use crate::middleware;
-use crate::turn;
+
+/// How long a client may take to close its side after the server has closed its own.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The most steps of the state machine in a row. Without a bound, a client that sends without a pause would
+/// keep a worker thread to itself.
+const MAX_STEPS: usize = 32;
+
+/// The interim response that asks for the body (RFC 9110, 15.2.1).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// An open connection.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
-    reader: RequestReader,
-    unsent: Unsent,
-    course: Course,
-    wait: Wait,
-    /// Whether the socket had nothing more at the last look.
-    drained: bool,
-    share: Share,
-    _open: Open,
+    parser: RequestParser,
+    write_buffer: WriteBuffer,
+    state: State,
+    wait: WaitState,
+    /// Whether the last read emptied the socket: the next one would block.
+    socket_is_empty: bool,
+    reservation: Reservation,
+    _open: OpenConnection,
 }
 
-/// Where a connection is on its way.
+/// The state of the connection; how far a request has arrived is the parser's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Course {
-    /// No request has come yet.
+enum State {
+    /// No request has been handled yet.
     New,
-    /// Requests have come, and more may.
-    Open,
-    /// The last answer is on its way.
-    Ending,
-    /// The client has been told that nothing follows. What it still sends is read and thrown away for
-    /// a while: a socket closed over unread bytes takes the answer back (RFC 9112, 9.6).
+    /// A request has been handled, and the connection stays open for the next one.
+    KeepAlive,
+    /// The last response is being sent. The server closes its side after it (half-close).
+    LastResponse,
+    /// Lingering close: the server's side is closed, and what the client still sends is read and dropped.
+    /// Closing a socket with unread bytes sends a reset, and the client could lose the response (RFC 9112,
+    /// 9.6).
     Lingering,
 }
 
-/// What a connection waits for.
+/// What a connection waits for. Each reason has a timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// The first request.
-    New,
-    /// The next request.
-    Idle,
-    /// The rest of a request's head.
-    Head,
-    /// The rest of a body.
-    Body,
-    /// The client taking its answer.
-    Answer,
-    /// The client closing its side.
-    Linger,
+pub enum WaitReason {
+    /// The first byte of the first request.
+    FirstRequest,
+    /// The first byte of a later request: the connection is idle.
+    NextRequest,
+    /// The rest of a request line and its header fields.
+    RestOfHead,
+    /// The rest of a request body.
+    RestOfBody,
+    /// The client receiving the response, so that the socket accepts more of it.
+    ResponseSent,
+    /// The client closing its side (lingering close).
+    PeerClose,
 }
 
-/// How long a client may take to close its side when it has been told that nothing follows.
-const LINGER: Duration = Duration::from_secs(2);
-
-impl Phase {
-    /// Whether nothing is under way.
+impl WaitReason {
+    /// Whether no request is in progress.
     pub fn is_idle(self) -> bool {
-        matches!(self, Phase::New | Phase::Idle)
+        matches!(self, WaitReason::FirstRequest | WaitReason::NextRequest)
     }
 
-    fn patience(self, limits: &LimitArgs) -> Duration {
+    fn timeout(self, limits: &ServerLimits) -> Duration {
         match self {
-            Phase::Idle => limits.idle_timeout.duration(),
-            Phase::New | Phase::Head => limits.head_timeout.duration(),
-            Phase::Body => limits.body_timeout.duration(),
-            Phase::Answer => limits.response_timeout.duration(),
-            Phase::Linger => LINGER,
+            WaitReason::NextRequest => limits.idle_timeout.duration(),
+            WaitReason::FirstRequest | WaitReason::RestOfHead => limits.head_timeout.duration(),
+            WaitReason::RestOfBody => limits.body_timeout.duration(),
+            WaitReason::ResponseSent => limits.response_timeout.duration(),
+            WaitReason::PeerClose => LINGER_TIMEOUT,
         }
     }
 
-    /// The limit of its patience. Waiting for a client that has been told to go is none.
-    fn limit(self) -> Option<Limit> {
+    /// The reason that the metrics count after the timeout. The end of a lingering close is not counted: the
+    /// connection is over anyway.
+    fn close_reason(self) -> Option<CloseReason> {
         match self {
-            Phase::Idle => Some(Limit::IdleTimeout),
-            Phase::New | Phase::Head => Some(Limit::HeadTimeout),
-            Phase::Body => Some(Limit::BodyTimeout),
-            Phase::Answer => Some(Limit::ResponseTimeout),
-            Phase::Linger => None,
+            WaitReason::NextRequest => Some(CloseReason::IdleTimeout),
+            WaitReason::FirstRequest | WaitReason::RestOfHead => Some(CloseReason::HeadTimeout),
+            WaitReason::RestOfBody => Some(CloseReason::BodyTimeout),
+            WaitReason::ResponseSent => Some(CloseReason::ResponseTimeout),
+            WaitReason::PeerClose => None,
         }
     }
 }
@@ -101,275 +112,309 @@ impl Phase {
 /// What a connection waits for, and since when.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)]
-pub struct Wait {
-    pub phase: Phase,
+pub struct WaitState {
+    pub reason: WaitReason,
     pub since: Instant,
 }
 
-impl Wait {
-    /// Whether it has been too long.
-    pub fn is_overdue(&self, limits: &LimitArgs) -> bool {
-        self.since.elapsed() > self.phase.patience(limits)
+impl WaitState {
+    /// Whether the timeout of the reason has passed.
+    pub fn is_overdue(&self, limits: &ServerLimits) -> bool {
+        self.since.elapsed() > self.reason.timeout(limits)
     }
 }
 
-/// When a connection goes on.
+/// What the event loop does with a connection next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// When there is something to read.
-    Readable,
-    /// When the socket takes more.
-    Writable,
-    /// At once, but behind everybody else who is ready.
-    Later,
-    /// Never.
+pub enum NextAction {
+    /// Wait until the socket is readable.
+    WaitReadable,
+    /// Wait until the socket is writable.
+    WaitWritable,
+    /// Continue after the connections that are ready now.
+    Requeue,
+    /// Close the connection.
     Close,
 }
 
-/// What a thread carries along for all its connections.
+/// What a thread passes to every connection that it runs.
 #[derive(Debug)]
-pub struct Context<'a> {
-    /// Answers the requests.
+pub struct WorkerContext<'a> {
+    /// The application that handles the requests.
     pub app: &'a App,
-    /// Whether each answer is to be its connection's last.
+    /// Whether the server is stopping: each connection closes after its present request.
     pub stopping: &'a AtomicBool,
-    /// Where bytes are read into.
+    /// The thread's read buffer, shared by its connections: an idle connection needs none of its own.
     pub scratch: &'a mut [u8],
 }
 
-/// How many steps a connection may take in a row: a client that never pauses would otherwise keep a
-/// thread to itself.
-const BURST: usize = 32;
-
 impl Connection {
-    /// A connection that has just been accepted. Its socket must not block.
-    pub fn new(stream: TcpStream, peer: SocketAddr, app: &App, memory: &Memory) -> Connection {
+    /// A connection that has just been accepted. Its socket must be non-blocking.
+    pub fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        app: &App,
+        memory: &MemoryBudget,
+    ) -> Connection {
         Connection {
             stream,
             peer,
-            reader: RequestReader::new(&app.config.limits),
-            unsent: Unsent::default(),
-            course: Course::New,
-            wait: Wait {
-                phase: Phase::New,
+            parser: RequestParser::new(&app.config.limits),
+            write_buffer: WriteBuffer::default(),
+            state: State::New,
+            wait: WaitState {
+                reason: WaitReason::FirstRequest,
                 since: Instant::now(),
             },
-            drained: false,
-            share: memory.share(),
+            socket_is_empty: false,
+            reservation: memory.reserve_nothing(),
             _open: app.metrics.connections.accept(),
         }
     }
 
-    /// The socket, to wait for.
+    /// The socket, for its registration with epoll.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// What it waits for.
-    pub fn wait(&self) -> Wait {
+    /// What it waits for between two runs.
+    pub fn wait(&self) -> WaitState {
         self.wait
     }
 
-    /// Reads, has answered, and sends, as far as that goes without waiting for the client.
-    pub fn advance(&mut self, context: &mut Context) -> Next {
-        self.drained = false;
-        let next = self.run(context).unwrap_or_else(|why| {
+    // ---- the state machine ----------------------------------------------------------------------
+
+    /// Reads, handles and writes until the socket would block, or for [`MAX_STEPS`]. Enforces the memory budget
+    /// and the timeout afterwards.
+    pub fn run_until_blocked(&mut self, context: &mut WorkerContext) -> NextAction {
+        self.socket_is_empty = false;
+        let action = self.run_steps(context).unwrap_or_else(|why| {
             log::debug!("peer={} closed={:?}", self.peer, why.to_string());
-            Next::Close
+            NextAction::Close
         });
-        self.enter(self.phase());
-        if !self.count_memory() {
+        self.update_wait();
+        if !self.resize_reservation() {
             let connections = &context.app.metrics.connections;
-            connections.end_for(Limit::MaxBufferedBytes);
+            connections.close_for(CloseReason::MaxBufferedBytes);
             let cause = "MAX_BUFFERED_BYTES is used up".to_owned();
-            return self.give_up(Error::Busy(cause), context);
+            return self.abort(Error::Busy(cause), context);
         }
-        // Whoever sends without a pause is never found waiting by `expire`.
-        if next != Next::Close && self.wait.is_overdue(&context.app.config.limits) {
+        // The deadline sweep sees waiting connections only. A client that sends without a pause never waits.
+        if action != NextAction::Close && self.wait.is_overdue(&context.app.config.limits) {
             return self.time_out(context);
         }
-        next
+        action
     }
 
-    /// Whether it may hold what it holds.
-    fn count_memory(&mut self) -> bool {
-        let held = self.reader.held() + self.unsent.bytes.capacity();
-        self.share.hold(held)
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        // The time for a first head began with the connection.
-        let goes_on = (self.wait.phase, phase) == (Phase::New, Phase::Head);
-        if phase != self.wait.phase && !goes_on {
-            self.wait.since = Instant::now();
-        }
-        self.wait.phase = phase;
-    }
-
-    /// Gives up a connection that has waited for too long, unless something has come for it: that this
-    /// server has not read it yet is not the client's fault.
-    pub fn expire(&mut self, context: &mut Context) -> Next {
-        match rustix::io::ioctl_fionread(&self.stream) {
-            Ok(1..) if self.wait.phase != Phase::Answer => Next::Readable,
-            _ => self.time_out(context),
-        }
-    }
-
-    fn time_out(&mut self, context: &mut Context) -> Next {
-        if let Some(limit) = self.wait.phase.limit() {
-            context.app.metrics.connections.end_for(limit);
-        }
-        self.give_up(Error::Timeout, context)
-    }
-
-    /// Ends a connection, with an answer if it is in the middle of a request.
-    pub fn give_up(&mut self, error: Error, context: &mut Context) -> Next {
-        if !matches!(self.wait.phase, Phase::Head | Phase::Body) {
-            return Next::Close;
-        }
-        let head = self.reader.take_head();
-        match self.refuse(error, head, context) {
-            Ok(()) => self.advance(context),
-            Err(_) => Next::Close,
-        }
-    }
-
-    fn run(&mut self, context: &mut Context) -> io::Result<Next> {
-        for _ in 0..BURST {
-            if !self.unsent.send(&self.stream)? {
-                return Ok(Next::Writable);
+    fn run_steps(&mut self, context: &mut WorkerContext) -> io::Result<NextAction> {
+        for _ in 0..MAX_STEPS {
+            if !self.write_buffer.flush(&self.stream)? {
+                return Ok(NextAction::WaitWritable);
             }
-            let pause = match self.course {
-                Course::New | Course::Open => self.serve(context)?,
-                Course::Ending => self.hang_up()?,
-                Course::Lingering => self.discard(context.scratch)?,
+            let action = match self.state {
+                State::New | State::KeepAlive => self.handle_or_read(context)?,
+                State::LastResponse => self.half_close()?,
+                State::Lingering => self.drain(context.scratch)?,
             };
-            if let Some(next) = pause {
-                return Ok(next);
+            if let Some(action) = action {
+                return Ok(action);
             }
         }
-        Ok(Next::Later)
+        Ok(NextAction::Requeue)
     }
 
-    /// One step: answers a request that has come, or reads.
-    fn serve(&mut self, context: &mut Context) -> io::Result<Option<Next>> {
-        // Whoever has passed its turn on leaves what comes next to a thread that has one.
-        if !turn::is_held() && !self.is_between_requests() {
-            return Ok(Some(Next::Later));
+    /// Handles the next request if it has arrived completely, and reads otherwise. Returns `None` if another
+    /// step can follow at once.
+    fn handle_or_read(&mut self, context: &mut WorkerContext) -> io::Result<Option<NextAction>> {
+        // A handler may have released this thread's run permit. A pipelined request is then left to a thread
+        // that holds one.
+        if !concurrency::has_run_permit() && !self.is_between_requests() {
+            return Ok(Some(NextAction::Requeue));
         }
-        match self.reader.next_request() {
-            Ok(Some(request)) => self.answer(request, context)?,
-            Ok(None) if self.reader.take_expectation() => self.unsent.put(CONTINUE.to_vec()),
+        match self.parser.next_request() {
+            Ok(Some(request)) => self.handle(request, context)?,
+            Ok(None) if self.parser.take_continue_request() => {
+                self.write_buffer.replace(CONTINUE.to_vec());
+            }
             Ok(None) => return self.read(context),
-            Err(refusal) => self.refuse(refusal.error, refusal.head, context)?,
+            Err(failure) => self.reject(failure.error, failure.head, context)?,
         }
         Ok(None)
     }
 
-    fn read(&mut self, context: &mut Context) -> io::Result<Option<Next>> {
-        if self.drained {
-            let is_over = context.stopping.load(Ordering::SeqCst) && self.is_between_requests();
-            return Ok(Some(if is_over { Next::Close } else { Next::Readable }));
+    fn read(&mut self, context: &mut WorkerContext) -> io::Result<Option<NextAction>> {
+        if self.socket_is_empty {
+            let is_finished = context.stopping.load(Ordering::SeqCst) && self.is_between_requests();
+            return Ok(Some(if is_finished {
+                NextAction::Close
+            } else {
+                NextAction::WaitReadable
+            }));
         }
-        match receive(&self.stream, context.scratch)? {
-            Some(0) if self.is_between_requests() => return Ok(Some(Next::Close)),
+        match read_nonblocking(&self.stream, context.scratch)? {
+            Some(0) if self.is_between_requests() => return Ok(Some(NextAction::Close)),
             Some(0) => {
-                let error = Error::BadRequest("it ended early");
-                let head = self.reader.take_head();
-                self.refuse(error, head, context)?;
+                let error = Error::BadRequest("it ended before it was complete");
+                let head = self.parser.take_head();
+                self.reject(error, head, context)?;
             }
             Some(length) => {
-                self.reader.feed(&context.scratch[..length]);
-                // A read that does not fill the buffer has emptied the socket.
-                self.drained = length < context.scratch.len();
+                self.parser.push(&context.scratch[..length]);
+                // A read that does not fill the buffer has emptied the socket. This saves the read that
+                // would only return EWOULDBLOCK; epoll is level-triggered, so bytes that arrive later
+                // are reported.
+                self.socket_is_empty = length < context.scratch.len();
             }
-            None => self.drained = true,
+            None => self.socket_is_empty = true,
         }
         Ok(None)
     }
 
     fn is_between_requests(&self) -> bool {
-        self.reader.part() == Part::Nothing
+        self.parser.state() == ParserState::BetweenRequests
     }
 
-    fn answer(&mut self, incoming: Incoming, context: &Context) -> io::Result<()> {
-        let Incoming { head, body } = incoming;
-        let (version, is_head) = (head.version, head.method == "HEAD");
-        let keeps_alive = head.keeps_alive();
-        let request = self.request(head, body);
-        let response = middleware::handle(context.app, &request);
-        // The stop may have begun while the handler worked.
-        let keeps_alive = keeps_alive && !context.stopping.load(Ordering::SeqCst);
-        let form = Form {
-            version,
-            is_head,
-            keeps_alive,
-        };
-        self.post(response, form)
-    }
-
-    /// Answers with an error, and ends the connection: where the next request would begin is unknown.
-    fn refuse(&mut self, error: Error, head: Option<Head>, context: &Context) -> io::Result<()> {
-        let head = head.unwrap_or_else(Head::unknown);
-        let form = Form {
-            version: head.version,
-            is_head: head.method == "HEAD",
-            keeps_alive: false,
-        };
-        self.reader = RequestReader::new(&context.app.config.limits);
-        let request = self.request(head, Vec::new());
-        self.post(middleware::refuse(context.app, &request, error), form)
-    }
-
-    fn request(&self, head: Head, body: Vec<u8>) -> Request {
-        Request::fake_http_from(self.peer, head.method, head.target, head.fields, body)
-    }
-
-    fn post(&mut self, response: Response, form: Form) -> io::Result<()> {
-        self.unsent.put(response::to_bytes(response, form)?);
-        self.course = match form.keeps_alive {
-            true => Course::Open,
-            false => Course::Ending,
-        };
-        // Whatever comes next is another wait, of the same kind or not.
-        self.wait.since = Instant::now();
-        // Who has an answer may ask for more at once, on another connection: the request's memory is
-        // free by then. What the answer itself takes is looked at when it has been sent, or not.
-        self.count_memory();
-        Ok(())
-    }
-
-    fn hang_up(&mut self) -> io::Result<Option<Next>> {
+    /// Closes the server's side of the connection after the last response.
+    fn half_close(&mut self) -> io::Result<Option<NextAction>> {
         self.stream.shutdown(Shutdown::Write)?;
-        self.course = Course::Lingering;
+        self.state = State::Lingering;
         Ok(None)
     }
 
-    fn discard(&mut self, scratch: &mut [u8]) -> io::Result<Option<Next>> {
-        Ok(match receive(&self.stream, scratch)? {
-            Some(0) => Some(Next::Close),
+    /// Reads and drops what the client still sends, until it closes its side.
+    fn drain(&mut self, scratch: &mut [u8]) -> io::Result<Option<NextAction>> {
+        Ok(match read_nonblocking(&self.stream, scratch)? {
+            Some(0) => Some(NextAction::Close),
             Some(_) => None,
-            None => Some(Next::Readable),
+            None => Some(NextAction::WaitReadable),
         })
     }
 
-    fn phase(&self) -> Phase {
-        match (self.course, self.reader.part()) {
-            _ if !self.unsent.is_empty() => Phase::Answer,
-            (Course::Ending | Course::Lingering, _) => Phase::Linger,
-            (Course::New, Part::Nothing) => Phase::New,
-            (Course::Open, Part::Nothing) => Phase::Idle,
-            (_, Part::Head) => Phase::Head,
-            (_, Part::Body) => Phase::Body,
+    // ---- requests and responses -----------------------------------------------------------------
+
+    fn handle(&mut self, request: ParsedRequest, context: &WorkerContext) -> io::Result<()> {
+        let ParsedRequest { head, body } = request;
+        let (version, is_head) = (head.version, head.method == "HEAD");
+        let wants_keep_alive = head.wants_keep_alive();
+        let request = self.to_rouille(head, body);
+        let response = middleware::handle(context.app, &request);
+        // Read after the handler: the server may have begun to stop while it ran.
+        let is_stopping = context.stopping.load(Ordering::SeqCst);
+        let framing = ResponseFraming {
+            version,
+            is_head,
+            keep_alive: wants_keep_alive && !is_stopping,
+        };
+        self.write_response(response, framing)
+    }
+
+    /// Sends an error response and closes the connection after it: where the next request begins is unknown.
+    fn reject(
+        &mut self,
+        error: Error,
+        head: Option<Head>,
+        context: &WorkerContext,
+    ) -> io::Result<()> {
+        let head = head.unwrap_or_else(Head::unknown);
+        let framing = ResponseFraming {
+            version: head.version,
+            is_head: head.method == "HEAD",
+            keep_alive: false,
+        };
+        // Frees the buffered part of the request.
+        self.parser = RequestParser::new(&context.app.config.limits);
+        let request = self.to_rouille(head, Vec::new());
+        self.write_response(middleware::reject(context.app, &request, error), framing)
+    }
+
+    fn to_rouille(&self, head: Head, body: Vec<u8>) -> Request {
+        Request::fake_http_from(self.peer, head.method, head.target, head.fields, body)
+    }
+
+    /// Puts a response into the write buffer; the next step sends it.
+    fn write_response(&mut self, response: Response, framing: ResponseFraming) -> io::Result<()> {
+        self.write_buffer
+            .replace(serializer::serialize(response, framing)?);
+        self.state = if framing.keep_alive {
+            State::KeepAlive
+        } else {
+            State::LastResponse
+        };
+        // A request has been handled: the next wait begins now, even if its reason is the same as before.
+        self.wait.since = Instant::now();
+        // Releases the request's memory before the first byte of the response leaves: a client that has the
+        // response may send its next request at once, on another connection. Whether the response fits into
+        // the budget is checked after the attempt to send it.
+        self.resize_reservation();
+        Ok(())
+    }
+
+    // ---- limits ---------------------------------------------------------------------------------
+
+    /// Reserves memory for what is buffered now. Returns whether it fits into the budget.
+    fn resize_reservation(&mut self) -> bool {
+        let buffered = self.parser.allocated_bytes() + self.write_buffer.capacity();
+        self.reservation.try_resize(buffered)
+    }
+
+    /// Derives the wait reason from the state. A new reason restarts the timeout, with one exception: the time
+    /// for the first head begins when the connection is accepted, not with its first byte.
+    fn update_wait(&mut self) {
+        let reason = self.wait_reason();
+        let is_first_head =
+            self.wait.reason == WaitReason::FirstRequest && reason == WaitReason::RestOfHead;
+        if reason != self.wait.reason && !is_first_head {
+            self.wait.since = Instant::now();
+        }
+        self.wait.reason = reason;
+    }
+
+    fn wait_reason(&self) -> WaitReason {
+        match (self.state, self.parser.state()) {
+            _ if !self.write_buffer.is_empty() => WaitReason::ResponseSent,
+            (State::LastResponse | State::Lingering, _) => WaitReason::PeerClose,
+            (State::New, ParserState::BetweenRequests) => WaitReason::FirstRequest,
+            (State::KeepAlive, ParserState::BetweenRequests) => WaitReason::NextRequest,
+            (_, ParserState::Head) => WaitReason::RestOfHead,
+            (_, ParserState::Body) => WaitReason::RestOfBody,
+        }
+    }
+
+    /// Times out an overdue connection, unless it has unread bytes: that the server has not read them yet is
+    /// not the client's fault.
+    pub fn check_timeout(&mut self, context: &mut WorkerContext) -> NextAction {
+        match rustix::io::ioctl_fionread(&self.stream) {
+            Ok(1..) if self.wait.reason != WaitReason::ResponseSent => NextAction::WaitReadable,
+            _ => self.time_out(context),
+        }
+    }
+
+    fn time_out(&mut self, context: &mut WorkerContext) -> NextAction {
+        if let Some(reason) = self.wait.reason.close_reason() {
+            context.app.metrics.connections.close_for(reason);
+        }
+        self.abort(Error::Timeout, context)
+    }
+
+    /// Ends the connection: with an error response if a request has arrived in part, else at once.
+    pub fn abort(&mut self, error: Error, context: &mut WorkerContext) -> NextAction {
+        let is_mid_request = matches!(
+            self.wait.reason,
+            WaitReason::RestOfHead | WaitReason::RestOfBody
+        );
+        if !is_mid_request {
+            return NextAction::Close;
+        }
+        let head = self.parser.take_head();
+        match self.reject(error, head, context) {
+            Ok(()) => self.run_until_blocked(context),
+            Err(_) => NextAction::Close,
         }
     }
 }
 
-/// RFC 9110, 15.2.1.
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
 impl Head {
-    /// Stands for a head that nobody could read.
+    /// Stands for a head that could not be parsed, in the access log for example.
     fn unknown() -> Head {
         Head {
             method: "-".to_owned(),
@@ -380,47 +425,15 @@ impl Head {
     }
 }
 
-/// How many bytes came: none at the end of what the client sends, `None` where there is nothing now.
-fn receive(mut stream: &TcpStream, scratch: &mut [u8]) -> io::Result<Option<usize>> {
+/// Reads without blocking. Returns the number of bytes, which is 0 at the end of the stream, or `None` if the
+/// read would block.
+fn read_nonblocking(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     loop {
-        match stream.read(scratch) {
+        match stream.read(buffer) {
             Ok(length) => return Ok(Some(length)),
             Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(why) if why.kind() == ErrorKind::Interrupted => {}
             Err(why) => return Err(why),
         }
-    }
-}
-
-/// What the socket has not taken yet.
-#[derive(Debug, Default)]
-struct Unsent {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-impl Unsent {
-    fn put(&mut self, bytes: Vec<u8>) {
-        self.bytes = bytes;
-        self.sent = 0;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.sent == self.bytes.len()
-    }
-
-    /// Whether all is sent.
-    fn send(&mut self, mut stream: &TcpStream) -> io::Result<bool> {
-        while !self.is_empty() {
-            match stream.write(&self.bytes[self.sent..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(length) => self.sent += length,
-                Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(why) if why.kind() == ErrorKind::Interrupted => {}
-                Err(why) => return Err(why),
-            }
-        }
-        self.put(Vec::new());
-        Ok(true)
     }
 }

@@ -1,55 +1,75 @@
-//! From sockets to requests and back.
+//! The HTTP server: from sockets to requests, and from responses back to sockets.
+//!
+//! How a connection is served on Linux:
+//!
+//! 1. The accept thread takes it from the kernel, stores it in the table of open connections and registers it
+//!    with epoll (`event_loop.rs`, `connection_table.rs`).
+//! 2. When it is readable, one worker of the pool runs its state machine (`connection.rs`).
+//! 3. The parser turns the bytes into a request, and rejects whatever a proxy could read in another way
+//!    (`parser/`). The memory for large requests and responses comes from a shared budget
+//!    (`memory_budget.rs`).
+//! 4. The worker calls [`crate::middleware::handle`], which returns the response.
+//! 5. The response is serialized and written; the part that the socket does not accept waits in a buffer
+//!    (`serializer.rs`, `write_buffer.rs`).
+//! 6. The connection waits for its next event in epoll, without a thread. If it waits too long, the deadline
+//!    sweep closes it (`event_loop.rs`).
+//!
+//! Other systems use the server of the rouille crate (`rouille_fallback.rs`).
 
 #[cfg(target_os = "linux")]
 mod connection;
 #[cfg(target_os = "linux")]
-mod epoll;
+mod connection_table;
 #[cfg(target_os = "linux")]
-mod memory;
-mod on_rouille;
-pub mod request;
+mod event_loop;
 #[cfg(target_os = "linux")]
-mod response;
+mod memory_budget;
+pub mod parser;
+mod rouille_fallback;
 #[cfg(target_os = "linux")]
-mod slots;
+mod serializer;
+#[cfg(target_os = "linux")]
+mod write_buffer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::config::ServerKind;
+use crate::config::server::ServerKind;
 
-/// How long a stop may wait for answers. Containers are killed 10 s after they are told to stop, and
-/// the database wants its checkpoint before that.
+/// The time limit of a graceful shutdown. Container runtimes kill a process 10 s after they tell it to stop,
+/// and the database needs some of that time for its last checkpoint.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(8);
 
-/// A server that is answering requests with [`crate::middleware::handle`].
+/// A running server. It handles each request with [`crate::middleware::handle`].
 #[derive(Debug)]
 pub struct Server(Kind);
 
 #[derive(Debug)]
 enum Kind {
     #[cfg(target_os = "linux")]
-    Epoll(epoll::Server),
-    Rouille(on_rouille::Server),
+    Epoll(event_loop::EpollServer),
+    Rouille(rouille_fallback::RouilleServer),
 }
 
 impl Server {
-    /// Binds the address, port 0 being any that is free, and begins to answer.
+    /// Binds the address and starts to serve. Port 0 is any free port.
     ///
     /// # Errors
-    /// One line for the operator.
+    /// A message for the operator: the address cannot be bound, for example.
     pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<Server, String> {
         let kind = match app.config.server {
             #[cfg(target_os = "linux")]
-            ServerKind::Epoll => Kind::Epoll(epoll::Server::start(app, host, port)?),
-            ServerKind::Rouille => Kind::Rouille(on_rouille::Server::start(app, host, port)?),
+            ServerKind::Epoll => Kind::Epoll(event_loop::EpollServer::start(app, host, port)?),
+            ServerKind::Rouille => {
+                Kind::Rouille(rouille_fallback::RouilleServer::start(app, host, port)?)
+            }
         };
         Ok(Server(kind))
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         match &self.0 {
             #[cfg(target_os = "linux")]
@@ -58,8 +78,8 @@ impl Server {
         }
     }
 
-    /// Takes no more connections, answers the requests in hand, and stops within `deadline`. Returns
-    /// whether all of them were answered.
+    /// Graceful shutdown: completes the requests in progress and stops within `deadline`. Returns whether all
+    /// of them were completed.
     pub fn stop(self, deadline: Duration) -> bool {
         match self.0 {
             #[cfg(target_os = "linux")]

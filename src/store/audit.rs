@@ -1,106 +1,117 @@
-//! Every statement about the tables `audit` and `audit_head`: rows that are added, read and verified, and
-//! never changed.
+//! The statements for the tables `audit` and `audit_head`: the audit log, which is append-only.
+//!
+//! Hash chain: the hash of each row covers the hash of the row before it, and `audit_head` holds the number of
+//! rows and the last hash. A row that is changed, removed or inserted later breaks the chain ([`verify`]). The
+//! hashes have no key, so they do not protect against an attacker who recomputes the whole chain; for that,
+//! an operator keeps the last hash somewhere else.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use super::select::{Ordered, Select};
-use crate::digest::sha256_hex;
+use super::columns;
+use super::query_builder::{Query, SelectBuilder};
+use crate::crypto::sha256_hex;
 use crate::error::Error;
-use crate::model::{Action, AuditFilter, AuditRow, By, Page, Position, User};
+use crate::model::{Action, Actor, AuditEntry, AuditFilter, Page, Position, User};
 
 const COLUMNS: &str = "id, at, action, actor_id, actor, subject_id, subject, address, detail";
 
-/// What the first row is chained to.
-const NO_HASH: &str = "";
-
-/// Adds a row behind the last one. `subject` is the account that it is about.
+/// Appends a row. `subject` is the account to which the action is done.
 pub fn record(
     db: &Connection,
-    by: &By,
+    actor: &Actor,
     action: Action,
     subject: Option<&User>,
     detail: Option<Value>,
 ) -> Result<(), Error> {
-    let (rows, last) = head(db)?;
-    let Some(id) = rows.checked_add(1) else {
-        return Err(Error::Internal(
-            "audit_head is not what was written".to_owned(),
-        ));
-    };
-    let row = Raw {
+    let head = ChainHead::read(db)?;
+    let id = head.count.checked_add(1);
+    let id = id.ok_or_else(|| Error::Internal("audit_head has an invalid count".to_owned()))?;
+    let row = StoredRow {
         id,
-        at: Some(by.at.to_stored().max(time_of(db, rows)?)),
+        // Rows are numbered in the order of time, even if the clock has been set back.
+        at: Some(actor.at.to_stored().max(time_of(db, head.count)?)),
         action: Some(action.as_str().to_owned()),
-        actor_id: by.account.map(|user| user.id.get()),
-        actor: by.account.map(|user| user.username.clone()),
+        actor_id: actor.account.map(|user| user.id.get()),
+        actor: actor.account.map(|user| user.username.clone()),
         subject_id: subject.map(|user| user.id.get()),
         subject: subject.map(|user| user.username.clone()),
-        address: by.address.map(|address| address.to_string()),
+        address: actor.address.map(|address| address.to_string()),
         detail: detail.map(|detail| detail.to_string()),
     };
-    let hash = row.hash(&last);
-    let sql = format!(
-        "INSERT INTO audit ({COLUMNS}, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-    );
-    db.prepare_cached(&sql)?.execute(params![
-        row.id,
-        row.at,
-        row.action,
-        row.actor_id,
-        row.actor,
-        row.subject_id,
-        row.subject,
-        row.address,
-        row.detail,
-        hash,
-    ])?;
-    let sql = "INSERT INTO audit_head (id, count, hash) VALUES (1, ?1, ?2)
-        ON CONFLICT (id) DO UPDATE SET count = excluded.count, hash = excluded.hash";
-    db.prepare_cached(sql)?.execute(params![row.id, hash])?;
-    Ok(())
+    let hash = row.hash(&head.hash);
+    row.insert(db, &hash)?;
+    ChainHead { count: id, hash }.write(db)
 }
 
-/// When the row of this id was written. Rows are numbered in the order of time, also where a clock has been
-/// put back.
+/// The time of the row with this id; empty if there is none.
 fn time_of(db: &Connection, id: i64) -> Result<String, Error> {
     let found = db
         .prepare_cached("SELECT at FROM audit WHERE id = ?1")?
-        .query_row([id], |row| super::lenient(row, 0))
+        .query_row([id], |row| columns::read_or_null(row, 0))
         .optional()?;
     Ok(found.flatten().unwrap_or_default())
 }
 
-/// Adds a row for each thing that an account's change has changed.
-pub fn record_changes(db: &Connection, by: &By, before: &User, after: &User) -> Result<(), Error> {
+/// Appends a row for each property of an account that has changed: its role, e-mail address and approval.
+pub fn record_changes(
+    db: &Connection,
+    actor: &Actor,
+    before: &User,
+    after: &User,
+) -> Result<(), Error> {
     if before.role != after.role {
         let detail = json!({ "from": before.role, "to": after.role });
-        record(db, by, Action::RoleChanged, Some(after), Some(detail))?;
+        record(db, actor, Action::RoleChanged, Some(after), Some(detail))?;
     }
     if before.email != after.email {
         let detail = json!({ "from": before.email, "to": after.email });
-        record(db, by, Action::EmailChanged, Some(after), Some(detail))?;
+        record(db, actor, Action::EmailChanged, Some(after), Some(detail))?;
     }
     match (before.is_approved, after.is_approved) {
-        (false, true) => record(db, by, Action::Approved, Some(after), None),
-        (true, false) => record(db, by, Action::ApprovalWithdrawn, Some(after), None),
+        (false, true) => record(db, actor, Action::Approved, Some(after), None),
+        (true, false) => record(db, actor, Action::ApprovalWithdrawn, Some(after), None),
         _ => Ok(()),
     }
 }
 
-/// How many rows there should be, and the last one's hash.
-fn head(db: &Connection) -> Result<(i64, String), Error> {
-    let sql = "SELECT count, hash FROM audit_head WHERE id = 1";
-    let head = db
-        .prepare_cached(sql)?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(head.unwrap_or((0, NO_HASH.to_owned())))
+// ---- hash chain ---------------------------------------------------------------------------------
+
+/// The row of `audit_head`: the number of rows and the hash of the last one. An empty log has no such row; its
+/// head, to which the first row is chained, is the default.
+#[derive(Default)]
+struct ChainHead {
+    count: i64,
+    hash: String,
 }
 
-/// A row exactly as it is stored.
+impl ChainHead {
+    fn read(db: &Connection) -> Result<ChainHead, Error> {
+        let sql = "SELECT count, hash FROM audit_head WHERE id = 1";
+        let head = db
+            .prepare_cached(sql)?
+            .query_row([], |row| {
+                Ok(ChainHead {
+                    count: row.get(0)?,
+                    hash: row.get(1)?,
+                })
+            })
+            .optional()?;
+        Ok(head.unwrap_or_default())
+    }
+
+    fn write(&self, db: &Connection) -> Result<(), Error> {
+        let sql = "INSERT INTO audit_head (id, count, hash) VALUES (1, ?1, ?2)
+            ON CONFLICT (id) DO UPDATE SET count = excluded.count, hash = excluded.hash";
+        db.prepare_cached(sql)?
+            .execute(params![self.count, self.hash])?;
+        Ok(())
+    }
+}
+
+/// A row of `audit` exactly as it is stored, since the hash covers the stored values.
 #[derive(Debug, PartialEq)]
-struct Raw {
+struct StoredRow {
     id: i64,
     at: Option<String>,
     action: Option<String>,
@@ -112,9 +123,9 @@ struct Raw {
     detail: Option<String>,
 }
 
-impl Raw {
-    fn of(row: &Row) -> rusqlite::Result<Raw> {
-        Ok(Raw {
+impl StoredRow {
+    fn read(row: &Row) -> rusqlite::Result<StoredRow> {
+        Ok(StoredRow {
             id: row.get(0)?,
             at: row.get(1)?,
             action: row.get(2)?,
@@ -127,10 +138,29 @@ impl Raw {
         })
     }
 
-    /// SHA-256, in hex, over the hash of the row before and all that this one holds. As JSON, so that no
-    /// text can pass for the end of one column and the beginning of the next.
+    fn insert(&self, db: &Connection, hash: &str) -> Result<(), Error> {
+        let sql = format!(
+            "INSERT INTO audit ({COLUMNS}, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        );
+        db.prepare_cached(&sql)?.execute(params![
+            self.id,
+            self.at,
+            self.action,
+            self.actor_id,
+            self.actor,
+            self.subject_id,
+            self.subject,
+            self.address,
+            self.detail,
+            hash,
+        ])?;
+        Ok(())
+    }
+
+    /// SHA-256, in hex, of the previous row's hash and all columns of this row. They are hashed as a JSON array,
+    /// which is unambiguous: plain concatenation would give the same text for different rows.
     fn hash(&self, previous: &str) -> String {
-        let all = json!([
+        let values = json!([
             previous,
             self.id,
             self.at,
@@ -142,81 +172,91 @@ impl Raw {
             self.address,
             self.detail,
         ]);
-        sha256_hex(&all.to_string())
+        sha256_hex(&values.to_string())
     }
 }
 
-/// What became of the record.
+/// The result of [`verify`].
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is as it was written: so many rows, and the last one's hash.
+pub enum Verification {
+    /// The chain is unbroken. The number of rows, and the hash of the last one.
     Intact(i64, String),
-    /// It is not, from this row on.
+    /// The first row at which the chain is broken, and how.
     Broken(i64, &'static str),
 }
 
-/// Reads the whole record and follows the chain. `progress` is told how many rows have been read.
-pub fn verify(db: &Connection, progress: impl Fn(i64)) -> Result<Verdict, Error> {
-    // The rows and the head of one moment: others go on writing.
+/// Reads the whole log and checks the hash chain. `progress` is called with the number of rows read so far.
+pub fn verify(db: &Connection, progress: impl Fn(i64)) -> Result<Verification, Error> {
+    // One snapshot for the rows and the head, since the server may append rows meanwhile.
     let db = &*db.unchecked_transaction()?;
-    let (mut count, mut last) = (0, NO_HASH.to_owned());
+    let mut end = ChainHead::default();
     let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");
     let mut statement = db.prepare(&sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        count += 1;
-        progress(count);
-        if id != count {
-            return Ok(Verdict::Broken(count, "has been removed"));
+        end.count += 1;
+        progress(end.count);
+        if id != end.count {
+            return Ok(Verification::Broken(end.count, REMOVED));
         }
-        let found = (Raw::of(row), row.get::<_, String>(9));
-        match found {
-            (Ok(raw), Ok(hash)) if raw.hash(&last) == hash => last = hash,
-            _ => return Ok(Verdict::Broken(id, "is not what was written")),
+        match (StoredRow::read(row), row.get::<_, String>(9)) {
+            (Ok(stored), Ok(hash)) if stored.hash(&end.hash) == hash => end.hash = hash,
+            _ => return Ok(Verification::Broken(id, CHANGED)),
         }
     }
-    Ok(match head(db)? {
-        (rows, _) if rows > count => Verdict::Broken(count + 1, "has been removed"),
-        (rows, _) if rows < count => Verdict::Broken(rows + 1, "has been inserted"),
-        (_, hash) if hash != last => Verdict::Broken(count, "is not what was written"),
-        _ => Verdict::Intact(count, last),
-    })
+    Ok(compare(end, &ChainHead::read(db)?))
 }
 
-/// A page of the record, the newest rows first.
+const CHANGED: &str = "is not what was written";
+const REMOVED: &str = "has been removed";
+const INSERTED: &str = "has been inserted";
+
+/// Compares the end of the rows with the head of the chain: whole rows may be missing or added there.
+fn compare(end: ChainHead, head: &ChainHead) -> Verification {
+    if end.count < head.count {
+        Verification::Broken(end.count + 1, REMOVED)
+    } else if end.count > head.count {
+        Verification::Broken(head.count + 1, INSERTED)
+    } else if end.hash != head.hash {
+        Verification::Broken(end.count, CHANGED)
+    } else {
+        Verification::Intact(end.count, end.hash)
+    }
+}
+
+// ---- lists --------------------------------------------------------------------------------------
+
+/// Reads a page of the audit log, the newest rows first; `after` is the last row of the page before.
 pub fn list(
     db: &Connection,
     filter: &AuditFilter,
     after: Option<&Position>,
-) -> Result<Page<AuditRow>, Error> {
-    let limit = filter.limit.get();
-    let mut found = Vec::with_capacity(limit + 1);
-    select_page(filter, after, limit + 1).for_each(db, |row| {
-        found.push(AuditRow {
-            id: super::id(row, 0)?,
-            at: super::timestamp(row, 1)?,
-            action: super::text(row, 2)?.into(),
-            actor_id: super::lenient(row, 3)?,
-            actor: super::lenient(row, 4)?,
-            subject_id: super::lenient(row, 5)?,
-            subject: super::lenient(row, 6)?,
-            address: super::lenient(row, 7)?,
-            detail: super::text(row, 8)?.and_then(|text| serde_json::from_str(text).ok()),
-        });
-        Ok(())
-    })?;
-    let end = found.get(limit - 1).map(|row: &AuditRow| Position {
-        key: None,
-        id: row.id,
-    });
-    Ok(Page::of(found, limit, end))
+) -> Result<Page<AuditEntry>, Error> {
+    let query = select_page(filter, after, filter.page_size.get() + 1);
+    query.page(db, filter.page_size, from_row, |entry| entry.id)
 }
 
-pub(super) fn select_page(filter: &AuditFilter, after: Option<&Position>, limit: usize) -> Ordered {
-    // Rows are numbered in the order of time, and so a moment is a number.
+/// Decodes a row of [`COLUMNS`].
+fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
+    Ok(AuditEntry {
+        id: columns::id(row, 0)?,
+        at: columns::timestamp(row, 1)?,
+        action: columns::text(row, 2)?.into(),
+        actor_id: columns::read_or_null(row, 3)?,
+        actor: columns::read_or_null(row, 4)?,
+        subject_id: columns::read_or_null(row, 5)?,
+        subject: columns::read_or_null(row, 6)?,
+        address: columns::read_or_null(row, 7)?,
+        detail: columns::text(row, 8)?.and_then(|text| serde_json::from_str(text).ok()),
+    })
+}
+
+pub(super) fn select_page(filter: &AuditFilter, after: Option<&Position>, limit: usize) -> Query {
+    // Rows are numbered in the order of time, so a filter by time is turned into one by id: the first row at or
+    // after that time, or the largest integer if there is none.
     const FIRST_SINCE: &str = "coalesce((SELECT id FROM audit WHERE at >= ? ORDER BY at, id LIMIT 1), 9223372036854775807)";
-    let mut select = Select::new(COLUMNS, "audit");
+    let mut select = SelectBuilder::new(COLUMNS, "audit");
     select
         .filter_some(
             "action = ?",

@@ -1,4 +1,6 @@
-//! Every statement about the table `idempotency`.
+//! The statements for the table `idempotency`: it stores the first response to each request with an
+//! `Idempotency-Key`, so that a retry is not carried out a second time and gets the same response
+//! (draft-ietf-httpapi-idempotency-key-header).
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
@@ -7,60 +9,62 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::model::Timestamp;
 
-/// For how long a request is known again, in seconds.
-const KNOWN_FOR: i64 = 24 * 60 * 60;
+/// How long a response is stored, in seconds.
+const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 
-/// By what a request is known again.
+/// Identifies a request and its retries. Both values are HMACs.
 #[derive(Debug)]
 pub struct Fingerprint {
-    /// Of its `Idempotency-Key`, its route and its caller.
+    /// Of the `Idempotency-Key`, the route and the caller.
     pub key: [u8; 32],
-    /// Of these and its body.
+    /// Of these and the request body.
     pub body: [u8; 32],
 }
 
-/// What a request has made.
+/// The response to a request that creates an account or a task.
 #[derive(Debug)]
-pub struct Made {
-    /// The account or task, as it was when it was made.
-    pub shown: Value,
-    /// Whether that was when the request came before.
+pub struct StoredResponse {
+    /// The account or task as it was created.
+    pub body: Value,
+    /// Whether it is the stored response to an earlier request.
     pub is_replay: bool,
 }
 
-/// Makes what a request asks for, unless it has come before; one without a fingerprint never has. What
-/// is made and what is known of it are written in one transaction, so a crash leaves both or neither.
+/// Carries out `create`, unless a stored response exists; then returns that. Without a fingerprint, which is a
+/// request without an `Idempotency-Key`, it is always carried out. The new row and the stored response are
+/// written in one transaction, so a crash leaves both or neither.
 ///
 /// # Errors
-/// Those of `make`, after which the request is not known, and those of [`find`].
-pub fn once<T: Serialize>(
+/// Those of `create`, after which no response is stored, and those of [`find`].
+pub fn run_once<T: Serialize>(
     db: &Transaction,
     fingerprint: Option<&Fingerprint>,
     now: Timestamp,
-    make: impl FnOnce() -> Result<T, Error>,
-) -> Result<Made, Error> {
-    if let Some(made) = find(db, fingerprint, now)? {
-        return Ok(made);
+    create: impl FnOnce() -> Result<T, Error>,
+) -> Result<StoredResponse, Error> {
+    if let Some(stored) = find(db, fingerprint, now)? {
+        return Ok(stored);
     }
-    let shown = json!(make()?);
+    let body = json!(create()?);
     if let Some(fingerprint) = fingerprint {
-        insert(db, fingerprint, &shown, now)?;
+        insert(db, fingerprint, &body, now)?;
     }
-    Ok(Made {
-        shown,
+    Ok(StoredResponse {
+        body,
         is_replay: false,
     })
 }
 
-/// What the request made when it came before, if it did within the last 24 hours.
+/// Reads the stored response to an earlier request with this fingerprint, if there is one from the last 24
+/// hours.
 ///
 /// # Errors
-/// [`Error::IdempotencyKeyReused`] where it had another body then.
+/// [`Error::IdempotencyKeyReused`] if the earlier request had another body.
 pub fn find(
     db: &Connection,
     fingerprint: Option<&Fingerprint>,
     now: Timestamp,
-) -> Result<Option<Made>, Error> {
+) -> Result<Option<StoredResponse>, Error> {
     let Some(fingerprint) = fingerprint else {
         return Ok(None);
     };
@@ -73,8 +77,8 @@ pub fn find(
     match found {
         None => Ok(None),
         Some((body, _)) if body != fingerprint.body => Err(Error::IdempotencyKeyReused),
-        Some((_, shown)) => Ok(Some(Made {
-            shown: serde_json::from_str(&shown)
+        Some((_, shown)) => Ok(Some(StoredResponse {
+            body: serde_json::from_str(&shown)
                 .map_err(|why| Error::Internal(format!("idempotency.shown: {why}")))?,
             is_replay: true,
         })),
@@ -87,10 +91,10 @@ fn insert(
     shown: &Value,
     now: Timestamp,
 ) -> Result<(), Error> {
-    // A row of the same key is an expired one that nobody has removed yet.
+    // On a conflict, the row has expired and maintenance has not deleted it yet: `find` returned nothing.
     let sql = "INSERT INTO idempotency (key, body, shown, expires_at) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (key) DO UPDATE SET body = ?2, shown = ?3, expires_at = ?4";
-    let expires_at = now.unix_seconds() + KNOWN_FOR;
+    let expires_at = now.unix_seconds() + LIFETIME_SECONDS;
     let values = params![
         fingerprint.key,
         fingerprint.body,
@@ -101,8 +105,8 @@ fn insert(
     Ok(())
 }
 
-/// Removes what has expired, `limit` rows at most, and says how many it were.
-pub fn remove_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
+/// Deletes expired rows, at most `limit`. Returns the number of deleted rows.
+pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let sql = "DELETE FROM idempotency WHERE key IN
         (SELECT key FROM idempotency WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
     let values = params![now.unix_seconds(), limit];

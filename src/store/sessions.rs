@@ -1,39 +1,44 @@
-//! Every statement about the tables `session`, `ended_token` and `token_cutoff`.
+//! The statements for the tables `session`, `ended_token` and `token_cutoff`.
+//!
+//! A session belongs to one account, which is identified by its id together with the time of its creation:
+//! SQLite reuses the ids of deleted accounts, and the Flask app deletes an account without its sessions. So a
+//! statement that relates a session to an account compares `user_created_at` as well.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::users;
+use super::{columns, users};
 use crate::error::Error;
 use crate::model::{Id, Session, SessionId, Timestamp, User};
 
-/// An account with more has its longest unused one ended: what can be made by signing in has an end.
+/// The most sessions of one account. A further sign-in ends the least recently used one, so that repeated
+/// sign-ins do not fill the database.
 pub const MAX_PER_ACCOUNT: u32 = 100;
 
-/// For how long a refresh token that was just exchanged gets the same successor again, in seconds: two
-/// tabs of a browser, and a retry after a lost answer, are no theft.
+/// How long a refresh token that has been exchanged is accepted once more and gets the same next token, in
+/// seconds. Two tabs of a browser, and a retry after a lost response, are not the reuse of a stolen token.
 const GRACE_SECONDS: i64 = 10;
 
-/// A session to begin.
+/// The values of a new session.
 #[derive(Debug)]
 pub struct NewSession<'a> {
-    /// Its name.
+    /// Random.
     pub id: SessionId,
-    /// Whose it is.
+    /// The account that signs in.
     pub user_id: Id,
-    /// The digest of its first refresh token.
+    /// The digest of the session's first refresh token.
     pub refresh_digest: &'a str,
-    /// Now.
+    /// The present time.
     pub now: Timestamp,
-    /// When it ends, if nobody refreshes it.
+    /// The end of the session, unless it is refreshed before.
     pub expires_at: Timestamp,
-    /// Where its owner signs in from.
+    /// The client's address.
     pub address: &'a str,
-    /// What the client says it is.
+    /// The request's `User-Agent`.
     pub user_agent: Option<&'a str>,
 }
 
-/// Begins a session of an account that is there.
-pub fn begin(db: &Connection, new: &NewSession) -> Result<(), Error> {
+/// Starts a session. Does nothing if the account does not exist.
+pub fn insert(db: &Connection, new: &NewSession) -> Result<(), Error> {
     let sql = r#"INSERT INTO session
         (id, user_id, user_created_at, created_at, last_used_at, refreshed_at, expires_at,
          refresh_digest, address, user_agent)
@@ -48,7 +53,8 @@ pub fn begin(db: &Connection, new: &NewSession) -> Result<(), Error> {
         new.user_agent,
     ];
     db.prepare_cached(sql)?.execute(values)?;
-    // The new one stays, whatever the clock has been at when the others were used.
+    // The new session is never the one that is deleted, even if the clock has been set back and the other
+    // sessions seem to be used later.
     let sql = "DELETE FROM session WHERE user_id = ?1 AND id <> ?2 AND id NOT IN
         (SELECT id FROM session WHERE user_id = ?1 AND id <> ?2
          ORDER BY last_used_at DESC, id LIMIT ?3)";
@@ -60,8 +66,8 @@ pub fn begin(db: &Connection, new: &NewSession) -> Result<(), Error> {
     Ok(())
 }
 
-/// The account of this name, if the session is its own, and not that of an earlier one with the same id,
-/// which the Flask app has removed without a look at its sessions.
+/// Reads the account of a session, if it has this username. Returns nothing for a session of an earlier account
+/// with the same id.
 pub fn user(db: &Connection, id: SessionId, username: &str) -> Result<Option<User>, Error> {
     let sql = format!(
         r#"SELECT {columns} FROM session JOIN "user" ON "user".id = session.user_id
@@ -75,8 +81,8 @@ pub fn user(db: &Connection, id: SessionId, username: &str) -> Result<Option<Use
         .optional()?)
 }
 
-/// Whether a token of the Flask app, issued to this account at `issued_at` (seconds since 1970), has
-/// been signed out.
+/// Whether a token that the Flask app has issued is revoked. `issued_at` is the claim `iat`, in seconds since
+/// 1970.
 pub fn is_ended(db: &Connection, user: &User, digest: &str, issued_at: f64) -> Result<bool, Error> {
     let sql = "SELECT EXISTS (SELECT 1 FROM ended_token WHERE digest = ?1)
         OR EXISTS (SELECT 1 FROM token_cutoff WHERE user_id = ?2 AND ?3 <= issued_before)";
@@ -85,19 +91,20 @@ pub fn is_ended(db: &Connection, user: &User, digest: &str, issued_at: f64) -> R
         .query_row(params![digest, user.id.get(), issued_at], |row| row.get(0))?)
 }
 
-/// What became of a refresh token.
+/// The result of [`exchange`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Exchange {
-    /// It has this successor, which is good from the first moment to the second.
-    Successor(Timestamp, Timestamp),
-    /// It had one already, so it is in two hands: the session has ended (RFC 9700, 4.14.2).
+    /// The next refresh token is valid from the first time to the second.
+    Next(Timestamp, Timestamp),
+    /// The token has been replaced already, so two clients hold it, and one of them may have stolen it. The
+    /// session is deleted (reuse detection, RFC 9700, 4.14.2).
     Reused,
-    /// There is no such session.
+    /// No session has this id, or it has expired.
     Unknown,
 }
 
-/// Puts a refresh token in the place of the one that is presented; the digests are of both, in the order
-/// of time. The token that was exchanged last can be presented again for a short time.
+/// Refresh token rotation: replaces the presented refresh token by the next one. `presented` and `next` are
+/// their digests. The token that was replaced last is accepted again for [`GRACE_SECONDS`].
 pub fn exchange(
     db: &Connection,
     id: SessionId,
@@ -105,42 +112,65 @@ pub fn exchange(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Exchange, Error> {
-    let sql = "SELECT refresh_digest, previous_digest, refreshed_at, expires_at FROM session
-        WHERE id = ?1 AND expires_at > ?2";
-    let found = db
-        .prepare_cached(sql)?
-        .query_row(params![id.get(), now.to_stored()], |row| {
-            let current: String = row.get(0)?;
-            let previous: Option<String> = row.get(1)?;
-            Ok((current, previous, moment(row, 2)?, moment(row, 3)?))
-        })
-        .optional()?;
-    let Some((current, previous, refreshed_at, expires)) = found else {
+    let Some(stored) = StoredTokens::find(db, id, now)? else {
         return Ok(Exchange::Unknown);
     };
-    if *presented == current {
+    if *presented == stored.current {
         let sql = "UPDATE session SET refresh_digest = ?2, previous_digest = ?3, refreshed_at = ?4,
             last_used_at = ?4, expires_at = ?5 WHERE id = ?1";
         let (from, until) = (now.to_stored(), expires_at.to_stored());
         db.prepare_cached(sql)?
             .execute(params![id.get(), next, presented, from, until])?;
-        return Ok(Exchange::Successor(now, expires_at));
+        return Ok(Exchange::Next(now, expires_at));
     }
-    let age = now.unix_micros() - refreshed_at.unix_micros();
-    let again = previous.as_ref() == Some(presented) && *next == current;
-    if again && age <= GRACE_SECONDS * 1_000_000 {
-        return Ok(Exchange::Successor(refreshed_at, expires));
+    if stored.is_retry(presented, next, now) {
+        return Ok(Exchange::Next(stored.refreshed_at, stored.expires_at));
     }
     end(db, id)?;
     Ok(Exchange::Reused)
 }
 
-/// This program has written it; whatever else it may be is a time long gone.
-fn moment(row: &Row, column: usize) -> rusqlite::Result<Timestamp> {
-    Ok(super::timestamp(row, column)?.unwrap_or(Timestamp::EPOCH))
+/// The rotation state of a session.
+struct StoredTokens {
+    current: String,
+    previous: Option<String>,
+    refreshed_at: Timestamp,
+    expires_at: Timestamp,
 }
 
-/// The sessions of an account that have not expired, the last used first.
+impl StoredTokens {
+    fn find(db: &Connection, id: SessionId, now: Timestamp) -> Result<Option<StoredTokens>, Error> {
+        let sql = "SELECT refresh_digest, previous_digest, refreshed_at, expires_at FROM session
+            WHERE id = ?1 AND expires_at > ?2";
+        let found = db
+            .prepare_cached(sql)?
+            .query_row(params![id.get(), now.to_stored()], |row| {
+                Ok(StoredTokens {
+                    current: row.get(0)?,
+                    previous: row.get(1)?,
+                    refreshed_at: timestamp_or_epoch(row, 2)?,
+                    expires_at: timestamp_or_epoch(row, 3)?,
+                })
+            })
+            .optional()?;
+        Ok(found)
+    }
+
+    /// Whether the presented token is the one that was replaced last, a short time ago.
+    fn is_retry(&self, presented: &str, next: &str, now: Timestamp) -> bool {
+        let age = now.unix_micros() - self.refreshed_at.unix_micros();
+        self.previous.as_deref() == Some(presented)
+            && next == self.current
+            && age <= GRACE_SECONDS * 1_000_000
+    }
+}
+
+/// Reads a time that only this program writes, so it is a valid timestamp. Anything else counts as long past.
+fn timestamp_or_epoch(row: &Row, column: usize) -> rusqlite::Result<Timestamp> {
+    Ok(columns::timestamp(row, column)?.unwrap_or(Timestamp::EPOCH))
+}
+
+/// Reads the sessions of an account that have not expired, the most recently used first.
 pub fn list(db: &Connection, user_id: Id, now: Timestamp) -> Result<Vec<Session>, Error> {
     let sql = r#"SELECT id, created_at, last_used_at, expires_at, address, user_agent FROM session
         WHERE user_id = ?1 AND expires_at > ?2
@@ -150,9 +180,9 @@ pub fn list(db: &Connection, user_id: Id, now: Timestamp) -> Result<Vec<Session>
     let rows = statement.query_map(params![user_id.get(), now.to_stored()], |row| {
         Ok(Session {
             id: SessionId::from(row.get::<_, i64>(0)?),
-            created_at: moment(row, 1)?,
-            last_used_at: moment(row, 2)?,
-            expires_at: moment(row, 3)?,
+            created_at: timestamp_or_epoch(row, 1)?,
+            last_used_at: timestamp_or_epoch(row, 2)?,
+            expires_at: timestamp_or_epoch(row, 3)?,
             address: row.get(4)?,
             user_agent: row.get(5)?,
         })
@@ -160,17 +190,17 @@ pub fn list(db: &Connection, user_id: Id, now: Timestamp) -> Result<Vec<Session>
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Ends a session, and its tokens with it.
+/// Ends a session: its access tokens and its refresh token are invalid from now on.
 pub fn end(db: &Connection, id: SessionId) -> Result<(), Error> {
     db.prepare_cached("DELETE FROM session WHERE id = ?1")?
         .execute([id.get()])?;
     Ok(())
 }
 
-/// Ends a session of this account.
+/// Ends a session if it belongs to this account.
 ///
 /// # Errors
-/// [`Error::NotFound`], also for somebody else's.
+/// [`Error::NotFound`], also for a session of another account.
 pub fn end_own(db: &Connection, user_id: Id, id: SessionId) -> Result<(), Error> {
     let sql = r#"DELETE FROM session WHERE id = ?1 AND user_id = ?2
         AND user_created_at IS NOT DISTINCT FROM (SELECT created_at FROM "user" WHERE id = ?2)"#;
@@ -180,7 +210,7 @@ pub fn end_own(db: &Connection, user_id: Id, id: SessionId) -> Result<(), Error>
     }
 }
 
-/// Ends every session of an account but the one to keep, and the Flask app's tokens that it was given
+/// Ends all sessions of an account except `keep`, and revokes all tokens that the Flask app has issued to it
 /// until now.
 pub fn end_all(
     db: &Connection,
@@ -199,7 +229,7 @@ pub fn end_all(
     Ok(())
 }
 
-/// Ends a token of the Flask app. It is remembered for as long as it would be good.
+/// Revokes one token that the Flask app has issued. The row is kept until the token expires.
 pub fn end_token(db: &Connection, digest: &str, expires_at: Timestamp) -> Result<(), Error> {
     let sql = "INSERT INTO ended_token (digest, expires_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     db.prepare_cached(sql)?
@@ -207,8 +237,8 @@ pub fn end_token(db: &Connection, digest: &str, expires_at: Timestamp) -> Result
     Ok(())
 }
 
-/// Notes when sessions were last used.
-pub fn note_use(db: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), Error> {
+/// Writes the times at which sessions were last used.
+pub fn record_uses(db: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), Error> {
     let sql = "UPDATE session SET last_used_at = ?2 WHERE id = ?1 AND last_used_at < ?2";
     let mut statement = db.prepare_cached(sql)?;
     for (id, at) in uses {
@@ -217,8 +247,9 @@ pub fn note_use(db: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), 
     Ok(())
 }
 
-/// Removes what has expired, `limit` rows of each table at most, and says how many it were.
-pub fn remove_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
+/// Deletes expired sessions and revocations, at most `limit` rows of each table. Returns the number of deleted
+/// rows.
+pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let mut removed = 0;
     for sql in [
         "DELETE FROM session WHERE id IN

@@ -1,10 +1,29 @@
-//! Every statement about the table `task`.
+//! The statements for the table `task`, and the essay on how lists are paged.
+//!
+//! # Keyset pagination
+//!
+//! A page starts after the last row of the page before it. That row's sort key and id (the keyset) are in the
+//! cursor. Compared with `OFFSET`, SQLite need not read the rows of earlier pages, and a row that is created or
+//! deleted between two requests does not make another row appear twice or not at all.
+//!
+//! The textbook writes the condition as `(deadline, id) > (?, ?)`. SQLite searches an index by the first column
+//! of such a comparison only, and would then step through all rows with the same deadline. So the remaining list
+//! is split into ranges ([`KeyRange`]), each of which is one search in one index and is read in its order:
+//!
+//! 1. rows with the same key and a later id: `deadline = ? AND id > ?`
+//! 2. rows with a later key: `deadline > ?`
+//! 3. rows without a key: `deadline IS NULL`; they come last in both directions.
+//!
+//! The first page has two ranges, `deadline IS NOT NULL` and `deadline IS NULL`. The ranges are read one after
+//! another until the page has one row more than it may show: that row proves that another page follows. Lists
+//! in the order of `id` need one range, `id > ?`. `query_plan_tests.rs` checks the plan of every statement.
 
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::breaks;
-use super::select::{Ordered, Select, pattern};
+use super::columns;
+use super::query_builder::{Query, SelectBuilder, like_pattern};
+use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
     Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, Task, TaskFilter,
@@ -13,22 +32,24 @@ use crate::model::{
 
 const COLUMNS: &str = "id, title, description, status, deadline, created_at, assigned_user_id";
 
+/// Decodes a row of [`COLUMNS`].
 fn from_row(row: &Row) -> rusqlite::Result<Task> {
     Ok(Task {
-        id: super::id(row, 0)?,
-        title: super::lenient(row, 1)?.unwrap_or_default(),
-        description: super::lenient(row, 2)?,
-        status: super::text(row, 3)?.into(),
-        deadline: super::timestamp(row, 4)?,
-        created_at: super::timestamp(row, 5)?,
-        assigned_user_id: super::lenient::<i64>(row, 6)?.and_then(|id| Id::try_from(id).ok()),
+        id: columns::id(row, 0)?,
+        title: columns::read_or_null(row, 1)?.unwrap_or_default(),
+        description: columns::read_or_null(row, 2)?,
+        status: columns::text(row, 3)?.into(),
+        deadline: columns::timestamp(row, 4)?,
+        created_at: columns::timestamp(row, 5)?,
+        assigned_user_id: columns::read_or_null::<i64>(row, 6)?
+            .and_then(|id| Id::try_from(id).ok()),
     })
 }
 
-/// Makes a task.
+/// Creates a task.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the assigned account does not exist.
+/// [`Error::Invalid`] if the assigned account does not exist.
 pub fn insert(db: &Connection, new: &NewTask, created_at: Timestamp) -> Result<Task, Error> {
     let sql = format!(
         "INSERT INTO task (title, description, status, deadline, created_at, assigned_user_id)
@@ -47,14 +68,16 @@ pub fn insert(db: &Connection, new: &NewTask, created_at: Timestamp) -> Result<T
         .map_err(no_such_assignee)
 }
 
+/// The table has one foreign key, `assigned_user_id`.
 fn no_such_assignee(why: rusqlite::Error) -> Error {
-    match breaks(&why, SQLITE_CONSTRAINT_FOREIGNKEY) {
-        true => Error::invalid("assigned_user_id", "is no account's id"),
-        false => why.into(),
+    if violates(&why, SQLITE_CONSTRAINT_FOREIGNKEY) {
+        Error::invalid("assigned_user_id", "is not the id of an account")
+    } else {
+        why.into()
     }
 }
 
-/// The task with this id.
+/// Reads the task with this id.
 ///
 /// # Errors
 /// [`Error::NotFound`].
@@ -66,10 +89,10 @@ pub fn by_id(db: &Connection, id: Id) -> Result<Task, Error> {
         .ok_or(Error::NotFound)
 }
 
-/// Changes the fields that the patch has, and no other.
+/// Changes the fields that the patch contains, and leaves the others as they are.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Invalid`] where the assigned account does not exist.
+/// [`Error::NotFound`]; [`Error::Invalid`] if the assigned account does not exist.
 pub fn update(db: &Connection, id: Id, patch: &TaskPatch) -> Result<Task, Error> {
     let set = |sql: &str, value: &dyn ToSql| -> Result<(), Error> {
         db.prepare_cached(sql)?
@@ -105,7 +128,7 @@ pub fn update(db: &Connection, id: Id, patch: &TaskPatch) -> Result<Task, Error>
     by_id(db, id)
 }
 
-/// Removes a task.
+/// Deletes a task.
 ///
 /// # Errors
 /// [`Error::NotFound`].
@@ -119,26 +142,24 @@ pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
     }
 }
 
-/// A page of tasks. `after` is the last row of the page before.
-///
-/// The rest of a list is read run by run, and each run is one range of one index in its order:
-/// SQLite would take a keyset in one condition, `(deadline, id) > (?, ?)`, but searches by
-/// `deadline` alone then and walks through all rows of the same deadline.
+// ---- lists --------------------------------------------------------------------------------------
+
+/// Reads a page of tasks; `after` is the last row of the page before.
 pub fn list(
     db: &Connection,
     filter: &TaskFilter,
     after: Option<&Position>,
 ) -> Result<Page<Task>, Error> {
-    // One snapshot for all runs: a row that moves between them is not shown twice.
+    // One snapshot for all ranges, so that a row which moves from one to another is not read twice.
     let snapshot = db.unchecked_transaction()?;
-    let limit = filter.limit.get();
+    let limit = filter.page_size.get();
     let (mut found, mut end) = (Vec::with_capacity(limit + 1), None);
-    for run in runs(filter, after) {
+    for range in key_ranges(filter, after) {
         let missing = limit + 1 - found.len();
         if missing == 0 {
             break;
         }
-        select_run(filter, &run, missing).for_each(&snapshot, |row| {
+        select_range(filter, &range, missing).for_each(&snapshot, |row| {
             found.push(from_row(row)?);
             if found.len() == limit {
                 end = Some(position(row)?);
@@ -149,94 +170,75 @@ pub fn list(
     Ok(Page::of(found, limit, end))
 }
 
-/// A part of a sorted list.
-pub(super) enum Run<'a> {
-    /// The rows with a key.
-    Keyed,
-    /// The rows with this key, behind this id.
-    Ties(&'a str, Id),
-    /// The rows with a later key than this.
-    Beyond(&'a str),
-    /// The rows without a key, behind this id; they come last.
-    Keyless(Option<Id>),
-}
-
-pub(super) fn runs<'a>(filter: &TaskFilter, after: Option<&'a Position>) -> Vec<Run<'a>> {
-    let mut runs = match after {
-        None => vec![Run::Keyed, Run::Keyless(None)],
-        Some(Position { key: Some(key), id }) => {
-            vec![Run::Ties(key, *id), Run::Beyond(key), Run::Keyless(None)]
-        }
-        Some(Position { key: None, id }) => vec![Run::Keyless(Some(*id))],
-    };
-    // A span of deadlines is a range of this key, and leaves out every row without one.
-    if filter.sort.key == SortKey::Deadline && !filter.deadlines.is_everything() {
-        runs.retain(|run| !matches!(run, Run::Keyless(_)));
-    }
-    runs
-}
-
-/// A row's place in the list.
+/// The keyset of a row that [`select_range`] has selected.
 fn position(row: &Row) -> rusqlite::Result<Position> {
     Ok(Position {
-        key: super::key(row, 7)?,
-        id: super::id(row, 0)?,
+        key: columns::sort_key(row, 7)?,
+        id: columns::id(row, 0)?,
     })
 }
 
-/// The statement for one run. What limits the key itself becomes one range, since SQLite would search
-/// by any one of several conditions on it and check the others row by row.
-pub(super) fn select_run(filter: &TaskFilter, run: &Run, limit: usize) -> Ordered {
+/// A part of a sorted list that one index search finds. "Later" means later in the order of the list.
+pub(super) enum KeyRange<'a> {
+    /// The rows that have a sort key.
+    NonNull,
+    /// The rows with this key and a later id.
+    EqualKey(&'a str, Id),
+    /// The rows with a later key.
+    After(&'a str),
+    /// The rows without a key, all of them or those with a later id.
+    Null(Option<Id>),
+}
+
+/// The ranges that make up the rest of the list, in order.
+pub(super) fn key_ranges<'a>(
+    filter: &TaskFilter,
+    after: Option<&'a Position>,
+) -> Vec<KeyRange<'a>> {
+    let mut ranges = match after {
+        None => vec![KeyRange::NonNull, KeyRange::Null(None)],
+        Some(Position { key: Some(key), id }) => {
+            vec![
+                KeyRange::EqualKey(key, *id),
+                KeyRange::After(key),
+                KeyRange::Null(None),
+            ]
+        }
+        Some(Position { key: None, id }) => vec![KeyRange::Null(Some(*id))],
+    };
+    // A filter by deadline excludes every row without a deadline.
+    if filter.sort.key == SortKey::Deadline && !filter.deadlines.is_everything() {
+        ranges.retain(|range| !matches!(range, KeyRange::Null(_)));
+    }
+    ranges
+}
+
+/// The statement for one range.
+pub(super) fn select_range(filter: &TaskFilter, range: &KeyRange, limit: usize) -> Query {
     let Sort { key, descending } = filter.sort;
     let column = column(key);
-    let (beyond, direction) = if descending {
+    let (later, direction) = if descending {
         ("<", "DESC")
     } else {
         (">", "ASC")
     };
-    let mut range = match key {
-        SortKey::Deadline => Range::of(&filter.deadlines),
-        _ => Range::default(),
-    };
-    let mut select = Select::new(&format!("{COLUMNS}, {column}"), "task");
-    select_filtered(&mut select, filter);
-    match run {
-        Run::Ties(key, id) => {
+    let mut select = SelectBuilder::new(&format!("{COLUMNS}, {column}"), "task");
+    add_filters(&mut select, filter);
+    match range {
+        KeyRange::EqualKey(key, id) => {
             select.filter(&format!("{column} = ?"), key.to_string());
-            select.filter(&format!("id {beyond} ?"), id.get());
+            select.filter(&format!("id {later} ?"), id.get());
         }
-        Run::Keyless(id) => {
+        KeyRange::Null(id) => {
             select.filter_plain(&format!("{column} IS NULL"));
-            select.filter_some(&format!("id {beyond} ?"), id.map(Id::get));
+            select.filter_some(&format!("id {later} ?"), id.map(Id::get));
         }
-        Run::Beyond(key) if descending => range.below = Some(key.to_string()),
-        Run::Beyond(key) => range.above = Some(key.to_string()),
-        Run::Keyed if range == Range::default() => {
-            select.filter_plain(&format!("{column} IS NOT NULL"));
-        }
-        Run::Keyed => {}
-    }
-    if matches!(run, Run::Keyed | Run::Beyond(_)) {
-        select.filter_some(&format!("{column} > ?"), range.above);
-        select.filter_some(&format!("{column} < ?"), range.below);
+        KeyRange::NonNull => KeyBounds::of_filter(filter).add_to(&mut select, column),
+        KeyRange::After(key) => KeyBounds::of_filter(filter)
+            .starting_after(key, descending)
+            .add_to(&mut select, column),
     }
     select.order_by(&format!("{column} {direction}, id {direction}"), limit)
-}
-
-/// Between which keys a run goes, both left out; in the stored form.
-#[derive(Default, PartialEq)]
-struct Range {
-    above: Option<String>,
-    below: Option<String>,
-}
-
-impl Range {
-    fn of(deadlines: &Deadlines) -> Range {
-        Range {
-            above: deadlines.after.map(Timestamp::to_stored),
-            below: deadlines.before.map(Timestamp::to_stored),
-        }
-    }
 }
 
 fn column(key: SortKey) -> &'static str {
@@ -247,8 +249,57 @@ fn column(key: SortKey) -> &'static str {
     }
 }
 
-/// Adds the conditions that are not about the sort key.
-fn select_filtered(select: &mut Select, filter: &TaskFilter) {
+/// The exclusive bounds of the sort key in a range, in the stored form.
+///
+/// A list by deadline may have a bound from the filter and one from the keyset on the same side. They are merged
+/// into one condition, since SQLite searches the index by one condition for each side and checks any other row
+/// by row.
+#[derive(Default, PartialEq)]
+struct KeyBounds {
+    above: Option<String>,
+    below: Option<String>,
+}
+
+impl KeyBounds {
+    /// The bounds of the sort key that the filter sets: only a list by deadline has any.
+    fn of_filter(filter: &TaskFilter) -> KeyBounds {
+        if filter.sort.key == SortKey::Deadline {
+            KeyBounds::of_deadlines(&filter.deadlines)
+        } else {
+            KeyBounds::default()
+        }
+    }
+
+    fn of_deadlines(deadlines: &Deadlines) -> KeyBounds {
+        KeyBounds {
+            above: deadlines.after.map(Timestamp::to_stored),
+            below: deadlines.before.map(Timestamp::to_stored),
+        }
+    }
+
+    /// Replaces the bound at which the list begins. The key of a row is within the filter's bounds, so it is
+    /// the narrower one.
+    fn starting_after(mut self, key: &str, descending: bool) -> KeyBounds {
+        let start = if descending {
+            &mut self.below
+        } else {
+            &mut self.above
+        };
+        *start = Some(key.to_owned());
+        self
+    }
+
+    fn add_to(self, select: &mut SelectBuilder, column: &str) {
+        if self == KeyBounds::default() {
+            select.filter_plain(&format!("{column} IS NOT NULL"));
+        }
+        select.filter_some(&format!("{column} > ?"), self.above);
+        select.filter_some(&format!("{column} < ?"), self.below);
+    }
+}
+
+/// Adds the filters that do not bound the sort key.
+fn add_filters(select: &mut SelectBuilder, filter: &TaskFilter) {
     select
         .filter_some("assigned_user_id = ?", filter.visible_to.map(Id::get))
         .filter_some("assigned_user_id = ?", filter.assigned_user_id.map(Id::get))
@@ -258,12 +309,12 @@ fn select_filtered(select: &mut Select, filter: &TaskFilter) {
         )
         .filter_some(
             r"(casefold(title) LIKE ? ESCAPE '\' OR casefold(description) LIKE ? ESCAPE '\')",
-            filter.q.as_ref().map(pattern),
+            filter.q.as_ref().map(like_pattern),
         );
     if filter.sort.key != SortKey::Deadline {
-        // coalesce() hides the column from the planner, which would otherwise take the index on
-        // `deadline` and sort all that it finds, when the order asked for is another's.
-        let Range { above, below } = Range::of(&filter.deadlines);
+        // coalesce() hides the column from the query planner. Otherwise it would choose an index on `deadline`
+        // and sort all rows that it finds, since the requested order is by another column.
+        let KeyBounds { above, below } = KeyBounds::of_deadlines(&filter.deadlines);
         select.filter_some("coalesce(deadline, NULL) > ?", above);
         select.filter_some("coalesce(deadline, NULL) < ?", below);
     }

@@ -1,10 +1,14 @@
-//! Every statement about the table `user`.
+//! The statements for the table `user`.
+//!
+//! Two rules live here because each needs the state of the whole table: an e-mail address is unique, ignoring
+//! case, and one approved admin always remains.
 
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::breaks;
-use super::select::{Ordered, Select, pattern};
+use super::columns;
+use super::query_builder::{Query, SelectBuilder, like_pattern};
+use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
     Email, Id, Page, Position, Role, Timestamp, User, UserFilter, UserPatch, Username,
@@ -12,44 +16,45 @@ use crate::model::{
 
 const COLUMNS: &str = "id, username, email, role, is_approved, created_at";
 
-/// The same where another table has columns of these names.
+/// The same columns for a JOIN with a table that has columns of these names.
 pub(super) const QUALIFIED_COLUMNS: &str =
     r#""user".id, username, email, role, is_approved, "user".created_at"#;
 
+/// Decodes a row of [`COLUMNS`].
 pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
     Ok(User {
-        id: super::id(row, 0)?,
+        id: columns::id(row, 0)?,
         username: row.get(1)?,
         email: row.get(2)?,
-        role: super::text(row, 3)?.into(),
-        is_approved: super::lenient::<i64>(row, 4)? == Some(1),
-        created_at: super::timestamp(row, 5)?,
+        role: columns::text(row, 3)?.into(),
+        is_approved: columns::read_or_null::<i64>(row, 4)? == Some(1),
+        created_at: columns::timestamp(row, 5)?,
     })
 }
 
-/// A row to be made.
+/// The values of a new row.
 #[derive(Debug)]
 pub struct NewRow<'a> {
-    /// The name.
+    /// Unique.
     pub username: &'a Username,
-    /// The address.
+    /// Unique, ignoring case.
     pub email: &'a Email,
-    /// The password's hash, in Werkzeug's form.
+    /// In Werkzeug's format, see [`crate::auth::password_hash`].
     pub password_hash: &'a str,
-    /// What the account may do.
+    /// [`Role::Employee`] for an account that signs up itself.
     pub role: Role,
-    /// Whether it is let in already.
+    /// `false` for an account that signs up itself: an admin approves it later.
     pub is_approved: bool,
-    /// Now.
+    /// The present time. Together with the id it identifies the account, since SQLite reuses ids.
     pub created_at: Timestamp,
 }
 
-/// Makes an account.
+/// Creates an account.
 ///
 /// # Errors
-/// [`Error::AccountExists`] where the name is taken, or the e-mail in any case.
+/// [`Error::AccountExists`] if another account has this username, or this e-mail address (ignoring case).
 pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
-    refuse_taken_email(db, new.email, None)?;
+    check_email_is_free(db, new.email, None)?;
     let sql = format!(
         r#"INSERT INTO "user" (username, email, password_hash, role, is_approved, created_at)
            VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING {COLUMNS}"#
@@ -66,8 +71,8 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
         .prepare_cached(&sql)?
         .query_row(values, from_row)
         .map_err(account_exists)?;
-    // SQLite gives out the id of a deleted account again, and the Flask app deletes accounts without
-    // looking after their tasks: those are not the new account's.
+    // SQLite reuses the id of a deleted account, and the Flask app deletes accounts without unassigning their
+    // tasks. Such tasks must not become the new account's.
     unassign_tasks(db, user.id)?;
     Ok(user)
 }
@@ -78,9 +83,9 @@ fn unassign_tasks(db: &Connection, id: Id) -> Result<(), Error> {
     Ok(())
 }
 
-/// The index on `lower(email)` cannot be UNIQUE (see schema.sql), so this looks first. Nobody can
-/// come between: whoever writes holds the one write lock.
-fn refuse_taken_email(db: &Connection, email: &Email, except: Option<Id>) -> Result<(), Error> {
+/// Checks uniqueness before a write, since the index on `lower(email)` cannot be UNIQUE (see `schema.sql`).
+/// There is no race: the transaction holds SQLite's one write lock already.
+fn check_email_is_free(db: &Connection, email: &Email, except: Option<Id>) -> Result<(), Error> {
     let sql = r#"SELECT EXISTS (SELECT 1 FROM "user" WHERE lower(email) = ?1 AND id <> ?2)"#;
     let except = except.map_or(0, Id::get);
     let taken = db
@@ -93,14 +98,16 @@ fn refuse_taken_email(db: &Connection, email: &Email, except: Option<Id>) -> Res
     }
 }
 
+/// The table has two UNIQUE columns, `username` and `email`.
 fn account_exists(why: rusqlite::Error) -> Error {
-    match breaks(&why, SQLITE_CONSTRAINT_UNIQUE) {
-        true => Error::AccountExists,
-        false => why.into(),
+    if violates(&why, SQLITE_CONSTRAINT_UNIQUE) {
+        Error::AccountExists
+    } else {
+        why.into()
     }
 }
 
-/// The account with this id.
+/// Reads the account with this id.
 ///
 /// # Errors
 /// [`Error::NotFound`].
@@ -112,7 +119,7 @@ pub fn by_id(db: &Connection, id: Id) -> Result<User, Error> {
         .ok_or(Error::NotFound)
 }
 
-/// The account of this name, if there is one.
+/// Reads the account with exactly this username.
 pub fn by_username(db: &Connection, username: &str) -> Result<Option<User>, Error> {
     let sql = format!(r#"SELECT {COLUMNS} FROM "user" WHERE username = ?1"#);
     Ok(db
@@ -121,8 +128,8 @@ pub fn by_username(db: &Connection, username: &str) -> Result<Option<User>, Erro
         .optional()?)
 }
 
-/// The account with this e-mail in any case, and the hash of its password. Where the Flask app made
-/// two accounts from two spellings, the one spelled as asked goes first.
+/// Reads the account with this e-mail address, ignoring case, and its password hash. If the Flask app has made
+/// several accounts from several spellings, an exact match is preferred.
 pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, Error> {
     let sql = format!(
         r#"SELECT {COLUMNS}, password_hash FROM "user"
@@ -137,7 +144,7 @@ pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, 
     Ok(found)
 }
 
-/// The hash of an account's password, if the account is still there.
+/// Reads the password hash of an account, if it still exists.
 pub fn password_hash(db: &Connection, id: Id) -> Result<Option<String>, Error> {
     let sql = r#"SELECT password_hash FROM "user" WHERE id = ?1"#;
     Ok(db
@@ -146,43 +153,33 @@ pub fn password_hash(db: &Connection, id: Id) -> Result<Option<String>, Error> {
         .optional()?)
 }
 
-/// A page of accounts, by id.
+/// Reads a page of accounts in the order of `id`; `after` is the last row of the page before.
 pub fn list(
     db: &Connection,
     filter: &UserFilter,
     after: Option<&Position>,
 ) -> Result<Page<User>, Error> {
-    let limit = filter.limit.get();
-    let mut found = Vec::with_capacity(limit + 1);
-    select_page(filter, after, limit + 1).for_each(db, |row| {
-        found.push(from_row(row)?);
-        Ok(())
-    })?;
-    let last = found.get(limit - 1);
-    let end = last.map(|user: &User| Position {
-        key: None,
-        id: user.id,
-    });
-    Ok(Page::of(found, limit, end))
+    let query = select_page(filter, after, filter.page_size.get() + 1);
+    query.page(db, filter.page_size, from_row, |user| user.id)
 }
 
-pub(super) fn select_page(filter: &UserFilter, after: Option<&Position>, limit: usize) -> Ordered {
-    let mut select = Select::new(COLUMNS, r#""user""#);
+pub(super) fn select_page(filter: &UserFilter, after: Option<&Position>, limit: usize) -> Query {
+    let mut select = SelectBuilder::new(COLUMNS, r#""user""#);
     select
         .filter_some("role = ?", filter.role.map(|role| role.as_str().to_owned()))
         .filter_some("coalesce(is_approved, FALSE) = ?", filter.approved)
         .filter_some(
             r"(casefold(username) LIKE ? ESCAPE '\' OR casefold(email) LIKE ? ESCAPE '\')",
-            filter.q.as_ref().map(pattern),
+            filter.q.as_ref().map(like_pattern),
         )
         .filter("id > ?", after.map_or(0, |position| position.id.get()));
     select.order_by("id", limit)
 }
 
-/// Changes an account's role, or whether it is let in.
+/// Changes an account's role and its approval.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::LastAdmin`] where no approved admin would be left.
+/// [`Error::NotFound`]; [`Error::LastAdmin`] if no approved admin would remain.
 pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> {
     let before = by_id(db, id)?;
     if let Some(role) = patch.role {
@@ -195,35 +192,33 @@ pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> 
         db.prepare_cached(sql)?
             .execute(params![id.get(), is_approved])?;
     }
-    keep_an_admin(db, &before)?;
+    check_admin_remains(db, &before)?;
     by_id(db, id)
 }
 
-/// Removes an account. Its tasks stay and are nobody's.
+/// Deletes an account. Its tasks remain and are unassigned.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::LastAdmin`] where no approved admin would be left.
+/// [`Error::NotFound`]; [`Error::LastAdmin`] if no approved admin would remain.
 pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
     let before = by_id(db, id)?;
     unassign_tasks(db, id)?;
     db.prepare_cached(r#"DELETE FROM "user" WHERE id = ?1"#)?
         .execute([id.get()])?;
-    keep_an_admin(db, &before)
+    check_admin_remains(db, &before)
 }
 
-/// Looks after the change: the transaction is rolled back if an approved admin was changed into
-/// something else and no other is there.
-fn keep_an_admin(db: &Connection, before: &User) -> Result<(), Error> {
-    if !before.is_approved_admin() {
-        return Ok(());
-    }
-    match has_approved_admin(db)? {
-        true => Ok(()),
-        false => Err(Error::LastAdmin),
+/// Runs after the change of an account: if it was the last approved admin, the error rolls the transaction
+/// back.
+fn check_admin_remains(db: &Connection, before: &User) -> Result<(), Error> {
+    if before.is_approved_admin() && !has_approved_admin(db)? {
+        Err(Error::LastAdmin)
+    } else {
+        Ok(())
     }
 }
 
-/// Whether anybody may approve accounts.
+/// Whether there is an account that may approve others.
 pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
     let sql = r#"SELECT EXISTS (SELECT 1 FROM "user" WHERE role = ?1 AND coalesce(is_approved, FALSE) = TRUE)"#;
     Ok(db
@@ -231,12 +226,15 @@ pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
         .query_row([Role::Admin.as_str()], |row| row.get(0))?)
 }
 
-/// Changes an account's e-mail, or its password's hash, if `verified` is still its hash: in the
-/// meantime the password may have been changed, or the id have become another account's.
+/// Changes an account's e-mail address, its password hash, or both.
+///
+/// Optimistic concurrency: a password is verified before the transaction, since hashing is slow. `verified` is
+/// the hash that was verified; if the row has another one now, the password has been changed in the meantime,
+/// or the id belongs to another account.
 ///
 /// # Errors
-/// [`Error::AccountExists`] where the e-mail is another account's, in any case;
-/// [`Error::Outdated`] where the hash is another.
+/// [`Error::AccountExists`] if another account has the e-mail address (ignoring case);
+/// [`Error::WriteConflict`] if the hash has changed.
 pub fn change_profile(
     db: &Connection,
     id: Id,
@@ -245,7 +243,7 @@ pub fn change_profile(
     hash: Option<&str>,
 ) -> Result<User, Error> {
     if let Some(email) = email {
-        refuse_taken_email(db, email, Some(id))?;
+        check_email_is_free(db, email, Some(id))?;
     }
     let sql = r#"UPDATE "user"
         SET email = coalesce(?3, email), password_hash = coalesce(?4, password_hash)
@@ -256,15 +254,16 @@ pub fn change_profile(
         .execute(values)
         .map_err(account_exists)?
     {
-        0 => Err(Error::Outdated),
+        0 => Err(Error::WriteConflict),
         _ => by_id(db, id),
     }
 }
 
-/// Confirms that `verified` is still the hash of the account's password, and puts `renewed` in its place.
+/// Checks that `verified` is still the account's password hash (see [`change_profile`]), and replaces it with
+/// `renewed` if there is one.
 ///
 /// # Errors
-/// [`Error::Outdated`] where the hash is another, or the account is gone.
+/// [`Error::WriteConflict`] if the hash has changed or the account has been deleted.
 pub fn confirm_password(
     db: &Connection,
     id: Id,
@@ -277,12 +276,12 @@ pub fn confirm_password(
         .prepare_cached(sql)?
         .execute(params![id.get(), verified, renewed])?
     {
-        0 => Err(Error::Outdated),
+        0 => Err(Error::WriteConflict),
         _ => Ok(()),
     }
 }
 
-/// Changes an account's password.
+/// Replaces the password hash, whatever it is now. For the operator's command.
 pub fn set_password_hash(db: &Connection, id: Id, hash: &str) -> Result<(), Error> {
     db.prepare_cached(r#"UPDATE "user" SET password_hash = ?2 WHERE id = ?1"#)?
         .execute(params![id.get(), hash])?;

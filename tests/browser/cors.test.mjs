@@ -1,28 +1,29 @@
-// A page of another origin uses the API as far as CORS_ORIGINS lets it, and no page shows ours in a frame.
+// CORS in a real browser: which pages of other origins can use the API. And clickjacking: no page of another
+// origin can show ours in a frame.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { browserTest, checkAccessibility, PASSWORD, PROJECT } from './harness.mjs';
 
-const example = () => readFile(join(PROJECT, 'examples/spa/index.html'));
+const readExample = () => readFile(join(PROJECT, 'examples/spa/index.html'));
 
-async function signIn(world, page, { email }, password = PASSWORD) {
-  await page.getByLabel('Address of the API').fill(world.server.origin);
+async function signIn(env, page, { email }, password = PASSWORD) {
+  await page.getByLabel('Address of the API').fill(env.server.origin);
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
-/** Signs in and out again; the API's answers are shown. */
-async function useExample(world, origin) {
-  const ada = await world.server.member('ada');
-  await world.server.task({ title: 'Read <b>the</b> log', assigned_user_id: ada.id });
-  await world.server.task({ title: 'Water the plants', status: 'in_progress', assigned_user_id: ada.id });
-  const page = await world.open(origin);
+/** Opens the example page at an origin, signs in, checks that the API's data is shown, and signs out. */
+async function useExample(env, origin) {
+  const ada = await env.server.createUser('ada');
+  await env.server.createTask({ title: 'Read <b>the</b> log', assigned_user_id: ada.id });
+  await env.server.createTask({ title: 'Water the plants', status: 'in_progress', assigned_user_id: ada.id });
+  const page = await env.openPage(origin);
   await checkAccessibility(page);
 
-  await signIn(world, page, ada);
+  await signIn(env, page, ada);
 
   await page.getByText('hello world! from rouille (signed in as ada)').waitFor();
   await page.getByRole('listitem').nth(1).waitFor();
@@ -36,65 +37,65 @@ async function useExample(world, origin) {
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('Password').waitFor();
   assert.equal(await page.getByText('hello').isVisible(), false);
-  // Chrome does not tell pages of its preflights; the server's log has them.
+  // Playwright does not see Chrome's preflight requests, but the server logs them.
   for (const path of ['/login', '/hello', '/tasks', '/logout']) {
-    await world.server.logged(new RegExp(`method=OPTIONS path=${path} status=204`));
+    await env.server.waitForLog(new RegExp(`method=OPTIONS path=${path} status=204`));
   }
 }
 
-browserTest('a page of any origin, by default', {}, async (world) => {
-  await useExample(world, await world.serve(await example()));
+browserTest('by default a page of any origin can use the API', {}, async (env) => {
+  await useExample(env, await env.servePage(await readExample()));
 });
 
-browserTest('a page of an origin that is listed', null, async (world) => {
-  const origin = await world.serve(await example());
-  await world.start({ CORS_ORIGINS: `https://app.example,${origin}` });
-  await useExample(world, origin);
+browserTest('a page of an origin in CORS_ORIGINS can use the API', null, async (env) => {
+  const origin = await env.servePage(await readExample());
+  await env.start({ CORS_ORIGINS: `https://app.example,${origin}` });
+  await useExample(env, origin);
 });
 
-browserTest('a page of an origin that is not listed', { CORS_ORIGINS: 'https://app.example' }, async (world) => {
-  const ada = await world.server.member('ada');
-  const origin = await world.serve(await example());
-  const page = await world.open(origin);
-  world.announce(/console error: Access to fetch at .*\/login' .* has been blocked by CORS policy/);
-  world.announce(/console error: Failed to load resource: net::ERR_FAILED .*\/login/);
-  world.announce(/request failed: POST .*\/login: net::ERR_FAILED/);
+browserTest('a page of an origin that is not in CORS_ORIGINS cannot sign in', { CORS_ORIGINS: 'https://app.example' }, async (env) => {
+  const ada = await env.server.createUser('ada');
+  const origin = await env.servePage(await readExample());
+  const page = await env.openPage(origin);
+  env.expectProblem(/console error: Access to fetch at .*\/login' .* has been blocked by CORS policy/);
+  env.expectProblem(/console error: Failed to load resource: net::ERR_FAILED .*\/login/);
+  env.expectProblem(/request failed: POST .*\/login: net::ERR_FAILED/);
 
-  await signIn(world, page, ada);
+  await signIn(env, page, ada);
 
-  const refusal = page.getByRole('alert').filter({ hasText: `CORS_ORIGINS has to name ${origin}` });
-  await refusal.waitFor();
+  const alert = page.getByRole('alert').filter({ hasText: `CORS_ORIGINS has to name ${origin}` });
+  await alert.waitFor();
   await checkAccessibility(page);
   assert.equal(await page.getByText('hello').isVisible(), false);
   assert.equal(await page.getByRole('listitem').count(), 0);
-  // The browser has asked, and has not sent the password.
-  await world.finish();
-  assert.match(world.server.log, /method=OPTIONS path=\/login /);
-  assert.doesNotMatch(world.server.log, /method=POST path=\/login .* user=ada /);
+  // The browser has sent the preflight request only.
+  await env.finish();
+  assert.match(env.server.log, /method=OPTIONS path=\/login /);
+  assert.doesNotMatch(env.server.log, /method=POST path=\/login .* user=ada /);
 });
 
-browserTest('errors of the API are shown to a page of another origin', {}, async (world) => {
-  const ada = await world.server.signUp('ada');
-  const page = await world.open(await world.serve(await example()), { colorScheme: 'dark' });
+browserTest('a page of another origin can read error responses of the API', {}, async (env) => {
+  const ada = await env.server.signUp('ada');
+  const page = await env.openPage(await env.servePage(await readExample()), { colorScheme: 'dark' });
 
-  world.announce(/status of 401 .*\/login/);
-  await signIn(world, page, ada, 'not the password');
+  env.expectProblem(/status of 401 .*\/login/);
+  await signIn(env, page, ada, 'not the password');
   await page.getByRole('alert').filter({ hasText: 'email or password incorrect.' }).waitFor();
 
-  world.announce(/status of 403 .*\/tasks/);
-  await signIn(world, page, ada);
+  env.expectProblem(/status of 403 .*\/tasks/);
+  await signIn(env, page, ada);
   await page.getByText('signed in as ada').waitFor();
-  await page.getByRole('alert').filter({ hasText: 'An administrator has yet to approve' }).waitFor();
+  await page.getByRole('alert').filter({ hasText: 'This account is waiting for approval' }).waitFor();
   await checkAccessibility(page);
 });
 
 for (const path of ['/', '/docs']) {
-  browserTest(`nobody shows ${path} in a frame`, {}, async (world) => {
-    const origin = await world.serve(`<iframe src="${world.server.origin}${path}"></iframe>`);
-    world.announce(/frame-ancestors 'none'/);
-    world.announce(/request failed: GET .*: net::ERR_BLOCKED_BY_RESPONSE/);
+  browserTest(`a page of another origin cannot show ${path} in a frame`, {}, async (env) => {
+    const origin = await env.servePage(`<iframe src="${env.server.origin}${path}"></iframe>`);
+    env.expectProblem(/frame-ancestors 'none'/);
+    env.expectProblem(/request failed: GET .*: net::ERR_BLOCKED_BY_RESPONSE/);
 
-    const page = await world.open(origin);
+    const page = await env.openPage(origin);
 
     const frame = page.frames()[1];
     assert.equal(frame.url(), 'chrome-error://chromewebdata/');

@@ -1,5 +1,7 @@
-// What the browser tests stand on: a server and a database for each test, the browser, and a watch over
-// everything that a page does. Nothing that a page complains about goes by unseen.
+// The harness of the browser tests: for each test a server with its own database, browser pages, and a
+// monitor that collects every problem of a page: console errors and warnings, exceptions, failed requests,
+// requests to other origins and violations of the Content-Security-Policy. A test fails if a page has a
+// problem that it does not expect.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -19,38 +21,38 @@ const TEST_TIMEOUT = 60_000;
 const STEP_TIMEOUT = 10_000;
 
 /**
- * A test with a server and a database of its own. `settings` are the server's environment variables; if
- * they are null the test starts the server itself. `body` is given a World. The test fails at its end if a
- * page had a problem that was not announced.
+ * Defines a test with its own server and database. `settings` are environment variables of the server; with
+ * null the test starts the server itself. `body` gets a TestEnvironment. After it the test fails if a page
+ * had an unexpected problem.
  */
 export function browserTest(name, settings, body) {
   test(name, { timeout: TEST_TIMEOUT }, async (t) => {
-    const world = new World();
-    // After a failure or a timeout too: no server and no page outlives its test.
-    t.after(() => world.clearUp());
+    const env = new TestEnvironment();
+    // Also runs after a failure or a timeout, so that no server and no page outlives its test.
+    t.after(() => env.cleanUp());
     try {
-      if (settings) await world.start(settings);
-      await body(world);
-      await world.finish();
+      if (settings) await env.start(settings);
+      await body(env);
+      await env.finish();
     } catch (error) {
-      for (const line of world.whatIsKnown()) t.diagnostic(line);
+      for (const line of env.diagnostics()) t.diagnostic(line);
       throw error;
     }
   });
 }
 
-// ---- the server ---------------------------------------------------------------------------------
+// ---- server -------------------------------------------------------------------------------------
 
-// A path of the environment counts from the project's folder: npm runs the tests in another one.
+// TASK_API is relative to the project's folder, not to the working directory in which npm runs the tests.
 const BINARY = resolve(PROJECT, process.env.TASK_API ?? 'target/debug/task-api');
 
 export class Server {
-  /** The first admin, whom the server makes by itself. */
+  /** The first admin. The server creates it from its settings. */
   admin = { username: 'grace', email: 'grace@example.com', password: PASSWORD };
   log = '';
   #process;
-  #ended;
-  #signedInAdmin;
+  #exit;
+  #adminToken;
 
   /** Starts the program in a folder, and waits until it listens. */
   async start(folder, settings) {
@@ -64,119 +66,119 @@ export class Server {
       ...settings,
     };
     this.#process = spawn(BINARY, { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] });
-    this.#ended = new Promise((resolve, reject) => {
+    this.#exit = new Promise((resolve, reject) => {
       this.#process.once('error', () => reject(new Error(`${BINARY} does not start: is it built?`)));
       this.#process.once('close', (code, signal) => resolve(code ?? signal));
     });
     this.#process.stderr.setEncoding('utf8').on('data', (text) => {
       this.log += text;
     });
-    const listening = this.logged(/listening on (http:\S+)\n/);
-    const ended = this.#ended.then((code) => {
-      throw new Error(`the server ends with ${code} at its start:\n${this.log}`);
+    const listening = this.waitForLog(/listening on (http:\S+)\n/);
+    const exited = this.#exit.then((code) => {
+      throw new Error(`the server exits with ${code} during its start:\n${this.log}`);
     });
-    // The one that comes second is of no interest: from here on its end is stop()'s to judge.
-    for (const either of [listening, ended]) either.catch(() => {});
-    [, this.origin] = await Promise.race([listening, ended]);
+    // The promise that loses the race must not become an unhandled rejection. stop() checks later exits.
+    for (const promise of [listening, exited]) promise.catch(() => {});
+    [, this.origin] = await Promise.race([listening, exited]);
   }
 
-  /** Waits for a text in its log, and gives the match. */
-  async logged(pattern) {
+  /** Waits until the log matches, and returns the match. */
+  async waitForLog(pattern) {
     const { stderr } = this.#process;
-    let look;
+    let check;
     const found = new Promise((resolve) => {
-      look = () => pattern.test(this.log) && resolve();
-      stderr.on('data', look);
-      look();
+      check = () => pattern.test(this.log) && resolve();
+      stderr.on('data', check);
+      check();
     });
-    await within(`the log's ${pattern}`, found).finally(() => stderr.off('data', look));
+    await withTimeout(`waiting for ${pattern} in the log`, found).finally(() => stderr.off('data', check));
     return pattern.exec(this.log);
   }
 
-  /** Ends it as an operator does. */
+  /** Stops the server with SIGTERM. Fails unless it exits with 0 and has logged no error. */
   async stop() {
     this.#process.kill('SIGTERM');
-    const code = await within('the end of the server', this.#ended);
-    assert.equal(code, 0, `the server ends with ${code}:\n${this.log}`);
+    const code = await withTimeout('stopping the server', this.#exit);
+    assert.equal(code, 0, `the server exits with ${code}:\n${this.log}`);
     assert.doesNotMatch(this.log, /^\[\S+ ERROR /m);
   }
 
-  /** Ends it whatever it is doing. */
+  /** Kills the server in whatever state it is. */
   kill() {
     this.#process?.kill('SIGKILL');
   }
 
-  /** Sends a request, expects a status, and gives the JSON of the answer. */
-  async call(status, method, path, { token, body } = {}) {
+  /** Sends a request, asserts the status of the response, and returns its JSON. */
+  async request(status, method, path, { token, body } = {}) {
     const headers = {};
     if (token) headers.Authorization = `Bearer ${token}`;
     if (body) headers['Content-Type'] = 'application/json';
-    const answer = await fetch(this.origin + path, {
+    const response = await fetch(this.origin + path, {
       method,
       headers,
       body: body && JSON.stringify(body),
       signal: AbortSignal.timeout(STEP_TIMEOUT),
     });
-    const text = await answer.text();
-    assert.equal(answer.status, status, `${method} ${path}: ${text}`);
+    const text = await response.text();
+    assert.equal(response.status, status, `${method} ${path}: ${text}`);
     return text ? JSON.parse(text) : null;
   }
 
-  /** Makes an account that waits for approval. */
+  /** Creates an account that waits for approval. */
   async signUp(username) {
     const account = { username, email: `${username}@example.com`, password: PASSWORD };
-    const { id } = await this.call(201, 'POST', '/signup', { body: account });
+    const { id } = await this.request(201, 'POST', '/signup', { body: account });
     return { ...account, id };
   }
 
-  /** The token of a new session. */
+  /** Starts a session and returns its access token. */
   async signIn({ email, password }) {
-    return (await this.call(200, 'POST', '/login', { body: { email, password } })).token;
+    return (await this.request(200, 'POST', '/login', { body: { email, password } })).token;
   }
 
-  /** Changes an account in the admin's name: `{ role: 'manager', is_approved: true }`. */
-  async change(account, change) {
-    const token = await this.#adminToken();
-    await this.call(200, 'PATCH', `/users/${account.id}`, { token, body: change });
+  /** Changes an account as the admin: `{ role: 'manager', is_approved: true }`. */
+  async updateUser(account, changes) {
+    const token = await this.#signInAdmin();
+    await this.request(200, 'PATCH', `/users/${account.id}`, { token, body: changes });
   }
 
-  /** Makes an account of a role that is approved. */
-  async member(username, role = 'employee') {
+  /** Creates an approved account with a role. */
+  async createUser(username, role = 'employee') {
     const account = await this.signUp(username);
-    await this.change(account, { role, is_approved: true });
+    await this.updateUser(account, { role, is_approved: true });
     return account;
   }
 
-  /** Makes a task in the admin's name. */
-  async task(task) {
-    return this.call(201, 'POST', '/tasks', { token: await this.#adminToken(), body: task });
+  /** Creates a task as the admin. */
+  async createTask(task) {
+    return this.request(201, 'POST', '/tasks', { token: await this.#signInAdmin(), body: task });
   }
 
-  #adminToken() {
-    this.#signedInAdmin ??= this.signIn(this.admin);
-    return this.#signedInAdmin;
+  #signInAdmin() {
+    this.#adminToken ??= this.signIn(this.admin);
+    return this.#adminToken;
   }
 }
 
-async function within(what, promise) {
+async function withTimeout(description, promise) {
   let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} takes too long`)), STEP_TIMEOUT);
+  const timeout = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${description} takes too long`)), STEP_TIMEOUT);
   });
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([promise, timeout]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-// ---- the browser --------------------------------------------------------------------------------
+// ---- browser ------------------------------------------------------------------------------------
 
-// One for all tests of a file; each page has a context of its own, as after a first start.
+// One browser process for all tests of a file. Each page has a new context, without cookies and storage.
 let browser;
 after(() => browser?.then((browser) => browser.close()));
 
-function theBrowser() {
+function getBrowser() {
   browser ??= chromium.launch({ executablePath: findBrowser() });
   return browser;
 }
@@ -191,25 +193,25 @@ function findBrowser() {
         accessSync(path, constants.X_OK);
         return path;
       } catch {
-        // The next folder may have it.
+        // Try the next one.
       }
     }
   }
-  throw new Error('no browser: install chromium, or name one in CHROMIUM');
+  throw new Error('no browser found: install chromium, or set CHROMIUM to the path of one');
 }
 
-// ---- a test's world -----------------------------------------------------------------------------
+// ---- test environment ---------------------------------------------------------------------------
 
-export class World {
+export class TestEnvironment {
   server = new Server();
   /** Every request of every page, as "METHOD URL". */
   requests = [];
   #folder;
   #contexts = [];
-  #deferred = [];
+  #cleanups = [];
   #problems = [];
-  #announced = [];
-  #origins = new Set();
+  #expectedProblems = [];
+  #allowedOrigins = new Set();
   #isFinished = false;
 
   async start(settings) {
@@ -218,42 +220,42 @@ export class World {
     this.allowOrigin(this.server.origin);
   }
 
-  /** Does something when the test has ended, however it ended. */
-  defer(action) {
-    this.#deferred.push(action);
+  /** Runs `action` after the test, whether it passes or fails. */
+  onCleanUp(action) {
+    this.#cleanups.push(action);
   }
 
-  /** Serves a page at an origin of its own, and gives the origin. */
-  async serve(html, headers = {}) {
+  /** Serves an HTML page at another origin, and returns that origin. */
+  async servePage(html, headers = {}) {
     const server = createServer((request, response) => {
       const isPage = request.url === '/';
       response.writeHead(isPage ? 200 : 204, { 'Content-Type': 'text/html; charset=utf-8', ...headers });
       response.end(isPage ? html : '');
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    this.defer(() => server.close().closeAllConnections());
+    this.onCleanUp(() => server.close().closeAllConnections());
     const origin = `http://127.0.0.1:${server.address().port}`;
     this.allowOrigin(origin);
     return origin;
   }
 
-  /** Says that pages may send requests there. The server's own origin is allowed from the beginning. */
+  /** Lets pages send requests to this origin. The server's own origin is always allowed. */
   allowOrigin(origin) {
-    this.#origins.add(origin);
+    this.#allowedOrigins.add(origin);
   }
 
-  /** Says that problems of this text will come. If none comes the test fails as well. */
-  announce(pattern) {
-    this.#announced.push({ pattern, came: false });
+  /** Expects problems with a text that matches. The test also fails if none of them occurs. */
+  expectProblem(pattern) {
+    this.#expectedProblems.push({ pattern, occurred: false });
   }
 
   /**
-   * Opens a page in a new context: no cookie and no storage of another one. `address` is a path of the
-   * server, or a URL. `options` are Playwright's for a context, and `time`, at which the page's clock
-   * stands still.
+   * Opens a page in a new browser context, without the cookies and storage of other pages. `address` is a
+   * path of the server or a URL. `options` are Playwright's options of a context, and `time`, a fixed time
+   * for the page's clock.
    */
-  async open(address, { time, ...options } = {}) {
-    const context = await (await theBrowser()).newContext({
+  async openPage(address, { time, ...options } = {}) {
+    const context = await (await getBrowser()).newContext({
       viewport: { width: 1280, height: 800 },
       deviceScaleFactor: 1,
       reducedMotion: 'reduce',
@@ -263,33 +265,34 @@ export class World {
     });
     this.#contexts.push(context);
     context.setDefaultTimeout(STEP_TIMEOUT);
-    await this.#watch(context);
+    await this.#monitor(context);
     if (time) await context.clock.setFixedTime(time);
     const page = await context.newPage();
     await page.goto(new URL(address, this.server.origin).href);
     return page;
   }
 
-  async #watch(context) {
-    const problem = (text) => this.#problems.push(text);
+  /** Collects the problems of all pages of a browser context. */
+  async #monitor(context) {
+    const addProblem = (text) => this.#problems.push(text);
     context.on('console', (message) => {
       if (!['error', 'warning', 'assert'].includes(message.type())) return;
-      problem(`console ${message.type()}: ${message.text()} (${message.location().url})`);
+      addProblem(`console ${message.type()}: ${message.text()} (${message.location().url})`);
     });
-    context.on('weberror', (error) => problem(`page error: ${error.error().stack}`));
+    context.on('weberror', (error) => addProblem(`page error: ${error.error().stack}`));
     context.on('requestfailed', (request) => {
-      const why = request.failure()?.errorText;
-      // What is cut off because its page is left.
-      if (why !== 'net::ERR_ABORTED') problem(`request failed: ${describe(request)}: ${why}`);
+      const reason = request.failure()?.errorText;
+      // Leaving a page aborts its open requests. That is no problem.
+      if (reason !== 'net::ERR_ABORTED') addProblem(`request failed: ${describe(request)}: ${reason}`);
     });
     context.on('request', (request) => {
       this.requests.push(describe(request));
       const url = new URL(request.url());
-      const inside = ['data:', 'blob:'].includes(url.protocol);
-      if (!inside && !this.#origins.has(url.origin)) problem(`foreign origin: ${describe(request)}`);
+      const isLocal = ['data:', 'blob:'].includes(url.protocol);
+      if (!isLocal && !this.#allowedOrigins.has(url.origin)) addProblem(`foreign origin: ${describe(request)}`);
     });
-    // The console tells of most violations, but not of those under "report only" or in a quiet directive.
-    await context.exposeBinding('reportViolation', (_, text) => problem(`CSP violation: ${text}`));
+    // The console shows most violations, but not those of "report only" or of directives that do not log.
+    await context.exposeBinding('reportViolation', (_, text) => addProblem(`CSP violation: ${text}`));
     await context.addInitScript(() => {
       const { reportViolation } = window;
       addEventListener('securitypolicyviolation', (event) =>
@@ -299,44 +302,45 @@ export class World {
   }
 
   /**
-   * Ends everything, and fails if a page or the server did not behave. Comes by itself behind a test; a test
-   * that wants to see what is left calls it before.
+   * Closes the pages, stops the server, and fails if there were unexpected problems or if an expected one
+   * did not occur. Runs automatically after each test. A test that checks the state afterwards calls it
+   * before.
    */
   async finish() {
     if (this.#isFinished) return;
     this.#isFinished = true;
-    // One more turn for each page, so that what it has to say has arrived.
+    // A round trip to each page, so that the events that it has sent already have arrived.
     for (const context of this.#contexts) {
       for (const page of context.pages()) await page.evaluate(() => null);
     }
-    // What is cut off by the end is no problem.
+    // Copied before the pages are closed, because closing them makes open requests fail.
     const problems = [...this.#problems];
     for (const context of this.#contexts) await context.close();
     await this.server.stop();
     const unexpected = problems.filter((problem) => {
-      const matching = this.#announced.filter(({ pattern }) => pattern.test(problem));
-      for (const announced of matching) announced.came = true;
+      const matching = this.#expectedProblems.filter(({ pattern }) => pattern.test(problem));
+      for (const expected of matching) expected.occurred = true;
       return matching.length === 0;
     });
-    assert.deepEqual(unexpected, [], 'the pages have problems');
-    const missing = this.#announced.filter(({ came }) => !came).map(({ pattern }) => pattern);
-    assert.deepEqual(missing, [], 'what was announced did not come');
+    assert.deepEqual(unexpected, [], 'the pages have unexpected problems');
+    const missing = this.#expectedProblems.filter(({ occurred }) => !occurred).map(({ pattern }) => pattern);
+    assert.deepEqual(missing, [], 'an expected problem did not occur');
   }
 
-  /** What helps to understand a failure, in lines. */
-  whatIsKnown() {
+  /** Lines that help to understand a failure: the problems of the pages, and the end of the server's log. */
+  diagnostics() {
     const log = this.server.log.trimEnd().split('\n').slice(-20);
     return [...this.#problems, ...log.map((line) => `server: ${line}`)];
   }
 
-  async clearUp() {
+  async cleanUp() {
     this.server.kill();
-    for (const action of this.#deferred) action();
+    for (const action of this.#cleanups) action();
     await Promise.allSettled(this.#contexts.map((context) => context.close()));
     if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** Takes a picture: into docs/ if SAVE_SCREENSHOTS is 1, and else to where it goes with the test. */
+  /** Takes a screenshot: with SAVE_SCREENSHOTS=1 into docs/, else into the test's temporary folder. */
   async screenshot(page, name, options = {}) {
     const save = process.env.SAVE_SCREENSHOTS === '1';
     const folder = save ? join(PROJECT, 'docs') : this.#folder;
@@ -355,22 +359,22 @@ function describe(request) {
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /**
- * Fails where axe-core finds something. `exceptions` has a list of rules for a selector, and leaves out
- * what these rules find inside: `{ '#somebody-elses': ['color-contrast'] }`.
+ * Fails if axe-core finds violations of accessibility rules. `exceptions` maps a selector to the rules that
+ * are ignored inside it: `{ '#third-party-widget': ['color-contrast'] }`.
  */
 export async function checkAccessibility(page, exceptions = {}) {
-  // By the debugger and not as a <script>, which a page's policy would refuse.
+  // evaluate() uses the debugger protocol. The page's policy would refuse a <script> element.
   await page.evaluate(AXE);
   const found = await page.evaluate(async (exceptions) => {
-    // To preload, it would put style sheets into the page, which a policy refuses as well.
+    // `preload` would insert style sheets, which the policy refuses as well.
     const options = { resultTypes: ['violations'], preload: false };
     const { violations } = await window.axe.run(document, options);
-    const excepted = (rule, node) => Object.entries(exceptions).some(([selector, rules]) =>
+    const isException = (rule, node) => Object.entries(exceptions).some(([selector, rules]) =>
       rules.includes(rule) && document.querySelector(node.target[0])?.closest(selector));
     return violations.flatMap(({ id, help, nodes }) => nodes
-      .filter((node) => !excepted(id, node))
+      .filter((node) => !isException(id, node))
       .map((node) => `${id}: ${help}\n  at ${node.target.join(' ')}\n  ${node.html.slice(0, 200)}\n  ${
         node.failureSummary.replaceAll('\n', '\n  ')}`));
   }, exceptions);
-  assert.equal(found.length, 0, `${found.length} violations of accessibility\n\n${found.join('\n\n')}`);
+  assert.equal(found.length, 0, `${found.length} accessibility violations\n\n${found.join('\n\n')}`);
 }

@@ -1,9 +1,11 @@
-"""Writes what runc needs to run an image, as its own configuration says: as its user, with no capability,
-and with nothing that it can write to but its volume.
+"""Writes the configuration with which runc runs an image: as the image's user, without capabilities, and with a
+read-only file system except for its volume.
 
-buildah inspect ... | bundle.py CONFIG ROOT VOLUME PASSWORD, where CONFIG is what `runc spec` has written and
-the others are the image's files, a folder for its volume, and a file with the first admin's password. Prints
-the command of the health check, a word a line.
+    buildah inspect ... | bundle.py CONFIG ROOT VOLUME PASSWORD
+
+CONFIG is the file that `runc spec` has written, ROOT the folder with the image's files, VOLUME the folder to mount as
+its volume, and PASSWORD a file with the first admin's password. Prints the command of the health check, one
+argument per line.
 """
 
 import json
@@ -15,7 +17,7 @@ with open(config) as file:
     container = json.load(file)
 
 user, group = map(int, image["User"].split(":"))
-assert user != 0 and group != 0, "it runs as root"
+assert user != 0 and group != 0, "the image runs as root"
 assert list(image["ExposedPorts"]) == ["5000/tcp"], image["ExposedPorts"]
 assert image.get("StopSignal", "SIGTERM") == "SIGTERM", image["StopSignal"]
 [folder] = image["Volumes"]

@@ -1,18 +1,19 @@
-"""An app of the tutorial's kind, faults included: what Task API takes the place of.
+"""A Flask app like the tutorial's, including its faults: the kind of app that Task API replaces.
 
-DATABASE is the file, JWT_SECRET_KEY the key, which is the tutorial's own if none is set. Variables that
-begin with FLASK_ are further settings of Flask, in JSON.
+The environment variable DATABASE is the database file. JWT_SECRET_KEY is the signing key; the default is the
+tutorial's key. Variables that begin with FLASK_ are further settings of Flask, in JSON.
 """
 
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from flask import Flask, request
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager, create_access_token, get_jwt_identity, jwt_required
 from flask_restful import Api, Resource
-from flask_sqlalchemy import SQLAlchemy
 from werkzeug.security import check_password_hash, generate_password_hash
+
+from models import User, db
 
 app = Flask(__name__)
 app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///" + os.path.abspath(os.environ["DATABASE"])
@@ -20,33 +21,9 @@ app.config["JWT_SECRET_KEY"] = os.environ.get("JWT_SECRET_KEY", "aStrongSecretKe
 app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(hours=24)
 app.config.from_prefixed_env()
 CORS(app)
-db = SQLAlchemy(app)
+db.init_app(app)
 api = Api(app)
 JWTManager(app)
-
-
-def now():
-    return datetime.now(timezone.utc).replace(tzinfo=None)
-
-
-class User(db.Model):
-    id = db.Column(db.Integer, primary_key=True)
-    username = db.Column(db.String(80), unique=True, nullable=False)
-    email = db.Column(db.String(120), unique=True, nullable=False)
-    password_hash = db.Column(db.String(128), nullable=False)
-    role = db.Column(db.String(20), default="employee")
-    is_approved = db.Column(db.Boolean, default=False)
-    created_at = db.Column(db.DateTime, default=now)
-
-
-class Task(db.Model):
-    id = db.Column(db.Integer, primary_key=True)
-    title = db.Column(db.String(255), nullable=False)
-    description = db.Column(db.Text)
-    status = db.Column(db.String(20), default="pending")
-    deadline = db.Column(db.DateTime)
-    created_at = db.Column(db.DateTime, default=now)
-    assigned_user_id = db.Column(db.Integer, db.ForeignKey("user.id"))
 
 
 class SignUp(Resource):

@@ -1,10 +1,10 @@
-"""Makes tests/fixtures/ again, by the real Flask stack:
+"""Creates the files in tests/fixtures/ with the real Flask stack:
 
     python -m venv venv && venv/bin/pip install -r tests/flask/requirements.txt
     venv/bin/python tests/flask/make_fixtures.py
 
-project.db holds an account for each form of hash that Werkzeug writes or used to write, and a task that
-the Flask app made; flask.json holds their password, the key, and tokens.
+project.db contains an account for each hash format that Werkzeug writes or used to write, and a task that the
+Flask app created. flask.json contains the password of the accounts, the signing key and tokens.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures"
 DATABASE = FOLDER / "project.db"
 PASSWORD = "correct horse battery"
-# Werkzeug's own defaults of several years; few rounds where the number itself is not the point.
+# Defaults of Werkzeug from several years. Where the number of iterations does not matter it is low.
 METHODS = {
     "scrypt": "scrypt",
     "scrypt-other": "scrypt:1024:4:2",
@@ -33,8 +33,9 @@ def main():
     DATABASE.unlink(missing_ok=True)
     os.environ["DATABASE"] = str(DATABASE)
     os.environ.pop("JWT_SECRET_KEY", None)
-    from app import Task, User, app, db
+    from app import app
     from flask_jwt_extended import create_access_token, create_refresh_token
+    from models import Task, User, db
     from werkzeug.security import generate_password_hash
 
     client = app.test_client()
@@ -47,9 +48,9 @@ def main():
             user.password_hash = generate_password_hash(PASSWORD, method)
         db.session.add(Task(title="Made by Flask", deadline=datetime(2026, 12, 24, 18), assigned_user_id=1))
         db.session.commit()
-        answer = client.post("/login", json={"email": "scrypt@example.com", "password": PASSWORD})
+        response = client.post("/login", json={"email": "scrypt@example.com", "password": PASSWORD})
         tokens = {
-            "access": answer.json["token"],
+            "access": response.json["token"],
             "expired": create_access_token("scrypt", expires_delta=timedelta(seconds=-1)),
             "refresh": create_refresh_token("scrypt"),
             "of nobody": create_access_token("nobody"),
@@ -58,13 +59,13 @@ def main():
         db.session.remove()
         db.engine.dispose()
     packages = ["flask", "flask-jwt-extended", "flask-sqlalchemy", "pyjwt", "sqlalchemy", "werkzeug"]
-    made = {
+    fixtures = {
         "made_by": {name: version(name) for name in packages},
         "password": PASSWORD,
         "key": key,
         "tokens": tokens,
     }
-    (FOLDER / "flask.json").write_text(json.dumps(made, indent=2) + "\n")
+    (FOLDER / "flask.json").write_text(json.dumps(fixtures, indent=2) + "\n")
 
 
 main()

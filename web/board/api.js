@@ -1,91 +1,100 @@
-// Talks to the API: who is signed in, and errors as words.
+// The client of the API: tokens, silent token refresh, conditional requests (If-Match), idempotency keys,
+// and the API's errors as texts for the user.
 
-import { Failure } from './failure.js';
+import { AppError } from './app-error.js';
 
-// The tokens are in this variable and nowhere else. What is in localStorage or sessionStorage any script of the
-// origin can read at any time later, an injected one too, and carry away a token that is good for a day. (That no
-// such script gets in is the part of the page's policy.) The price is that reloading the page signs out. A cookie
-// that scripts cannot read would spare that, but a browser sends cookies along with what other websites make it ask
-// for, and the API would need a second way in.
+// The tokens are kept in this variable only. Any script of the origin can read localStorage and
+// sessionStorage at any later time; an injected script could steal a token there that is valid for a day.
+// (The page's Content-Security-Policy is what keeps such a script out.) The price is that a reload signs
+// the user out. An HttpOnly cookie would avoid that, but browsers also attach cookies to requests that
+// other websites cause (CSRF), and the API would need a second way to authenticate.
 let tokens = null;
 
-/** Tells that the session is over (`ended`), or that it may permit something else by now (`changed`). */
+/** Events of the session: `ended`, and `access-changed` when role or approval of the user may have changed. */
 export const session = new EventTarget();
 
-/** Tells whether the server answers: `lost` and `found`. */
+/** Events of the connection, one for each request: `reachable` or `unreachable`. */
 export const connection = new EventTarget();
 
-/** What the API answers: the JSON, and the version that it shows. */
-export const get = (path) => request('GET', path);
-/** `version` is the one that is to be changed; if it is another by then, nothing changes. */
-export const patch = (path, body, version) => request('PATCH', path, { body, headers: version && { 'If-Match': version } });
-export const remove = (path, version) => request('DELETE', path, { headers: version && { 'If-Match': version } });
-/** Sent again with the same key it is still done once. */
-export const post = (path, body, key) => request('POST', path, { body, headers: { 'Idempotency-Key': key } });
+// Each of these four resolves to `{ json, version }`: the response body and its ETag.
 
-/** A key that nobody else has. (`crypto.randomUUID` is missing where the page came without TLS.) */
-export function newKey() {
+export const get = (path) => authorizedRequest('GET', path);
+/** With `version` the request is conditional (optimistic concurrency): 412 if the ETag is another by then. */
+export const patch = (path, body, version) =>
+  authorizedRequest('PATCH', path, { body, headers: version && { 'If-Match': version } });
+export const remove = (path, version) =>
+  authorizedRequest('DELETE', path, { headers: version && { 'If-Match': version } });
+/** A request that is sent again with the same idempotency key takes effect once. */
+export const post = (path, body, idempotencyKey) =>
+  authorizedRequest('POST', path, { body, headers: { 'Idempotency-Key': idempotencyKey } });
+
+/** Returns 128 random bits in hex. (`crypto.randomUUID` is missing on pages that were loaded without TLS.) */
+export function newIdempotencyKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Signs in and returns the account. */
+/** Signs in and returns the user. */
 export async function signIn(email, password) {
-  const { json } = await send('POST', 'login', { body: { email, password } });
+  const { json } = await sendJson('POST', 'login', { body: { email, password } });
   tokens = json;
   return json.user;
 }
 
-/** Ends the session, or all of the account's. */
+/** Ends this session, or with `everywhere` all sessions of the account. */
 export async function signOut({ everywhere = false } = {}) {
-  await request('POST', everywhere ? 'me/sessions/revoke-all' : 'logout');
+  await authorizedRequest('POST', everywhere ? 'me/sessions/revoke-all' : 'logout');
   tokens = null;
 }
 
-// The tokens are gone with the page: its session ends too, instead of lying about for a month.
+// The tokens are lost with the page, so its session is ended too: it would stay valid for a month
+// otherwise. A page that goes into the back/forward cache (`persisted`) keeps them.
 addEventListener('pagehide', (event) => {
   if (tokens && !event.persisted) {
     fetch('logout', { method: 'POST', headers: { Authorization: `Bearer ${tokens.token}` }, keepalive: true });
   }
 });
 
-/** Asks whether the server is there. */
+/** Checks whether the server can be reached. */
 export async function ping() {
-  await reach('healthz');
+  await send('healthz');
 }
 
-/** What is refused for who one is, and not for what one asks. */
-const RIGHTS = ['awaiting_approval', 'insufficient_role'];
+/** The error codes that depend on role and approval of the user. */
+const ACCESS_CODES = ['awaiting_approval', 'insufficient_role'];
 
-/** Sends a request on behalf of whoever is signed in, with a new token where the old one has expired. */
-async function request(method, path, options) {
-  const sent = tokens;
+/** Sends a request with the access token. After a 401 it refreshes the tokens and sends the request again. */
+async function authorizedRequest(method, path, options) {
+  const sentTokens = tokens;
   try {
-    return await send(method, path, { ...options, token: sent?.token });
-  } catch (failure) {
-    if (RIGHTS.includes(failure.code)) session.dispatchEvent(new Event('changed'));
-    if (failure.status !== 401 || !sent) throw failure;
-    await refreshed(sent);
-    return send(method, path, { ...options, token: tokens?.token });
+    return await sendJson(method, path, { ...options, token: sentTokens?.token });
+  } catch (error) {
+    if (ACCESS_CODES.includes(error.code)) session.dispatchEvent(new Event('access-changed'));
+    if (error.status !== 401 || !sentTokens) throw error;
+    await refreshTokens(sentTokens);
+    return sendJson(method, path, { ...options, token: tokens?.token });
   }
 }
 
-let refreshing = null;
+let pendingRefresh = null;
 
-/** Waits until the tokens are others than these; several requests that find them expired share one exchange. */
-function refreshed(old) {
-  if (tokens !== old) return Promise.resolve();
-  refreshing ??= send('POST', 'refresh', { token: old.refresh_token })
+/**
+ * Replaces expired tokens. Each refresh token is for one use (refresh token rotation), so concurrent
+ * requests share one refresh, and a request that fails after it uses the new tokens.
+ */
+function refreshTokens(expired) {
+  if (tokens !== expired) return Promise.resolve();
+  pendingRefresh ??= sendJson('POST', 'refresh', { token: expired.refresh_token })
     .then(({ json }) => { tokens = json; })
-    .catch((failure) => {
-      if (failure.status === 401) session.dispatchEvent(new Event('ended'));
-      throw failure;
+    .catch((error) => {
+      if (error.status === 401) session.dispatchEvent(new Event('ended'));
+      throw error;
     })
-    .finally(() => { refreshing = null; });
-  return refreshing;
+    .finally(() => { pendingRefresh = null; });
+  return pendingRefresh;
 }
 
-async function send(method, path, { body, headers, token }) {
-  const response = await reach(path, {
+async function sendJson(method, path, { body, headers, token }) {
+  const response = await send(path, {
     method,
     headers: {
       ...headers,
@@ -95,43 +104,43 @@ async function send(method, path, { body, headers, token }) {
     body: body && JSON.stringify(body),
   });
   const json = response.status === 204 ? null : await response.json().catch(() => undefined);
-  if (!response.ok) throw failure(response, json);
-  if (json === undefined) throw new Failure('The server gave an answer that cannot be read. Try again.');
+  if (!response.ok) throw errorOf(response, json);
+  if (json === undefined) throw new AppError('The server sent a response that this page cannot read. Try again.');
   return { json, version: response.headers.get('ETag') };
 }
 
-/** The answer, whatever it says; that there is none is a failure. */
-async function reach(path, options) {
+/** Resolves to the response, whatever its status; throws if there is none within 30 s. */
+async function send(path, options) {
   try {
     const signal = AbortSignal.timeout(30_000);
     const response = await fetch(path, { ...options, signal, cache: 'no-store', credentials: 'omit' });
-    connection.dispatchEvent(new Event('found'));
+    connection.dispatchEvent(new Event('reachable'));
     return response;
   } catch {
-    connection.dispatchEvent(new Event('lost'));
-    throw new Failure('The server cannot be reached.');
+    connection.dispatchEvent(new Event('unreachable'));
+    throw new AppError('The server cannot be reached.');
   }
 }
 
-function failure(response, json) {
+function errorOf(response, json) {
   const { status } = response;
   const { code, msg, errors } = json ?? {};
-  const wait = Number(response.headers.get('Retry-After')) || undefined;
-  if (errors) return Failure.at(errors, { status, code });
-  const words = WORDS[code]?.(wait) ?? msg ?? `The server answered ${status}. Try again later.`;
-  return new Failure(words, { status, code, wait });
+  const retryAfter = Number(response.headers.get('Retry-After')) || undefined;
+  if (errors) return AppError.forFields(errors, { status, code });
+  const message = MESSAGES[code]?.(retryAfter) ?? msg ?? `The server responded with status ${status}. Try again later.`;
+  return new AppError(message, { status, code, retryAfter });
 }
 
-const seconds = (wait = 1) => (wait === 1 ? 'a second' : `${wait} seconds`);
+const seconds = (count = 1) => (count === 1 ? '1 second' : `${count} seconds`);
 
-/** What the API says to programmers, as one would say it to the user of a page. The rest is said well already. */
-const WORDS = {
-  wrong_email_or_password: () => 'E-mail or password are wrong.',
-  account_exists: () => 'There is an account with this name or e-mail already.',
-  not_found: () => 'It is not there any more.',
-  precondition_failed: () => 'Somebody else has changed it since you opened it. Nothing was saved.',
-  last_admin: () => 'This is the last admin: make another one first.',
-  too_many_requests: (wait) => `That was too often. Try again in ${seconds(wait)}.`,
-  busy: (wait) => `The server is busy. Try again in ${seconds(wait)}.`,
-  internal_error: () => 'Something went wrong in the server. Try again; if it stays, tell whoever runs it.',
+/** Texts for error codes whose `msg` is written for programmers. For all other codes the page shows `msg`. */
+const MESSAGES = {
+  wrong_email_or_password: () => 'The e-mail or password is wrong.',
+  account_exists: () => 'An account with this name or e-mail already exists.',
+  not_found: () => 'It is no longer available.',
+  precondition_failed: () => 'Someone else has changed this since you opened it. Nothing was saved.',
+  last_admin: () => 'This is the last admin. Make another account an admin first.',
+  too_many_requests: (retryAfter) => `Too many requests. Try again in ${seconds(retryAfter)}.`,
+  busy: (retryAfter) => `The server is busy. Try again in ${seconds(retryAfter)}.`,
+  internal_error: () => 'Something went wrong on the server. Try again. If it keeps happening, tell the operator of this server.',
 };

@@ -1,78 +1,79 @@
-// The tasks: a column for each status, filters, and moving a task from one column to the next.
+// The board view: one infinite list of tasks for each status, filters, and moving a task to another column.
+// A move is an optimistic update: the card moves at once, and moves back if the server rejects the change.
 
+import { accountName, findAccount, suggestAccountNames } from './account-names.js';
 import { patch } from './api.js';
-import { afterPause, byId, clearProblem, copyOf, part, showProblem } from './dom.js';
-import { draggable } from './drag.js';
-import { failureOf } from './failure.js';
-import { announce, showFailure, showNotice } from './notices.js';
-import { PagedList } from './paged-list.js';
-import { accountNamed, nameOf, suggestAccounts } from './people.js';
-import { ORDERS, STATUSES, neighbour, titleOf, wordsOf } from './task.js';
+import { toAppError } from './app-error.js';
+import { byId, clearFormError, cloneTemplate, debounce, part, showFormError } from './dom.js';
+import { makeDraggable } from './drag-and-drop.js';
+import { InfiniteList } from './infinite-list.js';
+import { announce, showErrorNotification, showNotification } from './notifications.js';
+import { SORT_ORDERS, STATUSES, adjacentStatus, statusLabel, taskTitle } from './task.js';
 import { openTask } from './task-dialog.js';
-import { deadlineWords, inFull } from './time.js';
+import { describeDeadline, formatDateTime } from './time.js';
 
-const form = byId('filters');
+const filterForm = byId('task-filters');
 /** The list of each status. */
-let columns = new Map();
-/** Who looks at the board. */
+let listsByStatus = new Map();
+/** The current user. */
 let user = null;
-/** The parameters of the lists. */
+/** The query parameters of the task lists. */
 let filters = {};
 
-const lists = () => [...columns.values()];
+const lists = () => [...listsByStatus.values()];
 
-/** Shows the tasks of whoever has signed in. */
-export function openBoard(signedIn) {
-  user = signedIn;
-  form.reset();
-  clearProblem(form);
-  filters = chosenFilters();
-  const manages = user.role !== 'employee';
-  byId('new-task').hidden = !manages;
-  part(form, 'assignee').hidden = !manages;
-  byId('tasks-title').textContent = manages ? 'Tasks' : 'My tasks';
+/** Shows the tasks of a user who has just signed in, with the filters reset. */
+export function openBoard(signedInUser) {
+  user = signedInUser;
+  filterForm.reset();
+  clearFormError(filterForm);
+  filters = readFilters();
+  const canManage = user.role !== 'employee';
+  byId('new-task').hidden = !canManage;
+  part(filterForm, 'assignee').hidden = !canManage;
+  byId('tasks-title').textContent = canManage ? 'Tasks' : 'My tasks';
   byId('columns').replaceChildren();
-  columns = new Map(STATUSES.map(([status, words]) => [status, column(status, words)]));
-  begin();
+  listsByStatus = new Map(STATUSES.map(([status, label]) => [status, createColumn(status, label)]));
+  reloadLists();
 }
 
-function begin() {
-  return Promise.all(lists().map((list) => list.begin()));
+function reloadLists() {
+  return Promise.all(lists().map((list) => list.reload()));
 }
 
-function column(status, words) {
-  const element = copyOf('column');
+function createColumn(status, label) {
+  const element = cloneTemplate('column-template');
   const title = element.querySelector('h2');
   title.id = `column-${status}`;
   element.dataset.status = status;
   element.setAttribute('aria-labelledby', title.id);
-  part(element, 'name').textContent = words;
-  const scroller = part(element, 'list');
-  const list = new PagedList({
-    label: words,
-    title,
-    scroller,
-    query: () => ({ path: 'tasks', parameters: { ...filters, status } }),
-    make: card,
-    fill,
-    compare: (a, b) => ORDERS[filters.sort](a, b),
-    empty: 'No tasks here.',
-    changed: (list) => { part(element, 'count').textContent = count(list); },
+  part(element, 'name').textContent = label;
+  const scrollContainer = part(element, 'scroll-container');
+  const list = new InfiniteList({
+    label,
+    focusFallback: title,
+    scrollContainer,
+    getQuery: () => ({ path: 'tasks', parameters: { ...filters, status } }),
+    createRow: createCard,
+    updateRow: updateCard,
+    compare: (a, b) => SORT_ORDERS[filters.sort](a, b),
+    emptyText: 'No tasks here.',
+    onChange: (list) => { part(element, 'count').textContent = countText(list); },
   });
-  scroller.append(list.element);
+  scrollContainer.append(list.element);
   byId('columns').append(element);
   return list;
 }
 
-const count = ({ size, hasMore }) => (hasMore ? `${size}+` : `${size}`);
+const countText = ({ size, hasMore }) => (hasMore ? `${size}+` : `${size}`);
 
 // ---- filters ------------------------------------------------------------------------------------
 
-function chosenFilters(assignee) {
-  const { q, due, sort } = form.elements;
+function readFilters(assignee) {
+  const { q, due, sort } = filterForm.elements;
   const [now, inAWeek] = [0, 7].map((days) => new Date(Date.now() + days * 86_400_000).toISOString());
   const deadlines = {
-    overdue: { deadline_before: now },
+    past: { deadline_before: now },
     week: { deadline_after: now, deadline_before: inAWeek },
   };
   return {
@@ -83,198 +84,202 @@ function chosenFilters(assignee) {
   };
 }
 
-/** Counts the changes of the filters: what an earlier one finds comes too late. */
-let applied = 0;
+/** A generation counter of the filters: the results of an earlier change are ignored. */
+let filterGeneration = 0;
 
 async function applyFilters() {
-  applied += 1;
-  const mine = applied;
+  filterGeneration += 1;
+  const generation = filterGeneration;
   try {
-    const name = form.elements.assignee.value.trim();
-    const assignee = name && await accountNamed(name, 'assignee');
-    if (mine !== applied) return;
-    clearProblem(form);
-    filters = chosenFilters(assignee);
-    await begin();
-    if (mine !== applied) return;
-    announce([...columns].map(([status, list]) => `${wordsOf(status)}: ${count(list)}`).join(', '));
+    const name = filterForm.elements.assignee.value.trim();
+    const assignee = name && await findAccount(name, 'assignee');
+    if (generation !== filterGeneration) return;
+    clearFormError(filterForm);
+    filters = readFilters(assignee);
+    await reloadLists();
+    if (generation !== filterGeneration) return;
+    announce([...listsByStatus].map(([status, list]) => `${statusLabel(status)}: ${countText(list)}`).join(', '));
   } catch (error) {
-    if (mine === applied) showProblem(form, error);
+    if (generation === filterGeneration) showFormError(filterForm, error);
   }
 }
 
-form.addEventListener('submit', (event) => event.preventDefault());
-form.elements.q.addEventListener('input', afterPause(applyFilters));
-for (const name of ['assignee', 'due', 'sort']) form.elements[name].addEventListener('change', applyFilters);
-suggestAccounts(form.elements.assignee);
-// A phone has no room for all of them.
-byId('more-filters').addEventListener('click', ({ target }) => {
-  target.ariaExpanded = String(form.classList.toggle('open'));
+filterForm.addEventListener('submit', (event) => event.preventDefault());
+filterForm.elements.q.addEventListener('input', debounce(applyFilters));
+for (const name of ['assignee', 'due', 'sort']) filterForm.elements[name].addEventListener('change', applyFilters);
+suggestAccountNames(filterForm.elements.assignee);
+// On a narrow screen only the search field is always visible.
+byId('toggle-filters').addEventListener('click', ({ target }) => {
+  target.ariaExpanded = String(filterForm.classList.toggle('open'));
 });
 
 // ---- cards --------------------------------------------------------------------------------------
 
-function card() {
-  const element = copyOf('card');
-  part(element, 'open').addEventListener('click', () => open(element.item));
-  part(element, 'back').addEventListener('click', () => step(element.item, -1));
-  part(element, 'on').addEventListener('click', () => step(element.item, 1));
-  return element;
+function createCard() {
+  const card = cloneTemplate('card-template');
+  part(card, 'open').addEventListener('click', () => openCard(card.item));
+  part(card, 'move-left').addEventListener('click', () => moveBy(card.item, -1));
+  part(card, 'move-right').addEventListener('click', () => moveBy(card.item, 1));
+  return card;
 }
 
-function fill(element, task) {
-  part(element, 'open').textContent = titleOf(task);
-  const description = part(element, 'description');
+function updateCard(card, task) {
+  part(card, 'open').textContent = taskTitle(task);
+  const description = part(card, 'description');
   description.textContent = task.description ?? '';
   description.hidden = !task.description;
-  fillDeadline(element, task);
-  fillAssignee(part(element, 'assignee'), task.assigned_user_id);
-  fillStep(part(element, 'back'), task, -1);
-  fillStep(part(element, 'on'), task, 1);
+  updateDeadline(card, task);
+  updateAssignee(part(card, 'assignee'), task.assigned_user_id);
+  updateMoveButton(part(card, 'move-left'), task, -1);
+  updateMoveButton(part(card, 'move-right'), task, 1);
 }
 
-function fillDeadline(element, { deadline, status }) {
-  const line = part(element, 'deadline');
+function updateDeadline(card, { deadline, status }) {
+  const line = part(card, 'deadline');
   line.hidden = !deadline;
   if (!deadline) return;
-  const { words, urgency } = deadlineWords(deadline, status === 'completed');
-  const time = part(element, 'time');
+  const { text, urgency } = describeDeadline(deadline, status === 'completed');
+  const time = part(card, 'time');
   line.dataset.urgency = urgency;
-  time.textContent = words;
+  time.textContent = text;
   time.dateTime = deadline;
-  time.title = inFull(deadline);
+  time.title = formatDateTime(deadline);
 }
 
-/** An employee's cards are all their own. */
-async function fillAssignee(line, id) {
+/** Shows the assignee's name, except to employees: all tasks on their board are their own. */
+async function updateAssignee(line, id) {
   line.hidden = user.role === 'employee';
   if (line.hidden || line.dataset.account === `${id}`) return;
   line.dataset.account = id;
-  line.textContent = id ? '…' : 'nobody';
-  const name = id && await nameOf(id);
-  // Meanwhile the card may show another task.
+  line.textContent = id ? '…' : 'Unassigned';
+  const name = id && await accountName(id);
+  // The card may show another assignee by now.
   if (name && line.dataset.account === `${id}`) line.textContent = name;
 }
 
-function fillStep(button, task, by) {
-  const status = neighbour(task.status, by);
+function updateMoveButton(button, task, offset) {
+  const status = adjacentStatus(task.status, offset);
   button.hidden = !status;
-  button.title = `Move to ${wordsOf(status)}`;
-  button.setAttribute('aria-label', `Move “${titleOf(task)}” to ${wordsOf(status)}`);
+  button.title = `Move to ${statusLabel(status)}`;
+  button.setAttribute('aria-label', `Move “${taskTitle(task)}” to ${statusLabel(status)}`);
 }
 
-// As time goes by.
+// Deadline texts such as "Due in 5 hours" change as time passes.
 setInterval(() => {
-  for (const row of byId('columns').querySelectorAll('.card')) fillDeadline(row, row.item);
+  for (const card of byId('columns').querySelectorAll('.card')) updateDeadline(card, card.item);
 }, 60_000);
 
-// ---- moving -------------------------------------------------------------------------------------
+// ---- moves --------------------------------------------------------------------------------------
 
-/** The moves that the server has yet to hear of, by the task's id: what it has (`saved`), and how many there are. */
-const moves = new Map();
-/** Whether the lists have to be asked again when there are none left. */
-let isOutdated = false;
+/**
+ * The tasks with moves that the server has not confirmed yet, by id: the task as the server has it
+ * (`saved`), the number of open moves (`count`) and the promise of the last one (`last`).
+ */
+const pendingMoves = new Map();
+/** Whether the lists need a refresh as soon as no move is pending. */
+let needsRefresh = false;
 
-/** Puts the board right after others may have changed it. */
+/** Shows changes that other users have made. */
 export async function refreshBoard() {
-  // What is asked before a move and answered behind it would undo it on the page.
-  isOutdated = moves.size > 0;
-  if (!isOutdated) await Promise.all(lists().map((list) => list.refresh()));
+  // A list that is requested before the server has saved a move would undo the move on the page.
+  needsRefresh = pendingMoves.size > 0;
+  if (!needsRefresh) await Promise.all(lists().map((list) => list.refresh()));
 }
 
-function step(task, by) {
-  const status = neighbour(task.status, by);
-  if (status) move(task, status);
+function moveBy(task, offset) {
+  const status = adjacentStatus(task.status, offset);
+  if (status) moveTask(task, status);
 }
 
-/** Moves a task at once, and back if the server does not agree. */
-function move(task, status) {
-  for (const list of lists()) isOutdated = list.outdate() || isOutdated;
-  const moving = moves.get(task.id) ?? { saved: task, count: 0, last: null };
-  moves.set(task.id, moving);
-  moving.count += 1;
-  place({ ...task, status })?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-  announce(`“${titleOf(task)}” is in ${wordsOf(status)} now.`);
-  // One after the other, so that the last one wins.
-  moving.last = Promise.resolve(moving.last).then(() => save(moving, task, status));
+/** Moves a task on the page at once, then sends the change. */
+function moveTask(task, status) {
+  for (const list of lists()) needsRefresh = list.discardPendingLoad() || needsRefresh;
+  const pending = pendingMoves.get(task.id) ?? { saved: task, count: 0, last: null };
+  pendingMoves.set(task.id, pending);
+  pending.count += 1;
+  placeCard({ ...task, status })?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  announce(`“${taskTitle(task)}” moved to ${statusLabel(status)}.`);
+  // Moves of one task are sent one after another, so that the last one takes effect last.
+  pending.last = Promise.resolve(pending.last).then(() => sendMove(pending, task, status));
 }
 
-async function save(moving, task, status) {
+async function sendMove(pending, task, status) {
   try {
-    moving.saved = (await patch(`tasks/${task.id}`, { status })).json;
+    pending.saved = (await patch(`tasks/${task.id}`, { status })).json;
   } catch (error) {
-    const failure = failureOf(error);
-    const isGone = failure.code === 'not_found';
-    if (isGone) moving.saved = null;
-    showFailure(
-      failure.of(`“${titleOf(task)}” was not moved.`),
-      isGone ? null : () => move(moving.saved, status),
+    const appError = toAppError(error);
+    const isGone = appError.code === 'not_found';
+    if (isGone) pending.saved = null;
+    showErrorNotification(
+      appError.withPrefix(`“${taskTitle(task)}” was not moved.`),
+      isGone ? null : () => moveTask(pending.saved, status),
     );
   }
-  moving.count -= 1;
-  if (moving.count > 0) return;
-  moves.delete(task.id);
-  if (moving.saved) place(moving.saved);
-  else lists().forEach((list) => list.drop(task.id));
-  if (isOutdated) await refreshBoard();
+  pending.count -= 1;
+  if (pending.count > 0) return;
+  pendingMoves.delete(task.id);
+  if (pending.saved) placeCard(pending.saved);
+  else lists().forEach((list) => list.remove(task.id));
+  if (needsRefresh) await refreshBoard();
 }
 
-const rowOf = (id) => lists().map((list) => list.row(id)).find(Boolean);
+const cardOf = (id) => lists().map((list) => list.row(id)).find(Boolean);
 
-/** Shows a task in the column of its status, and in no other. The focus goes with it. Returns its card. */
-function place(task) {
-  const focused = rowOf(task.id)?.contains(document.activeElement) && document.activeElement.dataset.part;
-  const row = columns.get(task.status)?.put(task);
-  if (row && focused) {
-    const same = part(row, focused);
-    // At the last column there is no button for one further.
-    (same.hidden ? part(row, 'open') : same).focus();
+/** Puts a task's card into the column of its status, and returns the card. A card with the focus keeps it. */
+function placeCard(task) {
+  const focusedPart = cardOf(task.id)?.contains(document.activeElement) && document.activeElement.dataset.part;
+  const card = listsByStatus.get(task.status)?.upsert(task);
+  if (card && focusedPart) {
+    const target = part(card, focusedPart);
+    // In the first and the last column one of the move buttons is hidden.
+    (target.hidden ? part(card, 'open') : target).focus();
   }
-  columns.forEach((list, status) => { if (status !== task.status) list.drop(task.id); });
-  return row;
+  listsByStatus.forEach((list, status) => { if (status !== task.status) list.remove(task.id); });
+  return card;
 }
 
-draggable(byId('columns'), (row, { dataset: { status } }) => {
-  if (status !== row.item.status) move(row.item, status);
+makeDraggable(byId('columns'), (card, { dataset: { status } }) => {
+  if (status !== card.item.status) moveTask(card.item, status);
 });
 
+// Arrow keys move the focus between cards; Shift+Left and Shift+Right move the task.
 byId('columns').addEventListener('keydown', (event) => {
-  const row = event.target.closest('.card');
-  if (!row || event.altKey || event.ctrlKey || event.metaKey) return;
-  const sideways = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  const next = { ArrowUp: row.previousElementSibling, ArrowDown: row.nextElementSibling }[event.key];
-  if (sideways && event.shiftKey) step(row.item, sideways);
-  else if (sideways) focusColumn(row, sideways);
-  else if (next) part(next, 'open').focus();
+  const card = event.target.closest('.card');
+  if (!card || event.altKey || event.ctrlKey || event.metaKey) return;
+  const offset = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const nextCard = { ArrowUp: card.previousElementSibling, ArrowDown: card.nextElementSibling }[event.key];
+  if (offset && event.shiftKey) moveBy(card.item, offset);
+  else if (offset) focusColumn(card, offset);
+  else if (nextCard) part(nextCard, 'open').focus();
   else return;
   event.preventDefault();
 });
 
-/** Goes to the first card of the next column that has one. */
-function focusColumn(row, by) {
-  const all = [...byId('columns').children];
-  const at = all.indexOf(row.closest('.column'));
-  const beyond = by > 0 ? all.slice(at + 1) : all.slice(0, at).reverse();
-  beyond.map((element) => element.querySelector('.card-title')).find(Boolean)?.focus();
+/** Focuses the first card of the nearest column on that side that has cards. */
+function focusColumn(card, direction) {
+  const columns = [...byId('columns').children];
+  const index = columns.indexOf(card.closest('.column'));
+  const candidates = direction > 0 ? columns.slice(index + 1) : columns.slice(0, index).reverse();
+  candidates.map((column) => column.querySelector('.card-title')).find(Boolean)?.focus();
 }
 
-// ---- opening ------------------------------------------------------------------------------------
+// ---- opening a task -----------------------------------------------------------------------------
 
-async function open(task) {
+async function openCard(task) {
   const { saved, deleted } = await openTask(task, user);
   if (deleted) {
-    lists().forEach((list) => list.drop(deleted.id));
-    announce(`“${titleOf(deleted)}” is deleted.`);
+    lists().forEach((list) => list.remove(deleted.id));
+    announce(`“${taskTitle(deleted)}” is deleted.`);
   }
   if (saved) {
-    place(saved);
-    announce(`“${titleOf(saved)}” is saved.`);
+    placeCard(saved);
+    announce(`“${taskTitle(saved)}” is saved.`);
   }
-  // Filters may hide it now, or it was found to be gone.
+  // The filters may exclude the task now, or the task turned out to be gone.
   await refreshBoard();
-  if (saved && !rowOf(saved.id)) {
-    showNotice(`“${titleOf(saved)}” is saved. It is further down, or the filters hide it.`);
+  if (saved && !cardOf(saved.id)) {
+    showNotification(`“${taskTitle(saved)}” is saved. It is further down the list, or the filters hide it.`);
   }
 }
 
-byId('new-task').addEventListener('click', () => open(null));
+byId('new-task').addEventListener('click', () => openCard(null));

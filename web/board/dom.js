@@ -1,82 +1,83 @@
-// Small helpers for the page. Text reaches it as text, never as HTML: a title such as `<img onerror=...>` is shown
-// letter by letter, and the page's policy (Trusted Types) refuses anything else.
+// DOM helpers: lookup, templates, forms and the confirm dialog. Text is set as `textContent`, never as
+// HTML, so a title such as `<img onerror=...>` is shown as it was typed. The page's policy enforces this
+// (Trusted Types).
 
-import { failureOf } from './failure.js';
+import { toAppError } from './app-error.js';
 
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
-/** The part of an element that is marked `data-part="name"`. */
+/** The element inside `root` that is marked `data-part="name"`. */
 export const part = (root, name) => root.querySelector(`[data-part="${name}"]`);
 
-/** A new copy of a template's element. */
-export const copyOf = (template) => byId(template).content.firstElementChild.cloneNode(true);
+/** Returns a new copy of the element in a `<template>`. */
+export const cloneTemplate = (id) => byId(id).content.firstElementChild.cloneNode(true);
 
-/** Puts these options, as pairs of value and words, into a `<select>`. */
+/** Replaces the options of a `<select>`; `options` are pairs of value and label. */
 export function setOptions(select, options) {
-  select.replaceChildren(...options.map(([value, words]) => new Option(words, value)));
+  select.replaceChildren(...options.map(([value, label]) => new Option(label, value)));
 }
 
-/** Calls `act` once nobody has called this for a while, as for a search that is being typed. */
-export function afterPause(act, milliseconds = 250) {
+/** Debounces `action`: it runs once the returned function has not been called for `milliseconds`. */
+export function debounce(action, milliseconds = 250) {
   let timer;
   return () => {
     clearTimeout(timer);
-    timer = setTimeout(act, milliseconds);
+    timer = setTimeout(action, milliseconds);
   };
 }
 
-/** Takes back what a form says about a failure. */
-export function clearProblem(form) {
-  part(form, 'problem').hidden = true;
+/** Hides the error of a form and those of its fields. */
+export function clearFormError(form) {
+  part(form, 'form-error').hidden = true;
   for (const field of form.querySelectorAll('[aria-invalid]')) {
     field.removeAttribute('aria-invalid');
-    field.parentElement.querySelector('.field-problem')?.remove();
+    field.parentElement.querySelector('.field-error')?.remove();
   }
 }
 
-/** Says in a form what went wrong: at its top, and at each field, the first of which takes the focus. */
-export function showProblem(form, error) {
-  const { message, fields = {} } = failureOf(error);
-  clearProblem(form);
-  part(form, 'problem').textContent = message;
-  part(form, 'problem').hidden = false;
-  const marked = Object.entries(fields).filter(([name]) => form.elements[name]);
-  for (const [name, why] of marked) {
-    const words = document.createElement('span');
-    words.className = 'field-problem';
-    words.textContent = why;
-    form.elements[name].after(words);
+/** Shows an error at the top of a form and at each field that it names. Focuses the first such field. */
+export function showFormError(form, error) {
+  const { message, fields = {} } = toAppError(error);
+  clearFormError(form);
+  part(form, 'form-error').textContent = message;
+  part(form, 'form-error').hidden = false;
+  const invalid = Object.entries(fields).filter(([name]) => form.elements[name]);
+  for (const [name, text] of invalid) {
+    const label = document.createElement('span');
+    label.className = 'field-error';
+    label.textContent = text;
+    form.elements[name].after(label);
     form.elements[name].setAttribute('aria-invalid', 'true');
   }
-  if (marked.length > 0) form.elements[marked[0][0]].focus();
+  if (invalid.length > 0) form.elements[invalid[0][0]].focus();
 }
 
-/** Runs a form's act, one at a time, and says in the form why it failed. */
-export function onSubmit(form, act) {
+/** Runs `action` on submit and shows its error in the form. While it runs, further submits are ignored. */
+export function onSubmit(form, action) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (form.ariaBusy === 'true') return;
     form.ariaBusy = 'true';
-    clearProblem(form);
+    clearFormError(form);
     try {
-      await act();
+      await action();
     } catch (error) {
-      showProblem(form, error);
+      showFormError(form, error);
     } finally {
       form.ariaBusy = 'false';
     }
   });
 }
 
-/** Asks before something that cannot be undone; `yes` is what the button says. */
-export function confirmed(question, yes) {
+/** Asks before an action that cannot be undone. Resolves to whether the user pressed `confirmLabel`. */
+export function confirmDialog(question, confirmLabel) {
   const dialog = byId('confirm-dialog');
   byId('confirm-question').textContent = question;
-  part(dialog, 'yes').textContent = yes;
+  part(dialog, 'confirm').textContent = confirmLabel;
   dialog.returnValue = '';
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'confirm'), { once: true });
   });
 }

@@ -1,148 +1,165 @@
-// Which view is shown: the entrance, the wait for approval, the tasks, or the people.
+// The entry point. Decides which view is shown (sign-in, waiting for approval, tasks, people), keeps the
+// current user up to date by polling, and watches the connection.
 
-import { onAccount } from './account.js';
+import { initAccountDialog } from './account-dialog.js';
 import { connection, get, ping, session, signOut } from './api.js';
+import { toAppError } from './app-error.js';
 import { openBoard, refreshBoard } from './board.js';
 import { byId } from './dom.js';
-import { onEntry } from './entrance.js';
-import { failureOf } from './failure.js';
-import { announce, clearNotices, showFailure, showNotice } from './notices.js';
+import { announce, clearNotifications, showErrorNotification, showNotification } from './notifications.js';
 import { openPeople, refreshPeople } from './people.js';
+import { onSignIn } from './sign-in.js';
 
-/** Each view, and the title that takes the focus when it opens. */
-const VIEWS = { entrance: 'entrance-title', waiting: 'waiting-title', 'tasks-view': 'tasks-title', 'people-view': 'people-title' };
+/** The views, each with the heading that takes the focus when the view opens. */
+const VIEWS = {
+  'sign-in-view': 'sign-in-title',
+  'approval-view': 'approval-title',
+  'tasks-view': 'tasks-title',
+  'people-view': 'people-title',
+};
 
 let user = null;
 
-function show(view) {
-  for (const name of Object.keys(VIEWS)) byId(name).hidden = name !== view;
+function showView(view) {
+  for (const id of Object.keys(VIEWS)) byId(id).hidden = id !== view;
   document.title = `${byId(VIEWS[view]).textContent} · Task board`;
   byId(VIEWS[view]).focus();
 }
 
-/** Shows what whoever is signed in may see. */
-function enter(signedIn) {
-  user = signedIn;
-  clearNotices();
+/** Shows the page for a user: after the sign-in, and after a change of role or approval. */
+function showUser(currentUser) {
+  user = currentUser;
+  clearNotifications();
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
-  byId('whoami').hidden = false;
-  byId('my-name').textContent = user.username;
-  byId('my-role').textContent = user.role;
-  byId('views').hidden = !user.is_approved || user.role !== 'admin';
+  byId('current-user').hidden = false;
+  byId('current-user-name').textContent = user.username;
+  byId('current-user-role').textContent = user.role;
+  byId('view-links').hidden = !user.is_approved || user.role !== 'admin';
   if (!user.is_approved) {
-    byId('waiting-name').textContent = user.username;
-    show('waiting');
+    byId('approval-name').textContent = user.username;
+    showView('approval-view');
     return;
   }
   openPeople(user.role === 'admin');
   openBoard(user);
-  showChosen();
+  showViewOfUrl();
 }
 
-/** Goes back to the entrance by loading the page anew: nothing of whoever leaves, shown or under way, is left. */
-function leave(word) {
-  history.replaceState({ word }, '', location.pathname);
+/**
+ * Returns to the sign-in view by reloading the page, so that no data and no open request of the old session
+ * remains. The message survives the reload in `history.state`.
+ */
+function returnToSignIn(message) {
+  history.replaceState({ message }, '', location.pathname);
   location.reload();
 }
 
-/** The view that the URL names, so that links and the back button work. */
-function showChosen() {
+/** Hash routing: shows the view that the URL names, so that links and the back button work. */
+function showViewOfUrl() {
+  // "#main" is the target of the skip link, not a view.
   if (!user?.is_approved || location.hash === '#main') return;
   const isPeople = location.hash === '#people' && user.role === 'admin';
-  for (const link of byId('views').querySelectorAll('a')) {
+  for (const link of byId('view-links').querySelectorAll('a')) {
     link.ariaCurrent = (link.hash === '#people') === isPeople ? 'page' : null;
   }
-  show(isPeople ? 'people-view' : 'tasks-view');
+  showView(isPeople ? 'people-view' : 'tasks-view');
 }
 
-/** Counts the looks: the answer to an earlier one is too late. */
-let looks = 0;
+/** A generation counter of the refreshes: the response to an earlier one is ignored. */
+let refreshGeneration = 0;
 
-/** Asks again who one is: a role or an approval may have changed, and counts at once. */
-async function lookAgain() {
+/** Loads the current user and the lists. A change of role or approval takes effect on the page at once. */
+async function refresh() {
   if (!user) return;
-  looks += 1;
-  const mine = looks;
+  refreshGeneration += 1;
+  const generation = refreshGeneration;
   const { json } = await get('me');
-  if (mine !== looks) return;
-  const isSame = ['role', 'is_approved'].every((right) => json[right] === user[right]);
-  if (!isSame) {
-    enter(json);
-    showNotice(json.is_approved ? `You are let in as ${json.role} now.` : 'Your account waits for approval now.');
+  if (generation !== refreshGeneration) return;
+  const before = user;
+  if (json.role !== before.role || json.is_approved !== before.is_approved) {
+    showUser(json);
+    showNotification(accessChangeText(before, json));
   } else if (user.is_approved) {
     await Promise.all([refreshBoard(), refreshPeople()]);
   }
 }
 
-/** The same where nobody has asked for it: if it fails, the next time will do. */
-const lookQuietly = () => lookAgain().catch(() => {});
+function accessChangeText(before, now) {
+  if (!now.is_approved) return 'Your account is waiting for approval.';
+  if (!before.is_approved) return `Your account is approved. Your role is ${now.role}.`;
+  return `Your role is now ${now.role}.`;
+}
 
-const isWaiting = () => user && !user.is_approved && !document.hidden;
-const isWorking = () => user?.is_approved && !document.hidden && !document.querySelector('dialog[open]');
+/** A refresh that the user did not ask for shows no error: the next one follows soon. */
+const refreshInBackground = () => refresh().catch(() => {});
 
-onEntry(enter);
-onAccount({
-  user: () => user,
-  changed: (json) => { user = json; },
-  left: () => leave('You are signed out everywhere.'),
+const isWaitingForApproval = () => user && !user.is_approved && !document.hidden;
+const isUsingBoard = () => user?.is_approved && !document.hidden && !document.querySelector('dialog[open]');
+
+onSignIn(showUser);
+initAccountDialog({
+  getUser: () => user,
+  onChange: (changedUser) => { user = changedUser; },
+  onSignOut: () => returnToSignIn('You are signed out everywhere.'),
 });
-session.addEventListener('changed', lookQuietly);
-session.addEventListener('ended', () => leave('Your session has ended. Please sign in again.'));
-addEventListener('hashchange', showChosen);
+session.addEventListener('access-changed', refreshInBackground);
+session.addEventListener('ended', () => returnToSignIn('Your session has ended. Please sign in again.'));
+addEventListener('hashchange', showViewOfUrl);
 
 byId('sign-out').addEventListener('click', async () => {
-  const failure = await signOut().catch(failureOf);
-  leave(failure ? `You are signed out here. ${failure.message}` : 'You are signed out.');
+  const error = await signOut().catch(toAppError);
+  returnToSignIn(error ? `You are signed out on this page. ${error.message}` : 'You are signed out.');
 });
 
 byId('check-approval').addEventListener('click', async () => {
   try {
-    await lookAgain();
-    if (isWaiting()) announce('Not yet.');
+    await refresh();
+    if (isWaitingForApproval()) announce('Not approved yet.');
   } catch (error) {
-    showFailure(error);
+    showErrorNotification(error);
   }
 });
 
-// Who waits need not press a button; who works, or comes back to the page, sees what others did meanwhile.
-setInterval(() => { if (isWaiting()) lookQuietly(); }, 5000);
-setInterval(() => { if (isWorking()) lookQuietly(); }, 30_000);
-document.addEventListener('visibilitychange', () => { if (!document.hidden) lookQuietly(); });
+// Polling: an approval shows within 5 s, changes of other users within 30 s or when the tab becomes visible
+// again. Hidden tabs do not poll, and the board does not while a dialog is open.
+setInterval(() => { if (isWaitingForApproval()) refreshInBackground(); }, 5000);
+setInterval(() => { if (isUsingBoard()) refreshInBackground(); }, 30_000);
+document.addEventListener('visibilitychange', () => { if (!document.hidden) refreshInBackground(); });
 
-// ---- a lost connection --------------------------------------------------------------------------
+// ---- lost connection ----------------------------------------------------------------------------
 
-let patience = null;
+let reconnectTimer = null;
 
-/** Tries until the server answers, more and more seldom. */
+/** Tries to reach the server with exponential backoff, up to 30 s between two tries. */
 function reconnectAfter(seconds) {
-  clearTimeout(patience);
-  patience = setTimeout(() => ping().catch(() => reconnectAfter(Math.min(seconds * 2, 30))), seconds * 1000);
+  clearTimeout(reconnectTimer);
+  reconnectTimer = setTimeout(() => ping().catch(() => reconnectAfter(Math.min(seconds * 2, 30))), seconds * 1000);
 }
 
-const reconnect = () => ping().catch(() => {});
+const reconnectNow = () => ping().catch(() => {});
 
-connection.addEventListener('lost', () => {
-  if (!byId('lost').hidden) return;
-  byId('lost').hidden = false;
+connection.addEventListener('unreachable', () => {
+  if (!byId('connection-banner').hidden) return;
+  byId('connection-banner').hidden = false;
   reconnectAfter(2);
 });
-connection.addEventListener('found', () => {
-  if (byId('lost').hidden) return;
-  clearTimeout(patience);
-  if (byId('lost').contains(document.activeElement)) byId('main').focus();
-  byId('lost').hidden = true;
-  announce('The server is there again.');
-  lookQuietly();
+connection.addEventListener('reachable', () => {
+  if (byId('connection-banner').hidden) return;
+  clearTimeout(reconnectTimer);
+  if (byId('connection-banner').contains(document.activeElement)) byId('main').focus();
+  byId('connection-banner').hidden = true;
+  announce('The server can be reached again.');
+  refreshInBackground();
 });
-byId('reconnect').addEventListener('click', reconnect);
-addEventListener('online', () => { if (!byId('lost').hidden) reconnect(); });
+byId('reconnect').addEventListener('click', reconnectNow);
+addEventListener('online', () => { if (!byId('connection-banner').hidden) reconnectNow(); });
 
-// ---- the beginning ------------------------------------------------------------------------------
+// ---- start --------------------------------------------------------------------------------------
 
-byId('entrance').hidden = false;
-const word = history.state?.word;
-if (word) {
+byId('sign-in-view').hidden = false;
+const message = history.state?.message;
+if (message) {
   history.replaceState(null, '');
-  byId('entrance-word').textContent = word;
-  byId('entrance-title').focus();
+  byId('sign-in-message').textContent = message;
+  byId('sign-in-title').focus();
 }

@@ -1,185 +1,140 @@
-// Accounts: their names on cards and in forms, and for admins who is let in, and as what.
+// The people view, for admins: approve accounts, change roles, withdraw approvals and delete accounts.
 
-import { get, patch, remove, session } from './api.js';
-import { afterPause, byId, confirmed, copyOf, part, setOptions } from './dom.js';
-import { Failure, failureOf } from './failure.js';
-import { announce, showFailure } from './notices.js';
-import { PagedList } from './paged-list.js';
-import { day } from './time.js';
-
-// ---- names --------------------------------------------------------------------------------------
-
-/** Name by id, as far as they have been asked for. */
-const names = new Map();
-/** The first accounts, which are those of most cards: one request for all of them. */
-let first = null;
-
-/** The name of the account with this id. */
-export async function nameOf(id) {
-  first ??= accountsLike('').catch(() => { first = null; });
-  await first;
-  if (!names.has(id)) {
-    names.set(id, get(`users/${id}`).then(({ json }) => json.username, (failure) => {
-      names.delete(id);
-      return failure.code === 'not_found' ? 'nobody' : '…';
-    }));
-  }
-  return names.get(id);
-}
-
-/** The account with this name. `field` is the one that a failure is shown at. */
-export async function accountNamed(name, field) {
-  let cursor;
-  do {
-    const page = await accountsLike(name, cursor);
-    const found = page.items.find(({ username }) => username === name);
-    if (found) return found;
-    cursor = page.next_cursor;
-  } while (cursor);
-  throw Failure.at({ [field]: `Nobody is called “${name}”.` });
-}
-
-/** A page of the accounts whose name or e-mail contains this. */
-async function accountsLike(q, cursor) {
-  const { json } = await get(`users?${new URLSearchParams({ q, limit: 100, ...(cursor && { cursor }) })}`);
-  for (const { id, username } of json.items) names.set(id, username);
-  return json;
-}
-
-/** Offers the names of accounts while one is typed. */
-export function suggestAccounts(input) {
-  const suggest = async () => {
-    const typed = input.value.trim();
-    const { items } = await accountsLike(typed).catch(() => ({ items: [] }));
-    if (input.value.trim() !== typed) return;
-    byId('account-names').replaceChildren(...items.map(({ username }) => new Option(username, username)));
-  };
-  input.addEventListener('input', afterPause(suggest));
-  input.addEventListener('focus', suggest);
-}
-
-// ---- the queue and the accounts -----------------------------------------------------------------
+import { forgetAccountName } from './account-names.js';
+import { patch, remove, session } from './api.js';
+import { toAppError } from './app-error.js';
+import { byId, cloneTemplate, confirmDialog, debounce, part, setOptions } from './dom.js';
+import { InfiniteList } from './infinite-list.js';
+import { announce, showErrorNotification } from './notifications.js';
+import { formatDate } from './time.js';
 
 const ROLES = [['employee', 'Employee'], ['manager', 'Manager'], ['admin', 'Admin']];
 
-const search = byId('account-search');
-/** The list of those who wait, and that of those who are let in; nobody but an admin has them. */
+const searchForm = byId('account-search');
+/** The lists of unapproved and of approved accounts. Empty for users who are not admins. */
 let lists = [];
 
-/** Shows the accounts to an admin. */
+/** Loads the lists for an admin, and empties the view for any other user. */
 export function openPeople(isAdmin) {
-  search.reset();
-  byId('queue').replaceChildren();
-  byId('accounts').replaceChildren();
-  lists = isAdmin ? [queue(), accounts()] : [];
-  lists.forEach((list) => list.begin());
+  searchForm.reset();
+  byId('unapproved-accounts').replaceChildren();
+  byId('approved-accounts').replaceChildren();
+  lists = isAdmin ? [createUnapprovedList(), createApprovedList()] : [];
+  lists.forEach((list) => list.reload());
 }
 
-/** Puts the lists right after something may have changed them. */
+/** Loads the current state of the rows that are shown. */
 export async function refreshPeople() {
   await Promise.all(lists.map((list) => list.refresh()));
 }
 
-function queue() {
-  return accountList('queue', {
-    query: () => ({ path: 'users', parameters: { approved: false } }),
-    empty: 'Nobody is waiting.',
-    changed: ({ size, hasMore }) => {
-      byId('queue-size').hidden = size === 0;
-      byId('queue-size').textContent = hasMore ? `${size}+` : size;
+function createUnapprovedList() {
+  return createAccountList('unapproved-accounts', {
+    getQuery: () => ({ path: 'users', parameters: { approved: false } }),
+    emptyText: 'No accounts are waiting.',
+    onChange: ({ size, hasMore }) => {
+      byId('unapproved-count').hidden = size === 0;
+      byId('unapproved-count').textContent = hasMore ? `${size}+` : size;
     },
   });
 }
 
-function accounts() {
-  return accountList('accounts', {
-    query: () => {
-      const q = search.elements.q.value.trim();
+function createApprovedList() {
+  return createAccountList('approved-accounts', {
+    getQuery: () => {
+      const q = searchForm.elements.q.value.trim();
       return { path: 'users', parameters: { approved: true, ...(q && { q }) } };
     },
-    empty: 'No account matches.',
+    emptyText: 'No accounts match.',
   });
 }
 
-function accountList(id, options) {
+function createAccountList(id, options) {
   const title = byId(`${id}-title`);
-  const list = new PagedList({
-    label: title.textContent, title, make: row, fill, compare: (a, b) => a.id - b.id, ...options,
+  const list = new InfiniteList({
+    label: title.textContent, focusFallback: title, createRow, updateRow, compare: (a, b) => a.id - b.id, ...options,
   });
   byId(id).append(list.element);
   return list;
 }
 
-search.addEventListener('submit', (event) => event.preventDefault());
-search.elements.q.addEventListener('input', afterPause(() => lists[1]?.begin()));
+searchForm.addEventListener('submit', (event) => event.preventDefault());
+searchForm.elements.q.addEventListener('input', debounce(() => lists[1]?.reload()));
 
-function row() {
-  const element = copyOf('account');
-  const on = (name, event, act) => part(element, name).addEventListener(event, () => act(element));
-  setOptions(part(element, 'role'), ROLES);
-  on('role', 'change', showApply);
-  on('apply', 'click', apply);
-  on('withdraw', 'click', withdraw);
-  on('delete', 'click', removeAccount);
-  return element;
+function createRow() {
+  const row = cloneTemplate('account-template');
+  const on = (name, event, action) => part(row, name).addEventListener(event, () => action(row));
+  setOptions(part(row, 'role'), ROLES);
+  on('role', 'change', updateApplyButton);
+  on('apply', 'click', applyRole);
+  on('withdraw', 'click', withdrawApproval);
+  on('delete', 'click', deleteAccount);
+  return row;
 }
 
-/** What the Flask app has stored may be none of the roles; it counts as the least. */
+/** The role of an account. Any other text (the Flask app may have stored one) has the rights of an employee. */
 const roleOf = ({ role }) => (ROLES.some(([value]) => value === role) ? role : 'employee');
 
-function fill(element, account) {
-  const { username, email, created_at: since, is_approved: isApproved } = account;
-  const role = part(element, 'role');
-  part(element, 'name').textContent = username;
-  part(element, 'facts').textContent = since ? `${email}, since ${day(since)}` : email;
-  // A choice that is not applied yet stays.
-  if (element.item?.role !== account.role) role.value = roleOf(account);
+function updateRow(row, account) {
+  const { username, email, created_at: createdAt, is_approved: isApproved } = account;
+  const role = part(row, 'role');
+  part(row, 'name').textContent = username;
+  part(row, 'details').textContent = createdAt ? `${email}, since ${formatDate(createdAt)}` : email;
+  // A refresh keeps a role that the admin has chosen but not applied yet.
+  if (row.item?.role !== account.role) role.value = roleOf(account);
   role.setAttribute('aria-label', `Role of ${username}`);
-  part(element, 'apply').textContent = isApproved ? 'Change role' : 'Approve';
+  part(row, 'apply').textContent = isApproved ? 'Change role' : 'Approve';
   for (const name of ['apply', 'withdraw', 'delete']) {
-    part(element, name).setAttribute('aria-label', `${part(element, name).textContent}: ${username}`);
+    part(row, name).setAttribute('aria-label', `${part(row, name).textContent}: ${username}`);
   }
-  part(element, 'withdraw').hidden = !isApproved;
-  showApply(element, account);
+  part(row, 'withdraw').hidden = !isApproved;
+  updateApplyButton(row, account);
 }
 
-/** A choice alone does nothing: with the keyboard one passes by others on the way to it. */
-function showApply(element, account = element.item) {
-  part(element, 'apply').hidden = account.is_approved && part(element, 'role').value === roleOf(account);
+/**
+ * Shows the button that applies the chosen role. The selection alone changes nothing, because a keyboard
+ * user passes through other roles on the way to the wanted one.
+ */
+function updateApplyButton(row, account = row.item) {
+  part(row, 'apply').hidden = account.is_approved && part(row, 'role').value === roleOf(account);
 }
 
-function apply(element) {
-  const role = part(element, 'role').value;
-  const { username } = element.item;
-  return change(element, { role, is_approved: true }, `${username} is let in as ${role} now.`);
+function applyRole(row) {
+  const role = part(row, 'role').value;
+  const { username } = row.item;
+  return updateAccount(row, { role, is_approved: true }, `${username} is approved as ${role}.`);
 }
 
-const withdraw = (element) =>
-  change(element, { is_approved: false }, `${element.item.username} is not let in any more.`);
+const withdrawApproval = (row) =>
+  updateAccount(row, { is_approved: false }, `${row.item.username} is no longer approved.`);
 
-const change = (element, changes, done) => act(element, async ({ id }) => {
+const updateAccount = (row, changes, successText) => runAction(row, async ({ id }) => {
   await patch(`users/${id}`, changes);
-  return done;
+  return successText;
 });
 
-const removeAccount = (element) => act(element, async ({ id, username }) => {
-  if (!await confirmed(`Delete the account of ${username}? Its tasks stay, assigned to nobody.`, 'Delete')) return null;
+const deleteAccount = (row) => runAction(row, async ({ id, username }) => {
+  if (!await confirmDialog(`Delete the account of ${username}? Its tasks stay, unassigned.`, 'Delete')) return null;
   await remove(`users/${id}`);
-  names.delete(id);
+  forgetAccountName(id);
   return `The account of ${username} is deleted.`;
 });
 
-/** Does something to a row's account, says so, and has everything looked at again: it may be one's own. */
-async function act(element, done) {
-  const account = element.item;
+/**
+ * Runs an action on a row's account and announces the text that it resolves to (null: cancelled).
+ * Afterwards, also after an error, `access-changed` makes the page load the current user and the lists
+ * again: admins can change their own account.
+ */
+async function runAction(row, action) {
+  const account = row.item;
   try {
-    const words = await done(account);
-    if (!words) return;
-    announce(words);
+    const successText = await action(account);
+    if (!successText) return;
+    announce(successText);
   } catch (error) {
-    showFailure(failureOf(error).of(`${account.username}:`));
-    part(element, 'role').value = roleOf(account);
-    showApply(element);
+    showErrorNotification(toAppError(error).withPrefix(`${account.username}:`));
+    part(row, 'role').value = roleOf(account);
+    updateApplyButton(row);
   }
-  session.dispatchEvent(new Event('changed'));
+  session.dispatchEvent(new Event('access-changed'));
 }

@@ -1,25 +1,28 @@
-// What the page knows of tasks: words for them, and the orders of the API's lists.
+// Task statuses with their labels, and the sort orders of the API's task list.
 
-/** Every status with its words, in the order of the columns. */
+/** The statuses as pairs of value and label, in the order of the columns. */
 export const STATUSES = [['pending', 'To do'], ['in_progress', 'In progress'], ['completed', 'Done']];
 
-/** The words for a status. */
-export const wordsOf = (status) => STATUSES.find(([value]) => value === status)?.[1] ?? status;
+export const statusLabel = (status) => STATUSES.find(([value]) => value === status)?.[1] ?? status;
 
-/** The status that is so many columns further, if there is one. */
-export const neighbour = (status, by) => STATUSES[STATUSES.findIndex(([value]) => value === status) + by]?.[0];
+/** The status `offset` columns to the right (negative: to the left), or `undefined` if there is no column. */
+export const adjacentStatus = (status, offset) => STATUSES[STATUSES.findIndex(([value]) => value === status) + offset]?.[0];
 
-/** What a task is called; a row of the Flask app may have no title. */
-export const titleOf = ({ title }) => title || 'Untitled';
+/** The title as it is shown. A row that the Flask app wrote may have none. */
+export const taskTitle = ({ title }) => title || 'Untitled';
 
-/** The API's orders, by their names there: who has no such time comes last, equal ones go by id. */
-export const ORDERS = {
-  deadline: (a, b) => byTime(a.deadline, b.deadline, 1) || a.id - b.id,
-  '-created_at': (a, b) => byTime(a.created_at, b.created_at, -1) || b.id - a.id,
+/**
+ * The API's sort orders by the value of its `sort` parameter, as comparison functions: a task that changes
+ * on the page is put where the API would list it. Tasks without the time come last, and equal ones are
+ * ordered by id.
+ */
+export const SORT_ORDERS = {
+  deadline: (a, b) => compareTimes(a.deadline, b.deadline, 1) || a.id - b.id,
+  '-created_at': (a, b) => compareTimes(a.created_at, b.created_at, -1) || b.id - a.id,
   title: (a, b) => (a.title < b.title ? -1 : Number(a.title > b.title)) || a.id - b.id,
 };
 
-function byTime(a, b, direction) {
+function compareTimes(a, b, direction) {
   if (!a || !b) return Number(!a) - Number(!b);
   return direction * (new Date(a) - new Date(b));
 }

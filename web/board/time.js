@@ -1,4 +1,4 @@
-// Deadlines as words, and as a form's field has them.
+// Formats times for people, and converts them for `<input type="datetime-local">`.
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -6,42 +6,44 @@ const DAY = 24 * HOUR;
 
 const plural = (count, unit) => `${count} ${unit}${count === 1 ? '' : 's'}`;
 
-/** How long it is, in its largest unit: `3 days`. */
-function span(milliseconds) {
+/** A duration in its largest unit, rounded down: `3 days`. At least `1 minute`. */
+function formatDuration(milliseconds) {
   if (milliseconds < HOUR) return plural(Math.max(1, Math.floor(milliseconds / MINUTE)), 'minute');
   if (milliseconds < DAY) return plural(Math.floor(milliseconds / HOUR), 'hour');
   return plural(Math.floor(milliseconds / DAY), 'day');
 }
 
-const dayOf = (moment, now) => moment.toLocaleDateString('en-GB', {
+/** Day and month, and the year if it is not the current one. */
+const formatShortDate = (date, now) => date.toLocaleDateString('en-GB', {
   day: 'numeric',
   month: 'short',
-  year: moment.getFullYear() === now.getFullYear() ? undefined : 'numeric',
+  year: date.getFullYear() === now.getFullYear() ? undefined : 'numeric',
 });
 
-/** What a card says of a deadline, and how urgent it is: `late`, `soon` or nothing. A task that is done is never late. */
-export function deadlineWords(deadline, isDone, now = new Date()) {
-  const moment = new Date(deadline);
-  const left = moment - now;
-  if (isDone) return { words: `Due ${dayOf(moment, now)}`, urgency: '' };
-  if (left < 0) return { words: `Overdue by ${span(-left)}`, urgency: 'late' };
-  if (left < 2 * DAY) return { words: `Due in ${span(left)}`, urgency: 'soon' };
-  return { words: `Due ${dayOf(moment, now)}`, urgency: '' };
+/**
+ * The text for a deadline on a card, and its urgency: `overdue`, `soon` (within 2 days) or empty. A
+ * completed task is never overdue.
+ */
+export function describeDeadline(deadline, isCompleted, now = new Date()) {
+  const date = new Date(deadline);
+  const timeLeft = date - now;
+  if (isCompleted) return { text: `Due ${formatShortDate(date, now)}`, urgency: '' };
+  if (timeLeft < 0) return { text: `Overdue by ${formatDuration(-timeLeft)}`, urgency: 'overdue' };
+  if (timeLeft < 2 * DAY) return { text: `Due in ${formatDuration(timeLeft)}`, urgency: 'soon' };
+  return { text: `Due ${formatShortDate(date, now)}`, urgency: '' };
 }
 
-/** A moment's day. */
-export const day = (moment) => new Date(moment).toLocaleDateString('en-GB', { dateStyle: 'medium' });
+export const formatDate = (time) => new Date(time).toLocaleDateString('en-GB', { dateStyle: 'medium' });
 
-/** A moment at full length. */
-export const inFull = (moment) => new Date(moment).toLocaleString('en-GB', { dateStyle: 'full', timeStyle: 'short' });
+export const formatDateTime = (time) => new Date(time).toLocaleString('en-GB', { dateStyle: 'full', timeStyle: 'short' });
 
-/** A moment as `<input type="datetime-local">` has it: in the user's own time, without a zone. */
-export function toField(moment) {
-  if (!moment) return '';
-  const date = new Date(moment);
+/** Converts an API time to the value of a `datetime-local` field: local time without zone and seconds. */
+export function toFieldValue(time) {
+  if (!time) return '';
+  const date = new Date(time);
   const local = new Date(date - date.getTimezoneOffset() * MINUTE);
   return local.toISOString().slice(0, 16);
 }
 
-/** The other way round, as the API wants it. */
-export const fromField = (text) => (text ? new Date(text).toISOString() : null);
+/** Converts the value of a `datetime-local` field to an API time, or to null if it is empty. */
+export const fromFieldValue = (value) => (value ? new Date(value).toISOString() : null);

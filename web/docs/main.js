@@ -1,13 +1,14 @@
-// Shows the API's description, with a button to try each request.
+// Shows the API documentation with Swagger UI, which renders the OpenAPI document and can send requests.
 
-// Swagger UI has a dark mode, and leaves to the page when.
-const dark = matchMedia('(prefers-color-scheme: dark)');
-const followTheme = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
-dark.addEventListener('change', followTheme);
-followTheme();
+// Swagger UI has a dark mode that the page switches on with a class. It follows the system setting.
+const darkMode = matchMedia('(prefers-color-scheme: dark)');
+const applyTheme = () => document.documentElement.classList.toggle('dark-mode', darkMode.matches);
+darkMode.addEventListener('change', applyTheme);
+applyTheme();
 
-// Some of its controls have no name that a screen reader could say.
-const NAMES = {
+// Some controls of Swagger UI have no accessible name: screen readers cannot tell what they are for (WCAG
+// 2.2, 4.1.2). The observer names them whenever Swagger UI renders new elements.
+const ACCESSIBLE_NAMES = {
   '.close-modal': () => 'Close',
   '.copy-to-clipboard button': () => 'Copy',
   '.body-param__text': () => 'Request body',
@@ -16,17 +17,17 @@ const NAMES = {
   '.parameters-col_description :is(input, select, textarea)': (control) =>
     control.closest('[data-param-name]')?.dataset.paramName,
 };
-function nameControls() {
-  for (const [selector, name] of Object.entries(NAMES)) {
+function addAccessibleNames() {
+  for (const [selector, getName] of Object.entries(ACCESSIBLE_NAMES)) {
     for (const control of root.querySelectorAll(`:is(${selector}):not([aria-label])`)) {
-      control.ariaLabel = name(control) ?? null;
+      control.ariaLabel = getName(control) ?? null;
     }
   }
-  // The name says something else than what is to be read on it.
+  // This label differs from the button's visible text, which voice control users say (WCAG 2.2, 2.5.3).
   for (const button of root.querySelectorAll('button[aria-label="Apply credentials"]')) button.ariaLabel = null;
 }
 const root = document.getElementById('swagger-ui');
-new MutationObserver(nameControls).observe(root, { childList: true, subtree: true });
+new MutationObserver(addAccessibleNames).observe(root, { childList: true, subtree: true });
 
 SwaggerUIBundle({
   url: 'openapi.json',
@@ -34,12 +35,12 @@ SwaggerUIBundle({
   deepLinking: true,
   tryItOutEnabled: true,
   displayRequestDuration: true,
-  // The colours of the others are too pale on their ground (WCAG 2.2, 1.4.3).
+  // The colours of the other themes have too little contrast with their background (WCAG 2.2, 1.4.3).
   syntaxHighlight: { theme: 'obsidian' },
-  // The schemas are there, but closed: one comes for the operations.
+  // The list of schemas is collapsed: readers come for the operations.
   defaultModelsExpandDepth: 0,
-  // No other host is asked whether the description is valid.
+  // By default Swagger UI sends the document to validator.swagger.io. This page contacts no other host.
   validatorUrl: null,
-  // A token is forgotten with the page: it is not kept where a later script could read it.
+  // With `true` the token would be kept in localStorage, where any later script could read it.
   persistAuthorization: false,
 });

@@ -1,5 +1,5 @@
-// Four of Task API's endpoints on Fastify and better-sqlite3, for bench/run to measure against: one
-// process a core, as Node is run on a machine of its own.
+// Four of Task API's endpoints on Fastify and better-sqlite3: a peer that bench/run compares Task API with.
+// It runs one process per core, as Node usually does on a dedicated machine.
 import cluster from 'node:cluster'
 import { pbkdf2, randomUUID, timingSafeEqual } from 'node:crypto'
 import { availableParallelism } from 'node:os'
@@ -17,10 +17,10 @@ async function serve () {
   const userByName = db.prepare(`SELECT ${userColumns} FROM "user" WHERE username = ?`)
   const userByEmail = db.prepare(`SELECT ${userColumns} FROM "user" WHERE email = ?`)
   const taskColumns = 'id, title, description, status, deadline, created_at, assigned_user_id'
-  const list = (own) => db.prepare(`SELECT ${taskColumns} FROM task WHERE ${own}
+  const listStatement = (filter) => db.prepare(`SELECT ${taskColumns} FROM task WHERE ${filter}
     created_at <= @at AND (created_at, id) < (@at, @id) ORDER BY created_at DESC, id DESC LIMIT @limit`)
-  const allTasks = list('')
-  const ownTasks = list('assigned_user_id = @user AND')
+  const allTasks = listStatement('')
+  const ownTasks = listStatement('assigned_user_id = @user AND')
   const insertTask = db.prepare(`INSERT INTO task (title, description, status, deadline, created_at, assigned_user_id)
     VALUES (?, ?, 'pending', ?, ?, ?) RETURNING ${taskColumns}`)
   const hash = promisify(pbkdf2)
@@ -30,35 +30,35 @@ async function serve () {
   await app.register(jwt, { secret: JWT_SECRET_KEY, sign: { expiresIn: '24h' } })
   app.addHook('onSend', async (request, reply) => { reply.header('x-request-id', request.id) })
 
-  const signedIn = async (request, reply) => {
+  const authenticate = async (request, reply) => {
     const { sub } = await request.jwtVerify()
     request.account = userByName.get(sub)
     if (!request.account) return reply.code(401).send({ msg: 'no such user' })
   }
-  const approved = async (request, reply) => {
+  const requireApproval = async (request, reply) => {
     if (!request.account.is_approved) return reply.code(403).send({ msg: 'not permitted' })
   }
-  const manages = (account) => ['manager', 'admin'].includes(account.role)
+  const isManagerOrAdmin = (account) => ['manager', 'admin'].includes(account.role)
 
-  app.get('/hello', { onRequest: signedIn }, async (request) =>
+  app.get('/hello', { onRequest: authenticate }, async (request) =>
     ({ msg: 'hello world! from fastify', user_name: request.account.username }))
 
-  app.get('/tasks', { onRequest: [signedIn, approved], schema: { querystring: querySchema, response: { 200: listSchema } } },
+  app.get('/tasks', { onRequest: [authenticate, requireApproval], schema: { querystring: querySchema, response: { 200: listSchema } } },
     async (request, reply) => {
       const { limit, cursor } = request.query
       const [at, id] = (cursor ?? '9999-12-31|0').split('|')
-      const place = { at, id: Number(id), limit: limit + 1, user: request.account.id }
-      const { user, ...everybody } = place
-      const rows = manages(request.account) ? allTasks.all(everybody) : ownTasks.all(place)
+      const parameters = { at, id: Number(id), limit: limit + 1, user: request.account.id }
+      const { user, ...parametersOfAll } = parameters
+      const rows = isManagerOrAdmin(request.account) ? allTasks.all(parametersOfAll) : ownTasks.all(parameters)
       const items = rows.slice(0, limit)
       const last = items.at(-1)
       return { items: items.map(task), next_cursor: rows.length > limit ? `${last.created_at}|${last.id}` : null }
     })
 
-  app.post('/tasks', { onRequest: [signedIn, approved], schema: { body: taskSchema } }, async (request, reply) => {
-    if (!manages(request.account)) return reply.code(403).send({ msg: 'not permitted' })
+  app.post('/tasks', { onRequest: [authenticate, requireApproval], schema: { body: taskSchema } }, async (request, reply) => {
+    if (!isManagerOrAdmin(request.account)) return reply.code(403).send({ msg: 'not permitted' })
     const { title, description = null, deadline = null, assigned_user_id: assignee = null } = request.body
-    const row = insertTask.get(title, description, deadline && stored(new Date(deadline)), stored(new Date()), assignee)
+    const row = insertTask.get(title, description, deadline && storedTime(new Date(deadline)), storedTime(new Date()), assignee)
     return reply.code(201).header('location', `/tasks/${row.id}`).send(task(row))
   })
 
@@ -77,7 +77,7 @@ async function serve () {
   await app.listen({ host: '127.0.0.1', port: Number(PORT) })
 }
 
-const stored = (date) => date.toISOString().replace('T', ' ').replace('Z', '000')
+const storedTime = (date) => date.toISOString().replace('T', ' ').replace('Z', '000')
 const rfc3339 = (text) => text && text.replace(' ', 'T') + 'Z'
 const task = (row) => ({ ...row, deadline: rfc3339(row.deadline), created_at: rfc3339(row.created_at) })
 

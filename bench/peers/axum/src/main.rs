@@ -1,7 +1,8 @@
-//! Four of Task API's endpoints on axum, for `bench/run` to measure against.
+//! Four of Task API's endpoints on axum: a peer that `bench/run` compares Task API with.
 //!
-//! Reads take microseconds and run where they are: through `spawn_blocking` `GET /hello` was a
-//! quarter to a third slower. Writes and password hashes block, and go to tokio's blocking threads.
+//! Reads take microseconds and run directly on tokio's worker threads: with `spawn_blocking`, `GET /hello`
+//! was a quarter to a third slower. Writes and password hashes block for longer, and run on tokio's pool of
+//! blocking threads.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -71,9 +72,9 @@ async fn main() {
             tracing::info_span!("request", method = %request.method(), path = request.uri().path(), ?id)
         })
         .on_request(())
-        .on_response(|response: &Response<_>, took: Duration, _: &tracing::Span| {
-            let ms = took.as_secs_f64() * 1e3;
-            tracing::info!(status = response.status().as_u16(), ms, "answered");
+        .on_response(|response: &Response<_>, latency: Duration, _: &tracing::Span| {
+            let ms = latency.as_secs_f64() * 1e3;
+            tracing::info!(status = response.status().as_u16(), ms, "response");
         });
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -93,9 +94,11 @@ async fn main() {
     let address = format!("127.0.0.1:{}", setting("PORT"));
     let listener = tokio::net::TcpListener::bind(&address)
         .await
-        .expect("a free port");
+        .expect("the port is free");
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(listener, router).await.expect("a server");
+    axum::serve(listener, router)
+        .await
+        .expect("the server runs");
 }
 
 fn pool(path: &str, size: u32, pragma: &'static str) -> Db {
@@ -108,7 +111,7 @@ fn pool(path: &str, size: u32, pragma: &'static str) -> Db {
         ))
     });
     let builder = Pool::builder().max_size(size).test_on_check_out(false);
-    builder.build(manager).expect("a database")
+    builder.build(manager).expect("the database opens")
 }
 
 // ---- errors -------------------------------------------------------------------------------------
@@ -136,22 +139,22 @@ impl IntoResponse for Error {
 }
 
 impl From<rusqlite::Error> for Error {
-    fn from(why: rusqlite::Error) -> Error {
-        Error::Internal(why.to_string())
+    fn from(error: rusqlite::Error) -> Error {
+        Error::Internal(error.to_string())
     }
 }
 
 impl From<r2d2::Error> for Error {
-    fn from(why: r2d2::Error) -> Error {
-        Error::Internal(why.to_string())
+    fn from(error: r2d2::Error) -> Error {
+        Error::Internal(error.to_string())
     }
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|why| Error::Internal(why.to_string()))?
+    let result = tokio::task::spawn_blocking(work).await;
+    result.map_err(|error| Error::Internal(error.to_string()))?
 }
 
 // ---- accounts -----------------------------------------------------------------------------------
@@ -168,7 +171,7 @@ struct User {
     created_at: Option<String>,
 }
 
-const USER: &str =
+const SELECT_USER: &str =
     r#"SELECT id, username, email, password_hash, role, is_approved, created_at FROM "user""#;
 
 impl User {
@@ -187,7 +190,7 @@ impl User {
         })
     }
 
-    fn manages(&self) -> bool {
+    fn is_manager_or_admin(&self) -> bool {
         matches!(self.role.as_deref(), Some("manager" | "admin"))
     }
 }
@@ -212,7 +215,7 @@ impl FromRequestParts<Arc<App>> for User {
             .map_err(|_| Error::Unauthorized("bad token"))?
             .claims;
         let db = app.readers.get()?;
-        let sql = format!("{USER} WHERE username = ?1");
+        let sql = format!("{SELECT_USER} WHERE username = ?1");
         let user = db
             .prepare_cached(&sql)?
             .query_row([&claims.sub], User::from_row);
@@ -245,12 +248,15 @@ struct Credentials {
     password: String,
 }
 
-async fn login(State(app): Shared, Json(given): Json<Credentials>) -> Result<Json<Value>, Error> {
+async fn login(
+    State(app): Shared,
+    Json(credentials): Json<Credentials>,
+) -> Result<Json<Value>, Error> {
     let user = {
         let db = app.readers.get()?;
-        let sql = format!("{USER} WHERE email = ?1");
+        let sql = format!("{SELECT_USER} WHERE email = ?1");
         db.prepare_cached(&sql)?
-            .query_row([given.email.trim().to_lowercase()], User::from_row)
+            .query_row([credentials.email.trim().to_lowercase()], User::from_row)
             .optional()?
             .ok_or(Error::Unauthorized("email or password incorrect."))?
     };
@@ -258,9 +264,9 @@ async fn login(State(app): Shared, Json(given): Json<Credentials>) -> Result<Jso
         .hashes
         .acquire()
         .await
-        .map_err(|why| Error::Internal(why.to_string()))?;
+        .map_err(|error| Error::Internal(error.to_string()))?;
     let stored = user.password_hash.clone();
-    if !blocking(move || Ok(is_right(&given.password, &stored))).await? {
+    if !blocking(move || Ok(verify_password(&credentials.password, &stored))).await? {
         return Err(Error::Unauthorized("email or password incorrect."));
     }
     let now = SystemTime::now()
@@ -274,23 +280,27 @@ async fn login(State(app): Shared, Json(given): Json<Credentials>) -> Result<Jso
         exp: now + 24 * 3600,
     };
     let token = jsonwebtoken::encode(&Header::default(), &claims, &app.encoding)
-        .map_err(|why| Error::Internal(why.to_string()))?;
+        .map_err(|error| Error::Internal(error.to_string()))?;
     Ok(Json(
         json!({ "msg": "successfully logged in", "token": token, "user": user }),
     ))
 }
 
-/// `pbkdf2:sha256:ROUNDS$SALT$HEX`
-fn is_right(password: &str, stored: &str) -> bool {
+/// Compares a password with a stored hash of the form `pbkdf2:sha256:ITERATIONS$SALT$HEX`.
+fn verify_password(password: &str, stored: &str) -> bool {
     let mut parts = stored.split('$');
-    let rounds = parts
+    let iterations = parts
         .next()
         .and_then(|method| method.strip_prefix("pbkdf2:sha256:")?.parse().ok());
-    let (Some(rounds), Some(salt), Some(hash)) = (rounds, parts.next(), parts.next()) else {
+    let (Some(iterations), Some(salt), Some(hash)) = (iterations, parts.next(), parts.next())
+    else {
         return false;
     };
-    let key: [u8; 32] =
-        pbkdf2::pbkdf2_hmac_array::<sha2::Sha256, 32>(password.as_bytes(), salt.as_bytes(), rounds);
+    let key: [u8; 32] = pbkdf2::pbkdf2_hmac_array::<sha2::Sha256, 32>(
+        password.as_bytes(),
+        salt.as_bytes(),
+        iterations,
+    );
     hex::encode(key) == hash
 }
 
@@ -309,14 +319,14 @@ struct Task {
     stored_created_at: Option<String>,
 }
 
-const TASK: &str = "id, title, description, status, deadline, created_at, assigned_user_id";
-const STORED: &[FormatItem] =
+const TASK_COLUMNS: &str = "id, title, description, status, deadline, created_at, assigned_user_id";
+const STORED_TIME: &[FormatItem] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
-const WRITTEN: &[FormatItem] =
+const WRITTEN_TIME: &[FormatItem] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
 
 fn rfc3339(stored: &str) -> Option<String> {
-    let moment = PrimitiveDateTime::parse(stored, STORED).ok()?;
+    let moment = PrimitiveDateTime::parse(stored, STORED_TIME).ok()?;
     moment.assume_utc().format(&Rfc3339).ok()
 }
 
@@ -366,22 +376,22 @@ async fn list_tasks(
         .split_once('|')
         .ok_or(Error::Invalid("cursor: unknown"))?;
     let id: i64 = id.parse().map_err(|_| Error::Invalid("cursor: unknown"))?;
-    let assignee = (!user.manages()).then_some(user.id);
+    let assignee = (!user.is_manager_or_admin()).then_some(user.id);
     let db = app.readers.get()?;
-    let own = if assignee.is_some() {
+    let filter = if assignee.is_some() {
         "assigned_user_id = ?4 AND"
     } else {
         "?4 IS NULL AND"
     };
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {TASK} FROM task WHERE {own} created_at <= ?1 AND (created_at, id) < (?1, ?2)
+        "SELECT {TASK_COLUMNS} FROM task WHERE {filter} created_at <= ?1 AND (created_at, id) < (?1, ?2)
          ORDER BY created_at DESC, id DESC LIMIT ?3"
     ))?;
     let rows = statement.query_map(params![created_at, id, limit + 1, assignee], Task::from_row)?;
     let mut items = rows.collect::<Result<Vec<_>, _>>()?;
-    let more = items.len() as i64 > limit;
+    let has_more = items.len() as i64 > limit;
     items.truncate(limit as usize);
-    let last = items.last().filter(|_| more);
+    let last = items.last().filter(|_| has_more);
     let next_cursor = last.map(|task| {
         format!(
             "{}|{}",
@@ -407,7 +417,7 @@ async fn create_task(
     Approved(user): Approved,
     Json(new): Json<NewTask>,
 ) -> Result<impl IntoResponse, Error> {
-    if !user.manages() {
+    if !user.is_manager_or_admin() {
         return Err(Error::Forbidden);
     }
     let title = new.title.trim().to_owned();
@@ -423,13 +433,13 @@ async fn create_task(
             "description: must have 10,000 characters at most",
         ));
     }
-    let stored = |moment: OffsetDateTime| moment.to_utc().format(WRITTEN).unwrap_or_default();
+    let stored = |moment: OffsetDateTime| moment.to_utc().format(WRITTEN_TIME).unwrap_or_default();
     let (now, deadline) = (stored(OffsetDateTime::now_utc()), new.deadline.map(stored));
     let task = blocking(move || {
         let db = app.writer.get()?;
         let mut statement = db.prepare_cached(&format!(
             "INSERT INTO task (title, description, status, deadline, created_at, assigned_user_id)
-             VALUES (?1, ?2, 'pending', ?3, ?4, ?5) RETURNING {TASK}"
+             VALUES (?1, ?2, 'pending', ?3, ?4, ?5) RETURNING {TASK_COLUMNS}"
         ))?;
         let values = params![title, new.description, deadline, now, new.assigned_user_id];
         Ok(statement.query_row(values, Task::from_row)?)

@@ -1,0 +1,68 @@
+//! Background maintenance: writes the last-used times of sessions, deletes expired rows.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use super::App;
+use crate::error::Error;
+use crate::store::{Connection, idempotency, sessions};
+
+/// Time between two runs.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Rows in one transaction: few enough that a request that writes at the same time does not wait long.
+const BATCH: u32 = 500;
+
+/// Pause between two transactions, so that waiting requests can write.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The maintenance thread. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Maintenance {
+    _running: Sender<()>,
+}
+
+impl Maintenance {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// One line for the operator.
+    pub fn start(app: Arc<App>) -> Result<Maintenance, String> {
+        let (_running, stopped) = mpsc::channel();
+        let work = move || {
+            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                if let Err(why) = run(&app) {
+                    log::warn!("maintenance failed, next try in a minute: {why}");
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("maintenance".to_owned());
+        match thread.spawn(work) {
+            Ok(_) => Ok(Maintenance { _running }),
+            Err(why) => Err(format!("cannot start a thread: {why}")),
+        }
+    }
+}
+
+/// Runs the maintenance once.
+///
+/// # Errors
+/// [`Error::Busy`] while the database cannot be written. The last-used times of that run are lost then;
+/// expired rows stay until the next run.
+pub fn run(app: &App) -> Result<(), Error> {
+    for batch in app.session_activity.take().chunks(BATCH as usize) {
+        app.store.write(|db| sessions::record_uses(db, batch))?;
+        thread::sleep(PAUSE);
+    }
+    let now = app.now();
+    let delete_batch = |db: &Connection| -> Result<usize, Error> {
+        let sessions = sessions::delete_expired(db, now, BATCH)?;
+        Ok(sessions + idempotency::delete_expired(db, now, BATCH)?)
+    };
+    while app.store.write(|db| delete_batch(db))? > 0 {
+        thread::sleep(PAUSE);
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The application's shared state: settings, database, keys, limits and clock. Every handler borrows it.
+
+pub mod maintenance;
+
+use std::fmt;
+
+use crate::auth::jwt::JwtSigner;
+use crate::auth::metrics_token::MetricsToken;
+use crate::auth::password_hash::PasswordHasher;
+use crate::auth::refresh_token::RefreshTokenChain;
+use crate::auth::session_activity::SessionActivity;
+use crate::auth::signing_key::SigningKeys;
+use crate::concurrency::Bulkhead;
+use crate::config::Config;
+use crate::http::cursor::CursorCodec;
+use crate::http::idempotency::IdempotencyFingerprints;
+use crate::http::rate_limit::RateLimits;
+use crate::http::static_files::StaticFiles;
+use crate::metrics::Metrics;
+use crate::model::Timestamp;
+use crate::store::Store;
+
+/// Returns the present time. Tests pass a clock of their own.
+pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The application, ready to serve requests from any thread.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// Signs and verifies tokens.
+    pub jwt: JwtSigner,
+    /// Computes the next refresh token.
+    pub refresh_tokens: RefreshTokenChain,
+    /// Rate limiting.
+    pub rate_limits: RateLimits,
+    /// When sessions were last used.
+    pub session_activity: SessionActivity,
+    /// Hashes and verifies passwords.
+    pub passwords: PasswordHasher,
+    /// Encodes and decodes the cursors of lists.
+    pub cursors: CursorCodec,
+    /// Fingerprints of requests with an `Idempotency-Key`.
+    pub fingerprints: IdempotencyFingerprints,
+    /// The bearer token for `/metrics`. Without one, the client's address decides.
+    pub metrics_token: Option<MetricsToken>,
+    /// Counters and histograms.
+    pub metrics: Metrics,
+    /// The files of the board, the documentation page and the OpenAPI document.
+    pub static_files: StaticFiles,
+    clock: Clock,
+}
+
+impl App {
+    /// Assembles the application. Every key is derived from the current one of `keys`.
+    ///
+    /// # Errors
+    /// One line for the operator: the system provides no random bytes.
+    pub fn new(
+        config: Config,
+        store: Store,
+        keys: &SigningKeys,
+        metrics_token: Option<MetricsToken>,
+        metrics: Metrics,
+        static_files: StaticFiles,
+        clock: Clock,
+    ) -> Result<App, String> {
+        let key = &keys.current.bytes;
+        let iterations = config.passwords.password_iterations;
+        let passwords = PasswordHasher::new(iterations, config.concurrency.hashes);
+        Ok(App {
+            store,
+            jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
+            refresh_tokens: RefreshTokenChain::new(key),
+            rate_limits: RateLimits::new(config.rate_limiting),
+            session_activity: SessionActivity::default(),
+            passwords: passwords.map_err(|why| why.to_string())?,
+            cursors: CursorCodec::new(key),
+            fingerprints: IdempotencyFingerprints::new(key),
+            metrics_token,
+            metrics,
+            static_files,
+            clock,
+            config,
+        })
+    }
+
+    /// The end of a session that begins or is refreshed at `now`.
+    pub fn session_expiry(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.config.jwt_refresh_token_expires.seconds())
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Every bulkhead.
+    pub fn bulkheads(&self) -> [&Bulkhead; 3] {
+        let [writes, searches] = self.store.bulkheads();
+        [self.passwords.bulkhead(), writes, searches]
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

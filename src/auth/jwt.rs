@@ -1,0 +1,308 @@
+//! Signs and verifies JSON Web Tokens (RFC 7519) with HS256 and the claims of flask-jwt-extended.
+//!
+//! Verification goes in this order: three segments, header (an object with `alg` HS256), signature, then
+//! the claims: times, purpose, subject, session. Nothing in the payload is trusted before the signature has
+//! been verified. The texts of the errors are those of flask-jwt-extended.
+
+use std::iter;
+
+use data_encoding::BASE64URL_NOPAD;
+use jwt_simple::JWTError;
+use jwt_simple::algorithms::{HS256Key, MACLike};
+use jwt_simple::claims::{JWTClaims, NoCustomClaims};
+use jwt_simple::common::VerificationOptions;
+use jwt_simple::reexports::coarsetime::{Duration, UnixTimeStamp};
+use jwt_simple::token::Token;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::signing_key::{SigningKey, SigningKeys};
+use crate::config::duration::Lifetime;
+use crate::error::Error;
+use crate::model::{RefreshId, SessionId, Timestamp, User};
+
+/// Signs tokens with the current key and verifies those of the current and the previous keys. Accepts no
+/// other algorithm than HS256, whatever the header of a token says (RFC 8725, 3.1).
+#[derive(Debug)]
+pub struct JwtSigner {
+    key: HS256Key,
+    /// Key rotation: tokens that one of these has signed stay valid until they expire.
+    previous: Vec<HS256Key>,
+    lifetime: Lifetime,
+}
+
+/// The purpose of a token, in flask-jwt-extended's claim `type`. One kind is not accepted in the place of
+/// the other (RFC 8725, 3.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// Authenticates requests.
+    Access,
+    /// Is exchanged for new tokens at `POST /refresh`.
+    Refresh,
+}
+
+/// The claims that RFC 7519 does not register. `type` and `fresh` are flask-jwt-extended's. `sid` is the
+/// session (OpenID Connect Front-Channel Logout 1.0, 3). It also identifies the account: a new account may
+/// get the name, and even the id, of a deleted one.
+#[derive(Debug, Serialize)]
+struct OwnClaims {
+    r#type: TokenKind,
+    fresh: bool,
+    sid: SessionId,
+}
+
+/// The claims of a verified token.
+#[derive(Debug)]
+pub struct Claims {
+    /// `sub`: the username of the account.
+    pub username: String,
+    /// `sid`: the session. Tokens of the Flask app have none.
+    pub session: Option<SessionId>,
+    /// `jti`: the id of the token.
+    pub id: Option<String>,
+    /// `iat`: when the token was issued, in seconds since 1970.
+    pub issued_at: Option<f64>,
+    /// `exp`: when the token expires.
+    pub expires_at: Timestamp,
+}
+
+impl JwtSigner {
+    /// Access tokens are valid for `lifetime`.
+    pub fn new(keys: &SigningKeys, lifetime: Lifetime) -> JwtSigner {
+        JwtSigner {
+            key: hs256(&keys.current),
+            previous: keys.previous.iter().map(hs256).collect(),
+            lifetime,
+        }
+    }
+
+    /// How long a new access token is valid, in seconds.
+    pub fn lifetime_seconds(&self) -> i64 {
+        self.lifetime.seconds()
+    }
+
+    /// Signs a new access token for a session.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
+    pub fn access(&self, user: &User, sid: SessionId, now: Timestamp) -> Result<String, Error> {
+        let id = Uuid::new_v4().to_string();
+        let now = now.unix_seconds();
+        let until = now + self.lifetime.seconds();
+        self.sign(TokenKind::Access, user, sid, id, now, until)
+    }
+
+    /// Signs the refresh token with this id, valid between two moments. The result is deterministic: the same
+    /// arguments give the same token, so a repeated refresh can return the first response's token again.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
+    pub fn refresh(
+        &self,
+        user: &User,
+        sid: SessionId,
+        id: &RefreshId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<String, Error> {
+        let (from, until) = (from.unix_seconds(), until.unix_seconds());
+        self.sign(
+            TokenKind::Refresh,
+            user,
+            sid,
+            id.as_str().to_owned(),
+            from,
+            until,
+        )
+    }
+
+    fn sign(
+        &self,
+        kind: TokenKind,
+        user: &User,
+        sid: SessionId,
+        id: String,
+        from: i64,
+        until: i64,
+    ) -> Result<String, Error> {
+        let claims = JWTClaims {
+            issued_at: Some(seconds(from)),
+            invalid_before: Some(seconds(from)),
+            expires_at: Some(seconds(until)),
+            subject: Some(user.username.clone()),
+            jwt_id: Some(id),
+            issuer: None,
+            audiences: None,
+            nonce: None,
+            custom: OwnClaims {
+                r#type: kind,
+                fresh: false,
+                sid,
+            },
+        };
+        self.key
+            .authenticate(claims)
+            .map_err(|why| Error::Internal(format!("signing a token: {why}")))
+    }
+
+    /// Verifies a token and returns its claims: one of the keys signed it, it is of this kind, and it is
+    /// valid at `now`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`]. Everything that is wrong up to the signature gets the same text (except a
+    /// missing segment), so the response to a forged token says nothing about its content.
+    pub fn verify(&self, token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, Error> {
+        let options = || VerificationOptions {
+            // Turns off the library's time checks: they have 15 minutes of leeway, accept a token without
+            // `exp` and count seconds in 32 bits. `check_times` replaces them.
+            accept_future: true,
+            artificial_time: Some(UnixTimeStamp::from_secs(0)),
+            time_tolerance: Some(Duration::from_secs(0)),
+            ..VerificationOptions::default()
+        };
+        for key in iter::once(&self.key).chain(&self.previous) {
+            match key.verify_token::<NoCustomClaims>(token, Some(options())) {
+                Ok(_) if !has_json_object_header(token) => return Err(refused(BAD_SIGNATURE)),
+                Ok(_) => return verify_claims(token, kind, now).map_err(refused),
+                Err(why) if is_wrong_signature(&why) => {}
+                Err(why) => return Err(refused(refusal_text(token, kind, now, &why))),
+            }
+        }
+        Err(refused(BAD_SIGNATURE))
+    }
+}
+
+/// Whether another key may still verify the token.
+fn is_wrong_signature(why: &jwt_simple::Error) -> bool {
+    matches!(why.downcast_ref(), Some(JWTError::InvalidAuthenticationTag))
+}
+
+fn hs256(key: &SigningKey) -> HS256Key {
+    // jwt-simple refuses keys under 12 bytes, but the operator can allow a shorter one that the Flask app has
+    // used. HMAC pads a short key with zeros itself (RFC 2104, 2), so padding does not change the signature.
+    let mut key = key.bytes.clone();
+    key.resize(key.len().max(12), 0);
+    HS256Key::from_bytes(&key)
+}
+
+/// The text for a token that the library has refused.
+fn refusal_text(
+    token: &str,
+    kind: TokenKind,
+    now: Timestamp,
+    why: &jwt_simple::Error,
+) -> &'static str {
+    if let Some(JWTError::CompactEncodingError) = why.downcast_ref() {
+        return "Not enough segments";
+    }
+    // The library parses the header, verifies the signature, then parses the claims. So a JSON error after
+    // a valid header means that the signature is valid and a claim has the wrong type.
+    let is_about_claims = why.is::<serde_json::Error>()
+        && Token::decode_metadata(token).is_ok()
+        && has_json_object_header(token);
+    match is_about_claims {
+        true => verify_claims(token, kind, now)
+            .err()
+            .unwrap_or(INVALID_CLAIM),
+        false => BAD_SIGNATURE,
+    }
+}
+
+/// Whether the header is a JSON object (RFC 7515, 4). The library reads a header into a struct, and serde
+/// accepts an array such as `["HS256"]` for a struct too.
+fn has_json_object_header(token: &str) -> bool {
+    decode_segment::<Map<String, Value>>(token, 0).is_some()
+}
+
+/// Checks the claims of a token whose signature has been verified.
+fn verify_claims(token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, &'static str> {
+    let claims = decode_segment(token, 1).ok_or(INVALID_CLAIM)?;
+    let expires_at = check_times(&claims, now)?;
+    check_purpose(&claims, kind)?;
+    let username = match claims.get("sub") {
+        Some(Value::String(username)) => username.clone(),
+        Some(_) => return Err("Subject must be a string"),
+        None => return Err("Missing claim: sub"),
+    };
+    let session = match claims.get("sid") {
+        None => None,
+        Some(sid) => Some(
+            sid.as_str()
+                .and_then(|sid| sid.parse().ok())
+                .ok_or(INVALID_CLAIM)?,
+        ),
+    };
+    Ok(Claims {
+        username,
+        session,
+        id: claims.get("jti").and_then(Value::as_str).map(str::to_owned),
+        issued_at: claims.get("iat").and_then(Value::as_f64),
+        expires_at,
+    })
+}
+
+const BAD_SIGNATURE: &str = "Signature verification failed";
+const INVALID_CLAIM: &str = "Invalid claim format in token";
+
+fn refused(why: &'static str) -> Error {
+    Error::InvalidToken(why.to_owned())
+}
+
+fn seconds(unix: i64) -> UnixTimeStamp {
+    UnixTimeStamp::from_secs(u64::try_from(unix).unwrap_or(0))
+}
+
+/// Decodes the JSON of the header (0) or the payload (1).
+fn decode_segment<T: DeserializeOwned>(token: &str, index: usize) -> Option<T> {
+    let segment = token.split('.').nth(index)?;
+    serde_json::from_slice(&BASE64URL_NOPAD.decode(segment.as_bytes()).ok()?).ok()
+}
+
+/// Checks the time claims (RFC 7519, 4.1.4 to 4.1.6): `exp` is required and must be in the future; `nbf`
+/// and `iat` must not be. To the microsecond and without leeway, as in PyJWT. Returns the time of `exp`.
+fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static str> {
+    let now = now.unix_micros() as f64 / 1e6;
+    let read = |name: &str, wrong: &'static str| match claims.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_f64() {
+            // Up to the year 9999: greater numbers could overflow later calculations.
+            Some(time) if (0.0..253_402_300_800.0).contains(&time) => Ok(Some(time)),
+            _ => Err(wrong),
+        },
+    };
+    let expires = read("exp", "Expiration Time claim (exp) must be an integer.")?;
+    let not_before = read("nbf", "Not Before claim (nbf) must be an integer.")?;
+    let issued = read("iat", "Issued At claim (iat) must be an integer.")?;
+    let expires = expires.ok_or("Missing claim: exp")?;
+    if expires <= now {
+        return Err("Token has expired");
+    }
+    if issued.is_some_and(|issued| issued > now) {
+        return Err("The token is not yet valid (iat)");
+    }
+    if not_before.is_some_and(|not_before| not_before > now) {
+        return Err("The token is not yet valid (nbf)");
+    }
+    Timestamp::from_unix_seconds(expires.ceil() as i64).ok_or(INVALID_CLAIM)
+}
+
+/// Checks the purpose of a token: its kind, and that it was not issued for another service with the same
+/// key (RFC 8725, 3.8 to 3.12). This program's tokens have neither `iss` nor `aud`.
+fn check_purpose(claims: &Map<String, Value>, kind: TokenKind) -> Result<(), &'static str> {
+    match (kind, claims.get("type").and_then(Value::as_str)) {
+        (TokenKind::Access, Some("access")) | (TokenKind::Refresh, Some("refresh")) => {}
+        (TokenKind::Refresh, _) => return Err("Only refresh tokens are allowed"),
+        (TokenKind::Access, Some("refresh")) => return Err("Only non-refresh tokens are allowed"),
+        (TokenKind::Access, _) => return Err("Only access tokens are allowed"),
+    }
+    if claims.contains_key("aud") {
+        return Err("Audience doesn't match");
+    }
+    if claims.contains_key("iss") {
+        return Err("Invalid issuer");
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The signals SIGTERM and SIGINT (Ctrl-C), which stop the server.
+//!
+//! The first signal starts a graceful shutdown, a second one ends the process at once. Until the server is ready,
+//! the first one already ends the process: the migration of a large database takes long, and nothing needs to be
+//! completed yet. The program handles the signals from the beginning, because the kernel has no default action
+//! for them in process 1 of a container.
+
+use std::ffi::c_int;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use log::warn;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// A thread that receives the signals, and the channel on which it passes the first one on.
+pub struct StopSignals {
+    is_serving: Arc<AtomicBool>,
+    first: Receiver<c_int>,
+}
+
+impl StopSignals {
+    /// Starts to handle the signals: each ends the process at once until [`StopSignals::defer_first`] is called.
+    pub fn catch() -> Result<StopSignals, String> {
+        let mut signals = Signals::new([SIGTERM, SIGINT])
+            .map_err(|why| format!("cannot handle signals: {why}"))?;
+        let (sender, first) = mpsc::channel();
+        let is_serving = Arc::new(AtomicBool::new(false));
+        let serving = Arc::clone(&is_serving);
+        thread::spawn(move || {
+            for signal in signals.forever() {
+                // The main thread receives the first signal and stops the server; `swap` makes the next one end
+                // the process.
+                if !serving.swap(false, Ordering::SeqCst) || sender.send(signal).is_err() {
+                    warn!("{}: stopping at once", name(signal));
+                    std::process::exit(1);
+                }
+            }
+        });
+        Ok(StopSignals { is_serving, first })
+    }
+
+    /// From now on the first signal is left to [`StopSignals::wait`].
+    pub fn defer_first(&self) {
+        self.is_serving.store(true, Ordering::SeqCst);
+    }
+
+    /// Blocks until the first signal, and returns its name.
+    pub fn wait(&self) -> &'static str {
+        // The thread never ends, so the channel stays open.
+        self.first.recv().map_or("a signal", name)
+    }
+}
+
+fn name(signal: c_int) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
+}

@@ -1,0 +1,322 @@
+//! `task-api user ...`: lets an operator create, list and change accounts. The commands work on the database
+//! itself, whether the server is running or not.
+
+use clap::{Args, Subcommand};
+
+use super::password_input::PasswordInput;
+use super::terminal::{explain, print};
+use crate::auth::password_hash::PasswordHasher;
+use crate::config::concurrency::Concurrency;
+use crate::config::database::DatabaseArgs;
+use crate::config::passwords::PasswordArgs;
+use crate::error::Error;
+use crate::model::{
+    Action, Actor, Email, Password, Role, Timestamp, User, UserFilter, UserPatch, Username,
+};
+use crate::store::{Connection, Store, audit, sessions, users};
+
+/// The subcommands of `user`.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Create an account, such as the first admin
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(Create),
+    /// List accounts
+    List(List),
+    /// Change an account's role
+    SetRole(SetRole),
+    /// Approve an account
+    Approve(Approve),
+    /// Change an account's password and end its sessions
+    SetPassword(SetPassword),
+}
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  task-api user create --username ada --email ada@example.com --role admin --approved
+  task-api user create --username ada --email ada@example.com --password-stdin < password.txt";
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct Create {
+    /// Username, 1 to 80 characters
+    #[arg(long)]
+    username: Username,
+    /// E-mail address to sign in with
+    #[arg(long)]
+    email: Email,
+    /// Role: employee, manager or admin
+    #[arg(long, default_value = "employee")]
+    role: Role,
+    /// Approve the account at once
+    #[arg(long)]
+    approved: bool,
+    #[command(flatten)]
+    password: PasswordInput,
+    #[command(flatten)]
+    hashing: PasswordArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct List {
+    /// Only accounts with this role: employee, manager or admin
+    #[arg(long)]
+    role: Option<Role>,
+    /// Only approved accounts (true), or only accounts that await approval (false)
+    #[arg(long)]
+    approved: Option<bool>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct SetRole {
+    #[command(flatten)]
+    account: AccountArg,
+    /// New role: employee, manager or admin
+    role: Role,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct Approve {
+    #[command(flatten)]
+    account: AccountArg,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct SetPassword {
+    #[command(flatten)]
+    account: AccountArg,
+    #[command(flatten)]
+    password: PasswordInput,
+    #[command(flatten)]
+    hashing: PasswordArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Names an account on the command line.
+#[derive(Debug, Args)]
+struct AccountArg {
+    /// Username, or e-mail address if it contains an @
+    account: String,
+}
+
+impl AccountArg {
+    /// Reads the account.
+    fn read(&self, store: &Store) -> Result<User, String> {
+        self.require(store.read(|db| self.find(db)))
+    }
+
+    /// Reads the account and changes it, in one transaction.
+    fn change(
+        &self,
+        store: &Store,
+        change: impl FnOnce(&Connection, User) -> Result<User, Error>,
+    ) -> Result<User, String> {
+        self.require(store.write(|db| self.find(db)?.map(|user| change(db, user)).transpose()))
+    }
+
+    /// An e-mail address is compared with e-mail addresses only: a username may be the e-mail address of
+    /// another account.
+    fn find(&self, db: &Connection) -> Result<Option<User>, Error> {
+        if self.account.contains('@') {
+            Ok(users::by_email(db, &self.account)?.map(|(user, _)| user))
+        } else {
+            users::by_username(db, &self.account)
+        }
+    }
+
+    /// Turns an account that does not exist into an error.
+    fn require(&self, found: Result<Option<User>, Error>) -> Result<User, String> {
+        found
+            .map_err(explain)?
+            .ok_or_else(|| format!("there is no account {}", self.account))
+    }
+}
+
+/// Runs one of the subcommands.
+pub fn run(command: UserCommand) -> Result<(), String> {
+    match command {
+        UserCommand::Create(command) => create(&command),
+        UserCommand::List(command) => list(&command),
+        UserCommand::SetRole(command) => set_role(&command),
+        UserCommand::Approve(command) => approve(&command),
+        UserCommand::SetPassword(command) => set_password(&command),
+    }
+}
+
+fn create(command: &Create) -> Result<(), String> {
+    let names = [command.username.as_str(), command.email.as_str()];
+    let password = command.password.read(names)?;
+    let store = open(&command.database)?;
+    let password_hash = hash(&command.hashing, &password)?;
+    let row = users::NewRow {
+        username: &command.username,
+        email: &command.email,
+        password_hash: &password_hash,
+        role: command.role,
+        is_approved: command.approved,
+        created_at: Timestamp::now(),
+    };
+    let created = store.write(|db| {
+        let user = users::insert(db, &row)?;
+        let actor = Actor::operator(Timestamp::now());
+        audit::record(db, &actor, Action::AccountMade, Some(&user), None)?;
+        Ok(user)
+    });
+    let user = created.map_err(explain)?;
+    print(format_args!("created account {}", summary(&user)))
+}
+
+fn list(command: &List) -> Result<(), String> {
+    let store = open_existing(&command.database)?;
+    let filter = UserFilter {
+        role: command.role,
+        approved: command.approved,
+        ..UserFilter::default()
+    };
+    print_row(
+        "ID",
+        "ROLE",
+        "APPROVED",
+        "CREATED (UTC)",
+        "USERNAME <E-MAIL>",
+    )?;
+    let mut after = None;
+    loop {
+        let page = store
+            .read(|db| users::list(db, &filter, after.as_ref()))
+            .map_err(explain)?;
+        page.items.iter().try_for_each(print_user)?;
+        match page.next {
+            Some(position) => after = Some(position),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn print_user(user: &User) -> Result<(), String> {
+    let approved = if user.is_approved { "yes" } else { "no" };
+    let created = user.created_at.map(Timestamp::to_stored);
+    // Without the fraction of the second.
+    let created = created.as_deref().and_then(|text| text.get(..19));
+    let names = format!("{} <{}>", user.username, user.email);
+    print_row(
+        &user.id.to_string(),
+        &user.role.to_string(),
+        approved,
+        created.unwrap_or("-"),
+        &names,
+    )
+}
+
+fn print_row(
+    id: &str,
+    role: &str,
+    approved: &str,
+    created: &str,
+    names: &str,
+) -> Result<(), String> {
+    print(format_args!(
+        "{id:>6}  {role:8}  {approved:8}  {created:19}  {names}"
+    ))
+}
+
+fn set_role(command: &SetRole) -> Result<(), String> {
+    let patch = UserPatch {
+        role: Some(command.role),
+        ..UserPatch::default()
+    };
+    update(&command.database, &command.account, patch)
+}
+
+fn approve(command: &Approve) -> Result<(), String> {
+    let patch = UserPatch {
+        is_approved: Some(true),
+        ..UserPatch::default()
+    };
+    update(&command.database, &command.account, patch)
+}
+
+fn update(database: &DatabaseArgs, account: &AccountArg, patch: UserPatch) -> Result<(), String> {
+    let store = open_existing(database)?;
+    let user = account.change(&store, |db, before| {
+        let after = users::update(db, before.id, patch)?;
+        let actor = Actor::operator(Timestamp::now());
+        audit::record_changes(db, &actor, &before, &after)?;
+        Ok(after)
+    })?;
+    print(format_args!("changed account {}", summary(&user)))
+}
+
+fn set_password(command: &SetPassword) -> Result<(), String> {
+    let store = open_existing(&command.database)?;
+    let user = command.account.read(&store)?;
+    let password = command.password.read([&user.username, &user.email])?;
+    let hash = hash(&command.hashing, &password)?;
+    let user = command.account.change(&store, |db, user| {
+        users::set_password_hash(db, user.id, &hash)?;
+        let actor = Actor::operator(Timestamp::now());
+        sessions::end_all(db, user.id, None, actor.at)?;
+        audit::record(db, &actor, Action::PasswordChanged, Some(&user), None)?;
+        Ok(user)
+    })?;
+    print(format_args!(
+        "changed the password of account {}",
+        summary(&user)
+    ))
+}
+
+// ---- what the commands share --------------------------------------------------------------------
+
+/// Opens a database that must exist, so that a mistyped path creates no new one.
+pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
+    let path = database.database_url.path();
+    if path.exists() {
+        open(database)
+    } else {
+        Err(format!("there is no database {}", path.display()))
+    }
+}
+
+/// Opens the database with as few connections as possible: a command is one thread.
+fn open(database: &DatabaseArgs) -> Result<Store, String> {
+    Store::open(database.database_url.path(), &Concurrency::for_cores(1))
+}
+
+fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
+    PasswordHasher::new(
+        hashing.password_iterations,
+        Concurrency::for_cores(1).hashes,
+    )
+    .and_then(|hasher| hasher.hash(password))
+    .map_err(explain)
+}
+
+/// One line about an account, such as `1 ada <ada@example.com>: admin, approved`.
+fn summary(user: &User) -> String {
+    let User {
+        id,
+        username,
+        email,
+        role,
+        ..
+    } = user;
+    let approval = if user.is_approved {
+        "approved"
+    } else {
+        "awaiting approval"
+    };
+    format!("{id} {username} <{email}>: {role}, {approval}")
+}

@@ -1,0 +1,117 @@
+//! The settings: name, default and validation of each, one file per topic.
+//!
+//! Each setting is a flag of `task-api serve` and an environment variable of the same name (clap's `env`). A
+//! secret is never a flag, since other users of the machine can read the arguments of a process: see
+//! [`secrets`]. A value is parsed into a type of its own, so a setting that exists is valid.
+
+pub mod concurrency;
+pub mod cors;
+pub mod database;
+pub mod duration;
+pub mod limits;
+pub mod log_filter;
+pub mod passwords;
+pub mod proxies;
+pub mod secrets;
+pub mod server;
+
+use clap::Args;
+
+use self::concurrency::Concurrency;
+use self::cors::{CorsArgs, CorsOrigins};
+use self::database::DatabaseArgs;
+use self::duration::Lifetime;
+use self::limits::{RateLimitArgs, ServerLimits};
+use self::log_filter::LogFilter;
+use self::passwords::PasswordArgs;
+use self::proxies::TrustedProxies;
+use self::secrets::{AdminArgs, MetricsArgs, SigningKeyArgs};
+use self::server::{AddressArgs, ServerKind};
+
+/// The settings of `task-api serve`.
+#[derive(Debug, Clone, Args)]
+#[allow(missing_docs)] // clap would show the comment on a flattened group in `--help`
+pub struct Config {
+    #[command(flatten)]
+    pub address: AddressArgs,
+
+    /// HTTP server to use; only epoll (Linux) enforces all limits
+    #[arg(long, env, hide_env_values = true, default_value_t, value_enum)]
+    pub server: ServerKind,
+
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    #[command(flatten)]
+    pub signing_key: SigningKeyArgs,
+
+    #[command(flatten)]
+    pub admin: AdminArgs,
+
+    /// How long an access token is valid, such as 24h, 15m, or a number of seconds
+    #[arg(long, env, hide_env_values = true, default_value = "24h")]
+    pub jwt_access_token_expires: Lifetime,
+
+    /// How long a session lasts after its sign-in or its last refresh, such as 30d; at least as long as an
+    /// access token is valid
+    #[arg(long, env, hide_env_values = true, default_value = "30d")]
+    pub jwt_refresh_token_expires: Lifetime,
+
+    #[command(flatten)]
+    pub passwords: PasswordArgs,
+
+    #[command(flatten)]
+    pub cors: CorsArgs,
+
+    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted: a comma-separated list of
+    /// addresses and networks, such as 127.0.0.1,10.0.0.0/8; none by default
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub trusted_proxies: TrustedProxies,
+
+    #[command(flatten)]
+    pub rate_limiting: RateLimitArgs,
+
+    #[command(flatten)]
+    pub limits: ServerLimits,
+
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+
+    /// Log filter in env_logger's syntax: error, warn, info, debug or trace, also per module
+    #[arg(long, env, hide_env_values = true, default_value = "info")]
+    pub rust_log: LogFilter,
+
+    /// Computed from the number of cores; not a setting.
+    #[arg(skip)]
+    pub concurrency: Concurrency,
+}
+
+impl Config {
+    /// Validates combinations of settings.
+    ///
+    /// # Errors
+    /// One line that names the settings.
+    pub fn check(&self) -> Result<(), String> {
+        if self.cors.cors_supports_credentials && self.cors.cors_origins == CorsOrigins::Any {
+            return Err(
+                "CORS_SUPPORTS_CREDENTIALS=true requires a list of origins in CORS_ORIGINS: with * \
+                 every website could act for a signed-in user"
+                    .to_owned(),
+            );
+        }
+        // A session's row must exist for as long as an access token of that session is valid.
+        if self.jwt_refresh_token_expires < self.jwt_access_token_expires {
+            return Err(
+                "JWT_REFRESH_TOKEN_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+}

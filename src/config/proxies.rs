@@ -1,0 +1,50 @@
+//! `TRUSTED_PROXIES`: the reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Any client
+//! can send these headers, so by default they are ignored.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+/// The networks in `TRUSTED_PROXIES`; none by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Whether a proxy at this address is trusted.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl FromStr for TrustedProxies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<TrustedProxies, String> {
+        if text.trim().is_empty() {
+            return Ok(TrustedProxies::default());
+        }
+        let list: Result<_, _> = text.split(',').map(|text| network(text.trim())).collect();
+        list.map(TrustedProxies)
+    }
+}
+
+/// Parses an address, or a network in CIDR notation (RFC 4632, 3.1).
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse::<IpNet>().map_err(|_| {
+            format!("'{text}' is neither an address nor a network such as 10.0.0.0/8")
+        })?,
+    };
+    // 10.0.0.5/8 may be a mistake for 10.0.0.5, and would trust 16 million machines.
+    if network == network.trunc() {
+        Ok(network)
+    } else {
+        Err(format!(
+            "'{text}' is not a network: use {} or {}",
+            network.trunc(),
+            network.addr()
+        ))
+    }
+}

@@ -1,0 +1,49 @@
+//! Small cryptographic building blocks: random bytes, SHA-256 in hex, and one HMAC key per purpose.
+
+use data_encoding::HEXLOWER;
+use pbkdf2::hmac::digest::Key;
+use pbkdf2::hmac::digest::common::KeyInit;
+use pbkdf2::hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+
+/// HMAC-SHA256 that already holds its key.
+pub type HmacSha256 = Hmac<Sha256>;
+
+/// Derives the HMAC key for one purpose from the key that signs tokens (domain separation): a value
+/// authenticated for one purpose is not valid for another.
+pub fn derive_hmac(signing_key: &[u8], purpose: &str) -> HmacSha256 {
+    let derived = keyed_hmac(signing_key).chain_update(purpose).finalize();
+    keyed_hmac(&derived.into_bytes())
+}
+
+/// Fits a key of any length to HMAC's block: a longer key is hashed, a shorter one is padded with zeros (RFC
+/// 2104, 2). The library's constructor for keys of any length returns a `Result`; the one for a whole block
+/// cannot fail.
+fn keyed_hmac(key: &[u8]) -> HmacSha256 {
+    let mut block = Key::<HmacSha256>::default();
+    if key.len() <= block.len() {
+        block[..key.len()].copy_from_slice(key);
+    } else {
+        let digest = Sha256::digest(key);
+        block[..digest.len()].copy_from_slice(&digest);
+    }
+    HmacSha256::new(&block)
+}
+
+/// SHA-256 of a text, in lower-case hex. The database stores it in place of a random secret, and the audit log
+/// chains its rows with it. Not for passwords, which need a slow hash.
+pub fn sha256_hex(text: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(text))
+}
+
+/// Unpredictable bytes from the operating system's random number generator.
+///
+/// # Errors
+/// [`Error::Internal`] if the system provides none.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|why| Error::Internal(format!("randomness: {why}")))?;
+    Ok(bytes)
+}

@@ -1,0 +1,238 @@
+//! Sign-up, sign-in, refresh and sign-out.
+
+use rouille::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::password_hash::Verified;
+use crate::error::Error;
+use crate::http::request::RequestContext;
+use crate::http::response::{self, HandlerResult};
+use crate::model::{
+    Action, Credential, Credentials, NewUser, RefreshId, RefreshToken, Role, SessionId, SignedIn,
+    Timestamp, User,
+};
+use crate::store::idempotency::{Fingerprint, StoredResponse};
+use crate::store::sessions::{self, Exchange, NewSession};
+use crate::store::{audit, idempotency, users};
+
+/// Creates an account: an employee that awaits approval.
+pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
+    app.rate_limits
+        .check_sign_up(context.client.address, app.now())?;
+    let body = context.json_body(app.config.limits.max_body_bytes)?;
+    let new = body.parse(NewUser::from_fields)?;
+    let fingerprint = super::fingerprint(app, context, "POST /signup", None, &body)?;
+    let find = |db: &_| idempotency::find(db, fingerprint.as_ref(), app.now());
+    // A retry is found before the password is hashed again.
+    let stored = match app.store.read(find)? {
+        Some(stored) => stored,
+        None => create_account(app, context, &new, fingerprint.as_ref())?,
+    };
+    super::created(&stored)
+}
+
+fn create_account(
+    app: &App,
+    context: &RequestContext,
+    new: &NewUser,
+    fingerprint: Option<&Fingerprint>,
+) -> Result<StoredResponse, Error> {
+    let row = users::NewRow {
+        username: &new.username,
+        email: &new.email,
+        password_hash: &app.passwords.hash(&new.password)?,
+        role: Role::default(),
+        is_approved: false,
+        created_at: app.now(),
+    };
+    let actor = super::anonymous_actor(app, context);
+    app.store.write(|db| {
+        let insert = || {
+            let user = users::insert(db, &row)?;
+            audit::record(db, &actor, Action::SignUp, Some(&user), None)?;
+            Ok(user)
+        };
+        idempotency::run_once(db, fingerprint, app.now(), insert)
+    })
+}
+
+/// The account that signs in, and the response.
+pub type SignInResult = Result<(User, Response), Error>;
+
+/// Starts a session. An unknown e-mail and a wrong password get the same response after the same time (OWASP
+/// ASVS 5.0, 6.3.8). Returns the account too, for the access log.
+pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
+    let given = context.parse_json(app.config.limits.max_body_bytes, Credentials::from_fields)?;
+    let attempt = app
+        .rate_limits
+        .check_sign_in(context.client.address, &given.email, app.now())?;
+    let tokens = super::retry_on_conflict(|| sign_in(app, context, &given))?;
+    app.rate_limits.record_success(attempt);
+    let response = response::json(&tokens);
+    Ok((tokens.user, response))
+}
+
+fn sign_in(
+    app: &App,
+    context: &RequestContext,
+    given: &Credentials,
+) -> Result<TokenResponse, Error> {
+    let found = app
+        .store
+        .read(|db| users::by_email(db, given.email.trim()))?;
+    let stored = found.as_ref().map(|(user, hash)| (user.id, hash.as_str()));
+    let verified = app.passwords.verify(&given.password, stored)?;
+    let (Some((user, hash)), Some(verified)) = (&found, verified) else {
+        return Err(refuse(app, context, found.as_ref().map(|(user, _)| user)));
+    };
+    let renewed = renewed_hash(app, context, &verified);
+    start_session(app, context, user, hash, renewed.as_deref())
+}
+
+/// Writes a refused sign-in to the audit log, without the e-mail as typed: it may be a password in the wrong
+/// field.
+fn refuse(app: &App, context: &RequestContext, user: Option<&User>) -> Error {
+    let recorded = app.store.write(|db| {
+        let actor = super::anonymous_actor(app, context);
+        audit::record(db, &actor, Action::SignInRefused, user, None)
+    });
+    recorded.err().unwrap_or(Error::WrongEmailOrPassword)
+}
+
+/// Hashes the password again where the stored hash was written by the Flask app or has fewer rounds than the
+/// setting. Where that fails, for example because the server is busy, the next sign-in tries again.
+fn renewed_hash(app: &App, context: &RequestContext, verified: &Verified) -> Option<String> {
+    app.passwords.renew(verified).unwrap_or_else(|why| {
+        let id = &context.request_id;
+        log::warn!("request_id={id} keeping the outdated password hash: {why}");
+        None
+    })
+}
+
+/// Starts a session, if `verified_hash` is still the hash of the account's password, and replaces that hash
+/// by `renewed`.
+fn start_session(
+    app: &App,
+    context: &RequestContext,
+    user: &User,
+    verified_hash: &str,
+    renewed: Option<&str>,
+) -> Result<TokenResponse, Error> {
+    let (now, refresh_id) = (app.now(), RefreshId::random()?);
+    let (address, agent) = (context.client.address.to_string(), context.user_agent());
+    let session = NewSession {
+        id: SessionId::random()?,
+        user_id: user.id,
+        refresh_digest: &refresh_id.digest(),
+        now,
+        expires_at: app.session_expiry(now),
+        address: &address,
+        user_agent: agent.as_deref(),
+    };
+    app.store.write(|db| {
+        users::confirm_password(db, user.id, verified_hash, renewed)?;
+        sessions::insert(db, &session)?;
+        let actor = super::anonymous_actor(app, context);
+        audit::record(db, &actor, Action::SignIn, Some(user), None)
+    })?;
+    let validity = (session.now, session.expires_at);
+    TokenResponse::issue(app, user, session.id, &refresh_id, validity)
+}
+
+/// Refresh token rotation: exchanges a refresh token for new tokens. A token is valid for one exchange; used
+/// again, two clients hold it, and its session ends (RFC 9700, 4.14.2).
+pub fn refresh(app: &App, context: &RequestContext, presented: &RefreshToken) -> HandlerResult {
+    let next = app.refresh_tokens.next_id(&presented.id);
+    match exchange(app, context, presented, &next)? {
+        Exchange::Next(from, until) => {
+            let RefreshToken { user, session, .. } = presented;
+            let tokens = TokenResponse::issue(app, user, *session, &next, (from, until))?;
+            Ok(response::json(&tokens))
+        }
+        Exchange::Reused | Exchange::Unknown => Err(Error::revoked()),
+    }
+}
+
+/// Replaces the presented refresh token by the next one. The reuse of an old token goes to the audit log.
+fn exchange(
+    app: &App,
+    context: &RequestContext,
+    RefreshToken { user, session, id }: &RefreshToken,
+    next: &RefreshId,
+) -> Result<Exchange, Error> {
+    let now = app.now();
+    app.store.write(|db| {
+        let digests = (id.digest(), next.digest());
+        let exchange = sessions::exchange(db, *session, &digests, now, app.session_expiry(now))?;
+        if exchange == Exchange::Reused {
+            let actor = super::anonymous_actor(app, context);
+            audit::record(db, &actor, Action::RefreshReused, Some(user), None)?;
+        }
+        Ok(exchange)
+    })
+}
+
+/// Ends the session, its access tokens included.
+pub fn log_out(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
+    app.store.write(|db| {
+        match &caller.credential {
+            Credential::Session(id) => sessions::end(db, *id)?,
+            Credential::Flask { digest, expires_at } => {
+                sessions::end_token(db, digest, *expires_at)?;
+            }
+        }
+        let actor = super::actor(app, context, caller);
+        audit::record(db, &actor, Action::SignOut, Some(caller), None)
+    })?;
+    Ok(response::no_content())
+}
+
+/// The tokens of a session (RFC 6749, 5.1, with the tutorial's names).
+#[derive(Serialize, ToSchema)]
+pub struct TokenResponse {
+    msg: &'static str,
+    /// The access token.
+    token: String,
+    token_type: &'static str,
+    /// How long the access token is valid, in seconds.
+    expires_in: i64,
+    /// Valid for one POST /refresh.
+    refresh_token: String,
+    user: User,
+}
+
+impl TokenResponse {
+    /// Signs a new access token, and the refresh token with this id. The refresh token is valid between the
+    /// two moments.
+    fn issue(
+        app: &App,
+        user: &User,
+        session: SessionId,
+        refresh_id: &RefreshId,
+        (from, until): (Timestamp, Timestamp),
+    ) -> Result<TokenResponse, Error> {
+        let token = app.jwt.access(user, session, app.now())?;
+        let refresh_token = app.jwt.refresh(user, session, refresh_id, from, until)?;
+        let expires_in = app.jwt.lifetime_seconds();
+        Ok(TokenResponse::new(
+            token,
+            refresh_token,
+            expires_in,
+            user.clone(),
+        ))
+    }
+
+    /// The response with these tokens.
+    pub fn new(token: String, refresh_token: String, expires_in: i64, user: User) -> TokenResponse {
+        TokenResponse {
+            msg: "successfully logged in",
+            token,
+            token_type: "Bearer",
+            expires_in,
+            refresh_token,
+            user,
+        }
+    }
+}

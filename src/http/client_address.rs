@@ -1,0 +1,120 @@
+//! The address of the client: the peer of the connection or, where the peer is a trusted proxy, the address
+//! that the proxy reports in `X-Forwarded-For`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Once;
+
+use rouille::Request;
+
+use crate::config::proxies::TrustedProxies;
+
+/// The client that sent a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The IP address. IPv4-mapped IPv6 addresses are converted to IPv4.
+    pub address: IpAddr,
+    /// Whether the client uses TLS, which a trusted proxy terminates and reports in `X-Forwarded-Proto`.
+    pub https: bool,
+}
+
+/// The header to which each proxy appends the address of the client or proxy that it received the request
+/// from.
+const FORWARDED_FOR: &str = "X-Forwarded-For";
+
+/// Other headers that proxies add, in place of `X-Forwarded-For` or together with it.
+const OTHER_PROXY_HEADERS: [&str; 5] = [
+    "Forwarded",
+    "Via",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+];
+
+impl Client {
+    /// Determines the client of a request. Only the headers of `trusted` proxies are believed.
+    pub fn of(request: &Request, trusted: &TrustedProxies) -> Client {
+        let peer = peer(request);
+        let is_proxy = trusted.contains(peer);
+        if !is_proxy && request.header(FORWARDED_FOR).is_some() {
+            warn_of_ignored_header(peer);
+        }
+        let mut schemes = values(request, "X-Forwarded-Proto").peekable();
+        let https = is_proxy
+            && schemes.peek().is_some()
+            && schemes.all(|scheme| scheme.eq_ignore_ascii_case("https"));
+        Client {
+            address: forwarded_address(request, trusted).0,
+            https,
+        }
+    }
+}
+
+/// Warns once: with a proxy that is not listed, all clients of the proxy share one rate limit, and the
+/// operator could not see why.
+fn warn_of_ignored_header(peer: IpAddr) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::warn!(
+            "ignoring the X-Forwarded-For header of a request from {peer}: if this is your proxy, list it in \
+             TRUSTED_PROXIES; until then all of its clients share one rate limit"
+        );
+    });
+}
+
+/// Whether a request comes from this machine or from a trusted proxy itself, and is not forwarded for another
+/// client.
+///
+/// The address alone does not show this: a proxy on this machine connects from a loopback address too, but
+/// adds headers; a script of a website runs in a browser on this machine too, but the browser adds
+/// `Origin`.
+pub fn is_local(request: &Request, trusted: &TrustedProxies) -> bool {
+    let (address, is_complete) = forwarded_address(request, trusted);
+    let has = |name: &&str| request.header(name).is_some();
+    let is_forwarded =
+        !is_complete || (!has(&FORWARDED_FOR) && OTHER_PROXY_HEADERS.iter().any(has));
+    let is_local_address = address.is_loopback() || trusted.contains(address);
+    is_local_address && !is_forwarded && !has(&"Origin")
+}
+
+/// Returns the client's address, and whether every address in `X-Forwarded-For` was believed.
+///
+/// Reads the header from the right: each proxy appends the address it heard from, so an element is believed
+/// only while the address to its right, which added it, is a trusted proxy. The client can have written
+/// everything further left itself (OWASP ASVS 5.0, 4.1.3).
+fn forwarded_address(request: &Request, trusted: &TrustedProxies) -> (IpAddr, bool) {
+    let mut address = peer(request);
+    for hop in values(request, FORWARDED_FOR).rev() {
+        match (trusted.contains(address), parse(hop)) {
+            (true, Some(reported)) => address = reported,
+            _ => return (address, false),
+        }
+    }
+    (address, true)
+}
+
+/// The address of the other end of the connection.
+fn peer(request: &Request) -> IpAddr {
+    request.remote_addr().ip().to_canonical()
+}
+
+/// The elements of a list header (RFC 9110, 5.6.1) over all of its lines.
+fn values<'a>(request: &'a Request, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
+    let lines: Vec<&str> = request
+        .headers()
+        .filter(|(given, _)| given.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
+        .collect();
+    lines
+        .into_iter()
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+}
+
+/// Parses `192.0.2.1` or `2001:db8::1`, also with a port, which some proxies add: `192.0.2.1:80`,
+/// `[2001:db8::1]:80`.
+fn parse(hop: &str) -> Option<IpAddr> {
+    let address = hop
+        .parse()
+        .or_else(|_| hop.parse().map(|with_port: SocketAddr| with_port.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}

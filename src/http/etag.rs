@@ -1,0 +1,191 @@
+//! Entity tags and conditional requests (RFC 9110, 8.8.3 and 13).
+//!
+//! Reads use them for revalidation: 304 where `If-None-Match` names the current version. Writes use them for
+//! optimistic concurrency: 412 where `If-Match` names another version, so that a client cannot overwrite a
+//! change that it has not seen.
+
+use std::fmt;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+
+/// Bytes of the hash in a tag. 128 bits are enough that two versions never get the same tag.
+const LENGTH: usize = 16;
+
+/// The strong entity tag of a representation: a truncated SHA-256, so equal bytes have equal tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ETag(String);
+
+impl ETag {
+    /// Computes the tag of a value from its JSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the value cannot be serialized.
+    pub fn of(value: &impl Serialize) -> Result<ETag, Error> {
+        match serde_json::to_vec(value) {
+            Ok(json) => Ok(ETag::of_bytes(&json)),
+            Err(why) => Err(Error::Internal(format!("serializing for an ETag: {why}"))),
+        }
+    }
+
+    /// Computes the tag of bytes.
+    pub fn of_bytes(bytes: &[u8]) -> ETag {
+        ETag(BASE64URL_NOPAD.encode(&Sha256::digest(bytes)[..LENGTH]))
+    }
+}
+
+/// Writes the tag as the `ETag` header has it: in quotes.
+impl fmt::Display for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
+    }
+}
+
+/// The preconditions of a request: `If-Match` and `If-None-Match`, both optional.
+#[derive(Debug)]
+pub struct Preconditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+impl Preconditions {
+    /// Parses the two headers. Each argument yields the values of all lines of one header.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] where a header is neither `*` nor a list of entity tags.
+    pub fn parse<'a>(
+        if_match: impl Iterator<Item = &'a str>,
+        if_none_match: impl Iterator<Item = &'a str>,
+    ) -> Result<Preconditions, Error> {
+        Ok(Preconditions {
+            if_match: Tags::from_lines(
+                if_match,
+                "its If-Match must be * or a list of entity tags in quotes",
+            )?,
+            if_none_match: Tags::from_lines(
+                if_none_match,
+                "its If-None-Match must be * or a list of entity tags in quotes",
+            )?,
+        })
+    }
+
+    /// For a read: whether `If-None-Match` names the current version, so that the response is 304. `If-Match`
+    /// is evaluated first (RFC 9110, 13.2.2).
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] where `If-Match` does not name the current version.
+    pub fn is_not_modified(&self, current: &ETag) -> Result<bool, Error> {
+        let if_match = self.if_match.as_ref();
+        if if_match.is_some_and(|tags| !tags.contains(current, Tag::strongly_matches)) {
+            return Err(Error::PreconditionFailed);
+        }
+        let if_none_match = self.if_none_match.as_ref();
+        Ok(if_none_match.is_some_and(|tags| tags.contains(current, Tag::weakly_matches)))
+    }
+
+    /// For a write: checks both preconditions against `before`, the resource before the change. Called inside
+    /// the transaction of the change, so that no other write can happen between check and change (RFC 9110,
+    /// 13.2.1).
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`].
+    pub fn check_before_write(&self, before: &impl Serialize) -> Result<(), Error> {
+        if self.is_not_modified(&ETag::of(before)?)? {
+            Err(Error::PreconditionFailed)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The value of `If-Match` or `If-None-Match`.
+#[derive(Debug)]
+enum Tags {
+    /// `*`, which matches every version.
+    Any,
+    Listed(Vec<Tag>),
+}
+
+impl Tags {
+    /// Parses the values of all lines of a header as one list (RFC 9110, 5.3). `problem` is the text of the
+    /// error.
+    fn from_lines<'a>(
+        values: impl Iterator<Item = &'a str>,
+        problem: &'static str,
+    ) -> Result<Option<Tags>, Error> {
+        let values: Vec<&str> = values.collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
+        Tags::parse(&values.join(","))
+            .map(Some)
+            .ok_or(Error::BadRequest(problem))
+    }
+
+    fn parse(text: &str) -> Option<Tags> {
+        if text.trim_matches(BLANKS) == "*" {
+            return Some(Tags::Any);
+        }
+        let (mut tags, mut rest) = (Vec::new(), text);
+        loop {
+            // A list may have empty elements (RFC 9110, 5.6.1).
+            rest = rest.trim_start_matches([' ', '\t', ',']);
+            if rest.is_empty() {
+                break;
+            }
+            let (tag, after) = Tag::split_first(rest)?;
+            tags.push(tag);
+            rest = after.trim_start_matches(BLANKS);
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return None;
+            }
+        }
+        (!tags.is_empty()).then_some(Tags::Listed(tags))
+    }
+
+    /// Whether one of the tags matches the current version. `matches` is [`Tag::strongly_matches`] or
+    /// [`Tag::weakly_matches`].
+    fn contains(&self, current: &ETag, matches: fn(&Tag, &ETag) -> bool) -> bool {
+        match self {
+            Tags::Any => true,
+            Tags::Listed(tags) => tags.iter().any(|tag| matches(tag, current)),
+        }
+    }
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// An entity tag as a client sends it: `"abc"`, or weak: `W/"abc"`.
+#[derive(Debug)]
+struct Tag {
+    is_weak: bool,
+    opaque: String,
+}
+
+impl Tag {
+    /// Splits the text into its first tag and the rest. Tags have no escaping: the next quote ends them.
+    fn split_first(text: &str) -> Option<(Tag, &str)> {
+        let quoted = text.strip_prefix("W/").unwrap_or(text);
+        let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+        let is_valid = !opaque.contains(|c: char| c == ' ' || c.is_ascii_control());
+        let tag = Tag {
+            is_weak: quoted.len() < text.len(),
+            opaque: opaque.to_owned(),
+        };
+        is_valid.then_some((tag, rest))
+    }
+
+    /// The strong comparison (RFC 9110, 8.8.3.2), for `If-Match`. A weak tag never matches, since two
+    /// versions may share it.
+    fn strongly_matches(&self, version: &ETag) -> bool {
+        !self.is_weak && self.weakly_matches(version)
+    }
+
+    /// The weak comparison (RFC 9110, 8.8.3.2), for `If-None-Match`.
+    fn weakly_matches(&self, version: &ETag) -> bool {
+        self.opaque == version.0
+    }
+}

@@ -1,0 +1,253 @@
+//! A request as handlers see it: headers, query and body, each bounded and checked.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use percent_encoding::percent_decode_str;
+use rouille::Request;
+use rouille::input::parse_priority_header;
+use uuid::Uuid;
+
+use super::client_address::{self, Client};
+use super::etag::Preconditions;
+use super::json_body::JsonBody;
+use crate::config::proxies::TrustedProxies;
+use crate::error::Error;
+use crate::model::is_control;
+use crate::model::json_fields::{Fields, Scalar};
+
+/// A request together with its id and its client.
+#[derive(Debug)]
+pub struct RequestContext<'a> {
+    request: &'a Request,
+    /// Identifies this request in every line of the log and in the response (`X-Request-Id`).
+    pub request_id: String,
+    /// The client that sent the request.
+    pub client: Client,
+}
+
+impl<'a> RequestContext<'a> {
+    /// Keeps the client's `X-Request-Id` if it is safe to log, and makes one otherwise. The headers of
+    /// `trusted` proxies decide about the client's address.
+    pub fn new(request: &'a Request, trusted: &TrustedProxies) -> RequestContext<'a> {
+        let request_id = match request.header("X-Request-Id") {
+            Some(id) if is_safe_request_id(id) => id.to_owned(),
+            _ => Uuid::new_v4().to_string(),
+        };
+        RequestContext {
+            request,
+            request_id,
+            client: Client::of(request, trusted),
+        }
+    }
+
+    /// The method, as sent.
+    pub fn method(&self) -> &str {
+        self.request.method()
+    }
+
+    /// The path, as sent: not decoded, without the query.
+    pub fn path(&self) -> &str {
+        self.request.raw_url().split('?').next().unwrap_or_default()
+    }
+
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.request.header(name)
+    }
+
+    /// Every value of a header.
+    pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.request
+            .headers()
+            .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// Whether the client can decompress gzip (RFC 9110, 12.5.3). `*` does not count: a browser lists the
+    /// codings that it supports.
+    pub fn accepts_gzip(&self) -> bool {
+        self.headers("Accept-Encoding")
+            .flat_map(parse_priority_header)
+            .any(|(coding, weight)| coding.eq_ignore_ascii_case("gzip") && weight > 0.0)
+    }
+
+    /// `If-Match` and `If-None-Match`.
+    ///
+    /// # Errors
+    /// Those of [`Preconditions::parse`].
+    pub fn preconditions(&self) -> Result<Preconditions, Error> {
+        Preconditions::parse(self.headers("If-Match"), self.headers("If-None-Match"))
+    }
+
+    /// The `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header). The draft puts the key in quotes,
+    /// which few clients do: here quotes are part of the key.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] unless it is one key of 1 to 255 visible ASCII characters.
+    pub fn idempotency_key(&self) -> Result<Option<&str>, Error> {
+        let is_valid =
+            |key: &str| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+        let mut keys = self.headers("Idempotency-Key");
+        match (keys.next(), keys.next()) {
+            (None, _) => Ok(None),
+            (Some(key), None) if is_valid(key) => Ok(Some(key)),
+            _ => Err(Error::BadRequest(
+                "its Idempotency-Key must be a single value of 1 to 255 visible ASCII characters",
+            )),
+        }
+    }
+
+    /// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1). The scheme is case-insensitive (RFC
+    /// 9110, 11.1). A token in the query or in the body is ignored.
+    ///
+    /// # Errors
+    /// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
+    pub fn bearer_token(&self) -> Result<&str, Error> {
+        const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
+        let mut headers = self.headers("Authorization");
+        let value = headers.next().unwrap_or_default();
+        if headers.next().is_some() {
+            return Err(Error::InvalidToken(BAD_HEADER.to_owned()));
+        }
+        let mut words = value.split_ascii_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (None, ..) => Err(Error::NoCredentials("Missing Authorization Header")),
+            (Some(scheme), ..) if !scheme.eq_ignore_ascii_case("Bearer") => {
+                Err(Error::NoCredentials(
+                    "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'",
+                ))
+            }
+            (_, Some(token), None) => Ok(token),
+            _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
+        }
+    }
+
+    /// Whether the request comes from this machine or from one of these proxies itself; see
+    /// [`client_address::is_local`].
+    pub fn is_local(&self, trusted: &TrustedProxies) -> bool {
+        client_address::is_local(self.request, trusted)
+    }
+
+    /// The client's `User-Agent`, cut to one line of at most 255 characters.
+    pub fn user_agent(&self) -> Option<String> {
+        let agent = self.header("User-Agent")?.chars();
+        Some(agent.filter(|c| !is_control(*c)).take(255).collect())
+    }
+
+    /// Returns the URL of this path with these parameters, always encoded in the same way.
+    pub fn url<'p>(
+        &self,
+        parameters: impl IntoIterator<Item = (&'p String, &'p String)>,
+    ) -> String {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        if query.is_empty() {
+            self.path().to_owned()
+        } else {
+            format!("{}?{query}", self.path())
+        }
+    }
+
+    /// The parameters of the query, form-decoded: `+` is a space.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a parameter is given twice or is not UTF-8.
+    pub fn query_parameters(&self) -> Result<BTreeMap<String, String>, Error> {
+        let query = self.request.raw_query_string();
+        let decode = |text: &str| {
+            let text = text.replace('+', " ");
+            percent_decode_str(&text)
+                .decode_utf8()
+                .map(String::from)
+                .map_err(|_| text.clone())
+        };
+        let mut parameters = BTreeMap::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).map_err(|name| Error::invalid(&name, "is not known here"))?;
+            let value = decode(value).map_err(|_| Error::invalid(&name, "must be UTF-8"))?;
+            if parameters.insert(name.clone(), value).is_some() {
+                return Err(Error::invalid(&name, "is given twice"));
+            }
+        }
+        Ok(parameters)
+    }
+
+    /// Parses the JSON object in the body with `read`, such as `TaskPatch::from_fields`. `max_bytes` is the
+    /// largest body that is read.
+    ///
+    /// # Errors
+    /// Those of [`RequestContext::json_body`] and of [`JsonBody::parse`], in this order.
+    pub fn parse_json<T>(
+        &self,
+        max_bytes: u64,
+        read: impl FnOnce(&mut Fields<Scalar>) -> Option<T>,
+    ) -> Result<T, Error> {
+        self.json_body(max_bytes)?.parse(read)
+    }
+
+    /// The JSON body, not parsed yet. `max_bytes` is the largest body that is read.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`], [`Error::ContentCoding`], [`Error::BodyTooLarge`], [`Error::Malformed`], in this
+    /// order.
+    pub fn json_body(&self, max_bytes: u64) -> Result<JsonBody, Error> {
+        if !self.header("Content-Type").is_some_and(is_json) {
+            return Err(Error::NotJson);
+        }
+        if !self.headers("Content-Encoding").all(is_identity) {
+            return Err(Error::ContentCoding);
+        }
+        self.read_body(max_bytes).map(JsonBody)
+    }
+
+    fn read_body(&self, max_bytes: u64) -> Result<Vec<u8>, Error> {
+        let declared = self
+            .header("Content-Length")
+            .and_then(|length| length.trim().parse::<u64>().ok());
+        if declared.is_some_and(|length| length > max_bytes) {
+            return Err(Error::BodyTooLarge(max_bytes));
+        }
+        let Some(body) = self.request.data() else {
+            return Err(Error::Internal("the body was read twice".to_owned()));
+        };
+        let mut bytes = Vec::new();
+        body.take(max_bytes + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|_| Error::Malformed("it could not be read completely".to_owned()))?;
+        let length = bytes.len() as u64;
+        if length > max_bytes {
+            return Err(Error::BodyTooLarge(max_bytes));
+        }
+        // The part that a broken connection delivered can be valid JSON by chance: `{"a":1}` of
+        // `{"a":1}, ...`.
+        if declared.is_some_and(|declared| length < declared) {
+            return Err(Error::Malformed(
+                "it is shorter than Content-Length".to_owned(),
+            ));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Letters, digits and common punctuation: nothing that could break out of a log line or a header.
+fn is_safe_request_id(id: &str) -> bool {
+    (1..=128).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.:=+/@~".contains(&b))
+}
+
+/// `application/json`, in any case and with any parameters (RFC 9110, 8.3.1).
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Whether a `Content-Encoding` names no coding but `identity` (RFC 9110, 8.4).
+fn is_identity(codings: &str) -> bool {
+    let mut codings = codings.split(',').map(str::trim);
+    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
+}

@@ -1,0 +1,109 @@
+//! Successful responses: JSON, entity tags, pages of lists, static files.
+
+use rouille::Response;
+use serde::Serialize;
+
+use super::etag::ETag;
+use super::request::RequestContext;
+use super::static_files::StaticFile;
+use crate::error::Error;
+use crate::model::Page;
+
+/// What a handler returns.
+pub type HandlerResult = Result<Response, Error>;
+
+/// 200 with JSON.
+pub fn json(body: &impl Serialize) -> Response {
+    Response::json(body)
+}
+
+/// 200 with an account or a task, and the entity tag of its version in `ETag`.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn json_with_etag(body: &impl Serialize) -> HandlerResult {
+    Ok(with_etag(json(body), &ETag::of(body)?))
+}
+
+/// A conditional GET (RFC 9110, 13): like [`json_with_etag`], but 304 without a body where `If-None-Match`
+/// names the current version.
+///
+/// # Errors
+/// [`Error::BadRequest`] for a malformed precondition, [`Error::PreconditionFailed`] where `If-Match` names
+/// another version.
+pub fn json_or_304(context: &RequestContext, body: &impl Serialize) -> HandlerResult {
+    full_or_304(context, &ETag::of(body)?, || json(body))
+}
+
+/// 200 with a static file. The browser caches it and revalidates it each time (`no-cache`), so that a page of
+/// a new binary never runs a script of an old one.
+///
+/// # Errors
+/// Those of [`json_or_304`].
+pub fn static_file(context: &RequestContext, file: &StaticFile) -> HandlerResult {
+    let from_data = |bytes| Response::from_data(file.media_type, bytes);
+    let response = if context.accepts_gzip() {
+        full_or_304(context, &file.gzip_etag, || {
+            from_data(file.gzip.to_vec()).with_additional_header("Content-Encoding", "gzip")
+        })?
+    } else {
+        let plain = file.decompress()?;
+        full_or_304(context, &ETag::of_bytes(&plain), || from_data(plain))?
+    };
+    let response = response
+        .with_additional_header("Cache-Control", "no-cache")
+        .with_additional_header("Vary", "Accept-Encoding");
+    Ok(match file.security_policy {
+        Some(policy) => response.with_additional_header("Content-Security-Policy", policy),
+        None => response,
+    })
+}
+
+/// The response of `full`, or 304 where `If-None-Match` names this version.
+fn full_or_304(
+    context: &RequestContext,
+    etag: &ETag,
+    full: impl FnOnce() -> Response,
+) -> HandlerResult {
+    let response = if context.preconditions()?.is_not_modified(etag)? {
+        no_content().with_status_code(304)
+    } else {
+        full()
+    };
+    Ok(with_etag(response, etag))
+}
+
+/// 201 with an account or a task, and its entity tag.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn created(body: &impl Serialize) -> HandlerResult {
+    Ok(json_with_etag(body)?.with_status_code(201))
+}
+
+fn with_etag(response: Response, etag: &ETag) -> Response {
+    response.with_additional_header("ETag", etag.to_string())
+}
+
+/// 204: success without a body.
+pub fn no_content() -> Response {
+    Response::empty_204()
+}
+
+/// 200 with a page of a list: `{"items": [...], "next_cursor": "..." | null}`, and the URL of the next page
+/// in `Link` (RFC 8288). `next` is the cursor and the URL.
+pub fn page<T: Serialize>(page: &Page<T>, next: Option<(String, String)>) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a, T> {
+        items: &'a [T],
+        next_cursor: Option<String>,
+    }
+
+    let (next_cursor, url) = next.unzip();
+    let items = &page.items;
+    let response = json(&Body { items, next_cursor });
+    match url {
+        Some(url) => response.with_additional_header("Link", format!("<{url}>; rel=\"next\"")),
+        None => response,
+    }
+}

@@ -1,0 +1,143 @@
+//! Permissions: every rule about what an account may do, as pure functions and proof types.
+//!
+//! Role-based access: [`Approved`], [`Manager`] and [`Admin`] are proof types. Only a check of the account
+//! creates a value of such a type, so a handler that takes one as its argument cannot run without the
+//! check. The route table is built from these types.
+//!
+//! Access to a single row: the functions on [`User`], [`Task`] and [`TaskPatch`]. Handlers call them in the
+//! transaction that reads or changes the row.
+
+use std::ops::Deref;
+
+use super::id::Id;
+use super::session::SignedIn;
+use super::task::{Task, TaskPatch};
+use super::user::{Role, User};
+use crate::error::Error;
+
+impl User {
+    /// Whether the account may create and delete tasks, see those of every account, and change every field.
+    /// Managers and admins may.
+    pub fn manages_tasks(&self) -> bool {
+        self.role() >= Role::Manager
+    }
+
+    /// The assignee whose tasks the account may see: an employee's is the account itself. `None` means
+    /// every task.
+    pub fn task_visibility(&self) -> Option<Id> {
+        (!self.manages_tasks()).then_some(self.id)
+    }
+
+    /// Whether `other` is the same account with the same role and approval.
+    pub fn has_rights_of(&self, other: &User) -> bool {
+        let rights = |user: &User| (user.role(), user.is_approved);
+        self.is_same_account(other) && rights(self) == rights(other)
+    }
+
+    /// Whether the account may administrate the other accounts.
+    pub fn is_approved_admin(&self) -> bool {
+        self.is_approved && self.role() == Role::Admin
+    }
+}
+
+impl Task {
+    /// Whether the account may see this task: the same rule as [`User::task_visibility`].
+    pub fn visible_to(&self, user: &User) -> bool {
+        let assignee = user.task_visibility();
+        assignee.is_none() || assignee == self.assigned_user_id
+    }
+}
+
+impl TaskPatch {
+    /// Checks whether the account may make this change: managers and admins may change every field, an
+    /// employee only the status.
+    ///
+    /// # Errors
+    /// [`Error::StatusOnly`] if the account may change only the status and the change has more fields.
+    pub fn check_permitted(&self, user: &User) -> Result<(), Error> {
+        let more_than_status = self.title.is_some()
+            || self.description.is_some()
+            || self.deadline.is_some()
+            || self.assigned_user_id.is_some();
+        if more_than_status && !user.manages_tasks() {
+            Err(Error::StatusOnly)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Proof type: an account that an admin has approved. The field is private, so [`TryFrom`] is the only
+/// constructor.
+#[derive(Debug)]
+pub struct Approved(User);
+
+/// Proof type: an approved account that is a manager or an admin.
+#[derive(Debug)]
+pub struct Manager(Approved);
+
+/// Proof type: an approved account that is an admin.
+#[derive(Debug)]
+pub struct Admin(Approved);
+
+impl TryFrom<SignedIn> for Approved {
+    type Error = Error;
+
+    fn try_from(SignedIn { user, .. }: SignedIn) -> Result<Approved, Error> {
+        if user.is_approved {
+            Ok(Approved(user))
+        } else {
+            Err(Error::AwaitingApproval)
+        }
+    }
+}
+
+impl TryFrom<SignedIn> for Manager {
+    type Error = Error;
+
+    fn try_from(caller: SignedIn) -> Result<Manager, Error> {
+        let user = Approved::try_from(caller)?;
+        if user.manages_tasks() {
+            Ok(Manager(user))
+        } else {
+            Err(Error::InsufficientRole)
+        }
+    }
+}
+
+impl TryFrom<SignedIn> for Admin {
+    type Error = Error;
+
+    fn try_from(caller: SignedIn) -> Result<Admin, Error> {
+        let user = Approved::try_from(caller)?;
+        if user.role() == Role::Admin {
+            Ok(Admin(user))
+        } else {
+            Err(Error::InsufficientRole)
+        }
+    }
+}
+
+impl Deref for Approved {
+    type Target = User;
+
+    fn deref(&self) -> &User {
+        &self.0
+    }
+}
+
+impl Deref for Manager {
+    type Target = Approved;
+
+    fn deref(&self) -> &Approved {
+        &self.0
+    }
+}
+
+impl Deref for Admin {
+    type Target = Approved;
+
+    fn deref(&self) -> &Approved {
+        &self.0
+    }
+}

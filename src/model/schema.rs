@@ -1,0 +1,99 @@
+//! Building blocks for JSON Schema (2020-12), the schema language of OpenAPI 3.1. Each type of the model
+//! describes its JSON form with them.
+//!
+//! The regular expressions use no escape beyond `\uXXXX`, `\s` and `\p{..}`, which ECMA-262, Rust and
+//! Schemathesis read alike; characters above U+FFFF are written as themselves. A test compares each pattern
+//! with its type's parser, for every character.
+
+use strum::VariantArray;
+use utoipa::openapi::schema::{AnyOf, Schema as JsonSchema, SchemaType};
+use utoipa::openapi::{Object, ObjectBuilder, RefOr, Type};
+
+use super::open_enum::texts;
+
+/// A schema, or a reference to one among the document's components.
+pub type Schema = RefOr<JsonSchema>;
+
+/// The pattern of lines of text with a visible character: a lookahead for a character that is neither white
+/// space nor default ignorable, then characters outside the class `$forbidden`.
+macro_rules! visible_line {
+    ($forbidden:literal) => {
+        concat!(
+            r"^(?=.*[^\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e",
+            r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8",
+            "\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}])",
+            "[^",
+            $forbidden,
+            "]*$"
+        )
+    };
+}
+
+/// The pattern of a username.
+pub const USERNAME: &str =
+    visible_line!(r"\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff");
+
+/// The pattern of a task's title: a tab and the directional marks are allowed.
+pub const TITLE: &str = visible_line!(
+    r"\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff"
+);
+
+/// The pattern of a task's description: control characters are refused except tabs and line breaks.
+pub const DESCRIPTION: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+
+/// The pattern of a search text. It may be blank.
+pub const SEARCH_TEXT: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff]*$";
+
+/// A string of `min` to `max` characters.
+pub fn string_of_length(min: usize, max: usize) -> ObjectBuilder {
+    Object::builder()
+        .schema_type(Type::String)
+        .min_length((min > 0).then_some(min))
+        .max_length(Some(max))
+}
+
+/// A string that matches a regular expression.
+pub fn string_matching(pattern: &str) -> ObjectBuilder {
+    Object::builder()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+}
+
+/// A string that is one of `values`.
+pub fn string_enum(values: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
+    Object::builder()
+        .schema_type(Type::String)
+        .enum_values(Some(values))
+}
+
+/// A string that is one of the texts of a Rust enum.
+pub fn closed_enum<T: VariantArray + Copy + Into<&'static str>>() -> ObjectBuilder {
+    string_enum(texts::<T>())
+}
+
+/// The schema of an [`OpenEnum`](super::open_enum::OpenEnum): the known values, or any string or `null` that
+/// another program has written.
+pub fn open_enum(description: &str, known: ObjectBuilder) -> Schema {
+    AnyOf::builder()
+        .description(Some(description))
+        .item(known)
+        .item(nullable(Object::builder().schema_type(Type::String).into()))
+        .into()
+}
+
+/// Allows `null` as well.
+pub fn nullable(schema: Schema) -> Schema {
+    match schema {
+        RefOr::T(JsonSchema::Object(mut object)) => {
+            if let SchemaType::Type(only) = object.schema_type {
+                object.schema_type = SchemaType::from_iter([only, Type::Null]);
+            }
+            object.into()
+        }
+        other => AnyOf::builder()
+            .item(other)
+            .item(Object::with_type(Type::Null))
+            .into(),
+    }
+}

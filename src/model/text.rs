@@ -1,0 +1,134 @@
+//! Rules for text: Unicode normalisation, case folding, and characters that are refused or invisible.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use utoipa::PartialSchema;
+
+use super::schema::{self, Schema};
+
+/// The search text of a list (`?q=`): matches any part of a text, in upper or lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchText(String);
+
+impl SearchText {
+    const MAX_CHARS: usize = 200;
+
+    /// The text with [`fold_case`] applied.
+    pub fn folded(&self) -> String {
+        fold_case(&self.0)
+    }
+}
+
+impl FromStr for SearchText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<SearchText, String> {
+        let text = nfc_of_at_most(text, Self::MAX_CHARS)?;
+        check_characters(&text, is_unsafe_in_line)?;
+        Ok(SearchText(text))
+    }
+}
+
+impl PartialSchema for SearchText {
+    fn schema() -> Schema {
+        schema::string_of_length(0, Self::MAX_CHARS)
+            .pattern(Some(schema::SEARCH_TEXT))
+            .into()
+    }
+}
+
+/// Normalises text to NFC (Unicode Standard Annex 15), so that equal text is equal bytes: an `é` is one code
+/// point from one keyboard and two from another. Text that a quick check finds to be in NFC is not copied.
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
+    }
+}
+
+/// Normalises text to NFC, in which it may have `max` characters (code points).
+pub fn nfc_of_at_most(text: &str, max: usize) -> Result<String, String> {
+    // A character in NFC replaces four at most, so longer text is refused before the work of normalising it.
+    if text.chars().nth(4 * max).is_some() {
+        return Err(too_long(max));
+    }
+    let text = nfc(text).into_owned();
+    match text.chars().nth(max) {
+        None => Ok(text),
+        Some(_) => Err(too_long(max)),
+    }
+}
+
+/// Makes texts equal that differ only in upper and lower case or in Unicode normalisation. The result is in
+/// NFC.
+///
+/// Each letter is lowercased by itself, so that a part of a word folds as it does within the word:
+/// `str::to_lowercase` writes a sigma at the end of a word as another letter.
+pub fn fold_case(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let text = nfc(text);
+    let lower = text.chars().flat_map(char::to_lowercase);
+    let lower: String = lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect();
+    // Lower case may compose where upper case does not: `ǰ` is one code point, its capital is two.
+    match nfc(&lower) {
+        Cow::Borrowed(_) => lower,
+        Cow::Owned(normalised) => normalised,
+    }
+}
+
+/// Parses one line of text: removes the white space around it; refuses text that shows nothing, that contains
+/// a `forbidden` character, or that has more than `max` characters (code points).
+pub fn parse_line(text: &str, max: usize, forbidden: fn(char) -> bool) -> Result<String, String> {
+    let text = text.trim();
+    if text.chars().all(is_invisible) {
+        return Err("must not be empty".to_owned());
+    }
+    check_characters(text, forbidden)?;
+    match text.chars().nth(max) {
+        None => Ok(text.to_owned()),
+        Some(_) => Err(too_long(max)),
+    }
+}
+
+fn too_long(max: usize) -> String {
+    format!("must be at most {max} characters")
+}
+
+fn check_characters(text: &str, forbidden: fn(char) -> bool) -> Result<(), String> {
+    if text.contains(forbidden) {
+        return Err("must not contain control characters".to_owned());
+    }
+    Ok(())
+}
+
+/// Characters that names, e-mail addresses and lines of the log must not contain: control characters and
+/// line separators, which could forge another line, and format characters that are invisible or change the
+/// direction of writing.
+pub fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Characters that titles and search texts must not contain: those of [`is_control`] without the
+/// directional marks, which are text like any other to authors of Arabic or Hebrew, whose keyboards have
+/// them. U+061C and the joiners U+200C and U+200D are allowed by [`is_control`] too.
+pub fn is_unsafe_in_line(c: char) -> bool {
+    let is_directional =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    is_control(c) && !is_directional
+}
+
+/// Whether a character shows nothing: white space, what Unicode calls default ignorable (joiners, variation
+/// selectors, the Hangul fillers), and the braille pattern without dots.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c == '\u{2800}'
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+}

@@ -1,0 +1,400 @@
+//! The OpenAPI operation of each endpoint, as far as its handler decides it: one function for each line of
+//! the route table.
+
+use serde_json::json;
+
+use crate::error::Error;
+use crate::handlers::auth::TokenResponse;
+use crate::handlers::health::Health;
+use crate::handlers::hello::Greeting;
+use crate::handlers::sessions::{OwnSession, OwnSessions};
+use crate::http::static_files;
+use crate::metrics::exposition::MEDIA_TYPE;
+use crate::model::{
+    Action, AuditEntry, AuditFilter, Credentials, Id, NewTask, NewUser, OpenEnum, ProfilePatch,
+    Role, Session, SessionId, Status, Task, TaskFilter, TaskPatch, Timestamp, User, UserFilter,
+    UserPatch,
+};
+use crate::openapi::operation::Operation;
+
+/// The groups of operations and their descriptions.
+pub const TAGS: &[(&str, &str)] = &[
+    (SIGN_IN, "Sign-up, sign-in, token refresh and sign-out."),
+    (ME, "The current user's account and sessions."),
+    (
+        USERS,
+        "Accounts and the audit log, for managers and admins.",
+    ),
+    (TASKS, "Tasks, for approved accounts."),
+    (OPERATION, "Health checks and metrics, for operators."),
+    (PAGES, "Pages and files for browsers."),
+];
+
+const SIGN_IN: &str = "sign-in";
+const ME: &str = "me";
+const USERS: &str = "users";
+const TASKS: &str = "tasks";
+const OPERATION: &str = "operation";
+const PAGES: &str = "pages";
+
+/// `POST /signup`
+pub fn sign_up() -> Operation {
+    Operation::new("signUp", SIGN_IN, "Creates an account")
+        .description(
+            "The account has the role `employee` and waits for an admin's approval. Until then it can sign \
+             in, but it cannot see tasks.",
+        )
+        .json_body(
+            NewUser::from_fields,
+            json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" }),
+        )
+        .responds(201, "The new account", &ada())
+        .response_header("ETag")
+        .idempotency_key()
+        .rate_limited()
+        .error(Error::AccountExists)
+}
+
+/// `POST /login`
+pub fn log_in() -> Operation {
+    Operation::new("logIn", SIGN_IN, "Signs in")
+        .description(
+            "Starts a session and returns its tokens. Send `token` as `Authorization: Bearer <token>`. Keep \
+             `refresh_token` for POST /refresh.",
+        )
+        .json_body(
+            Credentials::from_fields,
+            json!({ "email": "ada@example.com", "password": "correct horse" }),
+        )
+        .responds(200, "The tokens of the new session", &tokens())
+        .rate_limited()
+        .error(Error::WrongEmailOrPassword)
+}
+
+/// `POST /refresh`
+pub fn refresh() -> Operation {
+    Operation::new("refresh", SIGN_IN, "Exchanges a refresh token for new tokens")
+        .description(
+            "Refresh token rotation: each refresh token is valid for one exchange. For ten seconds it can \
+             be sent again and returns the same successor. After that, a second use counts as theft and \
+             ends the session.",
+        )
+        .responds(200, "New tokens for the same session", &tokens())
+}
+
+/// `POST /logout`
+pub fn log_out() -> Operation {
+    Operation::new("logOut", SIGN_IN, "Signs out")
+        .description(
+            "Ends the session. Its access tokens and its refresh token stop working at once.",
+        )
+        .responds_204("The session has ended")
+}
+
+/// `GET /hello`
+pub fn hello() -> Operation {
+    Operation::new("hello", SIGN_IN, "Returns the tutorial's greeting").responds(
+        200,
+        "A greeting with the username",
+        &Greeting::new("ada"),
+    )
+}
+
+/// `GET /me`
+pub fn show_me() -> Operation {
+    Operation::new("showMe", ME, "Returns the current user's account")
+        .responds(200, "The account", &ada())
+        .conditional_get()
+}
+
+/// `PATCH /me`
+pub fn update_me() -> Operation {
+    Operation::new(
+        "updateMe",
+        ME,
+        "Changes the current user's e-mail address or password",
+    )
+    .description(
+        "Needs the current password. A new password ends all other sessions of the account.",
+    )
+    .json_body(
+        |fields| ProfilePatch::from_fields(fields, &ada()),
+        json!({ "current_password": "correct horse", "password": "battery staple" }),
+    )
+    .responds(200, "The account after the change", &ada())
+    .response_header("ETag")
+    .preconditions()
+    .error(Error::WrongPassword)
+    .error(Error::AccountExists)
+    // If the account is deleted after the request was authenticated.
+    .error(Error::NotFound)
+}
+
+/// `GET /me/sessions`
+pub fn list_sessions() -> Operation {
+    let sessions = OwnSessions {
+        items: vec![OwnSession {
+            session: session(),
+            current: true,
+        }],
+    };
+    Operation::new("listSessions", ME, "Lists the current user's sessions")
+        .description(
+            "Each sign-in starts a session. An account has at most 100; a new one replaces the one that \
+             has been unused longest.",
+        )
+        .responds(200, "All sessions of the account", &sessions)
+}
+
+/// `POST /me/sessions/revoke-all`
+pub fn end_sessions() -> Operation {
+    Operation::new("endSessions", ME, "Ends all sessions of the current user")
+        .responds_204("All sessions have ended, including the one of this request")
+}
+
+/// `DELETE /me/sessions/{id}`
+pub fn end_session() -> Operation {
+    Operation::new("endSession", ME, "Ends a session of the current user")
+        .path_id::<SessionId>("The session's id")
+        .responds_204("The session has ended")
+}
+
+/// `GET /users`
+pub fn list_users() -> Operation {
+    Operation::new("listUsers", USERS, "Lists accounts")
+        .responds_with_page(UserFilter::from_query, &ada())
+}
+
+/// `GET /users/{id}`
+pub fn show_user() -> Operation {
+    Operation::new("showUser", USERS, "Returns an account")
+        .path_id::<Id>("The account's id")
+        .responds(200, "The account", &ada())
+        .conditional_get()
+}
+
+/// `PATCH /users/{id}`
+pub fn update_user() -> Operation {
+    Operation::new("updateUser", USERS, "Changes an account's role or approval")
+        .description("The change takes effect with the account's next request.")
+        .path_id::<Id>("The account's id")
+        .json_body(
+            UserPatch::from_fields,
+            json!({ "role": "manager", "is_approved": true }),
+        )
+        .responds(200, "The account after the change", &ada_as_manager())
+        .response_header("ETag")
+        .preconditions()
+        .error(Error::LastAdmin)
+}
+
+/// `DELETE /users/{id}`
+pub fn delete_user() -> Operation {
+    Operation::new("deleteUser", USERS, "Deletes an account")
+        .description("The account's sessions end. Its tasks stay, unassigned.")
+        .path_id::<Id>("The account's id")
+        .responds_204("The account has been deleted")
+        .preconditions()
+        .error(Error::LastAdmin)
+}
+
+/// `GET /tasks`
+pub fn list_tasks() -> Operation {
+    Operation::new("listTasks", TASKS, "Lists tasks")
+        .description("Managers and admins see every task, employees the tasks assigned to them.")
+        .responds_with_page(|query| TaskFilter::from_query(query, &ada()), &task())
+}
+
+/// `POST /tasks`
+pub fn create_task() -> Operation {
+    Operation::new("createTask", TASKS, "Creates a task")
+        .description(
+            "`status` is `pending` unless the request says otherwise. If `assigned_user_id` is not the id \
+             of an account, the response is 422.",
+        )
+        .json_body(
+            NewTask::from_fields,
+            json!({ "title": "water the plants", "deadline": "2026-11-30T18:00:00Z" }),
+        )
+        .responds(201, "The new task", &task())
+        .response_header("ETag")
+        .response_header("Location")
+        .idempotency_key()
+}
+
+/// `GET /tasks/{id}`
+pub fn show_task() -> Operation {
+    Operation::new("showTask", TASKS, "Returns a task")
+        .description("For an employee, a task that is not assigned to them is 404.")
+        .path_id::<Id>("The task's id")
+        .responds(200, "The task", &task())
+        .conditional_get()
+}
+
+/// `PATCH /tasks/{id}`
+pub fn update_task() -> Operation {
+    Operation::new("updateTask", TASKS, "Changes a task")
+        .description(
+            "Changes only the fields that the body contains; `null` clears `description`, `deadline` or \
+             `assigned_user_id`. An employee may change only `status`, and only of tasks assigned to them. \
+             If `assigned_user_id` is not the id of an account, the response is 422.",
+        )
+        .path_id::<Id>("The task's id")
+        .json_body(TaskPatch::from_fields, json!({ "status": "in_progress" }))
+        .responds(200, "The task after the change", &task())
+        .response_header("ETag")
+        .preconditions()
+        .error(Error::StatusOnly)
+        // If the caller's role changes after the request was authenticated.
+        .error(Error::InsufficientRole)
+}
+
+/// `DELETE /tasks/{id}`
+pub fn delete_task() -> Operation {
+    Operation::new("deleteTask", TASKS, "Deletes a task")
+        .path_id::<Id>("The task's id")
+        .responds_204("The task has been deleted")
+        .preconditions()
+}
+
+/// `GET /audit`
+pub fn list_audit() -> Operation {
+    let entry = AuditEntry {
+        id: Id::FIRST,
+        at: Some(moment()),
+        action: OpenEnum::Known(Action::SignUp),
+        actor_id: None,
+        actor: None,
+        subject_id: Some(1),
+        subject: Some("ada".to_owned()),
+        address: Some("127.0.0.1".to_owned()),
+        detail: None,
+    };
+    Operation::new("listAudit", USERS, "Lists the audit log")
+        .description("The newest entry comes first. Entries are never changed or deleted.")
+        .responds_with_page(AuditFilter::from_query, &entry)
+}
+
+/// `GET /healthz`
+pub fn alive() -> Operation {
+    Operation::new("alive", OPERATION, "Liveness check")
+        .description("Responds as long as the process runs.")
+        .responds(200, "The process responds", &Health::ALIVE)
+}
+
+/// `GET /readyz`
+pub fn ready() -> Operation {
+    Operation::new("ready", OPERATION, "Readiness check")
+        .description("Responds with 200 only if the database responds too.")
+        .responds(200, "The process and the database respond", &Health::READY)
+}
+
+/// `GET /metrics`
+pub fn metrics() -> Operation {
+    Operation::new("metrics", OPERATION, "Returns metrics for Prometheus")
+        .description(
+            "If the server's setting METRICS_TOKEN is set, clients that send it as a bearer token may call \
+             it. Otherwise only clients on the same machine may; others get 404.",
+        )
+        .responds_with_file("Metrics in Prometheus' text format", &[MEDIA_TYPE])
+        .metrics_token()
+}
+
+/// `GET /openapi.json`
+pub fn openapi() -> Operation {
+    Operation::new("openapi", PAGES, "Returns this OpenAPI document")
+        .responds_with_document("An OpenAPI 3.1 document")
+        .conditional_get()
+}
+
+/// `GET /docs`
+pub fn docs() -> Operation {
+    Operation::new("docs", PAGES, "Returns the documentation page")
+        .responds_with_file("An HTML page", &["text/html"])
+        .conditional_get()
+}
+
+/// `GET /docs/{file}`
+pub fn docs_file() -> Operation {
+    file(
+        "docsFile",
+        "Returns a file of the documentation page",
+        "/docs/",
+    )
+}
+
+/// `GET /`
+pub fn board() -> Operation {
+    Operation::new("board", PAGES, "Returns the task board")
+        .responds_with_file("An HTML page", &["text/html"])
+        .conditional_get()
+}
+
+/// `GET /board/{file}`
+pub fn board_file() -> Operation {
+    file("boardFile", "Returns a file of the task board", "/board/")
+}
+
+fn file(id: &'static str, summary: &'static str, folder: &str) -> Operation {
+    Operation::new(id, PAGES, summary)
+        .path_file(static_files::names_in(folder))
+        .responds_with_file(
+            "The file",
+            &["text/css", "text/javascript", "image/svg+xml"],
+        )
+        .conditional_get()
+}
+
+// The examples are those of the README: the account `ada` and its task.
+
+fn moment() -> Timestamp {
+    Timestamp::EPOCH.plus_seconds(1_795_422_596)
+}
+
+fn ada() -> User {
+    User {
+        id: Id::FIRST,
+        username: "ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        role: OpenEnum::Known(Role::Employee),
+        is_approved: false,
+        created_at: Some(moment()),
+    }
+}
+
+/// The same account after an admin has approved it as a manager.
+fn ada_as_manager() -> User {
+    User {
+        role: OpenEnum::Known(Role::Manager),
+        is_approved: true,
+        ..ada()
+    }
+}
+
+fn tokens() -> TokenResponse {
+    let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQi...".to_owned();
+    TokenResponse::new(token.clone(), token, 86_400, ada())
+}
+
+fn session() -> Session {
+    Session {
+        id: SessionId::from(0x5eed_5eed_5eed_5eed),
+        created_at: moment(),
+        last_used_at: moment(),
+        expires_at: moment().plus_seconds(30 * 86_400),
+        address: "127.0.0.1".to_owned(),
+        user_agent: Some("curl/8.5.0".to_owned()),
+    }
+}
+
+fn task() -> Task {
+    Task {
+        id: Id::FIRST,
+        title: "water the plants".to_owned(),
+        description: None,
+        status: OpenEnum::Known(Status::InProgress),
+        deadline: Some(Timestamp::EPOCH.plus_seconds(1_796_061_600)),
+        created_at: Some(moment()),
+        assigned_user_id: Some(Id::FIRST),
+    }
+}

@@ -1,0 +1,109 @@
+//! Authentication of a request: `Authorization` header, then token, then account. The rate limits of these
+//! requests are checked here too, since they count per session where the token has one.
+
+use crate::app::App;
+use crate::auth::jwt::{Claims, TokenKind};
+use crate::crypto::sha256_hex;
+use crate::error::Error;
+use crate::http::rate_limit::RateLimitKey;
+use crate::http::request::RequestContext;
+use crate::model::{Credential, RefreshId, RefreshToken, SessionId, SignedIn, User};
+use crate::store::{Connection, sessions, users};
+
+/// Returns the account whose access token the request carries. `username` receives its name, for the access
+/// log. A request without a valid token counts for its address.
+///
+/// # Errors
+/// Those of [`authenticate`]; [`Error::TooManyRequests`].
+pub fn caller(
+    app: &App,
+    context: &RequestContext,
+    username: &mut Option<String>,
+) -> Result<SignedIn, Error> {
+    let caller = authenticate(app, context);
+    let key = match &caller {
+        Ok(caller) => RateLimitKey::of_caller(caller),
+        Err(_) => RateLimitKey::of_address(context.client.address),
+    };
+    *username = caller.as_ref().ok().map(|caller| caller.username.clone());
+    app.rate_limits.check_request(key, app.now())?;
+    caller
+}
+
+/// Returns the session whose refresh token the request carries. Everything else is as in [`caller`].
+///
+/// # Errors
+/// Those of [`caller`].
+pub fn refresh_caller(
+    app: &App,
+    context: &RequestContext,
+    username: &mut Option<String>,
+) -> Result<RefreshToken, Error> {
+    let caller = verify_refresh_token(app, context);
+    let key = match &caller {
+        Ok(caller) => RateLimitKey::Session(caller.session),
+        Err(_) => RateLimitKey::of_address(context.client.address),
+    };
+    *username = caller
+        .as_ref()
+        .ok()
+        .map(|caller| caller.user.username.clone());
+    app.rate_limits.check_refresh(key, app.now())?;
+    caller
+}
+
+/// The token names the account; role, approval and the session are read from the database for each request,
+/// so that a change takes effect with the next one.
+///
+/// # Errors
+/// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
+fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> {
+    let (token, now) = (context.bearer_token()?, app.now());
+    let claims = app.jwt.verify(token, TokenKind::Access, now)?;
+    let Some(session) = claims.session else {
+        return app.store.read(|db| by_flask_token(db, token, &claims));
+    };
+    let user = app.store.read(|db| in_session(db, session, &claims))?;
+    app.session_activity.record(session, now);
+    let credential = Credential::Session(session);
+    Ok(SignedIn { user, credential })
+}
+
+fn verify_refresh_token(app: &App, context: &RequestContext) -> Result<RefreshToken, Error> {
+    let token = context.bearer_token()?;
+    let claims = app.jwt.verify(token, TokenKind::Refresh, app.now())?;
+    let (Some(session), Some(id)) = (claims.session, &claims.id) else {
+        return Err(Error::revoked());
+    };
+    let id = RefreshId::from(id.clone());
+    let user = app.store.read(|db| in_session(db, session, &claims))?;
+    Ok(RefreshToken { user, session, id })
+}
+
+fn in_session(db: &Connection, session: SessionId, claims: &Claims) -> Result<User, Error> {
+    match sessions::user(db, session, &claims.username)? {
+        Some(user) => Ok(user),
+        None => by_name(db, claims).and(Err(Error::revoked())),
+    }
+}
+
+fn by_name(db: &Connection, claims: &Claims) -> Result<User, Error> {
+    let name = &claims.username;
+    users::by_username(db, name)?
+        .ok_or_else(|| Error::InvalidToken(format!("Error loading the user {name}")))
+}
+
+/// A token of the Flask app names no session. It is valid until it expires, unless it was signed out, or is
+/// older than the account and so belongs to an earlier account of the same name.
+fn by_flask_token(db: &Connection, token: &str, claims: &Claims) -> Result<SignedIn, Error> {
+    let user = by_name(db, claims)?;
+    let digest = sha256_hex(token);
+    let issued_at = claims.issued_at.unwrap_or(0.0);
+    let created_at = user.created_at.map_or(0, |created| created.unix_seconds());
+    if issued_at < created_at as f64 || sessions::is_ended(db, &user, &digest, issued_at)? {
+        return Err(Error::revoked());
+    }
+    let expires_at = claims.expires_at;
+    let credential = Credential::Flask { digest, expires_at };
+    Ok(SignedIn { user, credential })
+}

@@ -1,0 +1,202 @@
+//! The route table: every endpoint, who may call it, its handler, and its description.
+
+use crate::app::App;
+use crate::handlers::auth::SignInResult;
+use crate::handlers::{
+    audit, auth, health, hello, me, metrics, sessions, static_files, tasks, users,
+};
+use crate::http::request::RequestContext;
+use crate::http::response::HandlerResult;
+use crate::model::{Admin, Approved, Id, Manager, RefreshToken, SessionId, SignedIn};
+use crate::openapi::operation::Operation;
+use crate::openapi::{Caller, Endpoint, operations};
+
+use super::PathParams;
+use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, Refresh, SignIn, SignedInOnly};
+use Handler::{Plain, WithId, WithSessionId};
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The method. GET includes HEAD.
+    pub method: &'static str,
+    /// The path, in which `{id}` or `{file}` matches any one segment.
+    pub path: &'static str,
+    /// Who may call the handler, and the handler.
+    pub access: Access,
+    /// Describes the endpoint for the OpenAPI document.
+    pub describe: fn() -> Operation,
+}
+
+/// Who may call a route. The type of the handler's last argument proves it: a handler that takes an
+/// `&Admin` fits no other variant than [`Access::AdminOnly`].
+#[derive(Debug, Clone, Copy)]
+pub enum Access {
+    /// Every client.
+    Anyone(fn(&App, &RequestContext) -> HandlerResult),
+    /// Every client; the handler authenticates by password and returns the account.
+    SignIn(fn(&App, &RequestContext) -> SignInResult),
+    /// Clients with a refresh token.
+    Refresh(fn(&App, &RequestContext, &RefreshToken) -> HandlerResult),
+    /// Clients with an access token.
+    SignedInOnly(Handler<SignedIn>),
+    /// Accounts that an admin has approved.
+    ApprovedOnly(Handler<Approved>),
+    /// Approved managers and admins.
+    ManagerOrAdmin(Handler<Manager>),
+    /// Approved admins.
+    AdminOnly(Handler<Admin>),
+}
+
+/// A handler for a caller of type `C`. One that needs the `{id}` of the path takes it as an argument, so it
+/// fits no path without `{id}`: [`route`] checks that when the program is compiled.
+#[derive(Debug)]
+pub enum Handler<C> {
+    /// For a path without `{id}`.
+    Plain(fn(&App, &RequestContext, &C) -> HandlerResult),
+    /// For a path whose `{id}` is an account's or a task's.
+    WithId(fn(&App, &RequestContext, &C, Id) -> HandlerResult),
+    /// For a path whose `{id}` is a session's.
+    WithSessionId(fn(&App, &RequestContext, &C, SessionId) -> HandlerResult),
+}
+
+// `derive` would implement these only where `C` has them too, which function pointers do not need.
+impl<C> Clone for Handler<C> {
+    fn clone(&self) -> Handler<C> {
+        *self
+    }
+}
+
+impl<C> Copy for Handler<C> {}
+
+impl<C> Handler<C> {
+    /// Calls the handler.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::error::Error::NotFound) where `{id}` is not an id, and those of the handler.
+    pub fn call(
+        self,
+        app: &App,
+        context: &RequestContext,
+        caller: &C,
+        params: &PathParams,
+    ) -> HandlerResult {
+        match self {
+            Plain(handler) => handler(app, context, caller),
+            WithId(handler) => handler(app, context, caller, params.id()?),
+            WithSessionId(handler) => handler(app, context, caller, params.id()?),
+        }
+    }
+
+    const fn takes_id(self) -> bool {
+        !matches!(self, Plain(_))
+    }
+}
+
+impl Access {
+    const fn takes_id(self) -> bool {
+        match self {
+            Anyone(_) | SignIn(_) | Refresh(_) => false,
+            SignedInOnly(handler) => handler.takes_id(),
+            ApprovedOnly(handler) => handler.takes_id(),
+            ManagerOrAdmin(handler) => handler.takes_id(),
+            AdminOnly(handler) => handler.takes_id(),
+        }
+    }
+
+    /// The kind of caller, as the OpenAPI document describes it.
+    fn caller(self) -> Caller {
+        match self {
+            Anyone(_) | SignIn(_) => Caller::Anyone,
+            Refresh(_) => Caller::RefreshToken,
+            SignedInOnly(_) => Caller::SignedIn,
+            ApprovedOnly(_) => Caller::Approved,
+            ManagerOrAdmin(_) => Caller::ManagerOrAdmin,
+            AdminOnly(_) => Caller::Admin,
+        }
+    }
+}
+
+impl Route {
+    /// This route as the OpenAPI document describes it.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            method: self.method,
+            path: self.path,
+            caller: self.access.caller(),
+            describe: self.describe,
+        }
+    }
+}
+
+/// Creates a line of the table. The program does not compile where a path has `{id}` and its handler takes
+/// none, or the other way around.
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    describe: fn() -> Operation,
+) -> Route {
+    assert!(
+        has_id(path) == access.takes_id(),
+        "a path has {{id}} if and only if its handler takes one"
+    );
+    Route {
+        method,
+        path,
+        access,
+        describe,
+    }
+}
+
+const fn has_id(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let mut at = 0;
+    while at + 3 < bytes.len() {
+        if matches!(
+            (bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]),
+            (b'{', b'i', b'd', b'}')
+        ) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// The route table: the whole API, one line for each endpoint.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = &[
+    route("POST", "/signup", Anyone(auth::sign_up), operations::sign_up),
+    route("POST", "/login", SignIn(auth::log_in), operations::log_in),
+    route("POST", "/refresh", Refresh(auth::refresh), operations::refresh),
+    route("POST", "/logout", SignedInOnly(Plain(auth::log_out)), operations::log_out),
+    route("GET", "/hello", SignedInOnly(Plain(hello::greet)), operations::hello),
+    route("GET", "/me", SignedInOnly(Plain(me::show)), operations::show_me),
+    route("PATCH", "/me", SignedInOnly(Plain(me::update)), operations::update_me),
+    route("GET", "/me/sessions", SignedInOnly(Plain(sessions::list)), operations::list_sessions),
+    route("POST", "/me/sessions/revoke-all", SignedInOnly(Plain(sessions::end_all)), operations::end_sessions),
+    route("DELETE", "/me/sessions/{id}", SignedInOnly(WithSessionId(sessions::end)), operations::end_session),
+    route("GET", "/users", ManagerOrAdmin(Plain(users::list)), operations::list_users),
+    route("GET", "/users/{id}", ManagerOrAdmin(WithId(users::show)), operations::show_user),
+    route("PATCH", "/users/{id}", AdminOnly(WithId(users::update)), operations::update_user),
+    route("DELETE", "/users/{id}", AdminOnly(WithId(users::delete)), operations::delete_user),
+    route("GET", "/tasks", ApprovedOnly(Plain(tasks::list)), operations::list_tasks),
+    route("POST", "/tasks", ManagerOrAdmin(Plain(tasks::create)), operations::create_task),
+    route("GET", "/tasks/{id}", ApprovedOnly(WithId(tasks::show)), operations::show_task),
+    route("PATCH", "/tasks/{id}", ApprovedOnly(WithId(tasks::update)), operations::update_task),
+    route("DELETE", "/tasks/{id}", ManagerOrAdmin(WithId(tasks::delete)), operations::delete_task),
+    route("GET", "/audit", AdminOnly(Plain(audit::list)), operations::list_audit),
+    route("GET", "/healthz", Anyone(health::alive), operations::alive),
+    route("GET", "/readyz", Anyone(health::ready), operations::ready),
+    route("GET", "/metrics", Anyone(metrics::show), operations::metrics),
+    route("GET", "/openapi.json", Anyone(static_files::show), operations::openapi),
+    #[cfg(feature = "docs")]
+    route("GET", "/docs", Anyone(static_files::show), operations::docs),
+    #[cfg(feature = "docs")]
+    route("GET", "/docs/{file}", Anyone(static_files::show), operations::docs_file),
+    #[cfg(feature = "board")]
+    route("GET", "/", Anyone(static_files::show), operations::board),
+    #[cfg(feature = "board")]
+    route("GET", "/board/{file}", Anyone(static_files::show), operations::board_file),
+];

@@ -1,0 +1,141 @@
+//! The server on systems without epoll: `rouille::Server` with a bounded thread pool.
+//!
+//! It is meant for a student's laptop, not for the internet: it has no timeouts, and it accepts ambiguous
+//! requests, which enable request smuggling behind a proxy.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rouille::{Request, Response};
+
+use crate::app::App;
+use crate::error::Error;
+use crate::middleware;
+
+/// How often the poller checks whether the server is closing, and the waker connects.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+type Handler = Box<dyn Fn(&Request) -> Response + Send + Sync>;
+
+/// A running server.
+pub struct RouilleServer {
+    http: Arc<rouille::Server<Handler>>,
+    flags: Arc<StopFlags>,
+    /// Disconnected when the poller thread has ended.
+    poller: Receiver<()>,
+}
+
+/// The two steps of a stop.
+#[derive(Default)]
+struct StopFlags {
+    /// New requests are rejected with 503.
+    rejecting: AtomicBool,
+    /// No more requests are read.
+    closing: AtomicBool,
+}
+
+impl RouilleServer {
+    /// Binds the address and starts the threads. Port 0 is any free port.
+    ///
+    /// # Errors
+    /// A message for the operator: the address cannot be bound, for example.
+    pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<RouilleServer, String> {
+        let workers = app.config.concurrency.workers;
+        let flags = Arc::new(StopFlags::default());
+        let handler = handler(app, Arc::clone(&flags));
+        let http = rouille::Server::new((host, port), handler)
+            .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
+        let http = Arc::new(http.pool_size(workers));
+        let poller = spawn_poller(Arc::clone(&http), Arc::clone(&flags));
+        spawn_waker(http.server_addr(), Arc::clone(&flags));
+        Ok(RouilleServer {
+            http,
+            flags,
+            poller,
+        })
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.http.server_addr()
+    }
+
+    /// Graceful shutdown: completes the requests in progress and stops within `deadline`. Returns whether all
+    /// of them were completed.
+    ///
+    /// New requests are still accepted for the first half of the time and rejected with 503 in the second half:
+    /// under load the server would otherwise never become idle.
+    pub fn stop(self, deadline: Duration) -> bool {
+        let end = Instant::now() + deadline;
+        self.wait_until_idle(end - deadline / 2);
+        self.flags.rejecting.store(true, Ordering::SeqCst);
+        let is_idle = self.wait_until_idle(end);
+        self.flags.closing.store(true, Ordering::SeqCst);
+        let _ = self.poller.recv_timeout(2 * POLL_INTERVAL);
+        is_idle
+    }
+
+    /// Waits until the pool has no request in progress, at most until `deadline`. Returns whether it has none.
+    fn wait_until_idle(&self, deadline: Instant) -> bool {
+        let (sender, joined) = mpsc::channel::<()>();
+        let http = Arc::clone(&self.http);
+        // `join` has no timeout. The thread drops the sender after it, which disconnects the channel.
+        thread::spawn(move || {
+            http.join();
+            drop(sender);
+        });
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        joined.recv_timeout(timeout) == Err(RecvTimeoutError::Disconnected)
+    }
+}
+
+fn handler(app: Arc<App>, flags: Arc<StopFlags>) -> Handler {
+    Box::new(move |request| {
+        let response = if flags.rejecting.load(Ordering::SeqCst) {
+            let error = Error::Busy("the server is stopping".to_owned());
+            middleware::reject(&app, request, error)
+        } else {
+            middleware::handle(&app, request)
+        };
+        response.with_unique_header("Server", "task-api")
+    })
+}
+
+/// Passes requests to the pool until the server closes. The channel is disconnected then.
+fn spawn_poller(http: Arc<rouille::Server<Handler>>, flags: Arc<StopFlags>) -> Receiver<()> {
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || {
+        while !flags.closing.load(Ordering::SeqCst) {
+            http.poll_timeout(POLL_INTERVAL);
+        }
+        drop(sender);
+    });
+    ended
+}
+
+/// Connects to the server at each interval, until it closes. This works around stuck connections.
+///
+/// When several connections arrive at once, rouille's server may queue some of them for a thread that has just
+/// been given another one. They wait there until that other connection closes. The next new connection starts
+/// a thread, and that thread then serves the queued ones.
+fn spawn_waker(address: SocketAddr, flags: Arc<StopFlags>) {
+    thread::spawn(move || {
+        while !flags.closing.load(Ordering::SeqCst) {
+            thread::sleep(POLL_INTERVAL);
+            drop(TcpStream::connect_timeout(&address, POLL_INTERVAL));
+        }
+    });
+}
+
+impl fmt::Debug for RouilleServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouilleServer")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}

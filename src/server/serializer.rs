@@ -1,0 +1,111 @@
+//! Serializes a response to bytes (RFC 9112).
+
+use std::io::{self, Read};
+use std::time::SystemTime;
+
+use ::http::StatusCode;
+use rouille::Response;
+
+use super::parser::Version;
+
+/// What the request decides about the form of its response.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseFraming {
+    /// The client's version of HTTP.
+    pub version: Version,
+    /// Whether the method is HEAD: the body is left out, and `Content-Length` is that of the body.
+    pub is_head: bool,
+    /// Whether the connection stays open after this response.
+    pub keep_alive: bool,
+}
+
+/// The usual size of a status line and header fields is below this, in bytes.
+const HEAD_CAPACITY: usize = 1024;
+
+/// Returns the complete response in one buffer, so that head and body can share a TCP segment.
+///
+/// # Errors
+/// Those of the body's reader.
+pub fn serialize(response: Response, framing: ResponseFraming) -> io::Result<Vec<u8>> {
+    let status = response.status_code;
+    let (mut reader, size) = response.data.into_reader_and_size();
+    let mut body = Vec::with_capacity(size.unwrap_or_default());
+    reader.read_to_end(&mut body)?;
+
+    let mut bytes = Vec::with_capacity(HEAD_CAPACITY + body.len());
+    let mut put = |parts: &[&str]| parts.iter().for_each(|part| bytes.extend(part.bytes()));
+    put(&[
+        "HTTP/1.1 ",
+        &status.to_string(),
+        " ",
+        reason_phrase(status),
+        "\r\n",
+    ]);
+    put(&["Server: task-api\r\n"]);
+    put(&[
+        "Date: ",
+        &httpdate::fmt_http_date(SystemTime::now()),
+        "\r\n",
+    ]);
+    match (framing.version, framing.keep_alive) {
+        (_, false) => put(&["Connection: close\r\n"]),
+        (Version::Http10, true) => put(&["Connection: keep-alive\r\n"]),
+        (Version::Http11, true) => {}
+    }
+    for (name, value) in &response.headers {
+        if !is_set_by_server(name) && is_safe(name, value) {
+            put(&[name, ": ", value, "\r\n"]);
+        }
+    }
+    // These statuses have no body and no Content-Length (RFC 9110, 8.6). In a 304 it would have to be the
+    // length of the 200 response.
+    let has_body = status >= 200 && status != 204 && status != 304;
+    if has_body {
+        put(&["Content-Length: ", &body.len().to_string(), "\r\n"]);
+    }
+    put(&["\r\n"]);
+    if has_body && !framing.is_head {
+        bytes.append(&mut body);
+    }
+    Ok(bytes)
+}
+
+/// Whether a header is about the connection or the framing, which only the server knows.
+fn is_set_by_server(name: &str) -> bool {
+    [
+        "Connection",
+        "Content-Length",
+        "Date",
+        "Server",
+        "Transfer-Encoding",
+    ]
+    .iter()
+    .any(|reserved| name.eq_ignore_ascii_case(reserved))
+}
+
+/// Prevents response splitting (RFC 9110, 5.5; OWASP ASVS 5.0, 1.2.1): a line break in a header would begin
+/// another header, or another response. No handler produces one. If one ever does, the header is left out and
+/// an error is logged.
+fn is_safe(name: &str, value: &str) -> bool {
+    let is_safe = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !value
+            .bytes()
+            .any(|byte| byte.is_ascii_control() && byte != b'\t');
+    if !is_safe {
+        log::error!(
+            "left a header out of a response, as it could split the response: {name:?}: {value:?}"
+        );
+    }
+    is_safe
+}
+
+/// For human readers; programs use the status code (RFC 9110, 15).
+fn reason_phrase(status: u16) -> &'static str {
+    let status = StatusCode::from_u16(status).ok();
+    status
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or_default()
+}

@@ -1,0 +1,269 @@
+//! Schema migration: brings a database file to the present schema before the pools open it.
+//!
+//! The file may be new, the Flask app's, or an earlier version's. The schema version is stored in the file
+//! (`PRAGMA user_version`), and the migration runs `schema.sql`, whose statements are idempotent, in one
+//! transaction. A file that belongs to another program, or to a newer version of this one, is left unchanged,
+//! byte for byte. Before the first change a backup is made beside the file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::pool::{WAIT_TIMEOUT, set_up_writer};
+use super::sqlite_error::is_busy;
+use crate::error::Error;
+use crate::model::Timestamp;
+
+const SCHEMA: &str = include_str!("../../schema.sql");
+
+/// The version of `schema.sql`. The Flask app's files have version 0.
+const VERSION: i64 = 2;
+
+/// The tutorial's tables and columns, on which all statements rely. They identify a file.
+const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
+    (
+        "user",
+        &[
+            "id",
+            "username",
+            "email",
+            "password_hash",
+            "role",
+            "is_approved",
+            "created_at",
+        ],
+    ),
+    (
+        "task",
+        &[
+            "id",
+            "title",
+            "description",
+            "status",
+            "deadline",
+            "created_at",
+            "assigned_user_id",
+        ],
+    ),
+];
+
+/// Creates the file if it does not exist, checks it, and migrates it.
+///
+/// # Errors
+/// [`Error::Internal`] if this program cannot use the file or must not change it; [`Error::Busy`] if another
+/// process keeps it locked.
+pub fn run(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Err(internal("it is a folder"));
+    }
+    create_if_missing(path).map_err(internal)?;
+    check_compatible(path)?;
+    let mut db = Connection::open(path)?;
+    set_up_writer(&mut db)?;
+    if db.is_readonly("main")? {
+        return Err(internal("the file is read-only"));
+    }
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Checked while holding the write lock: another process may have migrated the file in the meantime.
+    if schema_version(&transaction)? < VERSION {
+        back_up(path)?;
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()?;
+    enable_wal(&db)
+}
+
+fn internal(why: impl ToString) -> Error {
+    Error::Internal(why.to_string())
+}
+
+/// Leaves an existing file and its mode as they are.
+fn create_if_missing(path: &Path) -> io::Result<()> {
+    match create_private(path) {
+        Err(why) if why.kind() != ErrorKind::AlreadyExists => Err(why),
+        _ => Ok(()),
+    }
+}
+
+/// Creates a file that only its owner may read (mode 0600), since it will hold password hashes. SQLite gives
+/// its `-wal` and `-shm` files the same mode.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+// ---- checks -------------------------------------------------------------------------------------
+
+/// Checks that the file is this program's or the Flask app's. The connection is read-only: one that may write
+/// would run a checkpoint when it is closed, and so change a file that belongs to another program.
+fn check_compatible(path: &Path) -> Result<(), Error> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.busy_timeout(WAIT_TIMEOUT)?;
+    let version = match schema_version(&db) {
+        Err(why) if needs_rollback(&why) => {
+            roll_back_journal(path)?;
+            schema_version(&db)
+        }
+        result => result,
+    }?;
+    if version > VERSION {
+        return Err(internal(format!(
+            "a newer version of this program has migrated it (schema version {version}; this program \
+             knows {VERSION})"
+        )));
+    }
+    for (table, expected) in TUTORIAL_TABLES {
+        check_table(&db, table, expected)?;
+    }
+    Ok(())
+}
+
+/// Whether the last writer was killed in the middle of a transaction and has left a rollback journal, which a
+/// read-only connection cannot apply.
+fn needs_rollback(why: &rusqlite::Error) -> bool {
+    matches!(why, rusqlite::Error::SqliteFailure(why, _)
+        if why.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
+}
+
+/// Applies the rollback journal, as every program does that opens the file for writing: the first read of a
+/// connection that may write rolls the unfinished transaction back.
+fn roll_back_journal(path: &Path) -> rusqlite::Result<()> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(WAIT_TIMEOUT)?;
+    schema_version(&db).map(drop)
+}
+
+fn schema_version(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Checks that a table has the expected columns, and that an INSERT which names only those would succeed. A
+/// table that does not exist will be created.
+fn check_table(db: &Connection, table: &str, expected: &[&str]) -> Result<(), Error> {
+    let columns = read_columns(db, table)?;
+    if columns.is_empty() {
+        return Ok(());
+    }
+    let exists = |name: &&&str| columns.iter().any(|(column, _)| column == *name);
+    if let Some(missing) = expected.iter().find(|name| !exists(name)) {
+        return Err(foreign_table(table, &format!("has no column {missing}")));
+    }
+    let is_unknown = |name: &str| !expected.contains(&name);
+    match columns
+        .iter()
+        .find(|(name, is_required)| *is_required && is_unknown(name))
+    {
+        Some((name, _)) => Err(foreign_table(
+            table,
+            &format!("requires a value for {name}, a column that this program does not know"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The names of a table's columns, and whether an INSERT has to provide a value for each.
+fn read_columns(db: &Connection, table: &str) -> rusqlite::Result<Vec<(String, bool)>> {
+    let sql = r#"SELECT name, "notnull" AND dflt_value IS NULL FROM pragma_table_info(?1)"#;
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+fn foreign_table(table: &str, why: &str) -> Error {
+    internal(format!(
+        "it is neither this program's nor the tutorial's: its table {table} {why}"
+    ))
+}
+
+// ---- backup -------------------------------------------------------------------------------------
+
+/// Copies the database to a new file beside it, with SQLite's backup API. Does nothing if it is empty.
+fn back_up(path: &Path) -> Result<(), Error> {
+    // A connection of its own: SQLite cannot back up from the one that holds the write lock.
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    if is_empty(&db)? {
+        return Ok(());
+    }
+    let backup = backup_path(path);
+    // The name is given at the end, so that a killed process leaves nothing that looks like a complete backup.
+    let partial = with_suffix(&backup, ".part");
+    let result =
+        copy_database(&db, &partial).and_then(|()| fs::rename(&partial, &backup).map_err(internal));
+    if let Err(why) = result {
+        let _ = fs::remove_file(&partial);
+        return Err(internal(format!(
+            "cannot make the backup {}: {why}",
+            backup.display()
+        )));
+    }
+    log::info!(
+        "backed up the database to {} before its migration",
+        backup.display()
+    );
+    Ok(())
+}
+
+fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_master)";
+    let has_content: bool = db.query_row(sql, [], |row| row.get(0))?;
+    Ok(!has_content)
+}
+
+/// Returns when the copy is on the disk.
+fn copy_database(db: &Connection, to: &Path) -> Result<(), Error> {
+    create_private(to).map_err(internal)?;
+    db.backup("main", to, None)?;
+    File::open(to)
+        .and_then(|file| file.sync_all())
+        .map_err(internal)
+}
+
+/// `project.db` becomes `project.db.20261123T042241.136817Z.bak`.
+fn backup_path(path: &Path) -> PathBuf {
+    let now = Timestamp::now().to_stored();
+    let now = now.replace(['-', ':'], "").replace(' ', "T");
+    with_suffix(path, &format!(".{now}Z.bak"))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut longer = path.as_os_str().to_owned();
+    longer.push(suffix);
+    longer.into()
+}
+
+// ---- write-ahead log ----------------------------------------------------------------------------
+
+/// Switches the file to a write-ahead log (WAL), with which readers continue during a write. The mode is stored
+/// in the file, so only the first start changes anything. Two first starts at the same time can collide here,
+/// where SQLite's busy timeout does not apply.
+fn enable_wal(db: &Connection) -> Result<(), Error> {
+    let deadline = Instant::now() + WAIT_TIMEOUT;
+    let mode = loop {
+        match set_wal_mode(db) {
+            Err(why) if is_busy(&why) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            result => break result?,
+        }
+    };
+    // SQLite keeps the old mode on a file system without shared memory, such as a network file system.
+    if mode == "wal" {
+        Ok(())
+    } else {
+        Err(internal(
+            "its file system does not support SQLite's write-ahead log (WAL)",
+        ))
+    }
+}
+
+/// Returns the mode that is in effect afterwards.
+fn set_wal_mode(db: &Connection) -> rusqlite::Result<String> {
+    db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+}

@@ -1,0 +1,180 @@
+//! Connection pools (r2d2): sets up each new connection, measures how long requests wait for one, and limits how
+//! many long reads run at once.
+
+use std::cell::RefCell;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use r2d2::event::{CheckoutEvent, HandleEvent, TimeoutEvent};
+use r2d2::{NopErrorHandler, Pool, PooledConnection};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use rusqlite::functions::FunctionFlags;
+
+use crate::concurrency::{Bulkhead, Permit};
+use crate::error::Error;
+use crate::metrics::Histogram;
+use crate::model::fold_case;
+
+/// How long a request waits for a connection, and a statement for the lock of another process (SQLite's busy
+/// timeout).
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+// ---- pools --------------------------------------------------------------------------------------
+
+/// A pool of connections that are set up alike, either readers or the writer.
+#[derive(Debug)]
+pub struct ConnectionPool {
+    pool: Pool<SqliteConnectionManager>,
+    waits: WaitHistogram,
+}
+
+impl ConnectionPool {
+    /// Opens all `size` connections.
+    pub fn open(manager: SqliteConnectionManager, size: usize) -> Result<ConnectionPool, Error> {
+        let waits = WaitHistogram::default();
+        let pool = Pool::builder()
+            .max_size(u32::try_from(size).unwrap_or(u32::MAX))
+            .connection_timeout(WAIT_TIMEOUT)
+            // A connection to a file does not become stale, and an idle one costs nothing.
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // Unlike a network connection it does not break; the test would cost a statement per checkout.
+            .test_on_check_out(false)
+            // The caller of `get` receives and reports the error.
+            .error_handler(Box::new(NopErrorHandler))
+            .event_handler(Box::new(waits.clone()))
+            .build(manager)
+            .map_err(|why| Error::Internal(why.to_string()))?;
+        Ok(ConnectionPool { pool, waits })
+    }
+
+    /// Takes a connection, and waits up to [`WAIT_TIMEOUT`] for it. It returns to the pool when dropped.
+    pub fn get(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+        self.get_timeout(WAIT_TIMEOUT)
+    }
+
+    /// Takes a connection, and waits up to `timeout` for it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] after that time.
+    pub fn get_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+        let connection = self.pool.get_timeout(timeout);
+        connection.map_err(|why| Error::Busy(format!("no connection is free: {why}")))
+    }
+
+    /// How long requests waited for a connection.
+    pub fn waits(&self) -> &Histogram {
+        &self.waits.0
+    }
+}
+
+/// Receives the waiting times, which r2d2 measures anyway.
+#[derive(Debug, Clone, Default)]
+struct WaitHistogram(Arc<Histogram>);
+
+impl HandleEvent for WaitHistogram {
+    fn handle_checkout(&self, event: CheckoutEvent) {
+        self.0.observe(event.duration());
+    }
+
+    fn handle_timeout(&self, event: TimeoutEvent) {
+        self.0.observe(event.timeout());
+    }
+}
+
+// ---- settings of a connection -------------------------------------------------------------------
+
+/// Sets up a read-only connection.
+pub fn set_up_reader(db: &mut Connection, searches: Bulkhead) -> rusqlite::Result<()> {
+    set_up(db)?;
+    db.progress_handler(
+        LONG_READ_STEPS,
+        Some(move || !may_continue(&searches)), // the handler returns true to interrupt
+    )?;
+    db.pragma_update(None, "query_only", true)
+}
+
+/// Sets up a connection that writes.
+pub fn set_up_writer(db: &mut Connection) -> rusqlite::Result<()> {
+    set_up(db)?;
+    // With a write-ahead log, FULL syncs the log at each commit: a write is on the disk before it is
+    // acknowledged.
+    db.pragma_update(None, "synchronous", "FULL")
+}
+
+/// The settings of every connection. SQLite does not store them in the file.
+fn set_up(db: &mut Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(WAIT_TIMEOUT)?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    // A list has one statement for each combination of filters; rusqlite caches 16 prepared statements by
+    // default.
+    db.set_prepared_statement_cache_capacity(128);
+    // The query planner stability guarantee (QPSG): plans do not depend on bound values. Without it SQLite
+    // prepares a cached statement again on every call, because its LIMIT is bound.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // For searches that ignore case: SQLite's own lower() folds ASCII only. PostgreSQL has a function of this
+    // name.
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    db.create_scalar_function("casefold", 1, flags, |call| {
+        Ok(call.get_raw(0).as_str().ok().map(fold_case))
+    })
+}
+
+// ---- long reads ---------------------------------------------------------------------------------
+//
+// How long a search takes is only known while it runs. SQLite calls the connection's progress handler each
+// time it has executed a number of steps. The handler lets a short read pass, and makes a long one take a
+// permit of a bulkhead before it continues, so that long searches cannot occupy every core.
+
+/// Steps of SQLite's virtual machine between two calls of the progress handler: about a millisecond. A page of
+/// a list takes a tenth of that.
+const LONG_READ_STEPS: i32 = 20_000;
+
+thread_local! {
+    /// The state of the read that this thread executes.
+    static CURRENT_READ: RefCell<ReadLength> = const { RefCell::new(ReadLength::Short) };
+}
+
+#[derive(Default)]
+enum ReadLength {
+    /// The progress handler has not been called.
+    #[default]
+    Short,
+    /// It has been called once. That proves nothing yet: the counter of a cached statement continues from its
+    /// previous execution, so this read may have taken few steps.
+    Unknown,
+    /// It has been called again. The read holds a permit until it ends.
+    Long { _permit: Permit },
+}
+
+/// The progress handler: takes a permit for a read that proves to be long. Returns whether the statement may
+/// continue; it may not if the bulkhead is full.
+fn may_continue(searches: &Bulkhead) -> bool {
+    CURRENT_READ.with_borrow_mut(|length| {
+        *length = match mem::take(length) {
+            ReadLength::Short => ReadLength::Unknown,
+            ReadLength::Unknown => match searches.acquire() {
+                Ok(permit) => ReadLength::Long { _permit: permit },
+                Err(_) => return false,
+            },
+            long => long,
+        };
+        true
+    })
+}
+
+/// Guard of one read: when it is dropped, the next read of this thread counts as short again, and a permit is
+/// released.
+pub struct ReadGuard;
+
+impl Drop for ReadGuard {
+    fn drop(&mut self) {
+        CURRENT_READ.take();
+    }
+}

@@ -1,0 +1,41 @@
+//! Maps SQLite's error codes to this program's errors.
+//!
+//! Without an entry here an error is a 500. A violated constraint becomes a client error in the function that
+//! runs the statement, because only that function knows which field is meant.
+
+use rusqlite::ErrorCode;
+
+use crate::error::Error;
+
+/// Whether another connection holds a lock that the statement needs.
+pub fn is_busy(why: &rusqlite::Error) -> bool {
+    matches!(
+        why.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// 503: another process holds the lock. Writers of this process never wait for the lock on the file, since
+/// they share one connection (see [`super::Store`]).
+pub fn database_locked() -> Error {
+    Error::Busy("another process is using the database".to_owned())
+}
+
+/// Whether the statement violates exactly this kind of constraint, such as `UNIQUE` or `FOREIGN KEY`.
+/// `constraint` is one of SQLite's extended result codes.
+pub fn violates(why: &rusqlite::Error, constraint: i32) -> bool {
+    why.sqlite_extended_error_code() == Some(constraint)
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(why: rusqlite::Error) -> Error {
+        match why.sqlite_error_code() {
+            _ if is_busy(&why) => database_locked(),
+            // Only the progress handler interrupts a statement: see `pool::may_continue`.
+            Some(ErrorCode::OperationInterrupted) => {
+                Error::Busy("too many long searches are waiting".to_owned())
+            }
+            _ => Error::Internal(format!("SQLite: {why}")),
+        }
+    }
+}

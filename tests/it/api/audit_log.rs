@@ -1,0 +1,506 @@
+//! The record of what was done to accounts: what gets into it, who may read it, and that it cannot be
+//! changed unseen.
+
+use serde_json::{Value, json};
+use task_api::model::Role;
+use task_api::store::audit::{self, Verification};
+
+use crate::support::program::Place;
+use crate::support::{self, PASSWORD, Person, TestApp, request_from};
+
+/// `"actor action subject"` of each row, the oldest first.
+fn lines(rows: &[Value]) -> Vec<String> {
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    rows.iter()
+        .rev()
+        .map(|row| {
+            format!(
+                "{} {} {}",
+                word(&row["actor"]),
+                word(&row["action"]),
+                word(&row["subject"])
+            )
+        })
+        .collect()
+}
+
+fn verdict(app: &TestApp) -> Verification {
+    app.app.store.read(|db| audit::verify(db, |_| {})).unwrap()
+}
+
+#[test]
+fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let sign_up =
+        json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD }).to_string();
+    assert_eq!(app.send("POST /signup", None, &sign_up).status, 201);
+    assert_eq!(app.send("POST /signup", None, &sign_up).status, 409);
+    assert_eq!(app.log_in("ada@example.com", "a wrong one").status, 401);
+    assert_eq!(app.log_in("nobody@example.com", "a wrong one").status, 401);
+    let login = app.log_in("ada@example.com", PASSWORD).json();
+    let ada = Person {
+        id: login["user"]["id"].as_i64().unwrap(),
+        username: "ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        token: login["token"].as_str().unwrap().to_owned(),
+    };
+    let path = format!("/users/{}", ada.id);
+    for (line, person, body, status) in [
+        (
+            format!("PATCH {path}"),
+            &admin,
+            r#"{"role":"manager","is_approved":true}"#,
+            200,
+        ),
+        // The same again changes nothing.
+        (
+            format!("PATCH {path}"),
+            &admin,
+            r#"{"role":"manager","is_approved":true}"#,
+            200,
+        ),
+        (format!("PATCH {path}"), &ada, r#"{"role":"admin"}"#, 403),
+        (
+            format!("PATCH /users/{}", admin.id),
+            &admin,
+            r#"{"role":"employee"}"#,
+            409,
+        ),
+        (
+            format!("PATCH {path}"),
+            &admin,
+            r#"{"is_approved":false}"#,
+            200,
+        ),
+        (
+            "PATCH /me".to_owned(),
+            &ada,
+            r#"{"current_password":"correct horse battery","email":"a@example.com"}"#,
+            200,
+        ),
+        (
+            "PATCH /me".to_owned(),
+            &ada,
+            r#"{"current_password":"correct horse battery","password":"another password"}"#,
+            200,
+        ),
+        (
+            "PATCH /me".to_owned(),
+            &ada,
+            r#"{"current_password":"a wrong one","password":"another password"}"#,
+            403,
+        ),
+        ("POST /me/sessions/revoke-all".to_owned(), &ada, "", 204),
+        (format!("DELETE {path}"), &admin, "", 204),
+    ] {
+        let answer = app.send(&line, person.clone(), body);
+        assert_eq!(answer.status, status, "{line} {body}: {answer:?}");
+    }
+    let task = app.task(&admin, json!({ "title": "t" }));
+    assert_eq!(
+        app.send(&format!("DELETE /tasks/{task}"), admin.clone(), "")
+            .status,
+        204
+    );
+    let rows = app.get("/audit?limit=100", &admin).items();
+    assert_eq!(
+        lines(&rows),
+        [
+            "- sign_up ada",
+            "- sign_in_refused ada",
+            "- sign_in_refused -",
+            "- sign_in ada",
+            "admin role_changed ada",
+            "admin approved ada",
+            "admin approval_withdrawn ada",
+            "ada email_changed ada",
+            "ada password_changed ada",
+            "ada sign_in_refused ada",
+            "ada sessions_ended ada",
+            "admin account_deleted ada",
+            "admin task_deleted -",
+        ]
+    );
+    let found = |action: &str| rows.iter().find(|row| row["action"] == action).unwrap();
+    let role = found("role_changed");
+    assert_eq!(
+        role["detail"],
+        json!({ "from": "employee", "to": "manager" })
+    );
+    assert_eq!(
+        (&role["actor_id"], &role["subject_id"]),
+        (&json!(admin.id), &json!(ada.id))
+    );
+    assert_eq!(role["address"], "127.0.0.1");
+    assert!(
+        role["at"]
+            .as_str()
+            .unwrap()
+            .starts_with("2026-11-23T12:00:")
+    );
+    let email = found("email_changed");
+    assert_eq!(
+        email["detail"],
+        json!({ "from": "ada@example.com", "to": "a@example.com" })
+    );
+    assert_eq!(found("task_deleted")["detail"], json!({ "task_id": task }));
+    let all = format!("{rows:?}");
+    for secret in [
+        PASSWORD,
+        "another password",
+        "a wrong one",
+        "nobody@example.com",
+        "pbkdf2",
+        "hash",
+    ] {
+        assert!(!all.contains(secret), "{secret}");
+    }
+    assert!(matches!(verdict(&app), Verification::Intact(13, _)));
+}
+
+#[test]
+fn sessions_that_end_and_refresh_tokens_that_come_twice_are_recorded() {
+    let app = TestApp::new();
+    let (admin, anna) = (app.admin(), app.employee());
+    let send = |line: &str, token: &Value| {
+        let header = format!("Bearer {}", token.as_str().unwrap());
+        app.send_raw(line, &[("Authorization", header)], b"")
+    };
+    let first = app.log_in(&anna.email, PASSWORD).json();
+    assert_eq!(send("POST /refresh", &first["refresh_token"]).status, 200);
+    app.advance(11);
+    assert_eq!(send("POST /refresh", &first["refresh_token"]).status, 401);
+    let second = app.log_in(&anna.email, PASSWORD).json();
+    let sessions = send("GET /me/sessions", &second["token"]).json();
+    let other = sessions["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|session| session["current"] == false)
+        .unwrap();
+    let line = format!("DELETE /me/sessions/{}", other["id"].as_str().unwrap());
+    assert_eq!(send(&line, &second["token"]).status, 204);
+    assert_eq!(send(&line, &second["token"]).status, 404);
+    assert_eq!(send("POST /logout", &second["token"]).status, 204);
+    let rows = app.get("/audit", &admin).items();
+    assert_eq!(
+        lines(&rows),
+        [
+            "- sign_in employee",
+            "- refresh_reused employee",
+            "- sign_in employee",
+            "employee session_ended employee",
+            "employee sign_out employee",
+        ]
+    );
+}
+
+#[test]
+fn the_record_is_filtered_and_paged() {
+    let app = TestApp::new();
+    let (admin, anna, ben) = (app.admin(), app.employee(), app.manager());
+    for _ in 0..5 {
+        app.advance(3600);
+        for person in [&anna, &ben] {
+            app.log_in(&person.email, PASSWORD);
+            app.log_in(&person.email, "a wrong one");
+        }
+    }
+    let patch = |id: i64, body: &str| app.send(&format!("PATCH /users/{id}"), admin.clone(), body);
+    assert_eq!(patch(anna.id, r#"{"is_approved":false}"#).status, 200);
+    let walk = |query: &str| {
+        let mut url = format!("/audit?limit=2&{query}");
+        let mut ids = Vec::new();
+        loop {
+            let answer = app.get(&url, &admin);
+            ids.extend(answer.ids());
+            match answer.header("Link") {
+                Some(link) => url = link[1..link.find('>').unwrap()].to_owned(),
+                None => return ids,
+            }
+        }
+    };
+    let newest_first: Vec<i64> = (1..=21).rev().collect();
+    assert_eq!(walk(""), newest_first);
+    assert_eq!(walk("action=sign_in").len(), 10);
+    assert_eq!(
+        walk(&format!("action=sign_in_refused&subject_id={}", ben.id)),
+        [20, 16, 12, 8, 4]
+    );
+    assert_eq!(walk(&format!("actor_id={}", admin.id)), [21]);
+    assert_eq!(walk(&format!("subject_id={}", anna.id)).len(), 11);
+    assert_eq!(walk("since=2026-11-23T16:30:00Z"), [21, 20, 19, 18, 17]);
+    assert_eq!(walk("before=2026-11-23T13:30:00Z"), [4, 3, 2, 1]);
+    assert_eq!(
+        walk("since=2026-11-23T13:30:00Z&before=2026-11-23T14:30:00Z"),
+        [8, 7, 6, 5]
+    );
+    // A moment is that of the row itself: what happened then is behind `since` and not before it.
+    let at = |id: usize| {
+        let rows = app.get("/audit?limit=100", &admin).items();
+        rows[21 - id]["at"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(walk(&format!("since={}", at(19))), [21, 20, 19]);
+    assert_eq!(walk(&format!("before={}", at(3))), [2, 1]);
+    assert_eq!(walk("since=2030-01-01T00:00:00Z"), [0; 0]);
+    assert_eq!(walk("before=2030-01-01T00:00:00Z"), newest_first);
+    for (query, field) in [
+        ("action=sign-in", "action"),
+        ("actor_id=x", "actor_id"),
+        ("subject_id=0", "subject_id"),
+        ("since=yesterday", "since"),
+        ("before=2026-11-23", "before"),
+        ("limit=101", "limit"),
+        ("order=id", "order"),
+        ("cursor=x", "cursor"),
+    ] {
+        assert_eq!(
+            app.get(&format!("/audit?{query}"), &admin).refused(),
+            [field]
+        );
+    }
+}
+
+#[test]
+fn the_address_is_the_clients() {
+    let app = TestApp::with(|config| config.trusted_proxies = "10.0.0.1".parse().unwrap());
+    let (admin, anna) = (app.admin(), app.employee());
+    let body = json!({ "email": anna.email, "password": PASSWORD }).to_string();
+    let headers = [
+        "Content-Type: application/json",
+        "X-Forwarded-For: 192.0.2.1, 203.0.113.9",
+    ];
+    let request = request_from("10.0.0.1", "POST /login", &headers, &body);
+    assert_eq!(support::respond(&app.app, &request).status, 200);
+    assert_eq!(
+        app.get("/audit", &admin).items()[0]["address"],
+        "203.0.113.9"
+    );
+}
+
+#[test]
+fn a_row_that_is_changed_removed_or_inserted_is_found() {
+    const INSERT: &str = "INSERT INTO audit (id, at, action, hash) SELECT id + 1, at, action, hash FROM audit ORDER BY id DESC LIMIT 1";
+    let cases = [
+        (
+            "UPDATE audit SET action = 'sign_in' WHERE id = 3",
+            3,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET subject = 'ben' WHERE id = 2",
+            2,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET actor = 'ben' WHERE id = 2",
+            2,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET actor_id = 7 WHERE id = 2",
+            2,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET address = '192.0.2.1' WHERE id = 2",
+            2,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET subject_id = NULL WHERE id = 2",
+            2,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET address = x'00' WHERE id = 1",
+            1,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET at = '2026-11-23 11:00:00.000000' WHERE id = 5",
+            5,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET hash = 'x' WHERE id = 4",
+            4,
+            "is not what was written",
+        ),
+        (
+            "UPDATE audit SET detail = '{}' WHERE id = 4",
+            4,
+            "is not what was written",
+        ),
+        ("DELETE FROM audit WHERE id = 1", 1, "has been removed"),
+        ("DELETE FROM audit WHERE id = 3", 3, "has been removed"),
+        ("DELETE FROM audit WHERE id = 5", 5, "has been removed"),
+        ("DELETE FROM audit", 1, "has been removed"),
+        (
+            "DELETE FROM audit WHERE id = 3; UPDATE audit SET id = id - 1 WHERE id > 3",
+            3,
+            "is not what was written",
+        ),
+        (INSERT, 6, "is not what was written"),
+        (
+            "INSERT INTO audit (id, at, action, hash) VALUES (0, '', '', '')",
+            1,
+            "has been removed",
+        ),
+        ("UPDATE audit_head SET count = 4", 5, "has been inserted"),
+        (
+            "UPDATE audit_head SET hash = 'x'",
+            5,
+            "is not what was written",
+        ),
+        ("DELETE FROM audit_head", 1, "has been inserted"),
+    ];
+    for (sql, row, how) in cases {
+        let app = TestApp::new();
+        let anna = app.employee();
+        for _ in 0..5 {
+            assert_eq!(app.log_in(&anna.email, "a wrong one").status, 401);
+        }
+        assert!(matches!(verdict(&app), Verification::Intact(5, _)));
+        app.sql().execute_batch(sql).unwrap();
+        assert_eq!(verdict(&app), Verification::Broken(row, how), "{sql}");
+        // The server goes on all the same.
+        assert!(
+            matches!(app.log_in(&anna.email, PASSWORD).status, 200 | 500),
+            "{sql}"
+        );
+    }
+}
+
+#[test]
+fn a_record_that_grows_meanwhile_is_intact() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    for _ in 0..5 {
+        app.log_in(&anna.email, "a wrong one");
+    }
+    let verdict = app.app.store.read(|db| {
+        audit::verify(db, |_| {
+            app.log_in(&anna.email, "a wrong one");
+        })
+    });
+    assert!(matches!(verdict.unwrap(), Verification::Intact(5, _)));
+    assert!(matches!(self::verdict(&app), Verification::Intact(10, _)));
+}
+
+#[test]
+fn a_clock_that_is_put_back_hides_no_row() {
+    let app = TestApp::new();
+    let (admin, anna) = (app.admin(), app.employee());
+    for seconds in [0, 100, -80, 130] {
+        app.advance(seconds);
+        app.log_in(&anna.email, "a wrong one");
+    }
+    let ids = |query: &str| app.get(&format!("/audit?{query}"), &admin).ids();
+    assert_eq!(ids("since=2026-11-23T12:01:30Z"), [4, 3, 2]);
+    assert_eq!(ids("before=2026-11-23T12:01:30Z"), [1]);
+}
+
+#[test]
+fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
+    let app = TestApp::new();
+    let (anna, ben) = (app.employee(), app.manager());
+    for _ in 0..5 {
+        assert_eq!(app.log_in(&anna.email, "a wrong one").status, 401);
+    }
+    let db = app.sql();
+    db.execute_batch(
+        "CREATE TEMP TABLE behind AS SELECT * FROM audit WHERE id > 3;
+         CREATE TEMP TABLE head AS SELECT * FROM audit_head;
+         DELETE FROM audit WHERE id >= 3;
+         UPDATE audit_head SET count = 2, hash = (SELECT hash FROM audit WHERE id = 2)",
+    )
+    .unwrap();
+    assert_eq!(app.log_in(&ben.email, "a wrong one").status, 401);
+    assert!(matches!(verdict(&app), Verification::Intact(3, _)));
+    db.execute_batch(
+        "INSERT INTO audit SELECT * FROM behind;
+         UPDATE audit_head SET (count, hash) = (SELECT count, hash FROM head)",
+    )
+    .unwrap();
+    assert_eq!(
+        verdict(&app),
+        Verification::Broken(4, "is not what was written")
+    );
+}
+
+#[test]
+fn an_operator_verifies_the_record_and_is_in_it() {
+    let place = Place::new();
+    place.create("ada", &["--role", "manager"]);
+    for arguments in [
+        &["user", "set-role", "ada", "admin"][..],
+        &["user", "approve", "ada"],
+    ] {
+        assert_eq!(place.run(arguments).code, Some(0));
+    }
+    let set = place.run_with_input(
+        &["user", "set-password", "ada", "--password-stdin"],
+        "another password\n",
+    );
+    assert_eq!(set.code, Some(0), "{set:?}");
+    let verify = || place.run(&["audit", "verify"]);
+    let intact = verify();
+    assert_eq!(
+        (intact.code, intact.err.as_str()),
+        (Some(0), ""),
+        "{intact:?}"
+    );
+    assert!(
+        intact.out.starts_with("4 rows, intact; the last hash: "),
+        "{intact:?}"
+    );
+    assert_eq!(intact.out.trim_end().rsplit(' ').next().unwrap().len(), 64);
+    assert_eq!(verify(), intact);
+    let db = place.sql();
+    let mut statement = db.prepare("SELECT action FROM audit WHERE actor IS NULL AND address IS NULL AND subject = 'ada' ORDER BY id").unwrap();
+    let actions: Vec<String> = statement
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "account_made",
+            "role_changed",
+            "approved",
+            "password_changed"
+        ]
+    );
+    db.execute_batch("UPDATE audit SET subject = 'ben' WHERE id = 2")
+        .unwrap();
+    let broken = verify();
+    assert_eq!(
+        broken.refusal(),
+        "task-api: the record is broken: row 2 is not what was written"
+    );
+    assert_eq!(broken.code, Some(1));
+    let nowhere = Place::new();
+    assert!(
+        nowhere
+            .run(&["audit", "verify"])
+            .refusal()
+            .contains("there is no database")
+    );
+    assert!(!nowhere.path("project.db").exists());
+}
+
+#[test]
+fn nobody_but_an_admin_reads_it() {
+    let app = TestApp::new();
+    for person in [
+        app.employee(),
+        app.manager(),
+        app.person("waiting", Role::Admin, false),
+    ] {
+        assert_eq!(app.get("/audit", &person).status, 403);
+    }
+    assert_eq!(app.send("GET /audit", None, "").status, 401);
+}

@@ -1,0 +1,676 @@
+//! One task: making it, reading it, changing it and removing it, and how it lies in the database.
+
+use serde_json::{Map, Value, json};
+
+use crate::support::{Answer, Person, TestApp};
+
+fn create(app: &TestApp, person: &Person, body: &Value) -> Answer {
+    app.send("POST /tasks", person.clone(), &body.to_string())
+}
+
+fn change(app: &TestApp, person: &Person, id: i64, body: &Value) -> Answer {
+    let line = format!("PATCH /tasks/{id}");
+    app.send(&line, person.clone(), &body.to_string())
+}
+
+fn show(app: &TestApp, person: &Person, id: i64) -> Value {
+    let answer = app.get(&format!("/tasks/{id}"), person);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// A task with every field filled.
+fn filled(assignee: &Person) -> Value {
+    json!({
+        "title": "Write the report",
+        "description": "First\nthen",
+        "status": "in_progress",
+        "deadline": "2026-12-24T18:00:00.000000Z",
+        "assigned_user_id": assignee.id,
+    })
+}
+
+/// A column of a task, and its type, as they lie in the database.
+fn stored(app: &TestApp, id: i64, column: &str) -> (String, String) {
+    let sql = format!(
+        "SELECT coalesce(CAST({column} AS TEXT), 'NULL'), typeof({column}) FROM task WHERE id = ?1"
+    );
+    app.sql()
+        .query_row(&sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+}
+
+#[test]
+fn a_title_alone_makes_a_pending_task_of_nobodys() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let answer = create(&app, &manager, &json!({ "title": "Buy milk" }));
+    assert_eq!(answer.status, 201);
+    let task = answer.json();
+    let id = task["id"].as_i64().unwrap();
+    assert_eq!(answer.header("Location"), Some(&*format!("/tasks/{id}")));
+    let created_at = task["created_at"].as_str().unwrap();
+    assert!(
+        created_at.starts_with("2026-11-23T12:00:00") && created_at.ends_with('Z'),
+        "{created_at}"
+    );
+    assert_eq!(
+        task,
+        json!({
+            "id": id,
+            "title": "Buy milk",
+            "description": null,
+            "status": "pending",
+            "deadline": null,
+            "created_at": created_at,
+            "assigned_user_id": null,
+        })
+    );
+    // Whoever follows `Location` finds what the answer said.
+    let location = answer.header("Location").unwrap();
+    assert_eq!(app.get(location, &manager).json(), task);
+}
+
+#[test]
+fn every_field_comes_back_as_it_was_sent() {
+    let app = TestApp::new();
+    let (manager, employee) = (app.manager(), app.employee());
+    let sent = filled(&employee);
+    let answer = create(&app, &manager, &sent);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let task = answer.json();
+    for (field, value) in sent.as_object().unwrap() {
+        assert_eq!(&task[field], value, "{field}");
+    }
+    let id = task["id"].as_i64().unwrap();
+    for person in [&manager, &employee] {
+        assert_eq!(show(&app, person, id), task);
+    }
+}
+
+#[test]
+fn nulls_in_a_new_task_are_as_good_as_absent() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let body =
+        json!({ "title": "t", "description": null, "deadline": null, "assigned_user_id": null });
+    let answer = create(&app, &manager, &body);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    for field in ["description", "deadline", "assigned_user_id"] {
+        assert_eq!(answer.json()[field], Value::Null, "{field}");
+    }
+}
+
+#[test]
+fn texts_of_any_kind_are_kept_letter_by_letter() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let longest_title = "é".repeat(255);
+    let longest_description = "😀".repeat(10_000);
+    for (field, text) in [
+        ("title", "Robert'); DROP TABLE task;--"),
+        ("title", r#"quo"tes, \backslashes\, %percent_ and $dollars"#),
+        ("title", "Überprüfung 日本語 العربية 👩‍👩‍👧"),
+        ("title", "NULL"),
+        ("title", "2026"),
+        ("title", "1e3"),
+        ("title", longest_title.as_str()),
+        ("description", "one\n\n  two\r\n\tthree\n"),
+        ("description", "\n"),
+        ("description", ""),
+        ("description", "007"),
+        ("description", "<script>alert(1)</script>"),
+        ("description", longest_description.as_str()),
+    ] {
+        let mut body = json!({ "title": "t" });
+        body[field] = json!(text);
+        let answer = create(&app, &manager, &body);
+        assert_eq!(answer.status, 201, "{text:?}");
+        let task = answer.json();
+        let id = task["id"].as_i64().unwrap();
+        assert_eq!(show(&app, &manager, id)[field], text, "{text:?}");
+        assert_eq!(
+            stored(&app, id, field),
+            (text.to_owned(), "text".to_owned())
+        );
+
+        let answer = change(&app, &manager, id, &json!({ "description": "d" }));
+        assert_eq!(answer.status, 200);
+        let answer = change(&app, &manager, id, &json!({ field: text }));
+        assert_eq!(answer.json()[field], text, "{text:?}");
+    }
+}
+
+#[test]
+fn a_deadline_in_any_zone_comes_back_in_utc() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    for (sent, answered, in_database) in [
+        (
+            "2026-12-24T18:00:00Z",
+            "2026-12-24T18:00:00.000000Z",
+            "2026-12-24 18:00:00.000000",
+        ),
+        (
+            "2026-12-24T18:00:00+01:00",
+            "2026-12-24T17:00:00.000000Z",
+            "2026-12-24 17:00:00.000000",
+        ),
+        (
+            "2026-12-24T18:00:00-00:00",
+            "2026-12-24T18:00:00.000000Z",
+            "2026-12-24 18:00:00.000000",
+        ),
+        // Nothing is lost without a colon in the zone, or without seconds.
+        (
+            "2026-12-24T18:00:00+0000",
+            "2026-12-24T18:00:00.000000Z",
+            "2026-12-24 18:00:00.000000",
+        ),
+        (
+            "2026-12-24T18:00:00.25-0130",
+            "2026-12-24T19:30:00.250000Z",
+            "2026-12-24 19:30:00.250000",
+        ),
+        (
+            "2026-12-24T18:00Z",
+            "2026-12-24T18:00:00.000000Z",
+            "2026-12-24 18:00:00.000000",
+        ),
+        (
+            "2026-12-24T18:00+02:00",
+            "2026-12-24T16:00:00.000000Z",
+            "2026-12-24 16:00:00.000000",
+        ),
+        (
+            "2026-12-24T18:00-0000",
+            "2026-12-24T18:00:00.000000Z",
+            "2026-12-24 18:00:00.000000",
+        ),
+        // Over the end of the year, in both directions.
+        (
+            "2026-12-31T20:30:00-05:30",
+            "2027-01-01T02:00:00.000000Z",
+            "2027-01-01 02:00:00.000000",
+        ),
+        (
+            "2027-01-01T00:15:00+05:45",
+            "2026-12-31T18:30:00.000000Z",
+            "2026-12-31 18:30:00.000000",
+        ),
+        // Leap days, and days that become one on the way to UTC.
+        (
+            "2028-02-29T12:00:00Z",
+            "2028-02-29T12:00:00.000000Z",
+            "2028-02-29 12:00:00.000000",
+        ),
+        (
+            "2000-02-29T12:00:00Z",
+            "2000-02-29T12:00:00.000000Z",
+            "2000-02-29 12:00:00.000000",
+        ),
+        (
+            "2028-02-28T23:30:00-01:00",
+            "2028-02-29T00:30:00.000000Z",
+            "2028-02-29 00:30:00.000000",
+        ),
+        (
+            "2027-02-28T23:30:00-01:00",
+            "2027-03-01T00:30:00.000000Z",
+            "2027-03-01 00:30:00.000000",
+        ),
+        // A leap second is RFC 3339; Python has none, so it is the last moment before.
+        (
+            "2016-12-31T23:59:60Z",
+            "2016-12-31T23:59:59.999999Z",
+            "2016-12-31 23:59:59.999999",
+        ),
+        (
+            "2017-01-01T00:59:60+01:00",
+            "2016-12-31T23:59:59.999999Z",
+            "2016-12-31 23:59:59.999999",
+        ),
+        // Fractions: to the microsecond, and cut behind it.
+        (
+            "2026-12-24T18:00:00.123456Z",
+            "2026-12-24T18:00:00.123456Z",
+            "2026-12-24 18:00:00.123456",
+        ),
+        (
+            "2026-12-24T18:00:00.000001Z",
+            "2026-12-24T18:00:00.000001Z",
+            "2026-12-24 18:00:00.000001",
+        ),
+        (
+            "2026-12-24T18:00:00.5Z",
+            "2026-12-24T18:00:00.500000Z",
+            "2026-12-24 18:00:00.500000",
+        ),
+        (
+            "2026-12-24T18:00:00.999999999Z",
+            "2026-12-24T18:00:00.999999Z",
+            "2026-12-24 18:00:00.999999",
+        ),
+        // The first and the last moment that Python's datetime can hold.
+        (
+            "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00.000000Z",
+            "0001-01-01 00:00:00.000000",
+        ),
+        (
+            "9999-12-31T23:59:59.999999Z",
+            "9999-12-31T23:59:59.999999Z",
+            "9999-12-31 23:59:59.999999",
+        ),
+    ] {
+        let answer = create(
+            &app,
+            &manager,
+            &json!({ "title": "made", "deadline": sent }),
+        );
+        assert_eq!(answer.status, 201, "{sent}: {answer:?}");
+        let made = answer.json()["id"].as_i64().unwrap();
+        let changed = app.task(&manager, json!({ "title": "changed" }));
+        let answer = change(&app, &manager, changed, &json!({ "deadline": sent }));
+        assert_eq!(answer.status, 200, "{sent}: {answer:?}");
+        for id in [made, changed] {
+            assert_eq!(show(&app, &manager, id)["deadline"], answered, "{sent}");
+            assert_eq!(
+                stored(&app, id, "deadline"),
+                (in_database.to_owned(), "text".to_owned()),
+                "{sent}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_no_moment_is_no_deadline() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let task = app.task(
+        &manager,
+        json!({ "title": "t", "deadline": "2026-12-24T18:00:00Z" }),
+    );
+    for bad in [
+        json!(""),
+        json!("tomorrow"),
+        json!("2026-12-24"),
+        json!("2026-12-24T18:00:00"),
+        json!("2026-12-24 18:00:00.000000"),
+        json!("2026-12-24T18Z"),
+        json!("2026-12-24T18:00"),
+        json!("2026-12-24T18:00.5Z"),
+        json!("2026-12-24T18:00:00+00"),
+        json!("2026-12-24T18:00:00+1"),
+        json!("2026-12-24T18:00:00+000"),
+        json!("2026-12-24T18:00:00+00000"),
+        json!("2026-12-24T18:0000Z"),
+        json!("2026-12-24T1800Z"),
+        json!("2026-12-24T24:00:00Z"),
+        json!("2026-12-24T18:60:00Z"),
+        json!("2026-12-24T18:00:60Z"),
+        json!("2026-12-24T18:00:61Z"),
+        json!("2026-12-24T18:00:00+25:00"),
+        json!("2026-12-24T18:00:00 Z"),
+        json!(" 2026-12-24T18:00:00Z"),
+        json!("2026-12-24T18:00:00Z\n"),
+        json!("2026-12-24T18:00:00.Z"),
+        json!("2026-13-01T00:00:00Z"),
+        json!("2026-00-01T00:00:00Z"),
+        json!("2026-04-31T00:00:00Z"),
+        json!("2027-02-29T00:00:00Z"),
+        json!("1900-02-29T00:00:00Z"),
+        json!("0000-01-01T00:00:00Z"),
+        json!("0001-01-01T00:00:00+01:00"),
+        json!("9999-12-31T23:59:59-01:00"),
+        json!("10000-01-01T00:00:00Z"),
+        json!("-2026-12-24T18:00:00Z"),
+        json!(1_795_435_200),
+        json!(true),
+        json!(["2026-12-24T18:00:00Z"]),
+    ] {
+        let answer = create(&app, &manager, &json!({ "title": "t", "deadline": bad }));
+        assert_eq!(answer.refused(), ["deadline"], "{bad}");
+        let answer = change(&app, &manager, task, &json!({ "deadline": bad }));
+        assert_eq!(answer.refused(), ["deadline"], "{bad}");
+    }
+    assert_eq!(
+        show(&app, &manager, task)["deadline"],
+        "2026-12-24T18:00:00Z"
+    );
+}
+
+#[test]
+fn a_refusal_names_every_field_that_is_wrong() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let before = app.task(&manager, json!({ "title": "the only one" }));
+    for (body, refused) in [
+        (json!({}), vec!["title"]),
+        (json!({ "title": null }), vec!["title"]),
+        (json!({ "title": "" }), vec!["title"]),
+        (json!({ "title": " \t " }), vec!["title"]),
+        (json!({ "title": 7 }), vec!["title"]),
+        (json!({ "title": "two\nlines" }), vec!["title"]),
+        (json!({ "title": "nul\u{0}" }), vec!["title"]),
+        (json!({ "title": "é".repeat(256) }), vec!["title"]),
+        (
+            json!({ "title": "t", "description": 7 }),
+            vec!["description"],
+        ),
+        (
+            json!({ "title": "t", "description": "nul\u{0}" }),
+            vec!["description"],
+        ),
+        (
+            json!({ "title": "t", "description": "x".repeat(10_001) }),
+            vec!["description"],
+        ),
+        (json!({ "title": "t", "status": "done" }), vec!["status"]),
+        (json!({ "title": "t", "status": "Pending" }), vec!["status"]),
+        (json!({ "title": "t", "status": "" }), vec!["status"]),
+        (
+            json!({ "title": "t", "assigned_user_id": 0 }),
+            vec!["assigned_user_id"],
+        ),
+        (
+            json!({ "title": "t", "assigned_user_id": -1 }),
+            vec!["assigned_user_id"],
+        ),
+        (
+            json!({ "title": "t", "assigned_user_id": 1.5 }),
+            vec!["assigned_user_id"],
+        ),
+        (
+            json!({ "title": "t", "assigned_user_id": "1" }),
+            vec!["assigned_user_id"],
+        ),
+        (
+            json!({ "title": "t", "assigned_user_id": 999 }),
+            vec!["assigned_user_id"],
+        ),
+        (
+            json!({ "title": "t", "assigned_user_id": i64::MAX }),
+            vec!["assigned_user_id"],
+        ),
+        (
+            json!({ "title": "t", "assigned_user_id": u64::MAX }),
+            vec!["assigned_user_id"],
+        ),
+        (json!({ "title": "t", "id": 7 }), vec!["id"]),
+        (
+            json!({ "title": "t", "created_at": "2026-11-23T12:00:00Z" }),
+            vec!["created_at"],
+        ),
+        (json!({ "title": "t", "Title": "t" }), vec!["Title"]),
+        (
+            json!({ "description": 1, "status": 2, "deadline": 3, "assigned_user_id": "x", "else": 4 }),
+            vec![
+                "assigned_user_id",
+                "deadline",
+                "description",
+                "else",
+                "status",
+                "title",
+            ],
+        ),
+    ] {
+        assert_eq!(create(&app, &manager, &body).refused(), refused, "{body}");
+    }
+    assert_eq!(app.get("/tasks", &manager).ids(), [before]);
+}
+
+#[test]
+fn a_patch_changes_the_fields_that_it_has_and_no_other() {
+    let app = TestApp::new();
+    let (manager, employee) = (app.manager(), app.employee());
+    for patch in [
+        json!({ "title": "New" }),
+        json!({ "description": "New\nlines" }),
+        json!({ "description": "" }),
+        json!({ "status": "completed" }),
+        json!({ "deadline": "2027-01-01T00:00:00.250000Z" }),
+        json!({ "assigned_user_id": manager.id }),
+        json!({ "description": null }),
+        json!({ "deadline": null }),
+        json!({ "assigned_user_id": null }),
+        json!({ "title": "New", "deadline": null }),
+        json!({ "status": "pending", "assigned_user_id": null, "description": "x" }),
+        json!({
+            "title": "All new",
+            "description": "all",
+            "status": "pending",
+            "deadline": "2030-01-01T00:00:00.000000Z",
+            "assigned_user_id": manager.id,
+        }),
+        // What is there already may be said again.
+        filled(&employee),
+        json!({}),
+    ] {
+        let id = app.task(&manager, filled(&employee));
+        let mut expected: Map<_, _> = show(&app, &manager, id).as_object().unwrap().clone();
+        for (field, value) in patch.as_object().unwrap() {
+            expected.insert(field.clone(), value.clone());
+        }
+        let answer = change(&app, &manager, id, &patch);
+        assert_eq!(answer.status, 200, "{patch}: {answer:?}");
+        assert_eq!(answer.json(), Value::Object(expected), "{patch}");
+        assert_eq!(show(&app, &manager, id), answer.json(), "{patch}");
+    }
+}
+
+#[test]
+fn a_cleared_field_is_null_in_the_database_too() {
+    let app = TestApp::new();
+    let (manager, employee) = (app.manager(), app.employee());
+    let id = app.task(&manager, filled(&employee));
+    for field in ["description", "deadline", "assigned_user_id"] {
+        assert_ne!(stored(&app, id, field).1, "null", "{field}");
+        assert_eq!(
+            change(&app, &manager, id, &json!({ field: null })).status,
+            200
+        );
+        assert_eq!(stored(&app, id, field).1, "null", "{field}");
+    }
+}
+
+#[test]
+fn a_patch_is_done_whole_or_not_at_all() {
+    let app = TestApp::new();
+    let (manager, employee) = (app.manager(), app.employee());
+    let id = app.task(&manager, filled(&employee));
+    let before = show(&app, &manager, id);
+    let fine = json!({
+        "title": "New",
+        "description": null,
+        "status": "completed",
+        "deadline": null,
+        "assigned_user_id": null,
+    });
+    for (field, bad) in [
+        ("assigned_user_id", json!(999)),
+        ("assigned_user_id", json!(0)),
+        ("title", json!(null)),
+        ("title", json!("")),
+        ("status", json!(null)),
+        ("status", json!("done")),
+        ("description", json!(["a", "list"])),
+        ("deadline", json!("soon")),
+        ("created_at", json!("2027-01-01T00:00:00Z")),
+        ("id", json!(5)),
+    ] {
+        // Alone, and among fields with which nothing is wrong.
+        let alone = json!({ field: bad });
+        let mut among = fine.clone();
+        among[field] = bad;
+        for body in [alone, among] {
+            let answer = change(&app, &manager, id, &body);
+            assert_eq!(answer.refused(), [field], "{body}");
+            assert_eq!(show(&app, &manager, id), before, "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_deleted_task_is_gone_and_the_others_are_not() {
+    let app = TestApp::new();
+    let (manager, employee) = (app.manager(), app.employee());
+    let other = app.task(&manager, filled(&employee));
+    let id = app.task(&manager, filled(&employee));
+    let answer = app.send(&format!("DELETE /tasks/{id}"), manager.clone(), "");
+    assert_eq!((answer.status, answer.text()), (204, ""));
+    for (method, body) in [
+        ("GET", ""),
+        ("HEAD", ""),
+        ("PATCH", r#"{"status":"completed"}"#),
+        ("PATCH", "{}"),
+        ("DELETE", ""),
+    ] {
+        let answer = app.send(&format!("{method} /tasks/{id}"), manager.clone(), body);
+        assert_eq!(answer.status, 404, "{method}");
+        assert_eq!(answer.code(), "not_found", "{method}");
+    }
+    assert_eq!(app.get("/tasks", &manager).ids(), [other]);
+    assert_eq!(app.get("/tasks", &employee).ids(), [other]);
+}
+
+#[test]
+fn what_can_be_no_id_is_not_found() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let id = app.task(&manager, json!({ "title": "t" }));
+    assert_eq!(id, 1);
+    for segment in [
+        "0",
+        "-1",
+        "+1",
+        "01",
+        "1.0",
+        "1e0",
+        "0x1",
+        "%201",
+        "1%20",
+        "1%00",
+        "1'",
+        "one",
+        "null",
+        "2",
+        "%D9%A1",
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551617",
+    ] {
+        for (method, body) in [("GET", ""), ("PATCH", r#"{"title":"x"}"#), ("DELETE", "")] {
+            let line = format!("{method} /tasks/{segment}");
+            assert_eq!(app.send(&line, manager.clone(), body).status, 404, "{line}");
+        }
+    }
+    assert_eq!(show(&app, &manager, id)["title"], "t");
+}
+
+#[test]
+fn head_answers_as_get_does() {
+    let app = TestApp::new();
+    let (manager, employee) = (app.manager(), app.employee());
+    let id = app.task(&manager, filled(&employee));
+    app.task(&manager, filled(&employee));
+    let theirs = app.task(&manager, json!({ "title": "not the employee's" }));
+    for (path, person) in [
+        (format!("/tasks/{id}"), &employee),
+        (format!("/tasks/{theirs}"), &employee),
+        ("/tasks/999".to_owned(), &manager),
+        ("/tasks".to_owned(), &manager),
+        ("/tasks?limit=1".to_owned(), &manager),
+        ("/tasks?limit=0".to_owned(), &manager),
+        ("/users".to_owned(), &manager),
+        ("/users".to_owned(), &employee),
+    ] {
+        let get = app.get(&path, person);
+        let head = app.send(&format!("HEAD {path}"), person.clone(), "");
+        assert_eq!(head.status, get.status, "{path}");
+        let but_the_request_id = |answer: &Answer| {
+            let mut headers = answer.headers.clone();
+            headers.retain(|(name, _)| name != "X-Request-Id");
+            headers
+        };
+        assert_eq!(
+            but_the_request_id(&head),
+            but_the_request_id(&get),
+            "{path}"
+        );
+    }
+    let head = app.send(&format!("HEAD /tasks/{id}"), None, "");
+    assert_eq!(head.status, 401);
+}
+
+#[test]
+fn times_are_stored_as_sqlalchemy_writes_them() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let id = app.task(
+        &manager,
+        json!({ "title": "t", "deadline": "2026-12-24T18:00:00+02:00" }),
+    );
+    let (created_at, kind) = stored(&app, id, "created_at");
+    assert_eq!(kind, "text");
+    let answered = show(&app, &manager, id)["created_at"].clone();
+    let (day_and_time, micros) = created_at.split_once('.').unwrap();
+    assert_eq!(day_and_time, "2026-11-23 12:00:00");
+    assert_eq!(micros.len(), 6, "{created_at}");
+    // The same moment in both forms, but for the zeros at the end of a fraction.
+    let same: Value = json!(format!(
+        "{}Z",
+        created_at
+            .replace(' ', "T")
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+    ));
+    assert_eq!(answered, same);
+    assert_eq!(
+        stored(&app, id, "deadline"),
+        ("2026-12-24 16:00:00.000000".to_owned(), "text".to_owned())
+    );
+    assert_eq!(stored(&app, id, "status").0, "pending");
+    // A task that is changed keeps the moment at which it was made.
+    app.advance(3600);
+    assert_eq!(
+        change(&app, &manager, id, &json!({ "title": "later" })).status,
+        200
+    );
+    assert_eq!(stored(&app, id, "created_at").0, created_at);
+}
+
+#[test]
+fn the_assigned_employee_moves_a_task_along() {
+    let app = TestApp::new();
+    let (manager, employee) = (app.manager(), app.employee());
+    let id = app.task(
+        &manager,
+        json!({ "title": "t", "assigned_user_id": employee.id }),
+    );
+    for status in [
+        "in_progress",
+        "completed",
+        "completed",
+        "pending",
+        "in_progress",
+    ] {
+        let answer = change(&app, &employee, id, &json!({ "status": status }));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["status"], status);
+        assert_eq!(show(&app, &manager, id)["status"], status);
+    }
+    let answer = change(&app, &employee, id, &json!({ "status": "done" }));
+    assert_eq!(answer.refused(), ["status"]);
+    assert_eq!(change(&app, &employee, id, &json!({})).status, 200);
+    // Given to somebody else, it is out of reach.
+    change(
+        &app,
+        &manager,
+        id,
+        &json!({ "assigned_user_id": manager.id }),
+    );
+    let answer = change(&app, &employee, id, &json!({ "status": "completed" }));
+    assert_eq!(answer.status, 404);
+}

@@ -1,0 +1,540 @@
+//! Accounts as managers read and admins change them, and the rule that an approved admin is left.
+
+use serde_json::{Value, json};
+use task_api::error::Error;
+use task_api::model::Role;
+use task_api::store::users;
+
+use crate::support::{Answer, PASSWORD, Person, TestApp, concurrently};
+
+fn change(app: &TestApp, person: &Person, id: i64, body: &Value) -> Answer {
+    let line = format!("PATCH /users/{id}");
+    app.send(&line, person.clone(), &body.to_string())
+}
+
+fn delete(app: &TestApp, person: &Person, id: i64) -> Answer {
+    app.send(&format!("DELETE /users/{id}"), person.clone(), "")
+}
+
+fn approved_admins(app: &TestApp) -> i64 {
+    let sql = r#"SELECT count(*) FROM "user" WHERE role = 'admin' AND is_approved = 1"#;
+    app.sql().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn an_account_is_shown_as_the_contract_says() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let other = app.person("Zoë", Role::Employee, false);
+    let answer = app.get(&format!("/users/{}", other.id), &manager);
+    assert_eq!(answer.status, 200);
+    let user = answer.json();
+    let created_at = user["created_at"].as_str().unwrap();
+    assert!(
+        created_at.starts_with("2026-11-23T12:00:00") && created_at.ends_with('Z'),
+        "{created_at}"
+    );
+    assert_eq!(
+        user,
+        json!({
+            "id": other.id,
+            "username": "Zoë",
+            "email": "zoë@example.com",
+            "role": "employee",
+            "is_approved": false,
+            "created_at": created_at,
+        })
+    );
+    assert_eq!(
+        app.get("/users?q=Zo%C3%AB", &manager).json()["items"],
+        json!([user])
+    );
+}
+
+#[test]
+fn unknown_accounts_are_not_found() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    for segment in ["999", "0", "-1", "01", "admin", "me", "9223372036854775808"] {
+        for (method, body) in [
+            ("GET", ""),
+            ("PATCH", r#"{"role":"admin"}"#),
+            ("PATCH", "{}"),
+            ("DELETE", ""),
+        ] {
+            let line = format!("{method} /users/{segment}");
+            let answer = app.send(&line, admin.clone(), body);
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (404, "not_found"),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_filters_of_the_list_find_the_accounts_that_they_name() {
+    let app = TestApp::new();
+    let admin = app.person("Ada", Role::Admin, true);
+    app.person("Otto", Role::Admin, false);
+    app.person("Mara", Role::Manager, true);
+    app.person("Émile", Role::Manager, false);
+    app.person("Eve", Role::Employee, true);
+    app.person("under_score", Role::Employee, false);
+    let sql = r#"UPDATE "user" SET email = 'm.100%@WORK.example' WHERE username = 'Mara'"#;
+    app.sql().execute(sql, []).unwrap();
+    let everybody = ["Ada", "Otto", "Mara", "Émile", "Eve", "under_score"];
+    for (query, found) in [
+        ("", &everybody[..]),
+        ("?q=", &everybody),
+        ("?role=admin", &["Ada", "Otto"]),
+        ("?role=manager", &["Mara", "Émile"]),
+        ("?role=employee", &["Eve", "under_score"]),
+        ("?approved=true", &["Ada", "Mara", "Eve"]),
+        ("?approved=false", &["Otto", "Émile", "under_score"]),
+        ("?role=admin&approved=false", &["Otto"]),
+        ("?approved=true&role=employee&q=E", &["Eve"]),
+        ("?q=aDA", &["Ada"]),
+        ("?q=%C3%89MI", &["Émile"]),
+        ("?q=%C3%A9mi", &["Émile"]),
+        ("?q=work.EXAMPLE", &["Mara"]),
+        ("?q=%25", &["Mara"]),
+        ("?q=_", &["under_score"]),
+        ("?q=r_s", &["under_score"]),
+        ("?q=%5C", &[]),
+        ("?q=pbkdf2", &[]),
+        ("?q=example.com&role=manager", &["Émile"]),
+        ("?q=nobody", &[]),
+    ] {
+        let answer = app.get(&format!("/users{query}"), &admin);
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        let json = answer.json();
+        let names: Vec<_> = json["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| user["username"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, found, "{query}");
+    }
+}
+
+#[test]
+fn a_filter_that_makes_no_sense_is_refused_by_name() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    for (query, refused) in [
+        ("role=boss", "role"),
+        ("role=Admin", "role"),
+        ("approved=1", "approved"),
+        ("approved=yes", "approved"),
+        ("approved=True", "approved"),
+        ("is_approved=true", "is_approved"),
+        ("q=%00", "q"),
+        ("q=a%0Ab", "q"),
+        ("q=%FF", "q"),
+        ("status=pending", "status"),
+        ("sort=created_at", "sort"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("role=admin&role=manager", "role"),
+    ] {
+        let answer = app.get(&format!("/users?{query}"), &manager);
+        assert_eq!(answer.refused(), [refused], "{query}");
+    }
+}
+
+#[test]
+fn an_admin_changes_role_and_approval_and_nothing_else() {
+    let app = TestApp::new();
+    let (admin, other) = (app.admin(), app.person("other", Role::Employee, false));
+    let path = format!("/users/{}", other.id);
+    let mut expected = app.get(&path, &admin).json();
+    for body in [
+        json!({ "role": "manager" }),
+        json!({ "is_approved": true }),
+        json!({ "role": "admin" }),
+        json!({}),
+        json!({ "role": "employee", "is_approved": false }),
+        json!({ "is_approved": false }),
+    ] {
+        for (field, value) in body.as_object().unwrap() {
+            expected[field] = value.clone();
+        }
+        let answer = change(&app, &admin, other.id, &body);
+        assert_eq!(answer.status, 200, "{body}: {answer:?}");
+        assert_eq!(answer.json(), expected, "{body}");
+        assert_eq!(app.get(&path, &admin).json(), expected, "{body}");
+    }
+    for (body, refused) in [
+        (json!({ "role": null }), vec!["role"]),
+        (json!({ "role": "boss" }), vec!["role"]),
+        (json!({ "role": 1 }), vec!["role"]),
+        (json!({ "is_approved": null }), vec!["is_approved"]),
+        (json!({ "is_approved": 1 }), vec!["is_approved"]),
+        (json!({ "is_approved": "true" }), vec!["is_approved"]),
+        (json!({ "username": "x" }), vec!["username"]),
+        (json!({ "email": "x@example.com" }), vec!["email"]),
+        (json!({ "password": "long enough" }), vec!["password"]),
+        (json!({ "password_hash": "x" }), vec!["password_hash"]),
+        (json!({ "id": 1 }), vec!["id"]),
+        // What is fine beside it is not done either.
+        (
+            json!({ "role": "admin", "is_approved": true, "email": "x" }),
+            vec!["email"],
+        ),
+        (
+            json!({ "role": "boss", "is_approved": "x" }),
+            vec!["is_approved", "role"],
+        ),
+    ] {
+        let answer = change(&app, &admin, other.id, &body);
+        assert_eq!(answer.refused(), refused, "{body}");
+        assert_eq!(app.get(&path, &admin).json(), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_manager_reads_accounts_and_changes_none() {
+    let app = TestApp::new();
+    let (admin, manager, employee) = (app.admin(), app.manager(), app.employee());
+    assert_eq!(app.get("/users", &manager).ids().len(), 3);
+    for other in [&admin, &manager, &employee] {
+        let path = format!("/users/{}", other.id);
+        let before = app.get(&path, &manager).json();
+        for body in [
+            json!({ "role": "admin" }),
+            json!({ "is_approved": false }),
+            json!({}),
+        ] {
+            let answer = change(&app, &manager, other.id, &body);
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (403, "insufficient_role")
+            );
+        }
+        assert_eq!(delete(&app, &manager, other.id).code(), "insufficient_role");
+        assert_eq!(app.get(&path, &manager).json(), before);
+    }
+}
+
+/// What takes an admin's powers away.
+fn removals() -> Vec<(&'static str, Value)> {
+    vec![
+        ("PATCH", json!({ "role": "manager" })),
+        ("PATCH", json!({ "role": "employee" })),
+        ("PATCH", json!({ "is_approved": false })),
+        ("PATCH", json!({ "role": "admin", "is_approved": false })),
+        ("PATCH", json!({ "role": "manager", "is_approved": true })),
+        ("PATCH", json!({ "role": "employee", "is_approved": false })),
+        ("DELETE", Value::Null),
+    ]
+}
+
+fn remove(app: &TestApp, person: &Person, id: i64, (method, body): &(&str, Value)) -> Answer {
+    match *method {
+        "DELETE" => delete(app, person, id),
+        _ => change(app, person, id, body),
+    }
+}
+
+#[test]
+fn the_last_approved_admin_cannot_be_removed_in_any_way() {
+    for removal in removals() {
+        let app = TestApp::new();
+        let admin = app.admin();
+        // None of these could take over.
+        app.person("waiting", Role::Admin, false);
+        app.manager();
+        app.employee();
+        let task = app.task(
+            &admin,
+            json!({ "title": "t", "assigned_user_id": admin.id }),
+        );
+        let path = format!("/users/{}", admin.id);
+        let before = app.get(&path, &admin).json();
+        let answer = remove(&app, &admin, admin.id, &removal);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (409, "last_admin"),
+            "{removal:?}"
+        );
+        assert_eq!(app.get(&path, &admin).json(), before, "{removal:?}");
+        let task = app.get(&format!("/tasks/{task}"), &admin).json();
+        assert_eq!(task["assigned_user_id"], admin.id, "{removal:?}");
+    }
+}
+
+#[test]
+fn an_admin_can_be_removed_where_another_approved_one_is_left() {
+    for removal in removals() {
+        for themselves in [true, false] {
+            let app = TestApp::new();
+            let (one, two) = (app.admin(), app.person("second", Role::Admin, true));
+            let caller = if themselves { &two } else { &one };
+            let answer = remove(&app, caller, two.id, &removal);
+            assert!([200, 204].contains(&answer.status), "{removal:?}");
+            assert_eq!(approved_admins(&app), 1, "{removal:?}");
+            // Now the other one is the last.
+            let answer = remove(&app, &one, one.id, &removal);
+            assert_eq!(answer.code(), "last_admin", "{removal:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_is_no_approved_admin_can_go_though_there_is_one_admin_alone() {
+    for (role, is_approved) in [
+        (Role::Admin, false),
+        (Role::Manager, true),
+        (Role::Employee, true),
+        (Role::Employee, false),
+    ] {
+        for removal in removals() {
+            let app = TestApp::new();
+            let admin = app.admin();
+            let other = app.person("other", role, is_approved);
+            let answer = remove(&app, &admin, other.id, &removal);
+            assert!(
+                [200, 204].contains(&answer.status),
+                "{role} {is_approved}: {removal:?}: {answer:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_leaves_the_last_admin_an_admin_is_allowed() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let path = format!("/users/{}", admin.id);
+    let before = app.get(&path, &admin).json();
+    for body in [
+        json!({}),
+        json!({ "role": "admin" }),
+        json!({ "is_approved": true }),
+        json!({ "role": "admin", "is_approved": true }),
+    ] {
+        let answer = change(&app, &admin, admin.id, &body);
+        assert_eq!((answer.status, answer.json()), (200, before.clone()));
+    }
+    let body = json!({ "email": "new@example.com", "current_password": PASSWORD });
+    let answer = app.send("PATCH /me", admin.clone(), &body.to_string());
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn an_admin_hands_over_by_approving_the_next_one() {
+    let app = TestApp::new();
+    let (admin, next) = (app.admin(), app.person("next", Role::Admin, false));
+    let step_down = json!({ "role": "employee" });
+    assert_eq!(
+        change(&app, &admin, admin.id, &step_down).code(),
+        "last_admin"
+    );
+    assert_eq!(
+        change(&app, &admin, next.id, &json!({ "is_approved": true })).status,
+        200
+    );
+    assert_eq!(change(&app, &admin, admin.id, &step_down).status, 200);
+    assert_eq!(app.get("/users", &admin).code(), "insufficient_role");
+    assert_eq!(app.get("/users", &next).status, 200);
+}
+
+#[test]
+fn a_deleted_account_leaves_its_tasks_behind_unassigned() {
+    let app = TestApp::new();
+    let (admin, manager) = (app.admin(), app.manager());
+    let (leaver, stayer) = (app.employee(), app.person("stayer", Role::Employee, true));
+    let task = |person: &Person| {
+        app.task(
+            &manager,
+            json!({
+                "title": "t",
+                "description": "d",
+                "status": "in_progress",
+                "deadline": "2026-12-24T18:00:00Z",
+                "assigned_user_id": person.id,
+            }),
+        )
+    };
+    let (theirs, also_theirs, others) = (task(&leaver), task(&leaver), task(&stayer));
+    let mut expected = app.get(&format!("/tasks/{theirs}"), &manager).json();
+    expected["assigned_user_id"] = Value::Null;
+
+    let answer = delete(&app, &admin, leaver.id);
+    assert_eq!((answer.status, answer.text()), (204, ""));
+    assert_eq!(
+        app.get(&format!("/tasks/{theirs}"), &manager).json(),
+        expected
+    );
+    assert_eq!(
+        app.get("/tasks?sort=created_at", &manager).ids(),
+        [theirs, also_theirs, others]
+    );
+    assert_eq!(app.get("/tasks", &stayer).ids(), [others]);
+    let answer = app.get(&format!("/tasks?assigned_user_id={}", leaver.id), &manager);
+    assert_eq!(answer.ids(), [0; 0]);
+
+    // The account is gone: for others, for itself, and a second time.
+    assert_eq!(
+        app.get(&format!("/users/{}", leaver.id), &manager).status,
+        404
+    );
+    assert_eq!(delete(&app, &admin, leaver.id).status, 404);
+    assert_eq!(app.get("/hello", &leaver).status, 401);
+    assert_eq!(app.log_in(&leaver.email, PASSWORD).status, 401);
+    // Whoever signs up under the freed name, and perhaps the freed id, gets none of it.
+    let heir = app.employee();
+    assert_eq!(app.get("/tasks", &heir).ids(), [0; 0]);
+    assert_eq!(app.get("/hello", &leaver).status, 401);
+}
+
+#[test]
+fn one_of_two_admins_can_delete_their_own_account() {
+    let app = TestApp::new();
+    let (admin, second) = (app.admin(), app.person("second", Role::Admin, true));
+    assert_eq!(delete(&app, &second, second.id).status, 204);
+    let answer = app.get("/users", &second);
+    assert_eq!(answer.status, 401);
+    assert!(answer.header("WWW-Authenticate").is_some());
+    assert_eq!(app.get("/users", &admin).ids(), [admin.id]);
+}
+
+#[test]
+fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
+    let removals = [
+        ("DELETE", Value::Null),
+        ("PATCH", json!({ "role": "employee" })),
+        ("PATCH", json!({ "is_approved": false })),
+    ];
+    for round in 0..5 {
+        for removal in &removals {
+            // Everybody removes themselves, or the next one in the row.
+            for shift in [0, 1] {
+                for count in [2, 5] {
+                    let app = TestApp::new();
+                    let admins: Vec<_> = (0..count)
+                        .map(|n| app.person(&format!("admin{n}"), Role::Admin, true))
+                        .collect();
+                    let statuses = concurrently(count, |n| {
+                        let target = admins[(n + shift) % count].id;
+                        remove(&app, &admins[n], target, removal).status
+                    });
+                    let what = format!("{round} {removal:?} {shift} {statuses:?}");
+                    let gone = statuses.iter().filter(|&&status| status < 300).count();
+                    assert_eq!(approved_admins(&app), (count - gone) as i64, "{what}");
+                    assert!(gone >= 1 && gone < count, "{what}");
+                    // Whoever was removed before their own request arrived is refused as such.
+                    assert!(
+                        statuses
+                            .iter()
+                            .all(|status| [200, 204, 401, 403, 409].contains(status)),
+                        "{what}"
+                    );
+                    if shift == 0 {
+                        assert_eq!(gone, count - 1, "{what}");
+                        assert!(statuses.contains(&409), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_answer_holds_a_password_or_its_hash() {
+    let app = TestApp::new();
+    let (admin, other) = (app.admin(), app.employee());
+    let signup = json!({ "username": "new", "email": "new@example.com", "password": PASSWORD });
+    let login = json!({ "email": "new@example.com", "password": PASSWORD });
+    let wrong = json!({ "email": "new@example.com", "password": format!("{PASSWORD}!") });
+    let new_email = json!({ "email": "newer@example.com", "current_password": PASSWORD });
+    let new_password = json!({ "password": "battery horse", "current_password": PASSWORD });
+    let other_path = format!("/users/{}", other.id);
+    let lines = [
+        ("POST /signup".to_owned(), None, signup.to_string()),
+        ("POST /signup".to_owned(), None, signup.to_string()),
+        ("POST /login".to_owned(), None, login.to_string()),
+        ("POST /login".to_owned(), None, wrong.to_string()),
+        ("GET /me".to_owned(), Some(&admin), String::new()),
+        ("PATCH /me".to_owned(), Some(&admin), new_email.to_string()),
+        (
+            "PATCH /me".to_owned(),
+            Some(&other),
+            new_password.to_string(),
+        ),
+        ("GET /users".to_owned(), Some(&admin), String::new()),
+        ("GET /users?q=e".to_owned(), Some(&admin), String::new()),
+        (format!("GET {other_path}"), Some(&admin), String::new()),
+        (
+            format!("PATCH {other_path}"),
+            Some(&admin),
+            r#"{"role":"manager"}"#.to_owned(),
+        ),
+        (
+            format!("PATCH {other_path}"),
+            Some(&admin),
+            r#"{"password_hash":"x"}"#.to_owned(),
+        ),
+    ];
+    for (line, person, body) in lines {
+        let answer = app.send(&line, person.cloned(), &body);
+        assert_ne!(answer.status, 500, "{line}");
+        let hashes: Vec<String> = app
+            .sql()
+            .prepare(r#"SELECT password_hash FROM "user""#)
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert!(hashes.len() >= 2);
+        let text = format!("{:?} {}", answer.headers, answer.text());
+        for hash in hashes {
+            for part in hash.split('$') {
+                assert!(!text.contains(part), "{line}: {text}");
+            }
+        }
+        assert!(!text.contains(PASSWORD), "{line}: {text}");
+        assert!(!text.contains("battery horse"), "{line}: {text}");
+    }
+}
+
+#[test]
+fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
+    let app = TestApp::new();
+    let ada = app.person("ada", Role::Employee, true);
+    let id = ada.id.to_string().parse().unwrap();
+    let store = &app.app.store;
+    let verified = store
+        .read(|db| users::password_hash(db, id))
+        .unwrap()
+        .unwrap();
+    // While ada's request was hashing, the account went and its id became another's.
+    store.write(|db| users::delete(db, id)).unwrap();
+    let eve = app.person("eve", Role::Manager, true);
+    assert_eq!(eve.id, ada.id, "SQLite gives out the id again");
+    let new = "new@example.com".parse().unwrap();
+    let changed =
+        store.write(|db| users::change_profile(db, id, &verified, Some(&new), Some("hash")));
+    assert!(matches!(changed, Err(Error::WriteConflict)), "{changed:?}");
+    assert_eq!(app.get("/me", &eve).json()["email"], "eve@example.com");
+}
+
+#[test]
+fn a_new_account_does_not_inherit_the_tasks_of_the_last_one_with_its_id() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let task = app.task(&manager, json!({ "title": "left over" }));
+    // As the Flask app leaves it: the account goes, its id stays on the task.
+    let sql = app.sql();
+    sql.pragma_update(None, "foreign_keys", false).unwrap();
+    sql.execute("UPDATE task SET assigned_user_id = ?1", [manager.id + 1])
+        .unwrap();
+    let employee = app.employee();
+    assert_eq!(employee.id, manager.id + 1);
+    assert_eq!(app.get("/tasks", &employee).ids(), [0_i64; 0]);
+    assert_eq!(app.get(&format!("/tasks/{task}"), &employee).status, 404);
+}

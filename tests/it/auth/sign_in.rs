@@ -1,0 +1,784 @@
+//! Signing up, signing in, and one's own account: `/signup`, `/login`, `/hello` and `/me`.
+
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use rusqlite::params;
+use serde_json::json;
+use task_api::model::{Id, Password, Role};
+use task_api::store::users;
+
+use crate::support::{Answer, PASSWORD, Person, TestApp, concurrently};
+
+/// Leaves a row as the Flask app would: with an e-mail as it was typed, and NULL wherever it may be.
+fn row_of_the_flask_app(app: &TestApp, username: &str, email: &str, password_hash: &str) {
+    app.sql()
+        .execute(
+            r#"INSERT INTO "user" (username, email, password_hash) VALUES (?1, ?2, ?3)"#,
+            params![username, email, password_hash],
+        )
+        .unwrap();
+}
+
+fn stored(app: &TestApp, column: &str, username: &str) -> String {
+    let sql = format!(r#"SELECT {column} FROM "user" WHERE username = ?1"#);
+    app.sql()
+        .query_row(&sql, [username], |row| row.get(0))
+        .unwrap()
+}
+
+// The tutorial ------------------------------------------------------------------------------------
+
+#[test]
+fn the_tutorials_three_requests_work_on_an_empty_database() {
+    let app = TestApp::new();
+
+    let signed_up = app.send(
+        "POST /signup",
+        None,
+        r#"{"username": "test", "email": "test@gmail.com", "password": "testpassword"}"#,
+    );
+    assert_eq!(signed_up.status, 201);
+    let body = signed_up.json();
+    assert_eq!(body["username"], "test");
+    assert_eq!(body["email"], "test@gmail.com");
+
+    let logged_in = app.send(
+        "POST /login",
+        None,
+        r#"{"email": "test@gmail.com", "password": "testpassword"}"#,
+    );
+    assert_eq!(logged_in.status, 200);
+    assert_eq!(logged_in.msg(), "successfully logged in");
+    let token = logged_in.json()["token"].as_str().unwrap().to_owned();
+
+    let authorization = ("Authorization", format!("Bearer {token}"));
+    let hello = app.send_raw("GET /hello", &[authorization], b"");
+    assert_eq!(hello.status, 200);
+    assert_eq!(
+        hello.json(),
+        json!({ "msg": "hello world! from rouille", "user_name": "test" })
+    );
+}
+
+#[test]
+fn the_tutorials_failures_answer_as_the_contract_says() {
+    let app = TestApp::new();
+    assert_eq!(
+        app.sign_up("test", "test@gmail.com", "testpassword").status,
+        201
+    );
+
+    let taken = app.sign_up("test", "test@gmail.com", "testpassword");
+    assert_eq!(taken.status, 409);
+    assert_eq!(
+        taken.json(),
+        json!({
+            "msg": "Username or Email already exists",
+            "code": "account_exists",
+            "message": "Username or Email already exists",
+        })
+    );
+
+    let wrong = app.log_in("test@gmail.com", "not the password");
+    assert_eq!(wrong.status, 401);
+    assert_eq!(wrong.msg(), "email or password incorrect.");
+    assert_eq!(wrong.header("WWW-Authenticate"), Some("Bearer"));
+
+    let nobody = app.send("GET /hello", None, "");
+    assert_eq!(nobody.status, 401);
+    assert_eq!(nobody.msg(), "Missing Authorization Header");
+    assert_eq!(nobody.header("WWW-Authenticate"), Some("Bearer"));
+}
+
+// Signing up --------------------------------------------------------------------------------------
+
+#[test]
+fn a_sign_up_answers_with_the_new_account_and_nothing_else() {
+    let app = TestApp::new();
+    let answer = app.sign_up("anna", "anna@example.com", PASSWORD);
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+    let account = answer.json();
+    let fields: Vec<&String> = account.as_object().unwrap().keys().collect();
+    assert_eq!(
+        fields,
+        [
+            "id",
+            "username",
+            "email",
+            "role",
+            "is_approved",
+            "created_at"
+        ]
+    );
+    assert_eq!(account["id"], 1);
+    assert_eq!(account["role"], "employee");
+    assert_eq!(account["is_approved"], false);
+    let created_at = account["created_at"].as_str().unwrap();
+    assert!(
+        created_at.starts_with("2026-11-23T12:00:00") && created_at.ends_with('Z'),
+        "{created_at}"
+    );
+}
+
+#[test]
+fn a_sign_up_is_stored_in_the_forms_of_the_flask_app() {
+    let app = TestApp::with(|config| config.passwords.password_iterations = 1_234);
+    assert_eq!(
+        app.sign_up("anna", "Anna@Example.com", PASSWORD).status,
+        201
+    );
+
+    let hash = stored(&app, "password_hash", "anna");
+    let parts: Vec<&str> = hash.split('$').collect();
+    let [method, salt, hex] = parts[..] else {
+        panic!("{hash}")
+    };
+    assert_eq!(method, "pbkdf2:sha256:1234");
+    assert!(salt.len() >= 16 && salt.bytes().all(|b| b.is_ascii_alphanumeric()));
+    assert!(hex.len() == 64 && hex.bytes().all(|b| b"0123456789abcdef".contains(&b)));
+
+    let created_at = stored(&app, "created_at", "anna");
+    let (seconds, fraction) = created_at.split_once('.').unwrap();
+    assert_eq!(seconds, "2026-11-23 12:00:00");
+    assert!(fraction.len() == 6 && fraction.bytes().all(|b| b.is_ascii_digit()));
+
+    assert_eq!(stored(&app, "email", "anna"), "anna@example.com");
+    assert_eq!(stored(&app, "role", "anna"), "employee");
+    assert_eq!(stored(&app, "CAST(is_approved AS TEXT)", "anna"), "0");
+}
+
+#[test]
+fn equal_passwords_get_different_hashes() {
+    let app = TestApp::new();
+    app.sign_up("anna", "anna@example.com", PASSWORD);
+    app.sign_up("ben", "ben@example.com", PASSWORD);
+    assert_ne!(
+        stored(&app, "password_hash", "anna"),
+        stored(&app, "password_hash", "ben")
+    );
+}
+
+#[test]
+fn a_taken_name_or_e_mail_is_refused_in_any_case_of_the_e_mail() {
+    let app = TestApp::new();
+    app.sign_up("anna", "anna@example.com", PASSWORD);
+    row_of_the_flask_app(&app, "Ben", "Ben.Miller@Example.COM", "x");
+    for (username, email) in [
+        ("anna", "other@example.com"),
+        ("other", "anna@example.com"),
+        ("other", "ANNA@EXAMPLE.COM"),
+        ("other", "Anna@example.Com"),
+        ("anna", "anna@example.com"),
+        ("Ben", "other@example.com"),
+        ("other", "Ben.Miller@Example.COM"),
+        ("other", "ben.miller@example.com"),
+        ("other", "BEN.MILLER@EXAMPLE.COM"),
+    ] {
+        let answer = app.sign_up(username, email, PASSWORD);
+        assert_eq!(answer.status, 409, "{username} {email}");
+        let body = answer.json();
+        assert_eq!(body["msg"], "Username or Email already exists");
+        assert_eq!(body["message"], body["msg"]);
+        assert_eq!(body["code"], "account_exists");
+    }
+    assert_eq!(app.count("user"), 2);
+}
+
+#[test]
+fn the_case_of_an_e_mail_does_not_matter_beyond_ascii_either() {
+    let app = TestApp::new();
+    assert_eq!(
+        app.sign_up("jürgen", "JÜRGEN@example.com", PASSWORD).status,
+        201
+    );
+    assert_eq!(
+        app.sign_up("other", "jürgen@example.com", PASSWORD).status,
+        409
+    );
+    for email in [
+        "jürgen@example.com",
+        "JÜRGEN@EXAMPLE.COM",
+        " Jürgen@example.com ",
+    ] {
+        assert_eq!(app.log_in(email, PASSWORD).status, 200, "{email}");
+    }
+}
+
+#[test]
+fn a_row_of_the_flask_app_opens_in_the_spelling_that_it_was_made_with() {
+    let app = TestApp::new();
+    app.sign_up("anna", "anna@example.com", PASSWORD);
+    let hash = stored(&app, "password_hash", "anna");
+    row_of_the_flask_app(&app, "jürgen", "JÜRGEN@example.com", &hash);
+    assert_eq!(app.log_in("JÜRGEN@example.com", PASSWORD).status, 200);
+}
+
+#[test]
+fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
+    type Names = fn(usize) -> (String, String);
+    let cases: [(&str, Names); 3] = [
+        ("one name", |i| ("anna".into(), format!("a{i}@example.com"))),
+        ("one e-mail", |i| (format!("a{i}"), "a@example.com".into())),
+        ("one e-mail in two cases", |i| {
+            let email = ["a@example.com", "A@EXAMPLE.COM"][i % 2];
+            (format!("a{i}"), email.into())
+        }),
+    ];
+    for (case, names) in cases {
+        // Room for all of them: this is not about the queue for hashes.
+        let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 50);
+        let statuses = concurrently(50, |i| {
+            let (username, email) = names(i);
+            app.sign_up(&username, &email, PASSWORD).status
+        });
+        let count = |status| statuses.iter().filter(|s| **s == status).count();
+        assert_eq!((count(201), count(409)), (1, 49), "{case}: {statuses:?}");
+        assert_eq!(app.count("user"), 1, "{case}");
+    }
+}
+
+#[test]
+fn nobody_is_there_at_the_beginning() {
+    let app = TestApp::new();
+    for (email, password) in [
+        ("admin", "admin"),
+        ("admin@example.com", "admin"),
+        ("admin@localhost", "password"),
+        ("root@localhost", "root"),
+        ("", ""),
+    ] {
+        assert_eq!(
+            app.log_in(email, password).code(),
+            "wrong_email_or_password"
+        );
+    }
+    let count: i64 = app
+        .sql()
+        .query_row(r#"SELECT count(*) FROM "user""#, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 0);
+}
+
+// Signing in --------------------------------------------------------------------------------------
+
+#[test]
+fn a_login_answers_with_tokens_and_the_account() {
+    let app = TestApp::with(|config| config.jwt_access_token_expires = "15m".parse().unwrap());
+    let account = app.sign_up("anna", "anna@example.com", PASSWORD).json();
+    let answer = app.log_in("anna@example.com", PASSWORD);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+    let mut body = answer.json();
+    for name in ["token", "refresh_token"] {
+        let token = body[name].take();
+        assert_eq!(token.as_str().unwrap().split('.').count(), 3);
+    }
+    assert_eq!(
+        body,
+        json!({
+            "msg": "successfully logged in",
+            "token": null,
+            "token_type": "Bearer",
+            "expires_in": 900,
+            "refresh_token": null,
+            "user": account,
+        })
+    );
+}
+
+#[test]
+fn the_e_mail_of_a_login_counts_in_any_case() {
+    let app = TestApp::new();
+    app.sign_up("anna", "Anna@Example.com", PASSWORD);
+    let hash = stored(&app, "password_hash", "anna");
+    row_of_the_flask_app(&app, "ben", "Ben@Example.COM", &hash);
+    for (email, username) in [
+        ("anna@example.com", "anna"),
+        ("Anna@Example.com", "anna"),
+        ("ANNA@EXAMPLE.COM", "anna"),
+        ("ben@example.com", "ben"),
+        ("Ben@Example.COM", "ben"),
+        ("BEN@example.com", "ben"),
+    ] {
+        let answer = app.log_in(email, PASSWORD);
+        assert_eq!(answer.status, 200, "{email}");
+        assert_eq!(answer.json()["user"]["username"], username, "{email}");
+    }
+}
+
+#[test]
+fn two_spellings_that_the_flask_app_let_in_stay_two_accounts() {
+    let app = TestApp::new();
+    let hash = |password: &str| {
+        let password = Password::for_account(password, []).unwrap();
+        app.app.passwords.hash(&password).unwrap()
+    };
+    row_of_the_flask_app(&app, "lower", "a@example.com", &hash("password of lower"));
+    row_of_the_flask_app(&app, "upper", "A@example.com", &hash("password of upper"));
+    for (email, password, username) in [
+        ("a@example.com", "password of lower", "lower"),
+        ("A@example.com", "password of upper", "upper"),
+    ] {
+        let answer = app.log_in(email, password);
+        assert_eq!(answer.status, 200, "{email}");
+        assert_eq!(answer.json()["user"]["username"], username, "{email}");
+    }
+    assert_eq!(app.log_in("A@example.com", "password of lower").status, 401);
+}
+
+#[test]
+fn a_wrong_password_and_an_unknown_e_mail_get_the_same_answer() {
+    let app = TestApp::new();
+    app.sign_up("anna", "anna@example.com", PASSWORD);
+    let headers = |answer: &Answer| {
+        let mut headers = answer.headers.clone();
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case("X-Request-Id"));
+        headers
+    };
+    let expected = app.log_in("anna@example.com", "a wrong password");
+    assert_eq!(expected.status, 401);
+    assert_eq!(expected.code(), "wrong_email_or_password");
+    for (email, password) in [
+        ("nobody@example.com", PASSWORD),
+        ("nobody@example.com", "a wrong password"),
+        ("anna@example.com", ""),
+        ("anna@example.com", "short"),
+        ("", ""),
+        ("no e-mail at all", PASSWORD),
+        ("anna@example.com\0", PASSWORD),
+        ("anna", PASSWORD),
+        ("%", PASSWORD),
+        ("' OR '1'='1", PASSWORD),
+    ] {
+        let answer = app.log_in(email, password);
+        assert_eq!(answer.status, 401, "{email:?} {password:?}");
+        assert_eq!(answer.body, expected.body, "{email:?} {password:?}");
+        assert_eq!(headers(&answer), headers(&expected));
+    }
+}
+
+/// Made with Python, as Werkzeug does it:
+/// `hashlib.pbkdf2_hmac('sha256', b'correct horse battery', b'gQ8mZ3xT1vKcW7pL', 1000).hex()`
+const WERKZEUG_PBKDF2: &str = "pbkdf2:sha256:1000$gQ8mZ3xT1vKcW7pL$50fcf3777cf404190c4bc3863eb212d8d632cc855a482be32338bdb22aa3bd53";
+
+#[test]
+fn a_pbkdf2_hash_that_werkzeug_wrote_opens_the_account() {
+    let app = TestApp::new();
+    row_of_the_flask_app(&app, "anna", "anna@example.com", WERKZEUG_PBKDF2);
+    assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
+    assert_eq!(app.log_in("anna@example.com", "another one").status, 401);
+}
+
+#[test]
+fn an_account_of_the_flask_app_shows_what_it_has() {
+    let app = TestApp::new();
+    row_of_the_flask_app(&app, "anna", "Anna@example.com", WERKZEUG_PBKDF2);
+    let answer = app.log_in("anna@example.com", PASSWORD);
+    assert_eq!(
+        answer.json()["user"],
+        json!({
+            "id": 1, "username": "anna", "email": "Anna@example.com",
+            "role": null, "is_approved": false, "created_at": null,
+        })
+    );
+    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    let authorization = ("Authorization", format!("Bearer {token}"));
+    let hello = app.send_raw("GET /hello", std::slice::from_ref(&authorization), b"");
+    assert_eq!(hello.json()["user_name"], "anna");
+    let tasks = app.send_raw("GET /tasks", &[authorization], b"");
+    assert_eq!(tasks.code(), "awaiting_approval");
+}
+
+#[test]
+fn a_hash_that_cannot_be_understood_opens_nothing() {
+    let app = TestApp::new();
+    app.sign_up("anna", "anna@example.com", PASSWORD);
+    let expected = app.log_in("anna@example.com", "a wrong password");
+    let hex = WERKZEUG_PBKDF2.rsplit_once('$').unwrap().1;
+    let hashes = [
+        String::new(),
+        "$".into(),
+        "$$".into(),
+        PASSWORD.to_owned(),
+        format!("plain$${PASSWORD}"),
+        "md5$salt$5f4dcc3b5aa765d61d8327deb882cf99".into(),
+        "scrypt:garbage".into(),
+        "scrypt:32768:8:1$salt$garbage".into(),
+        format!("scrypt:0:0:0$salt${}", "00".repeat(64)),
+        format!("scrypt:99999999999:8:1$salt${}", "00".repeat(64)),
+        format!(
+            "scrypt:4294967296:4294967295:4294967295$salt${}",
+            "00".repeat(64)
+        ),
+        "pbkdf2:sha256:1000".into(),
+        "pbkdf2:sha256:1000$salt".into(),
+        "pbkdf2:sha256:1000$salt$".into(),
+        "pbkdf2:sha256:1000$salt$not hex".into(),
+        format!("pbkdf2:sha256:1000$salt${}", &hex[..62]),
+        format!("pbkdf2:sha256:1000$salt${hex}00"),
+        format!("pbkdf2:sha256:1000$salt${hex}$more"),
+        format!("pbkdf2:sha1:1000$salt${hex}"),
+        format!("pbkdf2:sha256:0$gQ8mZ3xT1vKcW7pL${hex}"),
+        format!("pbkdf2:sha256:-1$gQ8mZ3xT1vKcW7pL${hex}"),
+        format!("pbkdf2:sha256:$gQ8mZ3xT1vKcW7pL${hex}"),
+        format!("pbkdf2:sha256:1e3$gQ8mZ3xT1vKcW7pL${hex}"),
+        format!("pbkdf2:sha256:4294967295$gQ8mZ3xT1vKcW7pL${hex}"),
+        format!("pbkdf2:sha256:4294968296$gQ8mZ3xT1vKcW7pL${hex}"),
+        format!("pbkdf2:sha256:99999999999999999999$gQ8mZ3xT1vKcW7pL${hex}"),
+        "ключ$соль$хеш".into(),
+    ];
+    for hash in hashes {
+        app.sql()
+            .execute(r#"UPDATE "user" SET password_hash = ?1"#, [&hash])
+            .unwrap();
+        for password in [PASSWORD, "", &hash] {
+            let answer = app.log_in("anna@example.com", password);
+            assert_eq!(answer.status, 401, "{hash:?}: {answer:?}");
+            assert_eq!(answer.body, expected.body, "{hash:?}");
+        }
+    }
+}
+
+#[test]
+fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
+    let app = TestApp::with(|config| {
+        config.concurrency.hashes.max_concurrent = 1;
+        config.concurrency.hashes.max_queued = 0;
+        config.passwords.password_iterations = 300_000;
+    });
+    let anna = app.person("anna", Role::Employee, true);
+    let start = Barrier::new(17);
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let (app, start) = (&app, &start);
+        let threads: Vec<_> = (0..16)
+            .map(|_| {
+                scope.spawn(move || {
+                    start.wait();
+                    app.log_in("anna@example.com", PASSWORD)
+                })
+            })
+            .collect();
+        start.wait();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            assert_eq!(app.get("/hello", &anna).status, 200);
+        }
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let (right, busy): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a.status == 200);
+    assert!(!right.is_empty() && !busy.is_empty(), "{answers:?}");
+    for answer in busy {
+        assert_eq!((answer.status, answer.code().as_str()), (503, "busy"));
+        let seconds: u32 = answer.header("Retry-After").unwrap().parse().unwrap();
+        assert!(seconds >= 1);
+    }
+    // Nobody kept a slot.
+    assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
+    assert_eq!(app.log_in("anna@example.com", "wrong").status, 401);
+    assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
+}
+
+/// Sends what needs anna's password; between the moment at which it is found right and the one at which
+/// something is written, the password becomes another.
+fn while_the_password_changes(
+    app: &TestApp,
+    anna: &Person,
+    send: impl FnOnce() -> Answer + Send,
+) -> Answer {
+    let other = Password::for_account("another password", ["anna", &anna.email]).unwrap();
+    let other = app.app.passwords.hash(&other).unwrap();
+    let [writes, _] = app.app.store.bulkheads();
+    let end = Instant::now() + Duration::from_secs(10);
+    std::thread::scope(|scope| {
+        let change = |db: &_| {
+            let sent = scope.spawn(send);
+            loop {
+                let usage = writes.usage();
+                // This one, and the one that is sent.
+                if usage.in_use + usage.queued == 2 {
+                    break;
+                }
+                assert!(Instant::now() < end, "{usage:?}");
+                std::thread::yield_now();
+            }
+            users::set_password_hash(db, Id::try_from(anna.id).unwrap(), &other)?;
+            Ok(sent)
+        };
+        app.app
+            .store
+            .write(|db| change(db))
+            .unwrap()
+            .join()
+            .unwrap()
+    })
+}
+
+#[test]
+fn a_password_that_is_changed_in_the_meantime_was_the_wrong_one() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    let answer = while_the_password_changes(&app, &anna, || app.log_in(&anna.email, PASSWORD));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (401, "wrong_email_or_password")
+    );
+    let sql = "SELECT count(*) FROM session";
+    let sessions: i64 = app.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(sessions, 1, "the one that was there before");
+    let app = TestApp::new();
+    let anna = app.employee();
+    let body = json!({ "email": "new@example.com", "current_password": PASSWORD });
+    let answer = while_the_password_changes(&app, &anna, || app.patch_me(&anna, body));
+    assert_eq!(answer.code(), "wrong_password");
+    assert_eq!(app.get("/me", &anna).json()["email"], anna.email);
+}
+
+// One's own account -------------------------------------------------------------------------------
+
+#[test]
+fn everybody_sees_their_own_account() {
+    let app = TestApp::new();
+    for (i, (role, is_approved)) in [
+        (Role::Employee, false),
+        (Role::Employee, true),
+        (Role::Admin, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let person = app.person(&format!("anna{i}"), role, is_approved);
+        let answer = app.get("/me", &person);
+        assert_eq!(answer.status, 200);
+        let mut account = answer.json();
+        account["created_at"].take();
+        assert_eq!(
+            account,
+            json!({
+                "id": person.id, "username": person.username, "email": person.email,
+                "role": role.as_str(), "is_approved": is_approved, "created_at": null,
+            })
+        );
+        assert_eq!(
+            app.get("/hello", &person).json()["user_name"],
+            person.username
+        );
+    }
+}
+
+#[test]
+fn whoever_knows_the_password_changes_e_mail_and_password() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    let answer = app.patch_me(
+        &anna,
+        json!({ "email": "New@Example.com", "current_password": PASSWORD }),
+    );
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["email"], "new@example.com");
+    assert_eq!(
+        app.get("/me", &anna).json(),
+        answer.json(),
+        "the answer is the account"
+    );
+    assert_eq!(app.log_in("employee@example.com", PASSWORD).status, 401);
+    assert_eq!(app.log_in("new@example.com", PASSWORD).status, 200);
+
+    let answer = app.patch_me(
+        &anna,
+        json!({ "password": "another password", "current_password": PASSWORD }),
+    );
+    assert_eq!(answer.status, 200);
+    assert_eq!(app.log_in("new@example.com", PASSWORD).status, 401);
+    assert_eq!(
+        app.log_in("new@example.com", "another password").status,
+        200
+    );
+
+    let both = json!({
+        "email": "last@example.com", "password": "the last password", "current_password": "another password",
+    });
+    assert_eq!(app.patch_me(&anna, both).status, 200);
+    assert_eq!(
+        app.log_in("last@example.com", "the last password").status,
+        200
+    );
+}
+
+#[test]
+fn ones_own_e_mail_may_be_written_in_another_case_and_nothing_may_change() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    let before = app.get("/me", &anna).json();
+    for body in [
+        json!({ "current_password": PASSWORD }),
+        json!({ "email": "employee@example.com", "current_password": PASSWORD }),
+        json!({ "email": "EMPLOYEE@example.com", "current_password": PASSWORD }),
+    ] {
+        let answer = app.patch_me(&anna, body.clone());
+        assert_eq!(answer.status, 200, "{body}");
+        assert_eq!(answer.json(), before, "{body}");
+    }
+}
+
+#[test]
+fn a_refused_change_to_ones_own_account_changes_nothing() {
+    let app = TestApp::new();
+    let anna = app.employee();
+    app.manager();
+    row_of_the_flask_app(&app, "ben", "Ben@Example.COM", "x");
+    let (email, password) = ("new@example.com", "another password");
+    let before = (
+        app.get("/me", &anna).json(),
+        stored(&app, "password_hash", "employee"),
+    );
+    let wrong = "not the password";
+    for (body, status, code) in [
+        (
+            json!({ "email": email, "password": password, "current_password": wrong }),
+            403,
+            "wrong_password",
+        ),
+        (
+            json!({ "password": password, "current_password": "" }),
+            403,
+            "wrong_password",
+        ),
+        (
+            json!({ "password": password, "current_password": password }),
+            403,
+            "wrong_password",
+        ),
+        (json!({ "current_password": wrong }), 403, "wrong_password"),
+        // Whoever does not know the password does not learn who has an account either.
+        (
+            json!({ "email": "manager@example.com", "current_password": wrong }),
+            403,
+            "wrong_password",
+        ),
+        (
+            json!({ "email": "manager@example.com", "current_password": PASSWORD }),
+            409,
+            "account_exists",
+        ),
+        (
+            json!({ "email": "MANAGER@Example.com", "password": password, "current_password": PASSWORD }),
+            409,
+            "account_exists",
+        ),
+        (
+            json!({ "email": "ben@example.com", "current_password": PASSWORD }),
+            409,
+            "account_exists",
+        ),
+        (
+            json!({ "email": email, "password": password }),
+            422,
+            "invalid",
+        ),
+        (json!({}), 422, "invalid"),
+        (
+            json!({ "email": email, "current_password": null }),
+            422,
+            "invalid",
+        ),
+        (
+            json!({ "email": email, "password": "2short", "current_password": PASSWORD }),
+            422,
+            "invalid",
+        ),
+        (
+            json!({ "email": "none", "password": password, "current_password": PASSWORD }),
+            422,
+            "invalid",
+        ),
+        (
+            json!({ "email": null, "current_password": PASSWORD }),
+            422,
+            "invalid",
+        ),
+        (
+            json!({ "password": null, "current_password": PASSWORD }),
+            422,
+            "invalid",
+        ),
+        (
+            json!({ "username": "boss", "current_password": PASSWORD }),
+            422,
+            "invalid",
+        ),
+        (
+            json!({ "role": "admin", "current_password": PASSWORD }),
+            422,
+            "invalid",
+        ),
+        (
+            json!({ "is_approved": true, "current_password": PASSWORD }),
+            422,
+            "invalid",
+        ),
+    ] {
+        let answer = app.patch_me(&anna, body.clone());
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{body}"
+        );
+        let after = (
+            app.get("/me", &anna).json(),
+            stored(&app, "password_hash", "employee"),
+        );
+        assert_eq!(after, before, "{body}");
+    }
+    assert_eq!(
+        app.patch_me(&anna, json!({ "email": email })).refused(),
+        ["current_password"]
+    );
+    assert_eq!(app.log_in("employee@example.com", PASSWORD).status, 200);
+}
+
+#[test]
+fn no_answer_holds_a_password_or_its_hash() {
+    let app = TestApp::new();
+    let (admin, anna) = (app.admin(), app.employee());
+    let task = app.task(&admin, json!({ "title": "t", "assigned_user_id": anna.id }));
+    let change = json!({ "password": "another password", "current_password": PASSWORD });
+    let answers = [
+        app.sign_up("ben", "ben@example.com", PASSWORD),
+        app.sign_up("ben", "ben@example.com", PASSWORD),
+        app.sign_up("", "", PASSWORD),
+        app.log_in("ben@example.com", PASSWORD),
+        app.log_in("ben@example.com", "correct horse batterz"),
+        app.get("/hello", &anna),
+        app.get("/me", &anna),
+        app.get("/users", &admin),
+        app.get("/users?q=employee", &admin),
+        app.get(&format!("/users/{}", anna.id), &admin),
+        app.send(
+            &format!("PATCH /users/{}", anna.id),
+            admin.clone(),
+            r#"{"role":"manager"}"#,
+        ),
+        app.get(&format!("/tasks/{task}"), &anna),
+        app.get("/tasks", &admin),
+        app.patch_me(&anna, change),
+        app.get("/users?password_hash=pbkdf2", &admin),
+        app.get("/tasks?sort=password_hash", &admin),
+    ];
+    let hashes: Vec<String> = ["admin", "employee", "ben"]
+        .iter()
+        .map(|name| stored(&app, "password_hash", name))
+        .collect();
+    for answer in &answers {
+        let text = answer.text();
+        for secret in ["pbkdf2:", "correct horse", "another password"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        for hash in &hashes {
+            let [_, salt, key] = hash.split('$').collect::<Vec<_>>()[..] else {
+                panic!("{hash}")
+            };
+            assert!(!text.contains(salt) && !text.contains(key), "{text}");
+        }
+    }
+}

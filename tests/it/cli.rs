@@ -1,0 +1,1315 @@
+//! The program itself, as an operator meets it: its commands, its refusals, its files, its log and
+//! its end.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::support::http_client::{Client, PATIENCE};
+use crate::support::program::{Guard, Place, Running, finish};
+use crate::support::{PASSWORD, mode};
+
+fn user_names(place: &Place) -> Vec<String> {
+    let db = place.sql();
+    let mut statement = db.prepare(r#"SELECT username FROM "user""#).unwrap();
+    let names = statement.query_map([], |row| row.get(0)).unwrap();
+    names.map(Result::unwrap).collect()
+}
+
+// ---- the commands -----------------------------------------------------------------------------
+
+#[test]
+fn every_command_explains_itself() {
+    let place = Place::new();
+    for (command, mentions) in [
+        (
+            "",
+            &[
+                "serve",
+                "user",
+                "audit",
+                "openapi",
+                "healthcheck",
+                "serve --help",
+            ][..],
+        ),
+        (
+            "serve",
+            &[
+                "--host",
+                "--port",
+                "PORT",
+                "5000",
+                "DATABASE_URL",
+                "sqlite:///project.db",
+                "JWT_SECRET_KEY",
+                "JWT_SECRET_KEY_FILE",
+                "JWT_SECRET_KEY_PREVIOUS_FILE",
+                "ALLOW_WEAK_JWT_SECRET",
+                "ADMIN_USERNAME",
+                "ADMIN_EMAIL",
+                "ADMIN_PASSWORD_FILE",
+                "JWT_ACCESS_TOKEN_EXPIRES",
+                "24h",
+                "JWT_REFRESH_TOKEN_EXPIRES",
+                "30d",
+                "PASSWORD_ITERATIONS",
+                "600000",
+                "CORS_ORIGINS",
+                "CORS_SUPPORTS_CREDENTIALS",
+                "TRUSTED_PROXIES",
+                "RATE_LIMITS",
+                "REQUESTS_PER_MINUTE",
+                "6000",
+                "METRICS_TOKEN_FILE",
+                "SERVER",
+                "epoll",
+                "rouille",
+                "MAX_BODY_BYTES",
+                "1048576",
+                "MAX_HEAD_BYTES",
+                "16384",
+                "MAX_HEADER_FIELDS",
+                "HEAD_TIMEOUT",
+                "10s",
+                "BODY_TIMEOUT",
+                "RESPONSE_TIMEOUT",
+                "30s",
+                "IDLE_TIMEOUT",
+                "75s",
+                "MAX_CONNECTIONS",
+                "10000",
+                "MAX_BUFFERED_BYTES",
+                "67108864",
+                "RUST_LOG",
+                "Examples:",
+            ],
+        ),
+        (
+            "user",
+            &["create", "list", "set-role", "approve", "set-password"],
+        ),
+        (
+            "user create",
+            &[
+                "--username",
+                "--email",
+                "--role",
+                "--approved",
+                "--password-stdin",
+                "DATABASE_URL",
+                "Examples:",
+            ],
+        ),
+        ("user list", &["--role", "--approved", "DATABASE_URL"]),
+        ("user set-role", &["<ACCOUNT>", "<ROLE>", "admin"]),
+        ("user approve", &["<ACCOUNT>", "e-mail"]),
+        ("user set-password", &["<ACCOUNT>", "--password-stdin"]),
+        ("audit", &["verify"]),
+        ("audit verify", &["DATABASE_URL", "exit 0"]),
+        ("openapi", &["OpenAPI 3.1", "GET /openapi.json"]),
+        ("healthcheck", &["--host", "--port", "PORT"]),
+    ] {
+        let mut arguments: Vec<_> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let help = place.run(&arguments);
+        assert_eq!((help.code, help.err.as_str()), (Some(0), ""), "{command}");
+        for text in mentions {
+            assert!(
+                help.out.contains(text),
+                "{command}: no {text}: {}",
+                help.out
+            );
+        }
+        let long = help.out.lines().find(|line| line.chars().count() > 100);
+        assert_eq!(long, None, "{command}");
+    }
+    let version = place.run(&["--version"]);
+    assert_eq!(
+        version.out,
+        format!("task-api {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    let files = fs::read_dir(place.0.path()).unwrap().count();
+    assert_eq!(files, 0, "asking for help makes no files");
+}
+
+#[test]
+fn help_shows_no_value_of_the_environment() {
+    let place = Place::new();
+    let secret = "a value that is nobody else's business";
+    let help = finish(
+        place
+            .command(&["serve", "--help"])
+            .env("JWT_SECRET_KEY", secret)
+            .env("JWT_SECRET_KEY_FILE", secret),
+    );
+    assert_eq!(help.code, Some(0));
+    assert!(!help.out.contains(secret), "{}", help.out);
+}
+
+#[test]
+fn a_new_account_can_sign_in_and_its_password_is_shown_nowhere() {
+    let place = Place::new();
+    let made = place.create("ada", &["--role", "admin", "--approved"]);
+    assert_eq!(
+        made.out,
+        "made account 1 ada <ada@example.com>: admin, approved\n"
+    );
+    assert_eq!(made.err, "");
+    let made = place.create("bob", &[]);
+    assert_eq!(
+        made.out,
+        "made account 2 bob <bob@example.com>: employee, awaiting approval\n"
+    );
+    assert!(!made.out.contains(PASSWORD));
+    let server = place.serve();
+    let mut client = server.client();
+    let token = client.token("ada");
+    let users = client.send("GET /users", Some(&token), None);
+    assert_eq!(users.ids(), [1, 2]);
+    assert_eq!(mode(&place.path("project.db")), 0o600);
+}
+
+#[test]
+fn an_account_that_cannot_be_made_is_refused_with_the_reason() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let long = "x".repeat(81);
+    for (username, email, password, names) in [
+        ("ada", "new@example.com", PASSWORD, "already exists"),
+        ("new", "ada@example.com", PASSWORD, "already exists"),
+        ("new", "ADA@Example.Com", PASSWORD, "already exists"),
+        ("new", "new@example.com", "short", "8 to 128"),
+        ("new", "new@example.com", "", "8 to 128"),
+        ("", "new@example.com", PASSWORD, "--username"),
+        (&long, "new@example.com", PASSWORD, "--username"),
+        ("new", "nobody", PASSWORD, "--email"),
+    ] {
+        let arguments = ["user", "create", "--username", username, "--email", email];
+        let arguments = [&arguments[..], &["--password-stdin"]].concat();
+        let refused = place.run_with_input(&arguments, &format!("{password}\n"));
+        assert!(refused.refusal().contains(names), "{refused:?}");
+        assert!(!refused.err.contains(PASSWORD), "{refused:?}");
+        if names == "already exists" {
+            assert_eq!(refused.code, Some(1));
+        }
+    }
+    assert_eq!(user_names(&place), ["ada"]);
+}
+
+#[test]
+fn control_characters_are_refused_and_do_not_reach_the_terminal() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    for bad in ["a\nb", "a\tb", "a\u{1b}[31mb", "a\u{7f}b", "a\u{2028}b"] {
+        for (username, email) in [(bad, "new@example.com"), ("new", bad)] {
+            let arguments = ["user", "create", "--username", username, "--email", email];
+            let arguments = [&arguments[..], &["--password-stdin"]].concat();
+            let refused = place.run_with_input(&arguments, PASSWORD);
+            let line = refused.refusal();
+            let named = if username == bad {
+                "--username"
+            } else {
+                "--email"
+            };
+            assert!(line.contains(named), "{line:?}");
+            assert!(line.contains("control characters"), "{line:?}");
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
+    }
+    assert_eq!(user_names(&place), ["ada"]);
+}
+
+#[test]
+fn the_password_is_asked_for_at_a_terminal_only() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let create = [
+        "user",
+        "create",
+        "--username",
+        "bob",
+        "--email",
+        "b@b.example",
+    ];
+    for arguments in [&create[..], &["user", "set-password", "ada"]] {
+        let refused = place.run(arguments);
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.refusal().contains("--password-stdin"));
+    }
+    assert_eq!(user_names(&place), ["ada"]);
+}
+
+#[test]
+fn accounts_are_listed_in_columns() {
+    let place = Place::new();
+    place.create("ada", &["--role", "admin", "--approved"]);
+    place.create("bob", &[]);
+    place.create("eve", &["--role", "manager"]);
+    let rows = |more: &[&str]| {
+        let list = place.run(&[&["user", "list"], more].concat());
+        assert_eq!((list.code, list.err.as_str()), (Some(0), ""));
+        let mut lines = list.out.lines();
+        assert_eq!(
+            lines.next().unwrap().split_whitespace().collect::<Vec<_>>(),
+            [
+                "ID", "ROLE", "APPROVED", "CREATED", "(UTC)", "USERNAME", "<E-MAIL>"
+            ]
+        );
+        lines
+            .map(|line| {
+                let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+                let [id, role, approved, _day, _time, name, email] = &words[..] else {
+                    panic!("{line:?}");
+                };
+                format!("{id} {role} {approved} {name} {email}")
+            })
+            .collect::<Vec<_>>()
+    };
+    let ada = "1 admin yes ada <ada@example.com>";
+    let bob = "2 employee no bob <bob@example.com>";
+    let eve = "3 manager no eve <eve@example.com>";
+    assert_eq!(rows(&[]), [ada, bob, eve]);
+    assert_eq!(rows(&["--approved", "true"]), [ada]);
+    assert_eq!(rows(&["--approved", "false"]), [bob, eve]);
+    assert_eq!(rows(&["--role", "manager"]), [eve]);
+    assert_eq!(rows(&["--role", "manager", "--approved", "true"]), [""; 0]);
+    let refused = place.run(&["user", "list", "--role", "boss"]);
+    assert!(refused.refusal().contains("--role"));
+}
+
+#[test]
+fn a_list_of_more_accounts_than_a_page_holds_is_whole() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let db = place.sql();
+    for number in 2..=250 {
+        db.execute(
+            r#"INSERT INTO "user" (username, email, password_hash) VALUES (?1, ?1, '')"#,
+            [format!("user{number}")],
+        )
+        .unwrap();
+    }
+    let list = place.run(&["user", "list"]);
+    let ids: Vec<i64> = list
+        .out
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(ids, (1..=250).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stored_name_cannot_forge_a_row_of_the_list() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let forged = "x\n     9  admin     yes       2026-01-01 00:00:00  root <root@example.com>";
+    let db = place.sql();
+    db.execute(
+        r#"INSERT INTO "user" (username, email, password_hash, role) VALUES (?1, ?2, '', ?3)"#,
+        [
+            forged,
+            "e\r\u{1b}[2J@example.com",
+            "admin\n 8 admin\u{1b}[1m",
+        ],
+    )
+    .unwrap();
+    let list = place.run(&["user", "list"]);
+    assert_eq!(list.code, Some(0));
+    assert_eq!(list.out.lines().count(), 3, "{}", list.out);
+    assert!(!list.out.contains(['\r', '\u{1b}']), "{:?}", list.out);
+    let approved = place.run(&["user", "approve", "e\r\u{1b}[2J@example.com"]);
+    assert_eq!(approved.code, Some(0));
+    assert_eq!(approved.out.lines().count(), 1, "{}", approved.out);
+    assert!(!approved.out.contains(['\r', '\u{1b}']), "{approved:?}");
+    let unknown = place.run(&["user", "approve", "y\n\u{1b}[2J"]);
+    assert!(!unknown.refusal().contains('\u{1b}'));
+}
+
+#[test]
+fn role_and_approval_are_changed_by_name_or_address() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let server = place.serve();
+    let mut client = server.client();
+    let token = client.token("ada");
+    assert_eq!(client.send("GET /users", Some(&token), None).status, 403);
+    let changed = place.run(&["user", "set-role", "ada", "manager"]);
+    assert_eq!(
+        changed.out,
+        "changed account 1 ada <ada@example.com>: manager, awaiting approval\n"
+    );
+    assert_eq!(client.send("GET /users", Some(&token), None).status, 403);
+    let changed = place.run(&["user", "approve", "Ada@Example.com"]);
+    assert_eq!(
+        changed.out,
+        "changed account 1 ada <ada@example.com>: manager, approved\n"
+    );
+    // The running server sees it at the next request.
+    assert_eq!(client.send("GET /users", Some(&token), None).status, 200);
+}
+
+#[test]
+fn a_new_password_replaces_the_old_one() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let token = place.serve().client().token("ada");
+    let new = "another horse, another battery";
+    let arguments = ["user", "set-password", "ada", "--password-stdin"];
+    let short = place.run_with_input(&arguments, "short");
+    assert_eq!(short.code, Some(1));
+    assert!(short.refusal().contains("8 to 128"));
+    let changed = place.run_with_input(&arguments, &format!("{new}\r\n"));
+    assert_eq!(changed.code, Some(0), "{changed:?}");
+    assert_eq!(
+        changed.out,
+        "changed the password of account 1 ada <ada@example.com>: employee, awaiting approval\n"
+    );
+    let server = place.serve();
+    let mut client = server.client();
+    assert_eq!(client.sign_in("ada").status, 401);
+    let hello = client.send("GET /hello", Some(&token), None);
+    assert_eq!(hello.msg(), "Token has been revoked");
+    let body = json!({ "email": "ada@example.com", "password": new });
+    assert_eq!(client.send("POST /login", None, Some(&body)).status, 200);
+}
+
+#[test]
+fn the_last_admin_stays_one() {
+    let place = Place::new();
+    place.create("ada", &["--role", "admin", "--approved"]);
+    let refused = place.run(&["user", "set-role", "ada", "manager"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.refusal().contains("admin"), "{refused:?}");
+    place.create("bob", &["--role", "admin", "--approved"]);
+    let changed = place.run(&["user", "set-role", "ada", "manager"]);
+    assert_eq!(changed.code, Some(0), "{changed:?}");
+}
+
+#[test]
+fn an_unknown_account_is_named() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    for arguments in [
+        &["user", "approve", "nobody"][..],
+        &["user", "set-role", "nobody", "admin"],
+        &["user", "set-password", "nobody", "--password-stdin"],
+    ] {
+        let refused = place.run_with_input(arguments, PASSWORD);
+        assert_eq!(refused.code, Some(1));
+        assert!(
+            refused.refusal().contains("no account nobody"),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn only_create_makes_a_database() {
+    let place = Place::new();
+    for arguments in [
+        &["user", "list"][..],
+        &["user", "approve", "ada"],
+        &["user", "set-role", "ada", "admin"],
+        &["user", "set-password", "ada", "--password-stdin"],
+    ] {
+        let refused = place.run_with_input(arguments, PASSWORD);
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.refusal().contains("project.db"), "{refused:?}");
+        assert!(!place.path("project.db").exists(), "{arguments:?}");
+    }
+    place.create("ada", &[]);
+    assert_eq!(user_names(&place), ["ada"]);
+}
+
+// ---- the settings -----------------------------------------------------------------------------
+
+#[test]
+fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
+    let place = Place::new();
+    for (name, value) in [
+        ("PORT", "abc"),
+        ("PORT", "70000"),
+        ("PORT", ""),
+        ("DATABASE_URL", "mysql://localhost/project"),
+        ("DATABASE_URL", "sqlite:///"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", ""),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "soon"),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "0"),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "-1"),
+        ("JWT_ACCESS_TOKEN_EXPIRES", "11 years"),
+        ("PASSWORD_ITERATIONS", "0"),
+        ("PASSWORD_ITERATIONS", "many"),
+        ("CORS_ORIGINS", "foo"),
+        ("CORS_ORIGINS", ""),
+        ("CORS_ORIGINS", "https://app.example/"),
+        ("CORS_ORIGINS", "https://app.example,*"),
+        ("CORS_SUPPORTS_CREDENTIALS", "maybe"),
+        ("CORS_SUPPORTS_CREDENTIALS", "true"), // with the default of CORS_ORIGINS, which is *
+        ("MAX_BODY_BYTES", "-1"),
+        ("MAX_BODY_BYTES", "0"),
+        ("MAX_BODY_BYTES", "1MB"),
+        ("SERVER", "apache"),
+        ("MAX_HEAD_BYTES", "0"),
+        ("MAX_HEAD_BYTES", "16k"),
+        ("MAX_HEADER_FIELDS", "0"),
+        ("MAX_HEADER_FIELDS", "1001"),
+        ("HEAD_TIMEOUT", "0"),
+        ("HEAD_TIMEOUT", "soon"),
+        ("BODY_TIMEOUT", "-1s"),
+        ("RESPONSE_TIMEOUT", "2 days"),
+        ("IDLE_TIMEOUT", ""),
+        ("MAX_CONNECTIONS", "0"),
+        ("MAX_CONNECTIONS", "1000001"),
+        ("MAX_BUFFERED_BYTES", "64M"),
+        ("ALLOW_WEAK_JWT_SECRET", "perhaps"),
+        ("RUST_LOG", "a=b=c"),
+        ("JWT_SECRET_KEY", ""),
+        ("JWT_SECRET_KEY", "brief"),
+        ("JWT_SECRET_KEY", "aStrongSecretKey"),
+        ("JWT_SECRET_KEY", "thirty-one bytes are one short!"),
+        ("JWT_SECRET_KEY_FILE", "missing.txt"),
+        ("JWT_SECRET_KEY_PREVIOUS", "brief"),
+        ("JWT_SECRET_KEY_PREVIOUS_FILE", "missing.txt"),
+        ("METRICS_TOKEN", ""),
+        ("METRICS_TOKEN", "fifteen-bytes-x"),
+        ("METRICS_TOKEN", "two words, which no header has"),
+        ("METRICS_TOKEN", "sixteen bytes and ümläuts"),
+        ("METRICS_TOKEN_FILE", "missing.txt"),
+    ] {
+        let refused = finish(place.command(&[]).env(name, value));
+        assert!(
+            refused.refusal().contains(name),
+            "{name}={value}: {refused:?}"
+        );
+        if matches!(name, "JWT_SECRET_KEY" | "METRICS_TOKEN") && !value.is_empty() {
+            assert!(!refused.err.contains(value), "{refused:?}");
+        }
+    }
+    let files = fs::read_dir(place.0.path()).unwrap().count();
+    assert_eq!(files, 0, "a start that is refused makes no files");
+}
+
+#[test]
+fn a_value_with_a_line_break_gets_one_line_that_names_the_setting_too() {
+    let place = Place::new();
+    for name in ["PORT", "CORS_ORIGINS", "RUST_LOG", "DATABASE_URL"] {
+        let refused = finish(place.command(&[]).env(name, "a=b=c\nsecond line"));
+        assert!(refused.refusal().contains(name), "{name}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_utf_8_gets_one_line_that_names_the_setting_too() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let value = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    for name in [
+        "JWT_SECRET_KEY",
+        "METRICS_TOKEN",
+        "PORT",
+        "HOST",
+        "CORS_ORIGINS",
+    ] {
+        let refused = finish(place.command(&[]).env(name, value));
+        assert!(refused.refusal().contains(name), "{name}: {refused:?}");
+    }
+}
+
+#[test]
+fn two_metrics_tokens_are_one_too_many_and_a_short_one_in_a_file_is_none() {
+    let place = Place::new();
+    let start = |token: &str, file: &str| {
+        fs::write(place.path("token.txt"), file).unwrap();
+        let mut command = place.command(&["serve", "--metrics-token-file", "token.txt"]);
+        if !token.is_empty() {
+            command.env("METRICS_TOKEN", token);
+        }
+        finish(&mut command).refusal().to_owned()
+    };
+    let both = start("sixteen-bytes-ok", "sixteen-bytes-ok");
+    assert!(both.contains("METRICS_TOKEN and METRICS_TOKEN_FILE"));
+    for short in [
+        "",
+        "\n",
+        "fifteen-bytes-x\n",
+        "one-token-a-file\nand-no-second",
+    ] {
+        let line = start("", short);
+        assert!(line.contains("METRICS_TOKEN_FILE token.txt"), "{line}");
+    }
+}
+
+#[test]
+fn two_keys_are_one_too_many() {
+    let place = Place::new();
+    fs::write(place.path("key.txt"), "k".repeat(40)).unwrap();
+    let refused = finish(
+        place
+            .command(&[])
+            .env("JWT_SECRET_KEY", "j".repeat(40))
+            .env("JWT_SECRET_KEY_FILE", "key.txt"),
+    );
+    let line = refused.refusal();
+    assert!(line.contains("JWT_SECRET_KEY and JWT_SECRET_KEY_FILE"));
+}
+
+#[test]
+fn a_weak_key_in_a_file_is_refused_as_well() {
+    let place = Place::new();
+    for weak in ["", "\n", "aStrongSecretKey\n"] {
+        fs::write(place.path("key.txt"), weak).unwrap();
+        let refused = finish(place.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
+        assert!(refused.refusal().contains("key.txt"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_weak_key_is_accepted_on_demand_and_warned_of() {
+    let place = Place::new();
+    let weak = "aStrongSecretKey";
+    let server = Running::start(
+        place
+            .command(&[])
+            .env("JWT_SECRET_KEY", weak)
+            .env("ALLOW_WEAK_JWT_SECRET", "1"),
+    );
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
+    let log = server.log();
+    let warning = log
+        .iter()
+        .find(|line| line.contains("WARN") && line.contains("JWT_SECRET_KEY"));
+    assert!(warning.is_some(), "{log:?}");
+    assert!(log.iter().all(|line| !line.contains(weak)), "{log:?}");
+    assert!(!place.path("project.db.jwt_secret").exists());
+    // Nothing signs tokens that anybody could sign.
+    let empty = finish(
+        place
+            .command(&[])
+            .env("JWT_SECRET_KEY", "")
+            .env("ALLOW_WEAK_JWT_SECRET", "1"),
+    );
+    assert!(empty.refusal().contains("JWT_SECRET_KEY"));
+}
+
+#[test]
+fn a_key_is_rotated_without_signing_anyone_out() {
+    let place = Place::new();
+    let old = "aStrongSecretKey";
+    let weak = |command: &mut Command| {
+        command.env("ALLOW_WEAK_JWT_SECRET", "1");
+        Running::start(command)
+    };
+    let server = weak(place.command(&[]).env("JWT_SECRET_KEY", old));
+    assert_eq!(server.client().sign_up("ada").status, 201);
+    let token = server.client().token("ada");
+    server.log();
+
+    let new = "n".repeat(40);
+    fs::write(
+        place.path("old.txt"),
+        format!("{}\n{old}\n", "x".repeat(40)),
+    )
+    .unwrap();
+    let keys = [
+        (
+            "JWT_SECRET_KEY_PREVIOUS",
+            format!("{}, {old}", "x".repeat(40)),
+        ),
+        ("JWT_SECRET_KEY_PREVIOUS_FILE", "old.txt".to_owned()),
+    ];
+    let mut newer = String::new();
+    for (name, value) in &keys {
+        let mut command = place.command(&[]);
+        let server = weak(command.env("JWT_SECRET_KEY", &new).env(name, value));
+        let mut client = server.client();
+        assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
+        newer = client.token("ada");
+        let log = server.log();
+        let warning = log.iter().find(|line| line.contains("WARN"));
+        assert!(warning.is_some_and(|line| line.contains(name)), "{log:?}");
+        assert!(log.iter().all(|line| !line.contains(old)), "{log:?}");
+    }
+    // The new key alone: the new token stays good, and nobody warns any more.
+    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY", &new));
+    let mut client = server.client();
+    assert_eq!(client.send("GET /hello", Some(&newer), None).status, 200);
+    assert_eq!(client.send("GET /hello", Some(&token), None).status, 401);
+    assert!(
+        !server
+            .log()
+            .iter()
+            .any(|line| line.contains("JWT_SECRET_KEY_PREVIOUS"))
+    );
+
+    let both = finish(place.command(&[]).envs(keys));
+    assert!(
+        both.refusal().contains("JWT_SECRET_KEY_PREVIOUS and"),
+        "{both:?}"
+    );
+}
+
+#[test]
+fn a_start_makes_the_first_admin_and_no_second_one() {
+    let place = Place::new();
+    fs::write(place.path("password.txt"), format!("{PASSWORD}\n")).unwrap();
+    let named = |name: &str| {
+        let mut command = place.command(&[]);
+        command.env("ADMIN_USERNAME", name);
+        command.env("ADMIN_EMAIL", format!("{name}@example.com"));
+        command
+    };
+    let server = Running::start(named("first").env("ADMIN_PASSWORD_FILE", "password.txt"));
+    let mut client = server.client();
+    let token = client.token("first");
+    let me = client.send("GET /me", Some(&token), None).json();
+    assert_eq!(
+        (&me["role"], &me["is_approved"]),
+        (&json!("admin"), &json!(true))
+    );
+    assert_eq!(client.send("GET /users", Some(&token), None).status, 200);
+    let record = client.send("GET /audit", Some(&token), None).json();
+    let made = &record["items"][1];
+    assert_eq!(
+        [&made["action"], &made["subject"], &made["actor"]],
+        [&json!("account_made"), &json!("first"), &Value::Null]
+    );
+    let log = server.log();
+    assert!(log.iter().any(|line| line.contains("made the first admin")));
+    assert!(log.iter().all(|line| !line.contains(PASSWORD)), "{log:?}");
+
+    // Again, with another password, and for somebody else: nothing changes.
+    for name in ["first", "second"] {
+        let server = Running::start(named(name).env("ADMIN_PASSWORD", "another password"));
+        let mut client = server.client();
+        let token = client.token("first");
+        let users = client.send("GET /users", Some(&token), None);
+        assert_eq!(users.ids(), [1]);
+        server.log();
+    }
+}
+
+#[test]
+fn a_first_admin_without_a_password_of_its_own_is_refused() {
+    let place = Place::new();
+    fs::write(place.path("short.txt"), "1234567\n").unwrap();
+    let whole = [
+        ("ADMIN_USERNAME", "root"),
+        ("ADMIN_EMAIL", "root@example.com"),
+        ("ADMIN_PASSWORD", PASSWORD),
+    ];
+    let start = |settings: &[(&str, &str)]| {
+        let mut command = place.command(&[]);
+        let settings = settings.iter().copied();
+        let refused = finish(command.envs(settings).env("RUST_LOG", "error"));
+        refused.refusal().to_owned()
+    };
+    for missing in whole {
+        let settings: Vec<_> = whole.into_iter().filter(|set| *set != missing).collect();
+        let line = start(&settings);
+        assert!(line.contains(missing.0), "{line}");
+    }
+    for (name, value) in [
+        ("ADMIN_PASSWORD", ""),
+        ("ADMIN_PASSWORD_FILE", "short.txt"),
+        ("ADMIN_PASSWORD_FILE", "missing.txt"),
+        ("ADMIN_EMAIL", "nobody"),
+    ] {
+        let mut settings = whole[..2].to_vec();
+        settings.push((name, value));
+        if name == "ADMIN_EMAIL" {
+            settings.push(whole[2]);
+        }
+        let line = start(&settings);
+        assert!(line.contains(name), "{line}");
+    }
+    let both = [&whole[..], &[("ADMIN_PASSWORD_FILE", "short.txt")]].concat();
+    assert!(start(&both).contains("ADMIN_PASSWORD and ADMIN_PASSWORD_FILE"));
+    // Nobody is promoted by a name alone.
+    place.create("root", &[]);
+    let line = start(&whole);
+    assert!(line.contains("ADMIN_USERNAME"), "{line}");
+}
+
+#[test]
+fn an_unknown_argument_or_command_is_refused() {
+    let place = Place::new();
+    for arguments in [
+        &["sevre"][..],
+        &["user"],
+        &["user", "create"],
+        &["serve", "--prot", "1"],
+        &["serve", "--jwt-secret-key", "k"],
+    ] {
+        let refused = place.run(arguments);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert_eq!(refused.out, "");
+        assert!(!refused.err.is_empty());
+    }
+}
+
+#[test]
+fn a_flag_goes_before_the_environment() {
+    let place = Place::new();
+    let url = "sqlite:///flag.db";
+    let mut command = place.command(&["serve", "--database-url", url, "--port", "0"]);
+    let server = Running::start(
+        command
+            .env("DATABASE_URL", "sqlite:///environment.db")
+            .env("PORT", "1"),
+    );
+    assert_ne!(server.address.port(), 1);
+    server.log();
+    assert!(place.path("flag.db").exists());
+    assert!(!place.path("environment.db").exists());
+}
+
+#[test]
+fn a_port_in_use_and_a_folder_that_is_not_there_are_named() {
+    let place = Place::new();
+    let refused = |name: &str, value: &str| {
+        let refused = finish(place.command(&[]).env(name, value));
+        assert_eq!(refused.code, Some(1));
+        refused.err.lines().last().unwrap().to_owned()
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    assert!(refused("PORT", &port).contains(&port));
+    let folder = refused("DATABASE_URL", "sqlite:///no/such/folder/project.db");
+    assert!(folder.contains("no/such/folder"), "{folder}");
+    fs::write(place.path("text.db"), "this is no database\n".repeat(100)).unwrap();
+    let text = refused("DATABASE_URL", "sqlite:///text.db");
+    assert!(text.contains("text.db"), "{text}");
+}
+
+// ---- the server -------------------------------------------------------------------------------
+
+#[test]
+fn without_a_command_the_server_runs_and_says_where() {
+    let place = Place::new();
+    for arguments in [&[][..], &["serve"]] {
+        let server = Running::start(&mut place.command(arguments));
+        assert_eq!(server.address.ip().to_string(), "127.0.0.1");
+        assert_eq!(server.client().send("GET /readyz", None, None).status, 200);
+        let log = server.log();
+        let database = place.path("project.db").display().to_string();
+        assert!(
+            log.iter().any(|line| line.contains(&database)),
+            "no {database} in {log:?}"
+        );
+    }
+}
+
+#[test]
+fn the_server_of_other_systems_answers_the_tutorials_requests_too() {
+    let place = Place::new();
+    let server = Running::start(&mut place.command(&["serve", "--server", "rouille"]));
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    let hello = client.send("GET /hello", Some(&token), None);
+    assert_eq!(
+        (hello.status, &hello.json()["user_name"]),
+        (200, &json!("ada"))
+    );
+    assert_eq!(hello.header("Server"), Some("task-api"));
+    server.log();
+}
+
+#[test]
+fn the_files_are_the_owners_alone_and_tokens_outlive_a_restart() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    for name in [
+        "project.db",
+        "project.db-wal",
+        "project.db-shm",
+        "project.db.jwt_secret",
+    ] {
+        assert_eq!(mode(&place.path(name)), 0o600, "{name}");
+    }
+    let secret = fs::read_to_string(place.path("project.db.jwt_secret")).unwrap();
+    assert!(secret.trim_end().len() >= 43, "32 random bytes in base64");
+    let log = server.log();
+    assert!(log.iter().all(|line| !line.contains(secret.trim_end())));
+
+    let server = place.serve();
+    let hello = server.client().send("GET /hello", Some(&token), None);
+    assert_eq!(hello.status, 200, "{hello:?}");
+    let after = fs::read_to_string(place.path("project.db.jwt_secret")).unwrap();
+    assert_eq!(after, secret);
+}
+
+#[test]
+fn a_key_from_a_file_or_the_environment_is_the_same_key() {
+    let place = Place::new();
+    let key = "forty bytes that somebody chose himself!";
+    // An editor's line break at the end is no part of the key.
+    fs::write(place.path("key.txt"), format!("{key}\n")).unwrap();
+    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    server.log();
+    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY", key));
+    let hello = server.client().send("GET /hello", Some(&token), None);
+    assert_eq!(hello.status, 200, "{hello:?}");
+    assert!(!place.path("project.db.jwt_secret").exists());
+}
+
+#[test]
+fn two_servers_can_start_at_once_on_no_database() {
+    for _ in 0..5 {
+        let place = Place::new();
+        let [first, second] = thread::scope(|scope| {
+            [(); 2]
+                .map(|()| scope.spawn(|| place.serve()))
+                .map(|server| server.join().unwrap())
+        });
+        assert_eq!(first.client().sign_up("ada").status, 201);
+        let token = second.client().token("ada");
+        let hello = first.client().send("GET /hello", Some(&token), None);
+        assert_eq!(hello.status, 200, "{hello:?}");
+    }
+}
+
+#[test]
+fn the_description_needs_neither_a_database_nor_a_setting() {
+    let place = Place::new();
+    let mut command = place.command(&["openapi"]);
+    let printed = finish(
+        command
+            .env("DATABASE_URL", "nonsense")
+            .env("PORT", "nonsense"),
+    );
+    assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+    assert!(printed.out.ends_with("}\n"), "{}", printed.out);
+    assert_eq!(printed.out, task_api::router::openapi_json().unwrap());
+    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_health_check_tells_a_server_from_none() {
+    let place = Place::new();
+    let server = place.serve();
+    let port = server.address.port().to_string();
+    for host in ["127.0.0.1", "0.0.0.0", "localhost"] {
+        let check = finish(
+            place
+                .command(&["healthcheck"])
+                .env("HOST", host)
+                .env("PORT", &port),
+        );
+        assert_eq!(check.code, Some(0), "{host}: {check:?}");
+        assert_eq!((check.out.as_str(), check.err.as_str()), ("", ""));
+    }
+    server.log();
+    let check = place.run(&["healthcheck", "--port", &port]);
+    assert_eq!(check.code, Some(1));
+    assert!(check.refusal().contains(&port), "{check:?}");
+}
+
+#[test]
+fn a_server_that_says_it_is_not_ready_is_no_healthy_one() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    for answer in [
+        "HTTP/1.1 503 Service Unavailable\r\n\r\n",
+        "",
+        "nonsense\r\n",
+    ] {
+        let check = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                let _ = socket.read(&mut request).unwrap();
+                socket.write_all(answer.as_bytes()).unwrap();
+            });
+            place.run(&["healthcheck", "--port", &port])
+        });
+        assert_eq!(check.code, Some(1), "{answer:?}");
+        check.refusal();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_server_and_leaves_the_database_in_one_file() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let server = place.serve();
+        assert_eq!(server.client().sign_up("ada").status, 201);
+        let (status, log) = server.stop(signal);
+        assert_eq!(status.code(), Some(0), "{signal}: {log:?}");
+        assert!(
+            log.iter()
+                .any(|line| line.contains(&format!("SIG{signal}"))),
+            "{log:?}"
+        );
+        let wal = fs::metadata(place.path("project.db-wal"));
+        assert!(wal.is_err() || wal.unwrap().len() == 0, "{signal}");
+        assert_eq!(user_names(&place), ["ada"]);
+    }
+}
+
+/// Whether the process sees to SIGTERM by itself.
+fn catches_sigterm(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & 1 << (15 - 1) != 0
+}
+
+fn send_sigterm(pid: u32) {
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -s TERM {pid}")])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn a_signal_before_the_server_listens_ends_it_at_once() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    // The start waits for this for five seconds.
+    let db = place.sql();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut command = place.command(&[]);
+    let child = command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut child = Guard(child);
+    let pid = child.0.id();
+    let end = Instant::now() + PATIENCE;
+    while !catches_sigterm(pid) {
+        assert!(Instant::now() < end && child.0.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    send_sigterm(pid);
+    assert_eq!(child.wait().code(), Some(1));
+    let mut log = String::new();
+    child
+        .0
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    assert!(log.contains("SIGTERM: stopping at once"), "{log}");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_requests_in_hand() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let mut client = server.client();
+    let db = place.sql();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD });
+    let body = body.to_string();
+    let headers = format!(
+        "Content-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    client
+        .write(client.head("POST /signup", &headers) + &body)
+        .unwrap();
+    // Whoever is answered here came behind the sign-up.
+    assert_eq!(server.client().send("GET /healthz", None, None).status, 200);
+    send_sigterm(server.child.0.id());
+    server.wait_for_line("SIGTERM: answering the requests in hand");
+    let (status, log) = server.stop("TERM");
+    assert_eq!(status.code(), Some(1), "{log:?}");
+    assert!(
+        log.iter()
+            .any(|line| line.contains("SIGTERM: stopping at once"))
+    );
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    let place = Place::new();
+    for round in 0..3 {
+        let mut server = place.serve();
+        let address = server.address;
+        let acknowledged = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let acknowledged = &acknowledged;
+                scope.spawn(move || {
+                    let mut client = Client::connect(address);
+                    for number in 0.. {
+                        let name = format!("user-{round}-{thread}-{number}");
+                        let body = json!({
+                            "username": name,
+                            "email": format!("{name}@example.com"),
+                            "password": PASSWORD,
+                        });
+                        match client.try_send("POST /signup", None, Some(&body)) {
+                            Ok(answer) => assert_eq!(answer.status, 201, "{answer:?}"),
+                            Err(_) => return,
+                        }
+                        acknowledged.lock().unwrap().push(name);
+                    }
+                });
+            }
+            let end = Instant::now() + PATIENCE;
+            while acknowledged.lock().unwrap().len() < 50 && Instant::now() < end {
+                thread::yield_now();
+            }
+            server.child.0.kill().unwrap();
+        });
+        assert_eq!(server.child.wait().signal(), Some(9));
+        // The next start has to cope with what is left, and all of it is there.
+        let restarted = place.serve();
+        let stored = user_names(&place);
+        let acknowledged = acknowledged.into_inner().unwrap();
+        assert!(acknowledged.len() >= 50);
+        for name in acknowledged {
+            assert!(stored.contains(&name), "{name} is lost");
+        }
+        restarted.log();
+    }
+}
+
+// ---- the log ----------------------------------------------------------------------------------
+
+/// The lines about requests, as (name, value) pairs in their order.
+fn access(log: &[String]) -> Vec<Vec<(String, String)>> {
+    log.iter()
+        .filter_map(|line| line.split_once(" access] "))
+        .map(|(_, fields)| pairs(fields))
+        .collect()
+}
+
+/// Takes `a=1 b="two words"` apart.
+fn pairs(mut text: &str) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    while let Some((name, rest)) = text.split_once('=') {
+        let quotes: Vec<usize> = match rest.strip_prefix('"') {
+            None => Vec::new(),
+            Some(_) => rest
+                .match_indices('"')
+                .map(|(at, _)| at)
+                .filter(|&at| at == 0 || !rest[..at].ends_with('\\'))
+                .collect(),
+        };
+        let end = match quotes[..] {
+            [_, end, ..] => end + 1,
+            _ => rest.find(' ').unwrap_or(rest.len()),
+        };
+        let (value, rest) = rest.split_at(end);
+        pairs.push((name.to_owned(), value.to_owned()));
+        text = rest.trim_start();
+    }
+    assert_eq!(text, "", "not name=value");
+    pairs
+}
+
+#[test]
+fn each_request_gets_one_line_with_all_its_fields() {
+    let place = Place::new();
+    place.create("ada", &["--role", "admin", "--approved"]);
+    let server = place.serve();
+    let mut client = server.client();
+    let token = client.token("ada");
+    let title = json!({ "title": "t" });
+    for (line, token, body) in [
+        ("GET /hello", Some(&token), None),
+        ("GET /tasks?q=looked-for&limit=7", Some(&token), None),
+        ("POST /tasks", Some(&token), Some(&title)),
+        ("DELETE /tasks/1", Some(&token), None),
+        ("GET /hello", None, None),
+        ("GET /nowhere/%0Aforged", None, None),
+        ("PUT /login", None, None),
+        ("HEAD /healthz", None, None),
+    ] {
+        client.send(line, token.map(String::as_str), body);
+    }
+    let head = client.head("GET /healthz", "X-Request-Id: my-own-id\r\n");
+    client.write(&head).unwrap();
+    let answer = client.answer(false).unwrap();
+    assert_eq!(answer.header("X-Request-Id"), Some("my-own-id"));
+
+    let log = server.log();
+    let requests = access(&log);
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|fields| {
+            let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(
+                names,
+                [
+                    "request_id",
+                    "method",
+                    "path",
+                    "status",
+                    "duration_ms",
+                    "bytes",
+                    "user",
+                    "client"
+                ]
+            );
+            let value = |at: usize| fields[at].1.as_str();
+            assert!(!value(0).is_empty());
+            assert!(value(4).parse::<f64>().is_ok_and(|time| time >= 0.0));
+            assert!(value(5).parse::<u64>().is_ok(), "{fields:?}");
+            assert_eq!(value(7), "127.0.0.1");
+            format!("{} {} {} {}", value(1), value(2), value(3), value(6))
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "POST /login 200 ada",
+            "GET /hello 200 ada",
+            "GET /tasks 200 ada",
+            "POST /tasks 201 ada",
+            "DELETE /tasks/1 204 ada",
+            "GET /hello 401 -",
+            "GET /nowhere/%0Aforged 404 -",
+            "PUT /login 405 -",
+            "HEAD /healthz 200 -",
+            "GET /healthz 200 -",
+        ]
+    );
+    assert_eq!(requests[9][0].1, "my-own-id");
+    for line in log {
+        assert!(!line.contains("looked-for"), "{line}");
+    }
+}
+
+#[test]
+fn no_token_and_no_password_is_in_the_log_at_any_level() {
+    let place = Place::new();
+    let server = Running::start(place.command(&[]).env("RUST_LOG", "trace"));
+    let mut client = server.client();
+    assert_eq!(client.sign_up("ada").status, 201);
+    let token = client.token("ada");
+    assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
+    let wrong = "a wrong horse";
+    let body = json!({ "email": "ada@example.com", "password": wrong });
+    assert_eq!(client.send("POST /login", None, Some(&body)).status, 401);
+    let body = json!({ "current_password": wrong, "password": wrong });
+    let refused = client.send("PATCH /me", Some(&token), Some(&body));
+    assert_eq!(refused.status, 403);
+    let query = format!("GET /tasks?token={token}&password={wrong}").replace(' ', "%20");
+    client.send(&query.replacen("%20", " ", 1), Some(&token), None);
+    let hash: String = place
+        .sql()
+        .query_row(r#"SELECT password_hash FROM "user""#, [], |row| row.get(0))
+        .unwrap();
+    let signature = token.rsplit('.').next().unwrap();
+    for line in server.log() {
+        for secret in [PASSWORD, wrong, &token, signature, &hash] {
+            assert!(!line.contains(secret), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_stored_name_cannot_forge_a_line_of_the_log() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let forged = "x\n[2026-01-01T00:00:00.000Z INFO  access] request_id=forged \u{1b}[2J\r";
+    let changed = place
+        .sql()
+        .execute(r#"UPDATE "user" SET username = ?1"#, [forged])
+        .unwrap();
+    assert_eq!(changed, 1);
+    let server = place.serve();
+    let mut client = server.client();
+    let token = client.token("ada");
+    let hello = client.send("GET /hello", Some(&token), None);
+    assert_eq!(hello.json()["user_name"], forged);
+    let deleted = place.sql().execute(r#"DELETE FROM "user""#, []).unwrap();
+    assert_eq!(deleted, 1);
+    let hello = client.send("GET /hello", Some(&token), None);
+    assert_eq!(hello.status, 401);
+    let log = server.log();
+    assert_eq!(access(&log).len(), 3, "{log:?}");
+    for line in &log {
+        assert!(line.starts_with('['), "{line:?}");
+        assert!(!line.starts_with("[2026-01-01T00:00:00.000Z"), "{line:?}");
+        assert!(!line.contains(['\u{1b}', '\r']), "{line:?}");
+    }
+}
+
+#[test]
+fn a_body_that_is_no_json_is_not_in_the_log() {
+    let place = Place::new();
+    let server = Running::start(place.command(&[]).env("RUST_LOG", "debug"));
+    let mut client = server.client();
+    let body = Value::from(format!("{PASSWORD}\nforged"));
+    let refused = client.send("POST /login", None, Some(&body));
+    assert_eq!(refused.status, 422);
+    for line in server.log() {
+        assert!(!line.contains(PASSWORD) && !line.contains("forged"));
+    }
+}
+
+#[test]
+fn a_name_that_looks_like_an_address_is_not_taken_for_its_owner() {
+    let place = Place::new();
+    place.create("ada", &[]);
+    let arguments = ["user", "create", "--username", "ada@example.com"];
+    let arguments = [
+        &arguments[..],
+        &["--email", "eve@example.com", "--password-stdin"],
+    ]
+    .concat();
+    assert_eq!(place.run_with_input(&arguments, PASSWORD).code, Some(0));
+    let changed = place.run(&["user", "set-role", "ada@example.com", "admin"]);
+    assert!(
+        changed.out.contains("1 ada <ada@example.com>: admin"),
+        "{changed:?}"
+    );
+}
+
+#[test]
+fn a_password_in_a_database_url_is_not_shown() {
+    let place = Place::new();
+    let refused = finish(
+        place
+            .command(&[])
+            .env("DATABASE_URL", "postgres://u:hunter2pw@h/db"),
+    );
+    assert!(refused.refusal().contains("DATABASE_URL"));
+    assert!(!refused.err.contains("hunter2pw"), "{refused:?}");
+}
+
+#[test]
+fn no_key_is_made_for_a_database_that_cannot_be_opened() {
+    let place = Place::new();
+    fs::write(
+        place.path("project.db"),
+        "this is no database, whatever its name says",
+    )
+    .unwrap();
+    let refused = place.run(&[]);
+    assert_eq!(refused.code, Some(1));
+    let line = refused.refusal();
+    assert!(
+        line.contains("DATABASE_URL") && line.contains("not a database"),
+        "{line}"
+    );
+    assert!(!place.path("project.db.jwt_secret").exists());
+}

@@ -1,0 +1,262 @@
+//! Properties of whatever parses input: true for everything, not only for the cases that somebody
+//! thought of.
+
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use task_api::config::cors::CorsOrigins;
+use task_api::config::database::DatabaseUrl;
+use task_api::config::duration::Lifetime;
+use task_api::config::log_filter::LogFilter;
+use task_api::http::cursor::CursorCodec;
+use task_api::model::{Description, Email, Id, PageSize, Password, Position, SearchText, Sort};
+use task_api::model::{PasswordAttempt, Role, Status, Timestamp, Title, Username};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::support::{KEY, Person, START, TestApp, timestamp};
+
+/// One application for all cases: none of them is meant to change anything that another reads.
+static SHARED: LazyLock<(TestApp, Person)> = LazyLock::new(|| {
+    let app = TestApp::new();
+    let admin = app.admin();
+    (app, admin)
+});
+
+/// An answer is one of the contract: never a 500, and an error says what it is.
+fn is_contractual(
+    line: &str,
+    headers: &[(&str, String)],
+    body: &[u8],
+) -> Result<(), TestCaseError> {
+    let (app, _) = &*SHARED;
+    let answer = app.send_raw(line, headers, body);
+    prop_assert!(answer.status < 500, "{line:?}: {answer:?}");
+    prop_assert!(answer.header("X-Request-Id").is_some());
+    prop_assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+    if answer.status >= 400 {
+        let json = answer.json();
+        prop_assert!(
+            json["msg"].is_string() && json["code"].is_string(),
+            "{line:?}: {json}"
+        );
+        prop_assert_eq!(
+            json.get("errors").is_some(),
+            answer.status == 422,
+            "{}",
+            json
+        );
+    }
+    Ok(())
+}
+
+fn signed_in() -> (&'static str, String) {
+    ("Authorization", format!("Bearer {}", SHARED.1.token))
+}
+
+fn as_json() -> (&'static str, String) {
+    ("Content-Type", "application/json".to_owned())
+}
+
+/// JSON of any shape, with the names that the API knows among others.
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        ".{0,300}".prop_map(Into::into),
+        prop_oneof![
+            Just("pending"),
+            Just("2027-01-01T00:00:00+01:00"),
+            Just("a@b.c"),
+            Just("admin")
+        ]
+        .prop_map(Into::into),
+    ];
+    let name = prop_oneof![
+        Just("title".to_owned()),
+        Just("description".to_owned()),
+        Just("status".to_owned()),
+        Just("deadline".to_owned()),
+        Just("assigned_user_id".to_owned()),
+        Just("username".to_owned()),
+        Just("email".to_owned()),
+        Just("password".to_owned()),
+        ".{0,10}",
+    ];
+    leaf.prop_recursive(3, 24, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::btree_map(name.clone(), inner, 0..6)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_target_gets_an_answer_of_the_contract(
+        method in "(GET|HEAD|POST|PATCH|PUT|DELETE|OPTIONS|TRACE|[A-Z]{1,9})",
+        target in "/(tasks|users|me|hello)?[/?&=%a-z0-9.+;-]{0,40}",
+    ) {
+        is_contractual(&format!("{method} {target}"), &[signed_in()], b"")?;
+    }
+
+    #[test]
+    fn any_query_gets_an_answer_of_the_contract(
+        name in "(status|sort|q|limit|cursor|assigned_user_id|deadline_before|deadline_after|.{0,8})",
+        value in "[ -~]{0,60}",
+        list in "(tasks|users)",
+    ) {
+        // Only what can stand in a request line.
+        let target = format!("/{list}?{name}={value}").replace(|c: char| !c.is_ascii_graphic(), "+");
+        is_contractual(&format!("GET {target}"), &[signed_in()], b"")?;
+    }
+
+    #[test]
+    fn any_bytes_as_a_body_get_an_answer_of_the_contract(
+        body in prop::collection::vec(any::<u8>(), 0..200),
+        route in prop::sample::select(vec!["POST /tasks", "PATCH /tasks/1", "PATCH /users/9", "POST /login"]),
+    ) {
+        is_contractual(route, &[signed_in(), as_json()], &body)?;
+    }
+
+    #[test]
+    fn any_json_as_a_body_gets_an_answer_of_the_contract(
+        body in any_json(),
+        route in prop::sample::select(vec!["POST /tasks", "PATCH /tasks/1", "PATCH /me", "POST /login"]),
+    ) {
+        is_contractual(route, &[signed_in(), as_json()], body.to_string().as_bytes())?;
+    }
+
+    #[test]
+    fn any_authorization_gets_an_answer_of_the_contract(value in "(Bearer |bearer |Basic |)[ -~]{0,80}") {
+        let (app, _) = &*SHARED;
+        let answer = app.send_raw("GET /hello", &[("Authorization", value)], b"");
+        prop_assert_eq!(answer.status, 401);
+        prop_assert!(answer.header("WWW-Authenticate").unwrap().starts_with("Bearer"));
+    }
+
+    #[test]
+    fn any_precondition_gets_an_answer_of_the_contract(
+        name in prop::sample::select(vec!["If-Match", "If-None-Match"]),
+        value in "[ -~é\\t]{0,40}|((W/)?\"[a-z]{0,3}\"[, \t]{0,2}){0,4}",
+        route in prop::sample::select(vec!["GET /me", "HEAD /me", "PATCH /me", "DELETE /tasks/9"]),
+    ) {
+        is_contractual(route, &[signed_in(), as_json(), (name, value)], b"{}")?;
+    }
+
+    #[test]
+    fn a_moment_survives_both_of_its_forms(micros in 0_i64..250_000_000_000_000_000) {
+        let stored = timestamp(micros);
+        prop_assert_eq!(Timestamp::from_stored(&stored.to_stored()), Some(stored));
+        let rfc3339 = String::from(stored);
+        prop_assert!(rfc3339.ends_with('Z'));
+        prop_assert_eq!(rfc3339.parse::<Timestamp>(), Ok(stored));
+        prop_assert_eq!(stored.to_stored().len(), 26);
+    }
+
+    #[test]
+    fn stored_moments_sort_as_they_follow_each_other(a in 0_i64..1 << 55, b in 0_i64..1 << 55) {
+        let (a, b) = (timestamp(a), timestamp(b));
+        prop_assert_eq!(a.cmp(&b), a.to_stored().cmp(&b.to_stored()));
+    }
+
+    #[test]
+    fn the_same_moment_in_any_zone_is_the_same(hours in -23_i64..=23, minutes in 0_i64..60) {
+        let sign = if hours < 0 { '-' } else { '+' };
+        let local = START + hours * 3600 + hours.signum() * minutes * 60;
+        let clock = String::from(timestamp(local * 1_000_000));
+        let minutes = if hours == 0 { 0 } else { minutes };
+        let text = clock.replace('Z', &format!("{sign}{:02}:{minutes:02}", hours.abs()));
+        prop_assert_eq!(text.parse::<Timestamp>(), Ok(timestamp(START * 1_000_000)), "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_a_parser_panic(text in "\\PC{0,40}|.{0,300}") {
+        let _ = Timestamp::from_str(&text);
+        let _ = Timestamp::from_stored(&text);
+        let _ = (Id::from_str(&text), PageSize::from_str(&text), Sort::from_str(&text));
+        let _ = (Role::from_str(&text), Status::from_str(&text), SearchText::from_str(&text));
+        let _ = (CorsOrigins::from_str(&text), DatabaseUrl::from_str(&text));
+        let _ = (Lifetime::from_str(&text), LogFilter::from_str(&text));
+    }
+
+    #[test]
+    fn what_passes_as_a_name_is_one_clean_line(text in ".{0,300}") {
+        for clean in [
+            Username::from_str(&text).map(|name| (name.as_str().to_owned(), 80)),
+            Title::from_str(&text).map(|title| (title.as_str().to_owned(), 255)),
+            Email::from_str(&text).map(|email| (email.as_str().to_owned(), 120)),
+        ].into_iter().flatten() {
+            let (clean, max) = clean;
+            prop_assert!((1..=max).contains(&clean.chars().count()));
+            prop_assert!(!clean.contains(char::is_control));
+            prop_assert_eq!(clean.trim(), clean.as_str());
+        }
+        if let Ok(description) = Description::from_str(&text) {
+            prop_assert_eq!(description.as_str(), text.as_str());
+        }
+        let fits = (8..=128).contains(&text.nfc().count());
+        let password = Password::for_account(&text, []).ok();
+        prop_assert_eq!(password.is_some(), fits);
+        prop_assert!(password.is_none_or(|password| password.normal().chars().eq(text.nfc())));
+    }
+
+    #[test]
+    fn a_password_is_tried_in_nfc_as_typed_and_in_nfd_each_once(text in "([a-z]{0,2}[éﬁÅ\\u{212b}\\u{f900}]{0,2}[\\u{301}\\u{323}\\u{340}]{0,2}.?){0,6}") {
+        let mut expected: Vec<String> = Vec::new();
+        for form in [text.nfc().collect(), text.clone(), text.nfd().collect()] {
+            if !expected.contains(&form) {
+                expected.push(form);
+            }
+        }
+        let tried = PasswordAttempt::from_str(&text).unwrap();
+        prop_assert_eq!(tried.forms().collect::<Vec<_>>(), expected);
+        prop_assert!(!text.is_ascii() || tried.forms().count() == 1);
+    }
+
+    #[test]
+    fn an_address_that_passes_is_its_own_only_spelling(local in "[A-Za-z0-9.+_-]{1,20}", domain in "[A-Za-z0-9]{1,20}(\\.[A-Za-z]{2,5})?") {
+        let email = Email::from_str(&format!("{local}@{domain}")).unwrap();
+        prop_assert_eq!(Email::from_str(&email.as_str().to_uppercase()), Ok(email.clone()));
+        prop_assert_eq!(Email::from_str(&format!(" {} ", email.as_str())), Ok(email));
+    }
+
+    #[test]
+    fn an_id_has_one_spelling(text in "[+-]?[0-9]{0,21}") {
+        if let Ok(id) = Id::from_str(&text) {
+            prop_assert_eq!(id.to_string(), text);
+            prop_assert!(id.get() >= 1);
+        }
+    }
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was(id in 1_i64.., key in prop::option::of(".{0,300}"), list in ".{0,40}") {
+        let cursors = CursorCodec::new(KEY);
+        let position = Position { key, id: Id::try_from(id).unwrap() };
+        let cursor = cursors.encode(&list, &position);
+        prop_assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        prop_assert_eq!(cursors.decode(&list, &cursor), Some(position));
+        prop_assert_eq!(cursors.decode(&format!("{list}x"), &cursor), None);
+        prop_assert_eq!(CursorCodec::new(b"another key").decode(&list, &cursor), None);
+    }
+
+    #[test]
+    fn a_changed_cursor_does_not_come_back(id in 1_i64.., at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_-]") {
+        let cursors = CursorCodec::new(KEY);
+        let position = Position { key: Some("2026-01-01".to_owned()), id: Id::try_from(id).unwrap() };
+        let cursor = cursors.encode("/tasks", &position);
+        let at = at.index(cursor.len());
+        let changed = format!("{}{to}{}", &cursor[..at], &cursor[at + 1..]);
+        prop_assert_eq!(cursors.decode("/tasks", &changed).is_some(), changed == cursor);
+    }
+
+    #[test]
+    fn no_text_opens_as_a_cursor(text in ".{0,100}") {
+        prop_assert_eq!(CursorCodec::new(KEY).decode("/tasks", &text), None);
+    }
+}

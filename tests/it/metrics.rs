@@ -1,0 +1,984 @@
+//! What Prometheus is told, and who else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use task_api::config::concurrency::BulkheadSize;
+use task_api::config::duration::Timeout;
+use task_api::config::limits::ServerLimits;
+use task_api::metrics::exposition::Exposition;
+use task_api::router::ROUTES;
+
+use crate::support::http_client::{Client, PATIENCE};
+use crate::support::program::{Place, Running};
+use crate::support::{self, Answer, PASSWORD, TestApp, request_from};
+
+// ---- the text form, read strictly -----------------------------------------------------------------
+
+/// Label → value.
+type Labels = BTreeMap<String, String>;
+
+/// Name, labels, value.
+type Sample = (String, Labels, f64);
+
+#[derive(Debug)]
+struct Family {
+    kind: String,
+    samples: Vec<Sample>,
+}
+
+/// What a scrape has brought, by the families' names.
+#[derive(Debug)]
+struct Scrape(BTreeMap<String, Family>);
+
+fn is_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.chars().all(is_part) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty()
+}
+
+/// `name="value",...` up to the closing brace, with nothing but the three escapes that there are.
+fn labels(text: &str) -> (Labels, &str) {
+    let mut labels = Labels::new();
+    let mut rest = text;
+    loop {
+        let (name, value) = rest.split_once("=\"").unwrap();
+        assert!(is_name(name) && !name.starts_with("__"), "{text}");
+        let mut unescaped = String::new();
+        let mut chars = value.chars();
+        loop {
+            match chars.next().unwrap() {
+                '"' => break,
+                '\\' => unescaped.push(match chars.next().unwrap() {
+                    'n' => '\n',
+                    c @ ('\\' | '"') => c,
+                    c => panic!("\\{c} in {text}"),
+                }),
+                c => unescaped.push(c),
+            }
+        }
+        let before = labels.insert(name.to_owned(), unescaped);
+        assert_eq!(before, None, "{name} is there twice in {text}");
+        rest = chars.as_str();
+        match rest.split_at(1) {
+            (",", more) => rest = more,
+            ("}", end) => return (labels, end),
+            _ => panic!("{rest}"),
+        }
+    }
+}
+
+fn sample(line: &str) -> Sample {
+    let end = line.find(['{', ' ']).unwrap();
+    let (name, rest) = line.split_at(end);
+    let (labels, value) = match rest.strip_prefix('{') {
+        Some(rest) => labels(rest),
+        None => (Labels::new(), rest),
+    };
+    let value: f64 = value.strip_prefix(' ').unwrap().parse().unwrap();
+    assert!(value.is_finite() && value >= 0.0, "{line}");
+    (name.to_owned(), labels, value)
+}
+
+impl Scrape {
+    fn parse(text: &str) -> Scrape {
+        let mut families: BTreeMap<String, Family> = BTreeMap::new();
+        let mut lines = text.strip_suffix('\n').unwrap().split('\n').peekable();
+        while let Some(help) = lines.next() {
+            let (name, help) = help
+                .strip_prefix("# HELP ")
+                .unwrap()
+                .split_once(' ')
+                .unwrap();
+            assert!(
+                is_name(name) && help.ends_with('.') && !help.contains('\\'),
+                "{help}"
+            );
+            let kind = lines.next().unwrap().strip_prefix("# TYPE ").unwrap();
+            let kind = kind.strip_prefix(name).unwrap().strip_prefix(' ').unwrap();
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+            let mut family = Family {
+                kind: kind.to_owned(),
+                samples: Vec::new(),
+            };
+            while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
+                family.samples.push(sample(line));
+            }
+            family.check(name);
+            let before = families.insert(name.to_owned(), family);
+            assert!(before.is_none(), "{name} is there twice");
+        }
+        Scrape(families)
+    }
+
+    /// The value of the one sample of this name with these labels; 0 where there is none.
+    fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let (_, family) = self
+            .0
+            .iter()
+            .find(|(family, _)| name.starts_with(*family))
+            .unwrap();
+        let wanted: Labels = labels
+            .iter()
+            .map(|(n, v)| (n.to_string(), v.to_string()))
+            .collect();
+        let mut found = family
+            .samples
+            .iter()
+            .filter(|(n, l, _)| n == name && *l == wanted);
+        found.next().map_or(0.0, |(.., value)| *value)
+    }
+
+    /// How many connections the limits have ended together.
+    fn ended(&self) -> f64 {
+        let samples = self.0["http_connections_ended_total"].samples.iter();
+        samples.map(|(.., count)| count).sum()
+    }
+
+    /// `"GET /tasks/{id} 200"` → how many.
+    fn requests(&self) -> BTreeMap<String, f64> {
+        let samples = self.0["http_requests_total"].samples.iter();
+        let line = |(_, labels, count): &Sample| {
+            assert_eq!(labels.len(), 3);
+            (
+                format!(
+                    "{} {} {}",
+                    labels["method"], labels["route"], labels["status"]
+                ),
+                *count,
+            )
+        };
+        samples.map(line).collect()
+    }
+}
+
+impl Family {
+    fn check(&self, name: &str) {
+        let mut seen = BTreeSet::new();
+        for (sample, labels, _) in &self.samples {
+            assert!(seen.insert((sample, labels)), "twice: {sample} {labels:?}");
+        }
+        match self.kind.as_str() {
+            "counter" | "gauge" => assert!(self.samples.iter().all(|(sample, ..)| sample == name)),
+            "histogram" => self.check_histograms(name),
+            kind => panic!("{name} is a {kind}"),
+        }
+    }
+
+    /// For each set of labels: buckets that grow in bound and number, `+Inf` last, sum, count.
+    fn check_histograms(&self, name: &str) {
+        let mut rest = &self.samples[..];
+        while !rest.is_empty() {
+            let is_bucket = |(sample, ..): &Sample| *sample == format!("{name}_bucket");
+            let end = rest.iter().position(|sample| !is_bucket(sample)).unwrap();
+            let (buckets, others) = rest.split_at(end);
+            let mut before = (f64::NEG_INFINITY, 0.0);
+            let (_, sum_labels, _) = &others[0];
+            for (_, labels, count) in buckets {
+                let mut labels = labels.clone();
+                let bound = match labels.remove("le").unwrap().as_str() {
+                    "+Inf" => f64::INFINITY,
+                    bound => bound.parse().unwrap(),
+                };
+                assert!(
+                    bound > before.0 && *count >= before.1,
+                    "{name} {labels:?} {bound}"
+                );
+                assert_eq!(labels, *sum_labels);
+                before = (bound, *count);
+            }
+            assert_eq!(
+                (others[0].0.as_str(), before.0),
+                (format!("{name}_sum").as_str(), f64::INFINITY)
+            );
+            assert_eq!(
+                others[1],
+                (format!("{name}_count"), sum_labels.clone(), before.1)
+            );
+            rest = &others[2..];
+        }
+    }
+}
+
+/// What the application tells on the spot.
+fn scrape(app: &TestApp) -> Scrape {
+    let answer = app.send("GET /metrics", None, "");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    Scrape::parse(answer.text())
+}
+
+/// Scrapes until it is so: what a server does for one connection others see a moment later.
+fn scrape_until(app: &TestApp, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Scrape {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let scrape = scrape(app);
+        if is_so(&scrape) {
+            return scrape;
+        }
+        assert!(Instant::now() < end, "{what}: {scrape:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn every_metric_is_in_the_exposition_format_and_in_docs_operations() {
+    let app = TestApp::new();
+    let answer = app.send("GET /metrics", None, "");
+    let media_type = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(answer.header("Content-Type"), Some(media_type));
+    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+    let families = Scrape::parse(answer.text()).0;
+    let told: Vec<_> = families
+        .iter()
+        .map(|(name, f)| (name.as_str(), f.kind.as_str()))
+        .collect();
+    let expected = [
+        ("bulkhead_in_use", "gauge"),
+        ("bulkhead_queued", "gauge"),
+        ("bulkhead_rejected_total", "counter"),
+        ("bulkhead_wait_seconds", "histogram"),
+        ("database_wait_seconds", "histogram"),
+        ("http_connections_accepted_total", "counter"),
+        ("http_connections_ended_total", "counter"),
+        ("http_connections_open", "gauge"),
+        ("http_request_duration_seconds", "histogram"),
+        ("http_requests_total", "counter"),
+        ("process_open_fds", "gauge"),
+        ("process_resident_memory_bytes", "gauge"),
+        ("process_start_time_seconds", "gauge"),
+        ("rate_limit_refusals_total", "counter"),
+    ];
+    assert_eq!(told, expected);
+    for (name, _) in expected {
+        let explained = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
+            .contains(&format!("`{name}"));
+        assert!(explained, "{name} is not in docs/operations.md");
+    }
+}
+
+#[test]
+fn a_label_may_hold_anything() {
+    let mut text = Exposition::default();
+    let hostile = "a\"b\\c\nd} 1\\n=é";
+    text.counter("x_total", "Help.")
+        .sample(&[("label", hostile), ("other", "")], 7);
+    let scrape = Scrape::parse(&text.into_string());
+    assert_eq!(
+        scrape.value("x_total", &[("label", hostile), ("other", "")]),
+        7.0
+    );
+}
+
+// ---- requests -------------------------------------------------------------------------------------
+
+#[test]
+fn each_request_is_counted_once_by_method_route_and_status() {
+    let app = TestApp::new();
+    let (admin, employee) = (app.admin(), app.employee());
+    let task = app.task(&admin, json!({ "title": "t" }));
+    let mut expected = BTreeMap::from([("POST /tasks 201".to_owned(), 1.0)]);
+    for (line, person, body, counted) in [
+        ("GET /hello", Some(&admin), "", "GET /hello 200"),
+        ("GET /hello", Some(&employee), "", "GET /hello 200"),
+        ("GET /hello", None, "", "GET /hello 401"),
+        ("HEAD /hello", Some(&admin), "", "HEAD /hello 200"),
+        ("GET /tasks?limit=1", Some(&admin), "", "GET /tasks 200"),
+        ("GET /tasks?limit=x", Some(&admin), "", "GET /tasks 422"),
+        ("GET /tasks/TASK", Some(&admin), "", "GET /tasks/{id} 200"),
+        ("GET /tasks/9999", Some(&admin), "", "GET /tasks/{id} 404"),
+        ("GET /tasks/x%2Fy", Some(&admin), "", "GET /tasks/{id} 404"),
+        (
+            "PATCH /tasks/TASK",
+            Some(&admin),
+            "{",
+            "PATCH /tasks/{id} 400",
+        ),
+        (
+            "DELETE /tasks/TASK",
+            Some(&employee),
+            "",
+            "DELETE /tasks/{id} 403",
+        ),
+        (
+            "DELETE /tasks/TASK",
+            Some(&admin),
+            "",
+            "DELETE /tasks/{id} 204",
+        ),
+        ("OPTIONS /tasks", None, "", "OPTIONS /tasks 204"),
+        ("PUT /tasks", None, "", "other /tasks 405"),
+        ("get /tasks", None, "", "other /tasks 405"),
+        ("OPTIONS *", None, "", "OPTIONS unmatched 204"),
+        ("GET /nowhere", None, "", "GET unmatched 404"),
+        ("BREW /nowhere", None, "", "other unmatched 404"),
+        ("GET /%ff", None, "", "GET unmatched 404"),
+        ("GET /metrics?name[]=x", None, "", "GET /metrics 200"),
+    ] {
+        let line = line.replace("TASK", &task.to_string());
+        app.send(&line, person.cloned(), body);
+        *expected.entry(counted.to_owned()).or_default() += 1.0;
+    }
+    assert_eq!(scrape(&app).requests(), expected);
+    *expected.entry("GET /metrics 200".to_owned()).or_default() += 1.0;
+    assert_eq!(scrape(&app).requests(), expected);
+}
+
+#[test]
+fn every_line_of_the_route_table_has_a_series_of_its_own() {
+    let app = TestApp::new();
+    for route in ROUTES {
+        app.send(
+            &format!("{} {}", route.method, route.path.replace("{id}", "1")),
+            None,
+            "",
+        );
+    }
+    let counted: BTreeSet<_> = scrape(&app).requests().into_keys().collect();
+    let lines: BTreeSet<_> = counted
+        .iter()
+        .map(|key| key.rsplit_once(' ').unwrap().0)
+        .collect();
+    let table: Vec<_> = ROUTES
+        .iter()
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect();
+    assert_eq!(lines, table.iter().map(String::as_str).collect());
+    assert_eq!(counted.len(), ROUTES.len());
+}
+
+#[test]
+fn no_label_is_what_a_client_chooses() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let routes: BTreeSet<_> = ROUTES
+        .iter()
+        .map(|route| route.path)
+        .chain(["unmatched"])
+        .collect();
+    let methods = ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "other"];
+    let before = app.send("GET /metrics", None, "").body.len();
+    for number in 0..300 {
+        for hostile in [
+            format!("GET /tasks/{number}"),
+            format!("GET /secret-{number}"),
+            format!("M{number} /tasks/secret-{number}"),
+            format!("GET /tasks/\"}} secret{{a=\"{number}\nsecret_total 1"),
+            format!("GET /secret?status=2{number}"),
+            format!("secret\"{number} /secret/{{id}}"),
+        ] {
+            app.send(&hostile, admin.clone(), "");
+            let headers = [
+                ("Host", format!("secret-{number}")),
+                ("X-Request-Id", format!("secret-{number}")),
+                ("Origin", format!("https://secret-{number}.example")),
+            ];
+            app.send_raw(&hostile, &headers, b"");
+        }
+    }
+    let answer = app.send("GET /metrics", None, "");
+    assert!(!answer.text().contains("secret"));
+    assert!(answer.body.len() < before + 2000, "{}", answer.text());
+    for (name, family) in Scrape::parse(answer.text()).0 {
+        for (_, labels, _) in family.samples {
+            for (label, value) in labels {
+                let is_of_the_table = match (name.as_str(), label.as_str()) {
+                    ("http_requests_total", "method") => methods.contains(&value.as_str()),
+                    ("http_requests_total", "status") => value.parse::<u16>().is_ok(),
+                    (_, "route") => routes.contains(value.as_str()),
+                    (_, "le") => value == "+Inf" || value.parse::<f64>().is_ok(),
+                    (_, "limit" | "pool" | "bulkhead") => true,
+                    _ => false,
+                };
+                assert!(is_of_the_table, "{name} {label}={value:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_status_of_docs_api_has_a_label_of_its_own() {
+    let app = TestApp::new();
+    for status in 200..600 {
+        let requests = &app.app.metrics.requests;
+        requests.count("GET", None, status, Duration::ZERO);
+    }
+    let counted = scrape(&app).requests();
+    assert_eq!(counted.values().sum::<f64>(), 400.0);
+    assert!(counted.values().all(|count| *count == 1.0), "{counted:?}");
+    let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md"))
+        .split("| status | code |")
+        .nth(1)
+        .unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let statuses = rows.flat_map(|row| row.split('|').nth(1).unwrap().split(','));
+    for status in statuses.chain(["200", "201", "204"]) {
+        assert_eq!(
+            counted[&format!("GET unmatched {}", status.trim())],
+            1.0,
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn a_duration_is_in_every_bucket_that_it_fits() {
+    let app = TestApp::new();
+    for micros in [0, 500, 501, 2_500, 99_999, 10_000_000, 10_000_001] {
+        let duration = Duration::from_micros(micros);
+        app.app
+            .metrics
+            .requests
+            .count("GET", Some("/hello"), 200, duration);
+    }
+    let scrape = scrape(&app);
+    for (bound, count) in [
+        ("0.0005", 2.0),
+        ("0.001", 3.0),
+        ("0.0025", 4.0),
+        ("0.005", 4.0),
+        ("0.01", 4.0),
+        ("0.025", 4.0),
+        ("0.05", 4.0),
+        ("0.1", 5.0),
+        ("0.25", 5.0),
+        ("0.5", 5.0),
+        ("1", 5.0),
+        ("2.5", 5.0),
+        ("5", 5.0),
+        ("10", 6.0),
+        ("+Inf", 7.0),
+    ] {
+        let labels = [("route", "/hello"), ("le", bound)];
+        let found = scrape.value("http_request_duration_seconds_bucket", &labels);
+        assert_eq!(found, count, "{bound}");
+    }
+    let sum = scrape.value("http_request_duration_seconds_sum", &[("route", "/hello")]);
+    assert!((sum - 20.103_501).abs() < 1e-6, "{sum}");
+}
+
+#[test]
+fn a_request_that_takes_long_is_seen_to() {
+    let app = TestApp::new();
+    let lock = app.sql();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            thread::sleep(Duration::from_millis(60));
+            lock.execute_batch("COMMIT").unwrap();
+        });
+        let answer = app.sign_up("ada", "ada@example.com", PASSWORD);
+        assert_eq!(answer.status, 201);
+    });
+    let scrape = scrape(&app);
+    let (name, route) = ("http_request_duration_seconds", ("route", "/signup"));
+    assert_eq!(
+        scrape.value(&format!("{name}_bucket"), &[route, ("le", "0.025")]),
+        0.0
+    );
+    assert_eq!(scrape.value(&format!("{name}_count"), &[route]), 1.0);
+    assert!(scrape.value(&format!("{name}_sum"), &[route]) > 0.025);
+}
+
+#[test]
+fn no_request_is_lost_between_threads() {
+    let app = TestApp::new();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..500).for_each(|_| drop(app.send("GET /healthz", None, ""))));
+        }
+    });
+    let scrape = scrape(&app);
+    assert_eq!(scrape.requests()["GET /healthz 200"], 2000.0);
+    let labels = [("route", "/healthz")];
+    assert_eq!(
+        scrape.value("http_request_duration_seconds_count", &labels),
+        2000.0
+    );
+}
+
+// ---- who may see it -------------------------------------------------------------------------------
+
+const TOKEN: &str = "sixteen-bytes-ok";
+
+/// A request from `peer` with these headers, `"Name: value"` each.
+fn ask(app: &TestApp, peer: &str, headers: &[&str]) -> Answer {
+    support::respond(&app.app, &request_from(peer, "GET /metrics", headers, ""))
+}
+
+#[test]
+fn without_a_token_this_machine_and_trusted_proxies_are_answered() {
+    let app =
+        |trusted: &str| TestApp::with(|config| config.trusted_proxies = trusted.parse().unwrap());
+    let (nobody, network, this) = (app(""), app("10.0.0.0/8"), app("127.0.0.1,::1,10.0.0.0/8"));
+    for (app, peer, headers, status) in [
+        (&nobody, "127.0.0.1", &[][..], 200),
+        (&nobody, "127.9.9.9", &[], 200),
+        (&nobody, "::1", &[], 200),
+        (&nobody, "::ffff:127.0.0.1", &[], 200),
+        (&nobody, "203.0.113.9", &[], 404),
+        (&nobody, "10.0.0.1", &[], 404),
+        (&nobody, "192.168.0.1", &[], 404),
+        (&nobody, "0.0.0.0", &[], 404),
+        (&nobody, "::ffff:203.0.113.9", &[], 404),
+        (&network, "10.0.0.1", &[], 200),
+        (&network, "127.0.0.1", &[], 200),
+        (&network, "11.0.0.1", &[], 404),
+        // Nobody is near because they say so.
+        (&nobody, "203.0.113.9", &["X-Forwarded-For: 127.0.0.1"], 404),
+        (&network, "203.0.113.9", &["X-Forwarded-For: 10.0.0.1"], 404),
+        (&nobody, "203.0.113.9", &["Forwarded: for=127.0.0.1"], 404),
+        // A proxy on this machine that is not trusted.
+        (&nobody, "127.0.0.1", &["X-Forwarded-For: 203.0.113.9"], 404),
+        (&nobody, "127.0.0.1", &["x-forwarded-for: 127.0.0.1"], 404),
+        (&nobody, "127.0.0.1", &["X-Forwarded-For: "], 404),
+        (&nobody, "127.0.0.1", &["Forwarded: for=203.0.113.9"], 404),
+        (&nobody, "::1", &["forwarded: for=127.0.0.1"], 404),
+        (&nobody, "127.0.0.1", &["X-Real-IP: 203.0.113.9"], 404),
+        (&nobody, "127.0.0.1", &["X-Forwarded-Proto: https"], 404),
+        (&nobody, "127.0.0.1", &["X-Forwarded-Host: a.example"], 404),
+        (&nobody, "127.0.0.1", &["Via: 1.1 a"], 404),
+        // A browser on this machine that shows a website.
+        (&nobody, "127.0.0.1", &["Origin: https://a.example"], 404),
+        (&nobody, "127.0.0.1", &["Origin: null"], 404),
+        // One that is: whom it names counts, and an answer for nobody in particular is none.
+        (&this, "127.0.0.1", &["X-Forwarded-For: 203.0.113.9"], 404),
+        (
+            &this,
+            "127.0.0.1",
+            &["X-Forwarded-For: 127.0.0.1, 203.0.113.9"],
+            404,
+        ),
+        (
+            &this,
+            "127.0.0.1",
+            &["X-Forwarded-For: 203.0.113.9, 10.0.0.2"],
+            404,
+        ),
+        (
+            &this,
+            "127.0.0.1",
+            &["X-Forwarded-For: 10.0.0.2", "X-Forwarded-For: 203.0.113.9"],
+            404,
+        ),
+        (&this, "127.0.0.1", &["X-Forwarded-For: unknown"], 404),
+        (
+            &this,
+            "127.0.0.1",
+            &["X-Forwarded-For: unknown, 10.0.0.2"],
+            404,
+        ),
+        (&this, "127.0.0.1", &["Forwarded: for=203.0.113.9"], 404),
+        (&this, "127.0.0.1", &["X-Forwarded-Proto: https"], 404),
+        (&this, "127.0.0.1", &["X-Forwarded-For: 127.0.0.1"], 200),
+        (&this, "127.0.0.1", &["X-Forwarded-For: ::1"], 200),
+        (
+            &this,
+            "127.0.0.1",
+            &["X-Forwarded-For: 127.0.0.1", "Origin: https://a.example"],
+            404,
+        ),
+        (
+            &this,
+            "10.0.0.1",
+            &["X-Forwarded-For: 10.0.0.2", "X-Forwarded-Proto: https"],
+            200,
+        ),
+        (&network, "10.0.0.1", &["X-Forwarded-For: 127.0.0.1"], 200),
+        // A token that nobody has set opens nothing.
+        (&nobody, "203.0.113.9", &["Authorization: Bearer "], 404),
+        (
+            &nobody,
+            "203.0.113.9",
+            &["Authorization: Bearer sixteen-bytes-ok"],
+            404,
+        ),
+    ] {
+        let answer = ask(app, peer, headers);
+        assert_eq!(answer.status, status, "{peer} {headers:?}");
+        if status == 404 {
+            assert_eq!(answer.code(), "not_found");
+        }
+    }
+}
+
+#[test]
+fn with_a_token_whoever_has_it_is_answered() {
+    let mut app = TestApp::with(|config| config.trusted_proxies = "10.0.0.1".parse().unwrap());
+    Arc::get_mut(&mut app.app).unwrap().metrics_token = Some(support::metrics_token(TOKEN));
+    let admin = format!("Authorization: Bearer {}", app.admin().token);
+    let challenge = (401, Some("Bearer"));
+    let refused = (401, Some(r#"Bearer error="invalid_token""#));
+    for (headers, (status, asked)) in [
+        (&["Authorization: Bearer sixteen-bytes-ok"][..], (200, None)),
+        (&["authorization: bearer sixteen-bytes-ok"], (200, None)),
+        (&[], challenge),
+        (&["Authorization: "], challenge),
+        (&["Authorization: sixteen-bytes-ok"], challenge),
+        (
+            &["Authorization: Basic c2l4dGVlbi1ieXRlcy1vaw=="],
+            challenge,
+        ),
+        (&["Authorization: Bearer"], refused),
+        (&["Authorization: Bearer sixteen-bytes-oK"], refused),
+        (&["Authorization: Bearer sixteen-bytes-o"], refused),
+        (&["Authorization: Bearer sixteen-bytes-ok!"], refused),
+        (&["Authorization: Bearer sixteen-bytes-ok x"], refused),
+        (
+            &[
+                "Authorization: Bearer x",
+                "Authorization: Bearer sixteen-bytes-ok",
+            ],
+            refused,
+        ),
+        (&[&admin], refused),
+    ] {
+        for (peer, forwarded) in [
+            ("127.0.0.1", None),
+            ("10.0.0.1", None),
+            ("203.0.113.9", None),
+            ("127.0.0.1", Some("X-Forwarded-For: 203.0.113.9")),
+        ] {
+            let headers: Vec<_> = headers.iter().copied().chain(forwarded).collect();
+            let answer = ask(&app, peer, &headers);
+            assert_eq!(answer.status, status, "{peer} {headers:?}");
+            assert_eq!(
+                answer.header("WWW-Authenticate"),
+                asked,
+                "{peer} {headers:?}"
+            );
+            assert!(!answer.text().contains("sixteen"), "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn the_program_takes_the_token_from_a_file_and_logs_it_nowhere() {
+    let place = Place::new();
+    std::fs::write(place.path("token.txt"), format!("{TOKEN}\n")).unwrap();
+    let mut command = place.command(&["serve", "--metrics-token-file", "token.txt"]);
+    let server = Running::start(command.env("RUST_LOG", "trace"));
+    let mut client = server.client();
+    assert_eq!(client.send("GET /metrics", None, None).status, 401);
+    assert_eq!(
+        client
+            .send("GET /metrics", Some("sixteen-bytes-no"), None)
+            .status,
+        401
+    );
+    let answer = client.send("GET /metrics", Some(TOKEN), None);
+    assert_eq!(answer.status, 200);
+    let scrape = Scrape::parse(answer.text());
+    assert_eq!(scrape.requests()["GET /metrics 401"], 2.0);
+    assert_eq!(scrape.value("http_connections_open", &[]), 1.0);
+    let log = server.log();
+    assert!(log.iter().all(|line| !line.contains("sixteen")), "{log:?}");
+}
+
+// ---- connections ----------------------------------------------------------------------------------
+
+#[test]
+fn connections_are_counted_and_head_is_answered_without_the_body() {
+    let app = TestApp::new();
+    let server = app.serve();
+    let mut clients: Vec<_> = (0..3).map(|_| Client::connect(server.address())).collect();
+    for client in &mut clients {
+        assert_eq!(client.send("GET /healthz", None, None).status, 200);
+    }
+    let scrape = Scrape::parse(clients[0].send("GET /metrics", None, None).text());
+    assert_eq!(scrape.value("http_connections_open", &[]), 3.0);
+    assert_eq!(scrape.value("http_connections_accepted_total", &[]), 3.0);
+    assert_eq!(scrape.requests()["GET /healthz 200"], 3.0);
+    let head = clients[0].send("HEAD /metrics", None, None);
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert!(
+        head.header("Content-Length")
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+            > 1000
+    );
+    clients.truncate(1);
+    let is_one = |scrape: &Scrape| scrape.value("http_connections_open", &[]) == 1.0;
+    let scrape = scrape_until(&app, "two have gone", is_one);
+    assert_eq!(scrape.value("http_connections_accepted_total", &[]), 3.0);
+    assert_eq!(scrape.ended(), 0.0);
+    drop(clients);
+    server.stop(PATIENCE);
+    assert_eq!(self::scrape(&app).value("http_connections_open", &[]), 0.0);
+}
+
+#[test]
+fn what_the_server_refuses_is_counted_too() {
+    let long = "a".repeat(20_000);
+    for (bytes, counted) in [
+        ("nonsense\r\n\r\n".to_owned(), "other unmatched 400"),
+        (
+            "GET /healthz HTTP/1.1\r\n\r\n".to_owned(),
+            "other unmatched 400",
+        ),
+        (
+            "GET /healthz HTTP/1.1\r\nHost".to_owned(),
+            "other unmatched 408",
+        ),
+        (
+            "GET /healthz HTTP/3.0\r\nHost: a\r\n\r\n".to_owned(),
+            "other unmatched 505",
+        ),
+        (
+            format!("GET /{long} HTTP/1.1\r\n\r\n"),
+            "other unmatched 414",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\nX: {long}\r\n\r\n"),
+            "other unmatched 431",
+        ),
+        (
+            "POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n".to_owned(),
+            "POST unmatched 413",
+        ),
+        (
+            "PATCH /me HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n".to_owned(),
+            "PATCH unmatched 417",
+        ),
+        (
+            format!("POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n{long}{long}"),
+            "POST unmatched 503",
+        ),
+    ] {
+        let app = TestApp::with(|config| {
+            config.limits.head_timeout = short();
+            config.limits.max_buffered_bytes = 1;
+        });
+        let server = app.serve();
+        let mut client = Client::connect(server.address());
+        // The server may close before it has seen all.
+        let _ = client.write(bytes);
+        client.answers().unwrap();
+        let expected = BTreeMap::from([(counted.to_owned(), 1.0)]);
+        assert_eq!(scrape(&app).requests(), expected);
+    }
+}
+
+fn short() -> Timeout {
+    "50ms".parse().unwrap()
+}
+
+#[test]
+fn each_limit_that_ends_a_connection_is_counted_and_no_other() {
+    const BODY: &str = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+                        Content-Length: 900000\r\n\r\n{";
+    const GET: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let body = format!("{BODY}{}", "a".repeat(800_000));
+    let answers = GET.repeat(100_000);
+    type Change = fn(&mut ServerLimits);
+    let cases: [(&str, Change, &[&str]); 7] = [
+        (
+            "HEAD_TIMEOUT",
+            |limits| limits.head_timeout = short(),
+            &[""],
+        ),
+        (
+            "HEAD_TIMEOUT",
+            |limits| limits.head_timeout = short(),
+            &["GET /"],
+        ),
+        (
+            "BODY_TIMEOUT",
+            |limits| limits.body_timeout = short(),
+            &[BODY],
+        ),
+        (
+            "IDLE_TIMEOUT",
+            |limits| limits.idle_timeout = short(),
+            &[GET],
+        ),
+        (
+            "RESPONSE_TIMEOUT",
+            |limits| limits.response_timeout = short(),
+            &[&answers],
+        ),
+        (
+            "MAX_CONNECTIONS",
+            |limits| limits.max_connections = 1,
+            &[GET, GET],
+        ),
+        (
+            "MAX_BUFFERED_BYTES",
+            |limits| limits.max_buffered_bytes = 1 << 20,
+            &[&body, &body],
+        ),
+    ];
+    for (limit, change, sent) in cases {
+        let app = TestApp::with(|config| change(&mut config.limits));
+        let server = app.serve();
+        let clients: Vec<_> = sent
+            .iter()
+            .map(|bytes| {
+                let client = Client::connect(server.address());
+                let (mut writer, bytes) = (client.writer(), bytes.to_string());
+                // Whoever does not read its answers cannot write all its requests either.
+                thread::spawn(move || std::io::Write::write_all(&mut writer, bytes.as_bytes()));
+                client
+            })
+            .collect();
+        let by_limit =
+            |scrape: &Scrape| scrape.value("http_connections_ended_total", &[("limit", limit)]);
+        let scrape = scrape_until(&app, limit, |scrape| by_limit(scrape) > 0.0);
+        assert_eq!((by_limit(&scrape), scrape.ended()), (1.0, 1.0), "{limit}");
+        drop(clients);
+    }
+}
+
+#[test]
+fn whoever_stays_behind_the_last_answer_has_met_no_limit() {
+    let app = TestApp::new();
+    let server = app.serve();
+    let mut client = Client::connect(server.address());
+    client.write("nonsense\r\n\r\n").unwrap();
+    assert_eq!(client.answer(false).unwrap().status, 400);
+    let is_none = |scrape: &Scrape| scrape.value("http_connections_open", &[]) == 0.0;
+    let scrape = scrape_until(&app, "the server has closed it", is_none);
+    assert_eq!(scrape.value("http_connections_accepted_total", &[]), 1.0);
+    assert_eq!(scrape.ended(), 0.0);
+}
+
+// ---- waiting --------------------------------------------------------------------------------------
+
+/// Has another thread do something that goes on until what is returned is dropped; `work` calls what it
+/// is given when it has begun.
+fn busy<'s>(scope: &'s Scope<'s, '_>, work: impl FnOnce(&dyn Fn()) + Send + 's) -> Sender<()> {
+    let (begin, has_begun) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    scope.spawn(move || {
+        work(&|| {
+            begin.send(()).unwrap();
+            let _ = ended.recv();
+        });
+    });
+    has_begun.recv().unwrap();
+    end
+}
+
+fn write(app: &TestApp, meanwhile: &dyn Fn()) {
+    let written = app.app.store.write(|_| {
+        meanwhile();
+        Ok(())
+    });
+    written.unwrap();
+}
+
+fn read(app: &TestApp, meanwhile: &dyn Fn()) {
+    let read = app.app.store.read(|_| {
+        meanwhile();
+        Ok(())
+    });
+    read.unwrap();
+}
+
+#[test]
+fn a_bulkhead_counts_permits_in_use_queued_and_rejected_requests() {
+    let app = TestApp::with(|config| {
+        config.concurrency.writes = BulkheadSize {
+            max_concurrent: 1,
+            max_queued: 1,
+        }
+    });
+    let admin = app.admin();
+    let bulkhead = |scrape: &Scrape, name: &str| scrape.value(name, &[("bulkhead", "writes")]);
+    let before = bulkhead(&scrape(&app), "bulkhead_wait_seconds_count");
+    let make = || app.send("POST /tasks", admin.clone(), r#"{"title":"t"}"#);
+    thread::scope(|scope| {
+        let write = busy(scope, |meanwhile| write(&app, meanwhile));
+        assert_eq!(bulkhead(&scrape(&app), "bulkhead_queued"), 0.0);
+        let waiting = scope.spawn(make);
+        let is_one = |scrape: &Scrape| bulkhead(scrape, "bulkhead_queued") == 1.0;
+        let scrape = scrape_until(&app, "one waits", is_one);
+        assert_eq!(bulkhead(&scrape, "bulkhead_in_use"), 1.0);
+        assert_eq!(make().status, 503);
+        thread::sleep(Duration::from_millis(30));
+        drop(write);
+        assert_eq!(waiting.join().unwrap().status, 201);
+    });
+    let scrape = scrape(&app);
+    for (name, value) in [
+        ("bulkhead_in_use", 0.0),
+        ("bulkhead_queued", 0.0),
+        ("bulkhead_rejected_total", 1.0),
+        ("bulkhead_wait_seconds_count", before + 2.0),
+    ] {
+        assert_eq!(bulkhead(&scrape, name), value, "{name}");
+    }
+    assert!(bulkhead(&scrape, "bulkhead_wait_seconds_sum") > 0.03);
+    // The accounts' passwords were hashed, and nobody has searched.
+    for (other, has_entered) in [("password hashes", true), ("long searches", false)] {
+        let other = [("bulkhead", other)];
+        assert_eq!(scrape.value("bulkhead_rejected_total", &other), 0.0);
+        let entered = scrape.value("bulkhead_wait_seconds_count", &other);
+        assert_eq!(entered > 0.0, has_entered, "{other:?}");
+    }
+}
+
+#[test]
+fn waiting_for_a_connection_to_the_database_is_measured() {
+    let app = TestApp::with(|config| {
+        config.concurrency.run_permits = 1;
+        config.concurrency.searches = BulkheadSize {
+            max_concurrent: 1,
+            max_queued: 0,
+        };
+    });
+    let admin = app.admin();
+    let readers = app.app.config.concurrency.readers();
+    let wait = |name: &str, pool| {
+        let name = format!("database_wait_seconds_{name}");
+        scrape(&app).value(&name, &[("pool", pool)])
+    };
+    let before = [wait("count", "readers"), wait("count", "writer")];
+    thread::scope(|scope| {
+        let reads: Vec<_> = (0..readers)
+            .map(|_| busy(scope, |meanwhile| read(&app, meanwhile)))
+            .collect();
+        let last = scope.spawn(|| app.get("/hello", &admin).status);
+        thread::sleep(Duration::from_millis(30));
+        drop(reads);
+        assert_eq!(last.join().unwrap(), 200);
+    });
+    assert_eq!(wait("count", "readers"), before[0] + readers as f64 + 1.0);
+    assert!(wait("sum", "readers") > 0.01);
+    assert_eq!(wait("count", "writer"), before[1]);
+    app.task(&admin, json!({ "title": "t" }));
+    assert_eq!(wait("count", "writer"), before[1] + 1.0);
+    // Whoever gives up has waited too: here for the half second that a checkpoint has.
+    thread::scope(|scope| {
+        let write = busy(scope, |meanwhile| write(&app, meanwhile));
+        assert!(app.app.store.checkpoint().is_err());
+        drop(write);
+    });
+    assert!(wait("sum", "writer") > 0.4);
+}
+
+// ---- the process ----------------------------------------------------------------------------------
+
+#[test]
+fn the_process_tells_its_start_memory_and_descriptors() {
+    // Of a program that has just started, which this process may not have.
+    let place = Place::new();
+    let server = place.serve();
+    let answer = server.client().send("GET /metrics", None, None);
+    let scrape = Scrape::parse(answer.text());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
+    let age = now - scrape.value("process_start_time_seconds", &[]);
+    assert!((0.0..60.0).contains(&age), "{age}");
+    let memory = scrape.value("process_resident_memory_bytes", &[]);
+    assert!((1e6..1e10).contains(&memory), "{memory}");
+    assert!(scrape.value("process_open_fds", &[]) > 3.0);
+}
