@@ -10,7 +10,7 @@ use crate::store::audit::{self, Verification};
 /// The subcommands of `audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check that no row of the audit log was changed, removed or inserted: exit code 0 if it is intact, else 1
+    /// Check that no row of the audit log was changed, removed or inserted: exit code 0 if intact, else 1
     ///
     /// Each row's hash covers the hash of the row before it (hash chain). An attacker who can write to the
     /// database could recompute the whole chain: store the last hash, which this command prints, somewhere

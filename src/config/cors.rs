@@ -55,33 +55,32 @@ impl FromStr for CorsOrigins {
 /// Checks that an entry is exactly what a browser sends in `Origin`: `scheme://host[:port]` in its serialized
 /// form (RFC 6454, 6.2). An entry in another form would never match, so it is an error at the start.
 fn checked_origin(text: &str) -> Result<String, String> {
-    let sent = match Url::parse(text) {
-        Ok(_) if text.contains('*') => {
-            return Err(format!(
-                "'{text}' is a pattern, which is not supported: list each origin, or use * alone for all"
-            ));
+    let serialized = serialize_origin(text)?;
+    if serialized == text {
+        Ok(serialized)
+    } else {
+        Err(format!(
+            "'{text}' is not an origin in the form that browsers send: '{serialized}'"
+        ))
+    }
+}
+
+fn serialize_origin(text: &str) -> Result<String, String> {
+    match Url::parse(text) {
+        Ok(_) if text.contains('*') => Err(format!(
+            "'{text}' is a pattern, which is not supported: list each origin, or use * alone for all"
+        )),
+        Ok(url) if matches!(url.scheme(), "http" | "https") => {
+            Ok(url.origin().ascii_serialization())
         }
-        Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
         // Apps in a web view use their own schemes, such as capacitor://localhost. The URL standard defines no
         // origin for them.
         Ok(url) if url.has_host() && url.host_str() != Some("") => {
-            format!(
-                "{}://{}",
-                url.scheme(),
-                &url[Position::BeforeHost..Position::AfterPort]
-            )
+            let authority = &url[Position::BeforeHost..Position::AfterPort];
+            Ok(format!("{}://{authority}", url.scheme()))
         }
-        _ => {
-            return Err(format!(
-                "'{text}' is not an origin: use scheme://host[:port], or * alone for all"
-            ));
-        }
-    };
-    if sent == text {
-        Ok(sent)
-    } else {
-        Err(format!(
-            "'{text}' is not an origin in the form that browsers send: '{sent}'"
-        ))
+        _ => Err(format!(
+            "'{text}' is not an origin: use scheme://host[:port], or * alone for all"
+        )),
     }
 }

@@ -2,14 +2,14 @@
 
 use clap::{Args, ValueEnum};
 
-/// The address of the server, which `serve` and `healthcheck` share.
+/// The address of the server, for `serve` and `healthcheck`.
 #[derive(Debug, Clone, Args)]
 pub struct AddressArgs {
-    /// Address to listen on; 0.0.0.0 means all addresses of this machine
+    /// Address that the server listens on; 0.0.0.0 means all addresses of this machine
     #[arg(long, env, hide_env_values = true, default_value = "127.0.0.1")]
     pub host: String,
 
-    /// TCP port to listen on; 0 means any free port
+    /// TCP port that the server listens on; 0 means any free port
     #[arg(long, env, hide_env_values = true, default_value_t = 5000)]
     pub port: u16,
 }

@@ -47,7 +47,8 @@ are approved accounts with that role. An empty list of scopes means any account.
 
 **Errors** are `{\"msg\": \"...\", \"code\": \"...\"}`: `msg` is for people, `code` is for programs. With \
 the code `invalid` the member `errors` names each refused field or parameter and the reason. Unknown \
-fields and parameters are refused too. After a 429 or 503 wait for the number of seconds in `Retry-After`.
+fields and parameters are refused too; a query parameter with a blank value counts as absent. After a 429 \
+or 503 wait for the number of seconds in `Retry-After`.
 
 **Lists** use keyset pagination: a response has at most `limit` items and a `next_cursor`. Send that as \
 `cursor` to get the next page; the `Link` header has its complete URL. On the last page `next_cursor` is \

@@ -12,12 +12,12 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::http_client::{Client, PATIENCE};
-use crate::support::program::{Guard, Place, Running, finish};
-use crate::support::{PASSWORD, mode};
+use crate::support::http_client::{Client, TEST_TIMEOUT};
+use crate::support::program::{ChildGuard, RunningServer, WorkDir, run_command};
+use crate::support::{PASSWORD, file_mode};
 
-fn user_names(place: &Place) -> Vec<String> {
-    let db = place.sql();
+fn user_names(work_dir: &WorkDir) -> Vec<String> {
+    let db = work_dir.sql();
     let mut statement = db.prepare(r#"SELECT username FROM "user""#).unwrap();
     let names = statement.query_map([], |row| row.get(0)).unwrap();
     names.map(Result::unwrap).collect()
@@ -27,7 +27,7 @@ fn user_names(place: &Place) -> Vec<String> {
 
 #[test]
 fn every_command_explains_itself() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     for (command, mentions) in [
         (
             "",
@@ -119,7 +119,7 @@ fn every_command_explains_itself() {
     ] {
         let mut arguments: Vec<_> = command.split_whitespace().collect();
         arguments.push("--help");
-        let help = place.run(&arguments);
+        let help = work_dir.run(&arguments);
         assert_eq!((help.code, help.err.as_str()), (Some(0), ""), "{command}");
         for text in mentions {
             assert!(
@@ -131,21 +131,21 @@ fn every_command_explains_itself() {
         let long = help.out.lines().find(|line| line.chars().count() > 100);
         assert_eq!(long, None, "{command}");
     }
-    let version = place.run(&["--version"]);
+    let version = work_dir.run(&["--version"]);
     assert_eq!(
         version.out,
         format!("task-api {}\n", env!("CARGO_PKG_VERSION"))
     );
-    let files = fs::read_dir(place.0.path()).unwrap().count();
+    let files = fs::read_dir(work_dir.0.path()).unwrap().count();
     assert_eq!(files, 0, "asking for help makes no files");
 }
 
 #[test]
 fn help_shows_no_value_of_the_environment() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let secret = "a value that is nobody else's business";
-    let help = finish(
-        place
+    let help = run_command(
+        work_dir
             .command(&["serve", "--help"])
             .env("JWT_SECRET_KEY", secret)
             .env("JWT_SECRET_KEY_FILE", secret),
@@ -156,31 +156,31 @@ fn help_shows_no_value_of_the_environment() {
 
 #[test]
 fn a_new_account_can_sign_in_and_its_password_is_shown_nowhere() {
-    let place = Place::new();
-    let made = place.create("ada", &["--role", "admin", "--approved"]);
+    let work_dir = WorkDir::new();
+    let made = work_dir.create_account("ada", &["--role", "admin", "--approved"]);
     assert_eq!(
         made.out,
         "made account 1 ada <ada@example.com>: admin, approved\n"
     );
     assert_eq!(made.err, "");
-    let made = place.create("bob", &[]);
+    let made = work_dir.create_account("bob", &[]);
     assert_eq!(
         made.out,
         "made account 2 bob <bob@example.com>: employee, awaiting approval\n"
     );
     assert!(!made.out.contains(PASSWORD));
-    let server = place.serve();
+    let server = work_dir.serve();
     let mut client = server.client();
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     let users = client.send("GET /users", Some(&token), None);
     assert_eq!(users.ids(), [1, 2]);
-    assert_eq!(mode(&place.path("project.db")), 0o600);
+    assert_eq!(file_mode(&work_dir.path("project.db")), 0o600);
 }
 
 #[test]
 fn an_account_that_cannot_be_made_is_refused_with_the_reason() {
-    let place = Place::new();
-    place.create("ada", &[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
     let long = "x".repeat(81);
     for (username, email, password, names) in [
         ("ada", "new@example.com", PASSWORD, "already exists"),
@@ -194,26 +194,26 @@ fn an_account_that_cannot_be_made_is_refused_with_the_reason() {
     ] {
         let arguments = ["user", "create", "--username", username, "--email", email];
         let arguments = [&arguments[..], &["--password-stdin"]].concat();
-        let refused = place.run_with_input(&arguments, &format!("{password}\n"));
-        assert!(refused.refusal().contains(names), "{refused:?}");
+        let refused = work_dir.run_with_input(&arguments, &format!("{password}\n"));
+        assert!(refused.error_line().contains(names), "{refused:?}");
         assert!(!refused.err.contains(PASSWORD), "{refused:?}");
         if names == "already exists" {
             assert_eq!(refused.code, Some(1));
         }
     }
-    assert_eq!(user_names(&place), ["ada"]);
+    assert_eq!(user_names(&work_dir), ["ada"]);
 }
 
 #[test]
 fn control_characters_are_refused_and_do_not_reach_the_terminal() {
-    let place = Place::new();
-    place.create("ada", &[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
     for bad in ["a\nb", "a\tb", "a\u{1b}[31mb", "a\u{7f}b", "a\u{2028}b"] {
         for (username, email) in [(bad, "new@example.com"), ("new", bad)] {
             let arguments = ["user", "create", "--username", username, "--email", email];
             let arguments = [&arguments[..], &["--password-stdin"]].concat();
-            let refused = place.run_with_input(&arguments, PASSWORD);
-            let line = refused.refusal();
+            let refused = work_dir.run_with_input(&arguments, PASSWORD);
+            let line = refused.error_line();
             let named = if username == bad {
                 "--username"
             } else {
@@ -224,13 +224,13 @@ fn control_characters_are_refused_and_do_not_reach_the_terminal() {
             assert!(!line.contains(char::is_control), "{line:?}");
         }
     }
-    assert_eq!(user_names(&place), ["ada"]);
+    assert_eq!(user_names(&work_dir), ["ada"]);
 }
 
 #[test]
 fn the_password_is_asked_for_at_a_terminal_only() {
-    let place = Place::new();
-    place.create("ada", &[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
     let create = [
         "user",
         "create",
@@ -240,21 +240,21 @@ fn the_password_is_asked_for_at_a_terminal_only() {
         "b@b.example",
     ];
     for arguments in [&create[..], &["user", "set-password", "ada"]] {
-        let refused = place.run(arguments);
+        let refused = work_dir.run(arguments);
         assert_eq!(refused.code, Some(1));
-        assert!(refused.refusal().contains("--password-stdin"));
+        assert!(refused.error_line().contains("--password-stdin"));
     }
-    assert_eq!(user_names(&place), ["ada"]);
+    assert_eq!(user_names(&work_dir), ["ada"]);
 }
 
 #[test]
 fn accounts_are_listed_in_columns() {
-    let place = Place::new();
-    place.create("ada", &["--role", "admin", "--approved"]);
-    place.create("bob", &[]);
-    place.create("eve", &["--role", "manager"]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &["--role", "admin", "--approved"]);
+    work_dir.create_account("bob", &[]);
+    work_dir.create_account("eve", &["--role", "manager"]);
     let rows = |more: &[&str]| {
-        let list = place.run(&[&["user", "list"], more].concat());
+        let list = work_dir.run(&[&["user", "list"], more].concat());
         assert_eq!((list.code, list.err.as_str()), (Some(0), ""));
         let mut lines = list.out.lines();
         assert_eq!(
@@ -281,15 +281,15 @@ fn accounts_are_listed_in_columns() {
     assert_eq!(rows(&["--approved", "false"]), [bob, eve]);
     assert_eq!(rows(&["--role", "manager"]), [eve]);
     assert_eq!(rows(&["--role", "manager", "--approved", "true"]), [""; 0]);
-    let refused = place.run(&["user", "list", "--role", "boss"]);
-    assert!(refused.refusal().contains("--role"));
+    let refused = work_dir.run(&["user", "list", "--role", "boss"]);
+    assert!(refused.error_line().contains("--role"));
 }
 
 #[test]
 fn a_list_of_more_accounts_than_a_page_holds_is_whole() {
-    let place = Place::new();
-    place.create("ada", &[]);
-    let db = place.sql();
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
+    let db = work_dir.sql();
     for number in 2..=250 {
         db.execute(
             r#"INSERT INTO "user" (username, email, password_hash) VALUES (?1, ?1, '')"#,
@@ -297,7 +297,7 @@ fn a_list_of_more_accounts_than_a_page_holds_is_whole() {
         )
         .unwrap();
     }
-    let list = place.run(&["user", "list"]);
+    let list = work_dir.run(&["user", "list"]);
     let ids: Vec<i64> = list
         .out
         .lines()
@@ -309,10 +309,10 @@ fn a_list_of_more_accounts_than_a_page_holds_is_whole() {
 
 #[test]
 fn a_stored_name_cannot_forge_a_row_of_the_list() {
-    let place = Place::new();
-    place.create("ada", &[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
     let forged = "x\n     9  admin     yes       2026-01-01 00:00:00  root <root@example.com>";
-    let db = place.sql();
+    let db = work_dir.sql();
     db.execute(
         r#"INSERT INTO "user" (username, email, password_hash, role) VALUES (?1, ?2, '', ?3)"#,
         [
@@ -322,33 +322,33 @@ fn a_stored_name_cannot_forge_a_row_of_the_list() {
         ],
     )
     .unwrap();
-    let list = place.run(&["user", "list"]);
+    let list = work_dir.run(&["user", "list"]);
     assert_eq!(list.code, Some(0));
     assert_eq!(list.out.lines().count(), 3, "{}", list.out);
     assert!(!list.out.contains(['\r', '\u{1b}']), "{:?}", list.out);
-    let approved = place.run(&["user", "approve", "e\r\u{1b}[2J@example.com"]);
+    let approved = work_dir.run(&["user", "approve", "e\r\u{1b}[2J@example.com"]);
     assert_eq!(approved.code, Some(0));
     assert_eq!(approved.out.lines().count(), 1, "{}", approved.out);
     assert!(!approved.out.contains(['\r', '\u{1b}']), "{approved:?}");
-    let unknown = place.run(&["user", "approve", "y\n\u{1b}[2J"]);
-    assert!(!unknown.refusal().contains('\u{1b}'));
+    let unknown = work_dir.run(&["user", "approve", "y\n\u{1b}[2J"]);
+    assert!(!unknown.error_line().contains('\u{1b}'));
 }
 
 #[test]
 fn role_and_approval_are_changed_by_name_or_address() {
-    let place = Place::new();
-    place.create("ada", &[]);
-    let server = place.serve();
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
+    let server = work_dir.serve();
     let mut client = server.client();
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     assert_eq!(client.send("GET /users", Some(&token), None).status, 403);
-    let changed = place.run(&["user", "set-role", "ada", "manager"]);
+    let changed = work_dir.run(&["user", "set-role", "ada", "manager"]);
     assert_eq!(
         changed.out,
         "changed account 1 ada <ada@example.com>: manager, awaiting approval\n"
     );
     assert_eq!(client.send("GET /users", Some(&token), None).status, 403);
-    let changed = place.run(&["user", "approve", "Ada@Example.com"]);
+    let changed = work_dir.run(&["user", "approve", "Ada@Example.com"]);
     assert_eq!(
         changed.out,
         "changed account 1 ada <ada@example.com>: manager, approved\n"
@@ -359,21 +359,21 @@ fn role_and_approval_are_changed_by_name_or_address() {
 
 #[test]
 fn a_new_password_replaces_the_old_one() {
-    let place = Place::new();
-    place.create("ada", &[]);
-    let token = place.serve().client().token("ada");
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
+    let token = work_dir.serve().client().sign_in_for_token("ada");
     let new = "another horse, another battery";
     let arguments = ["user", "set-password", "ada", "--password-stdin"];
-    let short = place.run_with_input(&arguments, "short");
+    let short = work_dir.run_with_input(&arguments, "short");
     assert_eq!(short.code, Some(1));
-    assert!(short.refusal().contains("8 to 128"));
-    let changed = place.run_with_input(&arguments, &format!("{new}\r\n"));
+    assert!(short.error_line().contains("8 to 128"));
+    let changed = work_dir.run_with_input(&arguments, &format!("{new}\r\n"));
     assert_eq!(changed.code, Some(0), "{changed:?}");
     assert_eq!(
         changed.out,
         "changed the password of account 1 ada <ada@example.com>: employee, awaiting approval\n"
     );
-    let server = place.serve();
+    let server = work_dir.serve();
     let mut client = server.client();
     assert_eq!(client.sign_in("ada").status, 401);
     let hello = client.send("GET /hello", Some(&token), None);
@@ -384,29 +384,29 @@ fn a_new_password_replaces_the_old_one() {
 
 #[test]
 fn the_last_admin_stays_one() {
-    let place = Place::new();
-    place.create("ada", &["--role", "admin", "--approved"]);
-    let refused = place.run(&["user", "set-role", "ada", "manager"]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &["--role", "admin", "--approved"]);
+    let refused = work_dir.run(&["user", "set-role", "ada", "manager"]);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.refusal().contains("admin"), "{refused:?}");
-    place.create("bob", &["--role", "admin", "--approved"]);
-    let changed = place.run(&["user", "set-role", "ada", "manager"]);
+    assert!(refused.error_line().contains("admin"), "{refused:?}");
+    work_dir.create_account("bob", &["--role", "admin", "--approved"]);
+    let changed = work_dir.run(&["user", "set-role", "ada", "manager"]);
     assert_eq!(changed.code, Some(0), "{changed:?}");
 }
 
 #[test]
 fn an_unknown_account_is_named() {
-    let place = Place::new();
-    place.create("ada", &[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
     for arguments in [
         &["user", "approve", "nobody"][..],
         &["user", "set-role", "nobody", "admin"],
         &["user", "set-password", "nobody", "--password-stdin"],
     ] {
-        let refused = place.run_with_input(arguments, PASSWORD);
+        let refused = work_dir.run_with_input(arguments, PASSWORD);
         assert_eq!(refused.code, Some(1));
         assert!(
-            refused.refusal().contains("no account nobody"),
+            refused.error_line().contains("no account nobody"),
             "{refused:?}"
         );
     }
@@ -414,27 +414,27 @@ fn an_unknown_account_is_named() {
 
 #[test]
 fn only_create_makes_a_database() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     for arguments in [
         &["user", "list"][..],
         &["user", "approve", "ada"],
         &["user", "set-role", "ada", "admin"],
         &["user", "set-password", "ada", "--password-stdin"],
     ] {
-        let refused = place.run_with_input(arguments, PASSWORD);
+        let refused = work_dir.run_with_input(arguments, PASSWORD);
         assert_eq!(refused.code, Some(1));
-        assert!(refused.refusal().contains("project.db"), "{refused:?}");
-        assert!(!place.path("project.db").exists(), "{arguments:?}");
+        assert!(refused.error_line().contains("project.db"), "{refused:?}");
+        assert!(!work_dir.path("project.db").exists(), "{arguments:?}");
     }
-    place.create("ada", &[]);
-    assert_eq!(user_names(&place), ["ada"]);
+    work_dir.create_account("ada", &[]);
+    assert_eq!(user_names(&work_dir), ["ada"]);
 }
 
 // ---- the settings -----------------------------------------------------------------------------
 
 #[test]
 fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     for (name, value) in [
         ("PORT", "abc"),
         ("PORT", "70000"),
@@ -486,32 +486,32 @@ fn a_setting_that_makes_no_sense_stops_the_start_with_a_line_that_names_it() {
         ("METRICS_TOKEN", "sixteen bytes and ümläuts"),
         ("METRICS_TOKEN_FILE", "missing.txt"),
     ] {
-        let refused = finish(place.command(&[]).env(name, value));
+        let refused = run_command(work_dir.command(&[]).env(name, value));
         assert!(
-            refused.refusal().contains(name),
+            refused.error_line().contains(name),
             "{name}={value}: {refused:?}"
         );
         if matches!(name, "JWT_SECRET_KEY" | "METRICS_TOKEN") && !value.is_empty() {
             assert!(!refused.err.contains(value), "{refused:?}");
         }
     }
-    let files = fs::read_dir(place.0.path()).unwrap().count();
+    let files = fs::read_dir(work_dir.0.path()).unwrap().count();
     assert_eq!(files, 0, "a start that is refused makes no files");
 }
 
 #[test]
 fn a_value_with_a_line_break_gets_one_line_that_names_the_setting_too() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     for name in ["PORT", "CORS_ORIGINS", "RUST_LOG", "DATABASE_URL"] {
-        let refused = finish(place.command(&[]).env(name, "a=b=c\nsecond line"));
-        assert!(refused.refusal().contains(name), "{name}: {refused:?}");
+        let refused = run_command(work_dir.command(&[]).env(name, "a=b=c\nsecond line"));
+        assert!(refused.error_line().contains(name), "{name}: {refused:?}");
     }
 }
 
 #[test]
 fn a_value_that_is_not_utf_8_gets_one_line_that_names_the_setting_too() {
     use std::os::unix::ffi::OsStrExt;
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let value = std::ffi::OsStr::from_bytes(b"\xff\xfe");
     for name in [
         "JWT_SECRET_KEY",
@@ -520,21 +520,21 @@ fn a_value_that_is_not_utf_8_gets_one_line_that_names_the_setting_too() {
         "HOST",
         "CORS_ORIGINS",
     ] {
-        let refused = finish(place.command(&[]).env(name, value));
-        assert!(refused.refusal().contains(name), "{name}: {refused:?}");
+        let refused = run_command(work_dir.command(&[]).env(name, value));
+        assert!(refused.error_line().contains(name), "{name}: {refused:?}");
     }
 }
 
 #[test]
 fn two_metrics_tokens_are_one_too_many_and_a_short_one_in_a_file_is_none() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let start = |token: &str, file: &str| {
-        fs::write(place.path("token.txt"), file).unwrap();
-        let mut command = place.command(&["serve", "--metrics-token-file", "token.txt"]);
+        fs::write(work_dir.path("token.txt"), file).unwrap();
+        let mut command = work_dir.command(&["serve", "--metrics-token-file", "token.txt"]);
         if !token.is_empty() {
             command.env("METRICS_TOKEN", token);
         }
-        finish(&mut command).refusal().to_owned()
+        run_command(&mut command).error_line().to_owned()
     };
     let both = start("sixteen-bytes-ok", "sixteen-bytes-ok");
     assert!(both.contains("METRICS_TOKEN and METRICS_TOKEN_FILE"));
@@ -551,41 +551,41 @@ fn two_metrics_tokens_are_one_too_many_and_a_short_one_in_a_file_is_none() {
 
 #[test]
 fn two_keys_are_one_too_many() {
-    let place = Place::new();
-    fs::write(place.path("key.txt"), "k".repeat(40)).unwrap();
-    let refused = finish(
-        place
+    let work_dir = WorkDir::new();
+    fs::write(work_dir.path("key.txt"), "k".repeat(40)).unwrap();
+    let refused = run_command(
+        work_dir
             .command(&[])
             .env("JWT_SECRET_KEY", "j".repeat(40))
             .env("JWT_SECRET_KEY_FILE", "key.txt"),
     );
-    let line = refused.refusal();
+    let line = refused.error_line();
     assert!(line.contains("JWT_SECRET_KEY and JWT_SECRET_KEY_FILE"));
 }
 
 #[test]
 fn a_weak_key_in_a_file_is_refused_as_well() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     for weak in ["", "\n", "aStrongSecretKey\n"] {
-        fs::write(place.path("key.txt"), weak).unwrap();
-        let refused = finish(place.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
-        assert!(refused.refusal().contains("key.txt"), "{refused:?}");
+        fs::write(work_dir.path("key.txt"), weak).unwrap();
+        let refused = run_command(work_dir.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
+        assert!(refused.error_line().contains("key.txt"), "{refused:?}");
     }
 }
 
 #[test]
 fn a_weak_key_is_accepted_on_demand_and_warned_of() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let weak = "aStrongSecretKey";
-    let server = Running::start(
-        place
+    let server = RunningServer::start(
+        work_dir
             .command(&[])
             .env("JWT_SECRET_KEY", weak)
             .env("ALLOW_WEAK_JWT_SECRET", "1"),
     );
     let mut client = server.client();
     assert_eq!(client.sign_up("ada").status, 201);
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
     let log = server.log();
     let warning = log
@@ -593,33 +593,33 @@ fn a_weak_key_is_accepted_on_demand_and_warned_of() {
         .find(|line| line.contains("WARN") && line.contains("JWT_SECRET_KEY"));
     assert!(warning.is_some(), "{log:?}");
     assert!(log.iter().all(|line| !line.contains(weak)), "{log:?}");
-    assert!(!place.path("project.db.jwt_secret").exists());
+    assert!(!work_dir.path("project.db.jwt_secret").exists());
     // Nothing signs tokens that anybody could sign.
-    let empty = finish(
-        place
+    let empty = run_command(
+        work_dir
             .command(&[])
             .env("JWT_SECRET_KEY", "")
             .env("ALLOW_WEAK_JWT_SECRET", "1"),
     );
-    assert!(empty.refusal().contains("JWT_SECRET_KEY"));
+    assert!(empty.error_line().contains("JWT_SECRET_KEY"));
 }
 
 #[test]
 fn a_key_is_rotated_without_signing_anyone_out() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let old = "aStrongSecretKey";
     let weak = |command: &mut Command| {
         command.env("ALLOW_WEAK_JWT_SECRET", "1");
-        Running::start(command)
+        RunningServer::start(command)
     };
-    let server = weak(place.command(&[]).env("JWT_SECRET_KEY", old));
+    let server = weak(work_dir.command(&[]).env("JWT_SECRET_KEY", old));
     assert_eq!(server.client().sign_up("ada").status, 201);
-    let token = server.client().token("ada");
+    let token = server.client().sign_in_for_token("ada");
     server.log();
 
     let new = "n".repeat(40);
     fs::write(
-        place.path("old.txt"),
+        work_dir.path("old.txt"),
         format!("{}\n{old}\n", "x".repeat(40)),
     )
     .unwrap();
@@ -632,18 +632,18 @@ fn a_key_is_rotated_without_signing_anyone_out() {
     ];
     let mut newer = String::new();
     for (name, value) in &keys {
-        let mut command = place.command(&[]);
+        let mut command = work_dir.command(&[]);
         let server = weak(command.env("JWT_SECRET_KEY", &new).env(name, value));
         let mut client = server.client();
         assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
-        newer = client.token("ada");
+        newer = client.sign_in_for_token("ada");
         let log = server.log();
         let warning = log.iter().find(|line| line.contains("WARN"));
         assert!(warning.is_some_and(|line| line.contains(name)), "{log:?}");
         assert!(log.iter().all(|line| !line.contains(old)), "{log:?}");
     }
     // The new key alone: the new token stays good, and nobody warns any more.
-    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY", &new));
+    let server = RunningServer::start(work_dir.command(&[]).env("JWT_SECRET_KEY", &new));
     let mut client = server.client();
     assert_eq!(client.send("GET /hello", Some(&newer), None).status, 200);
     assert_eq!(client.send("GET /hello", Some(&token), None).status, 401);
@@ -654,26 +654,26 @@ fn a_key_is_rotated_without_signing_anyone_out() {
             .any(|line| line.contains("JWT_SECRET_KEY_PREVIOUS"))
     );
 
-    let both = finish(place.command(&[]).envs(keys));
+    let both = run_command(work_dir.command(&[]).envs(keys));
     assert!(
-        both.refusal().contains("JWT_SECRET_KEY_PREVIOUS and"),
+        both.error_line().contains("JWT_SECRET_KEY_PREVIOUS and"),
         "{both:?}"
     );
 }
 
 #[test]
 fn a_start_makes_the_first_admin_and_no_second_one() {
-    let place = Place::new();
-    fs::write(place.path("password.txt"), format!("{PASSWORD}\n")).unwrap();
+    let work_dir = WorkDir::new();
+    fs::write(work_dir.path("password.txt"), format!("{PASSWORD}\n")).unwrap();
     let named = |name: &str| {
-        let mut command = place.command(&[]);
+        let mut command = work_dir.command(&[]);
         command.env("ADMIN_USERNAME", name);
         command.env("ADMIN_EMAIL", format!("{name}@example.com"));
         command
     };
-    let server = Running::start(named("first").env("ADMIN_PASSWORD_FILE", "password.txt"));
+    let server = RunningServer::start(named("first").env("ADMIN_PASSWORD_FILE", "password.txt"));
     let mut client = server.client();
-    let token = client.token("first");
+    let token = client.sign_in_for_token("first");
     let me = client.send("GET /me", Some(&token), None).json();
     assert_eq!(
         (&me["role"], &me["is_approved"]),
@@ -692,9 +692,9 @@ fn a_start_makes_the_first_admin_and_no_second_one() {
 
     // Again, with another password, and for somebody else: nothing changes.
     for name in ["first", "second"] {
-        let server = Running::start(named(name).env("ADMIN_PASSWORD", "another password"));
+        let server = RunningServer::start(named(name).env("ADMIN_PASSWORD", "another password"));
         let mut client = server.client();
-        let token = client.token("first");
+        let token = client.sign_in_for_token("first");
         let users = client.send("GET /users", Some(&token), None);
         assert_eq!(users.ids(), [1]);
         server.log();
@@ -703,18 +703,18 @@ fn a_start_makes_the_first_admin_and_no_second_one() {
 
 #[test]
 fn a_first_admin_without_a_password_of_its_own_is_refused() {
-    let place = Place::new();
-    fs::write(place.path("short.txt"), "1234567\n").unwrap();
+    let work_dir = WorkDir::new();
+    fs::write(work_dir.path("short.txt"), "1234567\n").unwrap();
     let whole = [
         ("ADMIN_USERNAME", "root"),
         ("ADMIN_EMAIL", "root@example.com"),
         ("ADMIN_PASSWORD", PASSWORD),
     ];
     let start = |settings: &[(&str, &str)]| {
-        let mut command = place.command(&[]);
+        let mut command = work_dir.command(&[]);
         let settings = settings.iter().copied();
-        let refused = finish(command.envs(settings).env("RUST_LOG", "error"));
-        refused.refusal().to_owned()
+        let refused = run_command(command.envs(settings).env("RUST_LOG", "error"));
+        refused.error_line().to_owned()
     };
     for missing in whole {
         let settings: Vec<_> = whole.into_iter().filter(|set| *set != missing).collect();
@@ -738,14 +738,14 @@ fn a_first_admin_without_a_password_of_its_own_is_refused() {
     let both = [&whole[..], &[("ADMIN_PASSWORD_FILE", "short.txt")]].concat();
     assert!(start(&both).contains("ADMIN_PASSWORD and ADMIN_PASSWORD_FILE"));
     // Nobody is promoted by a name alone.
-    place.create("root", &[]);
+    work_dir.create_account("root", &[]);
     let line = start(&whole);
     assert!(line.contains("ADMIN_USERNAME"), "{line}");
 }
 
 #[test]
 fn an_unknown_argument_or_command_is_refused() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     for arguments in [
         &["sevre"][..],
         &["user"],
@@ -753,7 +753,7 @@ fn an_unknown_argument_or_command_is_refused() {
         &["serve", "--prot", "1"],
         &["serve", "--jwt-secret-key", "k"],
     ] {
-        let refused = place.run(arguments);
+        let refused = work_dir.run(arguments);
         assert_eq!(refused.code, Some(2), "{refused:?}");
         assert_eq!(refused.out, "");
         assert!(!refused.err.is_empty());
@@ -762,25 +762,25 @@ fn an_unknown_argument_or_command_is_refused() {
 
 #[test]
 fn a_flag_goes_before_the_environment() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let url = "sqlite:///flag.db";
-    let mut command = place.command(&["serve", "--database-url", url, "--port", "0"]);
-    let server = Running::start(
+    let mut command = work_dir.command(&["serve", "--database-url", url, "--port", "0"]);
+    let server = RunningServer::start(
         command
             .env("DATABASE_URL", "sqlite:///environment.db")
             .env("PORT", "1"),
     );
     assert_ne!(server.address.port(), 1);
     server.log();
-    assert!(place.path("flag.db").exists());
-    assert!(!place.path("environment.db").exists());
+    assert!(work_dir.path("flag.db").exists());
+    assert!(!work_dir.path("environment.db").exists());
 }
 
 #[test]
 fn a_port_in_use_and_a_folder_that_is_not_there_are_named() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let refused = |name: &str, value: &str| {
-        let refused = finish(place.command(&[]).env(name, value));
+        let refused = run_command(work_dir.command(&[]).env(name, value));
         assert_eq!(refused.code, Some(1));
         refused.err.lines().last().unwrap().to_owned()
     };
@@ -789,7 +789,11 @@ fn a_port_in_use_and_a_folder_that_is_not_there_are_named() {
     assert!(refused("PORT", &port).contains(&port));
     let folder = refused("DATABASE_URL", "sqlite:///no/such/folder/project.db");
     assert!(folder.contains("no/such/folder"), "{folder}");
-    fs::write(place.path("text.db"), "this is no database\n".repeat(100)).unwrap();
+    fs::write(
+        work_dir.path("text.db"),
+        "this is no database\n".repeat(100),
+    )
+    .unwrap();
     let text = refused("DATABASE_URL", "sqlite:///text.db");
     assert!(text.contains("text.db"), "{text}");
 }
@@ -798,13 +802,13 @@ fn a_port_in_use_and_a_folder_that_is_not_there_are_named() {
 
 #[test]
 fn without_a_command_the_server_runs_and_says_where() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     for arguments in [&[][..], &["serve"]] {
-        let server = Running::start(&mut place.command(arguments));
+        let server = RunningServer::start(&mut work_dir.command(arguments));
         assert_eq!(server.address.ip().to_string(), "127.0.0.1");
         assert_eq!(server.client().send("GET /readyz", None, None).status, 200);
         let log = server.log();
-        let database = place.path("project.db").display().to_string();
+        let database = work_dir.path("project.db").display().to_string();
         assert!(
             log.iter().any(|line| line.contains(&database)),
             "no {database} in {log:?}"
@@ -814,11 +818,11 @@ fn without_a_command_the_server_runs_and_says_where() {
 
 #[test]
 fn the_server_of_other_systems_answers_the_tutorials_requests_too() {
-    let place = Place::new();
-    let server = Running::start(&mut place.command(&["serve", "--server", "rouille"]));
+    let work_dir = WorkDir::new();
+    let server = RunningServer::start(&mut work_dir.command(&["serve", "--server", "rouille"]));
     let mut client = server.client();
     assert_eq!(client.sign_up("ada").status, 201);
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     let hello = client.send("GET /hello", Some(&token), None);
     assert_eq!(
         (hello.status, &hello.json()["user_name"]),
@@ -830,59 +834,59 @@ fn the_server_of_other_systems_answers_the_tutorials_requests_too() {
 
 #[test]
 fn the_files_are_the_owners_alone_and_tokens_outlive_a_restart() {
-    let place = Place::new();
-    let server = place.serve();
+    let work_dir = WorkDir::new();
+    let server = work_dir.serve();
     let mut client = server.client();
     assert_eq!(client.sign_up("ada").status, 201);
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     for name in [
         "project.db",
         "project.db-wal",
         "project.db-shm",
         "project.db.jwt_secret",
     ] {
-        assert_eq!(mode(&place.path(name)), 0o600, "{name}");
+        assert_eq!(file_mode(&work_dir.path(name)), 0o600, "{name}");
     }
-    let secret = fs::read_to_string(place.path("project.db.jwt_secret")).unwrap();
+    let secret = fs::read_to_string(work_dir.path("project.db.jwt_secret")).unwrap();
     assert!(secret.trim_end().len() >= 43, "32 random bytes in base64");
     let log = server.log();
     assert!(log.iter().all(|line| !line.contains(secret.trim_end())));
 
-    let server = place.serve();
+    let server = work_dir.serve();
     let hello = server.client().send("GET /hello", Some(&token), None);
     assert_eq!(hello.status, 200, "{hello:?}");
-    let after = fs::read_to_string(place.path("project.db.jwt_secret")).unwrap();
+    let after = fs::read_to_string(work_dir.path("project.db.jwt_secret")).unwrap();
     assert_eq!(after, secret);
 }
 
 #[test]
 fn a_key_from_a_file_or_the_environment_is_the_same_key() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let key = "forty bytes that somebody chose himself!";
     // An editor's line break at the end is no part of the key.
-    fs::write(place.path("key.txt"), format!("{key}\n")).unwrap();
-    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
+    fs::write(work_dir.path("key.txt"), format!("{key}\n")).unwrap();
+    let server = RunningServer::start(work_dir.command(&[]).env("JWT_SECRET_KEY_FILE", "key.txt"));
     let mut client = server.client();
     assert_eq!(client.sign_up("ada").status, 201);
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     server.log();
-    let server = Running::start(place.command(&[]).env("JWT_SECRET_KEY", key));
+    let server = RunningServer::start(work_dir.command(&[]).env("JWT_SECRET_KEY", key));
     let hello = server.client().send("GET /hello", Some(&token), None);
     assert_eq!(hello.status, 200, "{hello:?}");
-    assert!(!place.path("project.db.jwt_secret").exists());
+    assert!(!work_dir.path("project.db.jwt_secret").exists());
 }
 
 #[test]
 fn two_servers_can_start_at_once_on_no_database() {
     for _ in 0..5 {
-        let place = Place::new();
+        let work_dir = WorkDir::new();
         let [first, second] = thread::scope(|scope| {
             [(); 2]
-                .map(|()| scope.spawn(|| place.serve()))
+                .map(|()| scope.spawn(|| work_dir.serve()))
                 .map(|server| server.join().unwrap())
         });
         assert_eq!(first.client().sign_up("ada").status, 201);
-        let token = second.client().token("ada");
+        let token = second.client().sign_in_for_token("ada");
         let hello = first.client().send("GET /hello", Some(&token), None);
         assert_eq!(hello.status, 200, "{hello:?}");
     }
@@ -890,9 +894,9 @@ fn two_servers_can_start_at_once_on_no_database() {
 
 #[test]
 fn the_description_needs_neither_a_database_nor_a_setting() {
-    let place = Place::new();
-    let mut command = place.command(&["openapi"]);
-    let printed = finish(
+    let work_dir = WorkDir::new();
+    let mut command = work_dir.command(&["openapi"]);
+    let printed = run_command(
         command
             .env("DATABASE_URL", "nonsense")
             .env("PORT", "nonsense"),
@@ -900,17 +904,17 @@ fn the_description_needs_neither_a_database_nor_a_setting() {
     assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
     assert!(printed.out.ends_with("}\n"), "{}", printed.out);
     assert_eq!(printed.out, task_api::router::openapi_json().unwrap());
-    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(work_dir.0.path()).unwrap().count(), 0);
 }
 
 #[test]
 fn the_health_check_tells_a_server_from_none() {
-    let place = Place::new();
-    let server = place.serve();
+    let work_dir = WorkDir::new();
+    let server = work_dir.serve();
     let port = server.address.port().to_string();
     for host in ["127.0.0.1", "0.0.0.0", "localhost"] {
-        let check = finish(
-            place
+        let check = run_command(
+            work_dir
                 .command(&["healthcheck"])
                 .env("HOST", host)
                 .env("PORT", &port),
@@ -919,14 +923,14 @@ fn the_health_check_tells_a_server_from_none() {
         assert_eq!((check.out.as_str(), check.err.as_str()), ("", ""));
     }
     server.log();
-    let check = place.run(&["healthcheck", "--port", &port]);
+    let check = work_dir.run(&["healthcheck", "--port", &port]);
     assert_eq!(check.code, Some(1));
-    assert!(check.refusal().contains(&port), "{check:?}");
+    assert!(check.error_line().contains(&port), "{check:?}");
 }
 
 #[test]
 fn a_server_that_says_it_is_not_ready_is_no_healthy_one() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     for answer in [
@@ -941,18 +945,18 @@ fn a_server_that_says_it_is_not_ready_is_no_healthy_one() {
                 let _ = socket.read(&mut request).unwrap();
                 socket.write_all(answer.as_bytes()).unwrap();
             });
-            place.run(&["healthcheck", "--port", &port])
+            work_dir.run(&["healthcheck", "--port", &port])
         });
         assert_eq!(check.code, Some(1), "{answer:?}");
-        check.refusal();
+        check.error_line();
     }
 }
 
 #[test]
 fn a_signal_ends_the_server_and_leaves_the_database_in_one_file() {
     for signal in ["TERM", "INT"] {
-        let place = Place::new();
-        let server = place.serve();
+        let work_dir = WorkDir::new();
+        let server = work_dir.serve();
         assert_eq!(server.client().sign_up("ada").status, 201);
         let (status, log) = server.stop(signal);
         assert_eq!(status.code(), Some(0), "{signal}: {log:?}");
@@ -961,9 +965,9 @@ fn a_signal_ends_the_server_and_leaves_the_database_in_one_file() {
                 .any(|line| line.contains(&format!("SIG{signal}"))),
             "{log:?}"
         );
-        let wal = fs::metadata(place.path("project.db-wal"));
+        let wal = fs::metadata(work_dir.path("project.db-wal"));
         assert!(wal.is_err() || wal.unwrap().len() == 0, "{signal}");
-        assert_eq!(user_names(&place), ["ada"]);
+        assert_eq!(user_names(&work_dir), ["ada"]);
     }
 }
 
@@ -986,19 +990,19 @@ fn send_sigterm(pid: u32) {
 
 #[test]
 fn a_signal_before_the_server_listens_ends_it_at_once() {
-    let place = Place::new();
-    place.create("ada", &[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
     // The start waits for this for five seconds.
-    let db = place.sql();
+    let db = work_dir.sql();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut command = place.command(&[]);
+    let mut command = work_dir.command(&[]);
     let child = command
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let mut child = Guard(child);
+    let mut child = ChildGuard(child);
     let pid = child.0.id();
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     while !catches_sigterm(pid) {
         assert!(Instant::now() < end && child.0.try_wait().unwrap().is_none());
         thread::yield_now();
@@ -1018,10 +1022,10 @@ fn a_signal_before_the_server_listens_ends_it_at_once() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_requests_in_hand() {
-    let place = Place::new();
-    let mut server = place.serve();
+    let work_dir = WorkDir::new();
+    let mut server = work_dir.serve();
     let mut client = server.client();
-    let db = place.sql();
+    let db = work_dir.sql();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
     let body = json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD });
     let body = body.to_string();
@@ -1046,9 +1050,9 @@ fn a_second_signal_does_not_wait_for_requests_in_hand() {
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     for round in 0..3 {
-        let mut server = place.serve();
+        let mut server = work_dir.serve();
         let address = server.address;
         let acknowledged = Mutex::new(Vec::new());
         thread::scope(|scope| {
@@ -1071,7 +1075,7 @@ fn what_was_acknowledged_survives_a_kill() {
                     }
                 });
             }
-            let end = Instant::now() + PATIENCE;
+            let end = Instant::now() + TEST_TIMEOUT;
             while acknowledged.lock().unwrap().len() < 50 && Instant::now() < end {
                 thread::yield_now();
             }
@@ -1079,8 +1083,8 @@ fn what_was_acknowledged_survives_a_kill() {
         });
         assert_eq!(server.child.wait().signal(), Some(9));
         // The next start has to cope with what is left, and all of it is there.
-        let restarted = place.serve();
-        let stored = user_names(&place);
+        let restarted = work_dir.serve();
+        let stored = user_names(&work_dir);
         let acknowledged = acknowledged.into_inner().unwrap();
         assert!(acknowledged.len() >= 50);
         for name in acknowledged {
@@ -1126,11 +1130,11 @@ fn pairs(mut text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn each_request_gets_one_line_with_all_its_fields() {
-    let place = Place::new();
-    place.create("ada", &["--role", "admin", "--approved"]);
-    let server = place.serve();
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &["--role", "admin", "--approved"]);
+    let server = work_dir.serve();
     let mut client = server.client();
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     let title = json!({ "title": "t" });
     for (line, token, body) in [
         ("GET /hello", Some(&token), None),
@@ -1146,7 +1150,7 @@ fn each_request_gets_one_line_with_all_its_fields() {
     }
     let head = client.head("GET /healthz", "X-Request-Id: my-own-id\r\n");
     client.write(&head).unwrap();
-    let answer = client.answer(false).unwrap();
+    let answer = client.read_response(false).unwrap();
     assert_eq!(answer.header("X-Request-Id"), Some("my-own-id"));
 
     let log = server.log();
@@ -1199,11 +1203,11 @@ fn each_request_gets_one_line_with_all_its_fields() {
 
 #[test]
 fn no_token_and_no_password_is_in_the_log_at_any_level() {
-    let place = Place::new();
-    let server = Running::start(place.command(&[]).env("RUST_LOG", "trace"));
+    let work_dir = WorkDir::new();
+    let server = RunningServer::start(work_dir.command(&[]).env("RUST_LOG", "trace"));
     let mut client = server.client();
     assert_eq!(client.sign_up("ada").status, 201);
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
     let wrong = "a wrong horse";
     let body = json!({ "email": "ada@example.com", "password": wrong });
@@ -1213,7 +1217,7 @@ fn no_token_and_no_password_is_in_the_log_at_any_level() {
     assert_eq!(refused.status, 403);
     let query = format!("GET /tasks?token={token}&password={wrong}").replace(' ', "%20");
     client.send(&query.replacen("%20", " ", 1), Some(&token), None);
-    let hash: String = place
+    let hash: String = work_dir
         .sql()
         .query_row(r#"SELECT password_hash FROM "user""#, [], |row| row.get(0))
         .unwrap();
@@ -1227,20 +1231,20 @@ fn no_token_and_no_password_is_in_the_log_at_any_level() {
 
 #[test]
 fn a_stored_name_cannot_forge_a_line_of_the_log() {
-    let place = Place::new();
-    place.create("ada", &[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
     let forged = "x\n[2026-01-01T00:00:00.000Z INFO  access] request_id=forged \u{1b}[2J\r";
-    let changed = place
+    let changed = work_dir
         .sql()
         .execute(r#"UPDATE "user" SET username = ?1"#, [forged])
         .unwrap();
     assert_eq!(changed, 1);
-    let server = place.serve();
+    let server = work_dir.serve();
     let mut client = server.client();
-    let token = client.token("ada");
+    let token = client.sign_in_for_token("ada");
     let hello = client.send("GET /hello", Some(&token), None);
     assert_eq!(hello.json()["user_name"], forged);
-    let deleted = place.sql().execute(r#"DELETE FROM "user""#, []).unwrap();
+    let deleted = work_dir.sql().execute(r#"DELETE FROM "user""#, []).unwrap();
     assert_eq!(deleted, 1);
     let hello = client.send("GET /hello", Some(&token), None);
     assert_eq!(hello.status, 401);
@@ -1255,8 +1259,8 @@ fn a_stored_name_cannot_forge_a_line_of_the_log() {
 
 #[test]
 fn a_body_that_is_no_json_is_not_in_the_log() {
-    let place = Place::new();
-    let server = Running::start(place.command(&[]).env("RUST_LOG", "debug"));
+    let work_dir = WorkDir::new();
+    let server = RunningServer::start(work_dir.command(&[]).env("RUST_LOG", "debug"));
     let mut client = server.client();
     let body = Value::from(format!("{PASSWORD}\nforged"));
     let refused = client.send("POST /login", None, Some(&body));
@@ -1268,16 +1272,16 @@ fn a_body_that_is_no_json_is_not_in_the_log() {
 
 #[test]
 fn a_name_that_looks_like_an_address_is_not_taken_for_its_owner() {
-    let place = Place::new();
-    place.create("ada", &[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
     let arguments = ["user", "create", "--username", "ada@example.com"];
     let arguments = [
         &arguments[..],
         &["--email", "eve@example.com", "--password-stdin"],
     ]
     .concat();
-    assert_eq!(place.run_with_input(&arguments, PASSWORD).code, Some(0));
-    let changed = place.run(&["user", "set-role", "ada@example.com", "admin"]);
+    assert_eq!(work_dir.run_with_input(&arguments, PASSWORD).code, Some(0));
+    let changed = work_dir.run(&["user", "set-role", "ada@example.com", "admin"]);
     assert!(
         changed.out.contains("1 ada <ada@example.com>: admin"),
         "{changed:?}"
@@ -1286,30 +1290,30 @@ fn a_name_that_looks_like_an_address_is_not_taken_for_its_owner() {
 
 #[test]
 fn a_password_in_a_database_url_is_not_shown() {
-    let place = Place::new();
-    let refused = finish(
-        place
+    let work_dir = WorkDir::new();
+    let refused = run_command(
+        work_dir
             .command(&[])
             .env("DATABASE_URL", "postgres://u:hunter2pw@h/db"),
     );
-    assert!(refused.refusal().contains("DATABASE_URL"));
+    assert!(refused.error_line().contains("DATABASE_URL"));
     assert!(!refused.err.contains("hunter2pw"), "{refused:?}");
 }
 
 #[test]
 fn no_key_is_made_for_a_database_that_cannot_be_opened() {
-    let place = Place::new();
+    let work_dir = WorkDir::new();
     fs::write(
-        place.path("project.db"),
+        work_dir.path("project.db"),
         "this is no database, whatever its name says",
     )
     .unwrap();
-    let refused = place.run(&[]);
+    let refused = work_dir.run(&[]);
     assert_eq!(refused.code, Some(1));
-    let line = refused.refusal();
+    let line = refused.error_line();
     assert!(
         line.contains("DATABASE_URL") && line.contains("not a database"),
         "{line}"
     );
-    assert!(!place.path("project.db.jwt_secret").exists());
+    assert!(!work_dir.path("project.db.jwt_secret").exists());
 }

@@ -14,10 +14,10 @@ use task_api::model::{Description, Email, Id, PageSize, Password, Position, Sear
 use task_api::model::{PasswordAttempt, Role, Status, Timestamp, Title, Username};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::support::{KEY, Person, START, TestApp, timestamp};
+use crate::support::{Account, CLOCK_START, SIGNING_KEY, TestApp, timestamp};
 
 /// One application for all cases: none of them is meant to change anything that another reads.
-static SHARED: LazyLock<(TestApp, Person)> = LazyLock::new(|| {
+static SHARED: LazyLock<(TestApp, Account)> = LazyLock::new(|| {
     let app = TestApp::new();
     let admin = app.admin();
     (app, admin)
@@ -168,11 +168,11 @@ proptest! {
     #[test]
     fn the_same_moment_in_any_zone_is_the_same(hours in -23_i64..=23, minutes in 0_i64..60) {
         let sign = if hours < 0 { '-' } else { '+' };
-        let local = START + hours * 3600 + hours.signum() * minutes * 60;
+        let local = CLOCK_START + hours * 3600 + hours.signum() * minutes * 60;
         let clock = String::from(timestamp(local * 1_000_000));
         let minutes = if hours == 0 { 0 } else { minutes };
         let text = clock.replace('Z', &format!("{sign}{:02}:{minutes:02}", hours.abs()));
-        prop_assert_eq!(text.parse::<Timestamp>(), Ok(timestamp(START * 1_000_000)), "{}", text);
+        prop_assert_eq!(text.parse::<Timestamp>(), Ok(timestamp(CLOCK_START * 1_000_000)), "{}", text);
     }
 
     #[test]
@@ -236,7 +236,7 @@ proptest! {
 
     #[test]
     fn a_cursor_comes_back_as_it_was(id in 1_i64.., key in prop::option::of(".{0,300}"), list in ".{0,40}") {
-        let cursors = CursorCodec::new(KEY);
+        let cursors = CursorCodec::new(SIGNING_KEY);
         let position = Position { key, id: Id::try_from(id).unwrap() };
         let cursor = cursors.encode(&list, &position);
         prop_assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
@@ -247,7 +247,7 @@ proptest! {
 
     #[test]
     fn a_changed_cursor_does_not_come_back(id in 1_i64.., at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_-]") {
-        let cursors = CursorCodec::new(KEY);
+        let cursors = CursorCodec::new(SIGNING_KEY);
         let position = Position { key: Some("2026-01-01".to_owned()), id: Id::try_from(id).unwrap() };
         let cursor = cursors.encode("/tasks", &position);
         let at = at.index(cursor.len());
@@ -257,6 +257,6 @@ proptest! {
 
     #[test]
     fn no_text_opens_as_a_cursor(text in ".{0,100}") {
-        prop_assert_eq!(CursorCodec::new(KEY).decode("/tasks", &text), None);
+        prop_assert_eq!(CursorCodec::new(SIGNING_KEY).decode("/tasks", &text), None);
     }
 }

@@ -1,9 +1,9 @@
 //! The integration tests: requests through the whole application, on real database files and sockets.
 //!
-//! They are one binary, since each binary links the whole application again. `tests/soak` is the other one.
-//! `cargo test --test it auth::roles` runs the tests of one file.
+//! All of them are in one binary, because every test binary links the whole application again. Only
+//! `tests/soak` has a binary of its own. `cargo test --test it auth::roles` runs the tests of one file.
 
-/// What the tests share: an application to call, clients, and the program in a process of its own.
+/// Shared by the tests: the application under test, an HTTP client, and the program in a child process.
 mod support;
 
 /// The endpoints: what they accept, return and store.
@@ -38,7 +38,7 @@ mod server {
     mod trusted_proxies;
 }
 
-/// The Flask app whose database and clients are taken over.
+/// Compatibility with the Flask app: its database, its tokens and its clients.
 mod flask {
     mod existing_rows;
     mod parity;
@@ -46,6 +46,7 @@ mod flask {
 }
 
 mod cli;
+mod docs;
 mod input_properties;
 mod licenses;
 mod metrics;

@@ -13,9 +13,9 @@ use task_api::config::limits::ServerLimits;
 use task_api::metrics::exposition::Exposition;
 use task_api::router::ROUTES;
 
-use crate::support::http_client::{Client, PATIENCE};
-use crate::support::program::{Place, Running};
-use crate::support::{self, Answer, PASSWORD, TestApp, request_from};
+use crate::support::http_client::{Client, TEST_TIMEOUT};
+use crate::support::program::{RunningServer, WorkDir};
+use crate::support::{self, PASSWORD, TestApp, TestResponse, request_from};
 
 // ---- the text form, read strictly -----------------------------------------------------------------
 
@@ -212,7 +212,7 @@ fn scrape(app: &TestApp) -> Scrape {
 
 /// Scrapes until it is so: what a server does for one connection others see a moment later.
 fn scrape_until(app: &TestApp, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Scrape {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     loop {
         let scrape = scrape(app);
         if is_so(&scrape) {
@@ -278,9 +278,9 @@ fn a_label_may_hold_anything() {
 fn each_request_is_counted_once_by_method_route_and_status() {
     let app = TestApp::new();
     let (admin, employee) = (app.admin(), app.employee());
-    let task = app.task(&admin, json!({ "title": "t" }));
+    let task = app.create_task(&admin, json!({ "title": "t" }));
     let mut expected = BTreeMap::from([("POST /tasks 201".to_owned(), 1.0)]);
-    for (line, person, body, counted) in [
+    for (line, account, body, counted) in [
         ("GET /hello", Some(&admin), "", "GET /hello 200"),
         ("GET /hello", Some(&employee), "", "GET /hello 200"),
         ("GET /hello", None, "", "GET /hello 401"),
@@ -318,7 +318,7 @@ fn each_request_is_counted_once_by_method_route_and_status() {
         ("GET /metrics?name[]=x", None, "", "GET /metrics 200"),
     ] {
         let line = line.replace("TASK", &task.to_string());
-        app.send(&line, person.cloned(), body);
+        app.send(&line, account.cloned(), body);
         *expected.entry(counted.to_owned()).or_default() += 1.0;
     }
     assert_eq!(scrape(&app).requests(), expected);
@@ -507,7 +507,7 @@ fn no_request_is_lost_between_threads() {
 const TOKEN: &str = "sixteen-bytes-ok";
 
 /// A request from `peer` with these headers, `"Name: value"` each.
-fn ask(app: &TestApp, peer: &str, headers: &[&str]) -> Answer {
+fn ask(app: &TestApp, peer: &str, headers: &[&str]) -> TestResponse {
     support::respond(&app.app, &request_from(peer, "GET /metrics", headers, ""))
 }
 
@@ -659,10 +659,10 @@ fn with_a_token_whoever_has_it_is_answered() {
 
 #[test]
 fn the_program_takes_the_token_from_a_file_and_logs_it_nowhere() {
-    let place = Place::new();
-    std::fs::write(place.path("token.txt"), format!("{TOKEN}\n")).unwrap();
-    let mut command = place.command(&["serve", "--metrics-token-file", "token.txt"]);
-    let server = Running::start(command.env("RUST_LOG", "trace"));
+    let work_dir = WorkDir::new();
+    std::fs::write(work_dir.path("token.txt"), format!("{TOKEN}\n")).unwrap();
+    let mut command = work_dir.command(&["serve", "--metrics-token-file", "token.txt"]);
+    let server = RunningServer::start(command.env("RUST_LOG", "trace"));
     let mut client = server.client();
     assert_eq!(client.send("GET /metrics", None, None).status, 401);
     assert_eq!(
@@ -709,7 +709,7 @@ fn connections_are_counted_and_head_is_answered_without_the_body() {
     assert_eq!(scrape.value("http_connections_accepted_total", &[]), 3.0);
     assert_eq!(scrape.ended(), 0.0);
     drop(clients);
-    server.stop(PATIENCE);
+    server.stop(TEST_TIMEOUT);
     assert_eq!(self::scrape(&app).value("http_connections_open", &[]), 0.0);
 }
 
@@ -759,7 +759,7 @@ fn what_the_server_refuses_is_counted_too() {
         let mut client = Client::connect(server.address());
         // The server may close before it has seen all.
         let _ = client.write(bytes);
-        client.answers().unwrap();
+        client.read_responses().unwrap();
         let expected = BTreeMap::from([(counted.to_owned(), 1.0)]);
         assert_eq!(scrape(&app).requests(), expected);
     }
@@ -841,7 +841,7 @@ fn whoever_stays_behind_the_last_answer_has_met_no_limit() {
     let server = app.serve();
     let mut client = Client::connect(server.address());
     client.write("nonsense\r\n\r\n").unwrap();
-    assert_eq!(client.answer(false).unwrap().status, 400);
+    assert_eq!(client.read_response(false).unwrap().status, 400);
     let is_none = |scrape: &Scrape| scrape.value("http_connections_open", &[]) == 0.0;
     let scrape = scrape_until(&app, "the server has closed it", is_none);
     assert_eq!(scrape.value("http_connections_accepted_total", &[]), 1.0);
@@ -952,7 +952,7 @@ fn waiting_for_a_connection_to_the_database_is_measured() {
     assert_eq!(wait("count", "readers"), before[0] + readers as f64 + 1.0);
     assert!(wait("sum", "readers") > 0.01);
     assert_eq!(wait("count", "writer"), before[1]);
-    app.task(&admin, json!({ "title": "t" }));
+    app.create_task(&admin, json!({ "title": "t" }));
     assert_eq!(wait("count", "writer"), before[1] + 1.0);
     // Whoever gives up has waited too: here for the half second that a checkpoint has.
     thread::scope(|scope| {
@@ -968,8 +968,8 @@ fn waiting_for_a_connection_to_the_database_is_measured() {
 #[test]
 fn the_process_tells_its_start_memory_and_descriptors() {
     // Of a program that has just started, which this process may not have.
-    let place = Place::new();
-    let server = place.serve();
+    let work_dir = WorkDir::new();
+    let server = work_dir.serve();
     let answer = server.client().send("GET /metrics", None, None);
     let scrape = Scrape::parse(answer.text());
     let now = SystemTime::now()

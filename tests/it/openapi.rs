@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use task_api::model::{Description, SearchText, Title, Username, schema};
 use task_api::router::ROUTES;
 
-use crate::support::description::{DESCRIPTION, resolved, validator};
+use crate::support::openapi_check::{OPENAPI, resolve_ref, strict_validator};
 use crate::support::{CONTRACT, TestApp};
 
 /// Each operation, and its line of the table of routes.
 fn operations() -> impl Iterator<Item = (String, &'static Value)> {
-    let paths = DESCRIPTION["paths"].as_object().unwrap();
+    let paths = OPENAPI["paths"].as_object().unwrap();
     paths.iter().flat_map(|(path, item)| {
         let operations = item.as_object().unwrap().iter();
         operations.map(move |(method, operation)| {
@@ -39,9 +39,9 @@ fn walk(value: &Value, place: &str, look: &mut impl FnMut(&str, &Value)) {
 
 #[test]
 fn it_is_openapi_3_1_and_every_schema_is_one() {
-    assert_eq!(DESCRIPTION["openapi"], "3.1.0");
+    assert_eq!(OPENAPI["openapi"], "3.1.0");
     let mut count = 0;
-    walk(&DESCRIPTION, "", &mut |place, value| {
+    walk(&OPENAPI, "", &mut |place, value| {
         if place.ends_with("/schema") || is_component(place) {
             let valid = jsonschema::draft202012::meta::validate(value);
             assert!(valid.is_ok(), "{place}: {valid:?}");
@@ -59,14 +59,14 @@ fn is_component(place: &str) -> bool {
 #[test]
 fn every_reference_leads_somewhere_and_everything_is_referred_to() {
     let mut used = BTreeSet::new();
-    walk(&DESCRIPTION, "", &mut |_, value| {
+    walk(&OPENAPI, "", &mut |_, value| {
         if let Some(reference) = value["$ref"].as_str() {
-            resolved(value);
+            resolve_ref(value);
             used.insert(reference.to_owned());
         }
     });
     for kind in ["schemas", "responses", "headers"] {
-        for name in DESCRIPTION["components"][kind].as_object().unwrap().keys() {
+        for name in OPENAPI["components"][kind].as_object().unwrap().keys() {
             let reference = format!("#/components/{kind}/{name}");
             assert!(used.contains(&reference), "nothing refers to {reference}");
         }
@@ -91,14 +91,14 @@ fn it_says_who_may_call_what_as_the_contract_does() {
         let (security, words) = match *level {
             "anyone" if *line == "GET /metrics" => (
                 json!([{}, { "metricsToken": [] }]),
-                "With METRICS_TOKEN set, whoever has it",
+                "If the server's setting METRICS_TOKEN is set",
             ),
-            "anyone" => (json!([]), "Anyone may call it."),
+            "anyone" => (json!([]), "Any client may call it."),
             "refresh" => (
                 json!([{ "refreshToken": [] }]),
-                "Whoever has a refresh token",
+                "Needs a refresh token",
             ),
-            "signed in" => (json!([{ "accessToken": [] }]), "Whoever is signed in"),
+            "signed in" => (json!([{ "accessToken": [] }]), "Any signed-in account may call it"),
             "approved" => (
                 json!([{ "accessToken": ["approved"] }]),
                 "Approved accounts",
@@ -120,7 +120,7 @@ fn it_says_who_may_call_what_as_the_contract_does() {
 #[test]
 fn every_operation_has_a_name_of_its_own_a_chapter_and_a_summary() {
     let mut names = BTreeSet::new();
-    let chapters: Vec<_> = DESCRIPTION["tags"].as_array().unwrap().iter().collect();
+    let chapters: Vec<_> = OPENAPI["tags"].as_array().unwrap().iter().collect();
     for (line, operation) in operations() {
         let name = operation["operationId"].as_str().unwrap();
         assert!(names.insert(name), "{line}: {name} is another's name");
@@ -152,14 +152,14 @@ fn every_segment_of_a_path_that_varies_is_a_parameter() {
 #[test]
 fn every_example_is_one() {
     let mut count = 0;
-    walk(&DESCRIPTION, "", &mut |place, value| {
+    walk(&OPENAPI, "", &mut |place, value| {
         let Some(schema) = value.get("schema") else {
             return;
         };
         let several = value["examples"].as_object().into_iter().flatten();
         let several = several.map(|(_, example)| &example["value"]);
         for example in value.get("example").into_iter().chain(several) {
-            let validator = validator(schema);
+            let validator = strict_validator(schema);
             let errors: Vec<_> = validator
                 .iter_errors(example)
                 .map(|e| e.to_string())
@@ -190,7 +190,7 @@ fn every_body_has_an_example_that_the_server_understands() {
 
 #[test]
 fn what_is_sent_is_described_to_the_last_field_and_length() {
-    let schemas = &DESCRIPTION["components"]["schemas"];
+    let schemas = &OPENAPI["components"]["schemas"];
     for (name, fields, required) in [
         (
             "NewUser",
@@ -251,7 +251,7 @@ fn what_is_sent_is_described_to_the_last_field_and_length() {
 
 /// The codes of an operation's answers of this status.
 fn codes<'a>(operation: &'a Value, status: &str) -> Vec<&'a str> {
-    let response = resolved(&operation["responses"][status]);
+    let response = resolve_ref(&operation["responses"][status]);
     let code = "/content/application~1json/schema/allOf/1/properties/code/enum";
     let codes = response.pointer(code).and_then(Value::as_array);
     codes
@@ -302,7 +302,7 @@ fn the_server_answers_with_it() {
 #[test]
 fn a_pattern_refuses_the_characters_that_the_parser_refuses() {
     fn compare<T: FromStr>(pattern: &str, text_around: fn(char) -> String) {
-        let schema = validator(&json!({ "type": "string", "pattern": pattern }));
+        let schema = strict_validator(&json!({ "type": "string", "pattern": pattern }));
         for c in '\0'..=char::MAX {
             let text = text_around(c);
             let is_parsed = text.parse::<T>().is_ok();

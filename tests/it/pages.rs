@@ -9,7 +9,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use crate::support::{Answer, TestApp};
+use crate::support::{TestApp, TestResponse};
 
 /// The folders of `web/` that this build has.
 const FOLDERS: &[&str] = &[
@@ -51,11 +51,11 @@ fn pages() -> impl Iterator<Item = (&'static str, String)> {
         .filter_map(|path| Some((path, page(path)?)))
 }
 
-fn ask(app: &TestApp, line: &str, headers: &[(&str, &str)]) -> Answer {
+fn ask(app: &TestApp, line: &str, headers: &[(&str, &str)]) -> TestResponse {
     app.send_with(line, None, headers, "")
 }
 
-fn compressed(app: &TestApp, path: &str) -> Answer {
+fn compressed(app: &TestApp, path: &str) -> TestResponse {
     let answer = ask(
         app,
         &format!("GET {path}"),
@@ -66,7 +66,7 @@ fn compressed(app: &TestApp, path: &str) -> Answer {
     answer
 }
 
-fn inflated(answer: &Answer) -> Vec<u8> {
+fn inflated(answer: &TestResponse) -> Vec<u8> {
     let mut bytes = Vec::new();
     GzDecoder::new(&*answer.body)
         .read_to_end(&mut bytes)

@@ -1,30 +1,30 @@
-//! The security requirements, numbered as the project lists them, and the tests that prove each of them:
-//! none without a test, and no test that is not there.
+//! The security requirements, with the numbers that the project gives them, and the tests of each requirement.
+//! Each requirement must have a test, and each test that is named here must exist.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-/// Number, requirement, and the paths of the tests that prove it, as `cargo test` prints them.
-const PROOFS: &[(u8, &str, &[&str])] = &[
+/// Number, requirement, and the paths of its tests, as `cargo test` prints them.
+const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
     (
         1,
         "the signature is checked first",
         &[
-            "auth::tokens::whatever_is_wrong_before_the_signature_gets_one_and_the_same_answer",
-            "auth::tokens::every_single_character_of_a_token_counts",
+            "auth::tokens::every_token_that_fails_decoding_or_the_signature_check_gets_the_same_401",
+            "auth::tokens::changing_any_one_character_of_a_token_makes_it_invalid",
         ],
     ),
     (
         2,
         "one fixed algorithm",
-        &["auth::tokens::hs256_is_the_one_algorithm"],
+        &["auth::tokens::a_token_of_any_algorithm_except_hs256_is_401"],
     ),
     (
         3,
-        "hints about keys are ignored",
+        "key hints in the header are ignored",
         &[
-            "auth::tokens::hints_about_keys_in_the_header_have_no_effect",
-            "auth::tokens::an_unknown_critical_header_is_refused",
+            "auth::tokens::key_hints_in_the_header_of_a_token_are_never_used",
+            "auth::tokens::a_token_with_a_crit_header_is_401",
         ],
     ),
     (
@@ -37,36 +37,36 @@ const PROOFS: &[(u8, &str, &[&str])] = &[
     ),
     (
         5,
-        "exp and nbf count, and exp must be there",
+        "exp and nbf are checked, and exp is required",
         &[
-            "auth::tokens::a_time_that_is_missing_or_no_number_is_refused",
-            "auth::tokens::no_odd_time_gets_in_or_breaks_the_server",
-            "auth::tokens::a_token_ends_at_the_second_of_exp_without_leeway",
-            "auth::tokens::a_token_does_not_count_before_its_time",
+            "auth::tokens::a_token_without_exp_or_with_a_malformed_time_claim_is_401",
+            "auth::tokens::an_unusual_time_claim_is_401_except_a_zero_nbf",
+            "auth::tokens::a_token_expires_exactly_at_exp_without_leeway",
+            "auth::tokens::a_token_is_401_before_its_nbf_or_iat",
         ],
     ),
     (
         6,
-        "kinds of tokens are not interchangeable",
+        "token types are not interchangeable",
         &[
-            "auth::tokens::only_access_tokens_open_anything",
-            "auth::sessions::what_is_no_refresh_token_is_refused_and_ends_nothing",
+            "auth::tokens::a_token_of_any_type_except_access_is_401",
+            "auth::sessions::an_invalid_refresh_token_is_401_and_ends_no_session",
         ],
     ),
     (
         7,
         "issuer, audience and subject are checked",
         &[
-            "auth::tokens::a_token_for_another_service_is_refused",
-            "auth::tokens::the_subject_is_the_name_of_an_account",
-            "auth::tokens::a_subject_that_is_no_string_is_told_so",
+            "auth::tokens::a_token_with_an_audience_or_an_issuer_is_401",
+            "auth::tokens::a_subject_that_is_not_exactly_a_username_is_401",
+            "auth::tokens::a_subject_that_is_not_a_string_is_401_with_a_message_about_it",
         ],
     ),
     (
         8,
-        "a token in the header alone, and in no log",
+        "a token is read only from the header, and never logged",
         &[
-            "auth::tokens::a_token_anywhere_but_in_the_header_is_not_seen",
+            "auth::tokens::a_token_outside_the_authorization_header_is_ignored",
             "cli::no_token_and_no_password_is_in_the_log_at_any_level",
         ],
     ),
@@ -74,69 +74,69 @@ const PROOFS: &[(u8, &str, &[&str])] = &[
         9,
         "a 401 has a challenge",
         &[
-            "auth::tokens::without_credentials_the_challenge_is_bare",
-            "auth::tokens::a_role_that_is_too_low_is_told_so_in_the_challenge",
+            "auth::tokens::the_challenge_to_a_request_without_credentials_has_no_error_code",
+            "auth::tokens::the_challenge_of_a_403_for_the_role_has_the_error_insufficient_scope",
         ],
     ),
     (
         10,
-        "a scheme in any case",
-        &["auth::tokens::the_scheme_counts_in_any_case_and_with_any_white_space"],
+        "the scheme is accepted in any letter case",
+        &["auth::tokens::the_bearer_scheme_is_accepted_in_any_letter_case_and_with_any_whitespace"],
     ),
     (
         11,
-        "answers with tokens are not cached",
+        "responses with tokens are not cached",
         &[
-            "auth::sign_in::a_login_answers_with_tokens_and_the_account",
-            "auth::sessions::a_refresh_token_is_exchanged_for_new_tokens_of_the_same_session",
+            "auth::sign_in::a_login_returns_both_tokens_and_the_account",
+            "auth::sessions::a_refresh_returns_new_tokens_of_the_same_session",
         ],
     ),
     (
         12,
-        "a logout ends use at once",
+        "a logout ends the session at once",
         &[
-            "auth::sessions::a_logout_ends_this_session_at_once_and_no_other",
-            "auth::sessions::a_token_of_the_flask_app_can_be_signed_out_too",
+            "auth::sessions::a_logout_ends_only_the_current_session_and_at_once",
+            "auth::sessions::a_logout_with_a_token_of_the_flask_app_revokes_only_that_token",
         ],
     ),
     (
         13,
-        "deletion ends sessions; a withdrawn approval counts at once",
+        "a deletion ends the sessions; a withdrawn approval applies at once",
         &[
-            "auth::sessions::a_deletion_ends_the_sessions_and_the_next_account_of_the_name_has_none",
-            "auth::sessions::a_role_and_an_approval_count_at_once_and_end_no_session",
+            "auth::sessions::deleting_an_account_ends_its_sessions_and_a_new_account_of_that_name_does_not_get_them",
+            "auth::sessions::a_changed_role_or_approval_applies_at_once_and_ends_no_session",
         ],
     ),
     (
         14,
         "a new password ends other sessions",
-        &["auth::sessions::a_new_password_ends_every_session_but_the_one_that_changed_it"],
+        &["auth::sessions::a_password_change_ends_every_session_except_the_current_one"],
     ),
     (
         15,
         "refresh tokens rotate, and reuse is detected",
         &[
-            "auth::sessions::a_token_that_is_used_again_later_ends_its_session_and_no_other",
-            "auth::sessions::an_older_token_ends_the_session_at_once",
-            "auth::sessions::the_same_old_token_gets_the_same_successor_for_ten_seconds",
+            "auth::sessions::a_refresh_token_reused_after_ten_seconds_ends_only_its_session",
+            "auth::sessions::a_refresh_token_older_than_the_previous_one_ends_the_session_at_once",
+            "auth::sessions::a_refresh_token_reused_within_ten_seconds_gets_the_same_next_token",
         ],
     ),
     (
         16,
         "every sign-in gets a new token",
         &[
-            "auth::tokens::no_two_tokens_are_equal",
-            "auth::sessions::a_thousand_sign_ins_get_a_thousand_tokens",
+            "auth::tokens::every_issued_token_has_a_different_jti",
+            "auth::sessions::a_thousand_logins_get_a_thousand_different_access_and_refresh_tokens",
         ],
     ),
     (
         17,
-        "a change needs the current password",
-        &["auth::sign_in::a_refused_change_to_ones_own_account_changes_nothing"],
+        "an account change needs the current password",
+        &["auth::sign_in::a_rejected_change_to_the_current_users_account_changes_nothing"],
     ),
     (
         18,
-        "8 characters and more, none of them cut",
+        "passwords have at least 8 characters, and none is cut off",
         &[
             "auth::passwords::a_password_has_8_to_128_characters_of_any_kind",
             "auth::passwords::no_part_of_a_password_is_cut_off_or_trimmed",
@@ -146,24 +146,24 @@ const PROOFS: &[(u8, &str, &[&str])] = &[
         19,
         "the most common passwords are refused",
         &[
-            "auth::passwords::a_common_password_is_refused_in_any_case",
-            "auth::passwords::every_place_where_a_password_is_set_has_the_same_rule",
+            "auth::passwords::a_common_password_in_any_letter_case_is_422",
+            "auth::passwords::every_way_to_set_a_password_applies_the_same_rules",
         ],
     ),
     (
         20,
-        "brute force is slowed, its victim not locked out",
+        "brute force is slowed down without locking the owner out",
         &[
-            "auth::brute_force::a_hundred_bad_tries_are_refused_and_the_owner_gets_in_elsewhere",
-            "auth::brute_force::one_address_cannot_go_through_many_accounts",
+            "auth::brute_force::ten_wrong_passwords_block_the_address_and_the_owner_logs_in_from_another",
+            "auth::brute_force::an_address_that_tries_many_accounts_gets_429_after_sixty_attempts",
         ],
     ),
     (
         21,
-        "nobody learns who has an account",
+        "responses do not reveal which accounts exist",
         &[
-            "auth::sign_in::a_wrong_password_and_an_unknown_e_mail_get_the_same_answer",
-            "auth::passwords::a_wrong_password_costs_a_hash_for_each_of_its_forms_whoever_is_asked_for",
+            "auth::sign_in::a_wrong_password_and_an_unknown_email_get_the_same_401",
+            "auth::passwords::a_wrong_password_costs_as_many_hashes_for_an_unknown_email_as_for_a_known_one",
         ],
     ),
     (
@@ -171,64 +171,64 @@ const PROOFS: &[(u8, &str, &[&str])] = &[
         "no default accounts",
         &[
             "cli::a_first_admin_without_a_password_of_its_own_is_refused",
-            "auth::sign_in::nobody_is_there_at_the_beginning",
+            "auth::sign_in::a_new_database_has_no_account",
         ],
     ),
     (
         23,
-        "permissions of functions",
-        &["auth::roles::everybody_gets_what_their_role_permits_and_nothing_else"],
+        "function level permissions",
+        &["auth::roles::each_role_reaches_exactly_the_routes_of_the_contract"],
     ),
     (
         24,
-        "permissions of objects",
+        "object level permissions",
         &[
-            "auth::roles::an_employee_sees_and_changes_their_own_tasks_alone",
-            "auth::sessions::a_session_can_be_ended_from_another_by_its_owner_alone",
+            "auth::roles::an_employee_reads_and_changes_their_own_tasks_and_gets_404_for_all_others",
+            "auth::sessions::a_session_is_ended_from_another_session_by_its_owner_and_by_no_other_user",
         ],
     ),
     (
         25,
-        "permissions of properties",
+        "property level permissions",
         &[
-            "auth::roles::each_field_but_status_is_refused_to_the_assigned_employee",
+            "auth::roles::an_employee_who_changes_another_field_than_the_status_of_their_task_gets_403",
             "api::bad_input::an_unknown_field_is_422_and_promotes_nobody",
             "api::users::no_answer_holds_a_password_or_its_hash",
         ],
     ),
     (
         26,
-        "role and approval count at once",
-        &["auth::roles::a_role_or_approval_change_counts_from_the_next_request_on"],
+        "a changed role or approval applies at once",
+        &["auth::roles::a_changed_role_or_approval_applies_from_the_next_request_on"],
     ),
     (
         27,
-        "approval by another, and an admin stays",
+        "approval by another user, and one admin always remains",
         &[
-            "auth::roles::everybody_gets_what_their_role_permits_and_nothing_else",
+            "auth::roles::each_role_reaches_exactly_the_routes_of_the_contract",
             "api::users::the_last_approved_admin_cannot_be_removed_in_any_way",
             "api::users::admins_that_remove_each_other_at_the_same_moment_leave_one",
         ],
     ),
     (
         28,
-        "check and act are one",
+        "check and action are atomic",
         &[
-            "auth::sign_in::parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account",
+            "auth::sign_in::fifty_concurrent_sign_ups_with_one_username_or_one_email_create_one_account",
             "api::conditional_requests::of_fifty_who_change_the_same_version_at_once_one_succeeds",
-            "auth::sessions::fifty_tabs_that_refresh_at_once_get_one_successor",
-            "auth::brute_force::fifty_guesses_at_once_are_ten",
+            "auth::sessions::fifty_concurrent_refreshes_with_one_token_get_the_same_next_token",
+            "auth::brute_force::of_fifty_concurrent_wrong_passwords_ten_pass_the_limit",
         ],
     ),
     (
         29,
-        "inputs and queries have bounds",
+        "inputs and queries have limits",
         &[
             "api::bad_input::a_body_over_the_limit_is_413_with_and_without_a_content_length",
             "api::bad_input::json_nested_a_hundred_thousand_deep_is_refused",
             "api::bad_input::what_can_be_no_id_is_404",
             "api::lists::a_limit_is_a_number_from_1_to_100",
-            "server::limits::whoever_takes_too_long_is_told_and_disconnected",
+            "server::limits::a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected",
         ],
     ),
     (
@@ -242,7 +242,7 @@ const PROOFS: &[(u8, &str, &[&str])] = &[
     ),
     (
         31,
-        "CORS by a list",
+        "CORS by a list of origins",
         &[
             "api::cors::whatever_is_not_exactly_a_listed_origin_gets_no_cors_headers",
             "api::cors::a_list_makes_every_answer_vary_by_origin",
@@ -252,30 +252,30 @@ const PROOFS: &[(u8, &str, &[&str])] = &[
     ),
     (
         32,
-        "security headers on every answer",
+        "security headers on every response",
         &[
             "api::cors::every_answer_tells_browsers_to_do_nothing_else_with_it",
             "pages::a_page_may_do_what_it_needs_and_nothing_else",
             "pages::what_is_no_page_may_do_nothing",
-            "server::trusted_proxies::who_comes_by_tls_is_told_to_do_so_for_a_year",
+            "server::trusted_proxies::a_client_that_reached_a_trusted_proxy_by_tls_gets_hsts_for_a_year",
         ],
     ),
     (
         33,
         "forwarded headers cannot be forged",
         &[
-            "server::trusted_proxies::an_address_counts_as_long_as_who_added_it_is_trusted",
-            "auth::brute_force::a_forged_address_gives_no_more_tries_and_a_trusted_proxys_clients_are_told_apart",
+            "server::trusted_proxies::the_client_is_the_last_forwarded_address_that_is_not_a_trusted_proxy",
+            "auth::brute_force::x_forwarded_for_is_ignored_from_a_client_and_used_from_a_trusted_proxy",
         ],
     ),
     (
         34,
-        "no other methods",
+        "only the methods of the route table",
         &["api::bad_input::every_method_that_a_path_has_not_is_405_and_allow_names_those_it_has"],
     ),
     (
         35,
-        "errors tell nothing, the log all but secrets",
+        "errors reveal no internals, and the log contains everything but secrets",
         &[
             "api::cors::a_panic_is_a_500_that_a_page_can_read_and_the_next_request_works",
             "cli::no_token_and_no_password_is_in_the_log_at_any_level",
@@ -284,7 +284,7 @@ const PROOFS: &[(u8, &str, &[&str])] = &[
     ),
 ];
 
-/// The names of the tests in a module of this binary.
+/// The names of the tests in a module of this test binary.
 fn tests_in(module: &str) -> BTreeSet<String> {
     let file = module.replace("::", "/");
     let path = format!("{}/tests/it/{file}.rs", env!("CARGO_MANIFEST_DIR"));
@@ -298,10 +298,10 @@ fn tests_in(module: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_requirement_has_a_test_that_is_there() {
-    let numbers: Vec<u8> = PROOFS.iter().map(|(number, ..)| *number).collect();
+fn every_requirement_has_tests_and_each_of_them_exists() {
+    let numbers: Vec<u8> = REQUIREMENTS.iter().map(|(number, ..)| *number).collect();
     assert_eq!(numbers, (1..=35).collect::<Vec<_>>());
-    for (number, requirement, tests) in PROOFS {
+    for (number, requirement, tests) in REQUIREMENTS {
         assert!(!tests.is_empty(), "{number}, {requirement}: no test");
         for test in *tests {
             let (module, name) = test.rsplit_once("::").unwrap();

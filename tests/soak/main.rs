@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::set_socket_linger;
 use serde_json::json;
 
-use support::http_client::{Client, PATIENCE};
-use support::program::{Place, Running};
+use support::http_client::{Client, TEST_TIMEOUT};
+use support::program::{RunningServer, WorkDir};
 
 /// What the clients have in common.
 struct Crowd {
@@ -106,7 +106,7 @@ impl Crowd {
             let mut client = self.connect();
             let _ = client.write(confusing.next().unwrap());
             // The server may have closed, and taken its answer back, while more was being sent.
-            if let Ok(answer) = client.answer(false) {
+            if let Ok(answer) = client.read_response(false) {
                 assert!((400..=505).contains(&answer.status), "{answer:?}");
             }
         });
@@ -202,7 +202,7 @@ impl Size {
 
     /// Once all connections have been closed.
     fn at_rest(pid: u32, before: Size) -> Size {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TEST_TIMEOUT;
         loop {
             let size = Size::of(pid);
             if size.descriptors == before.descriptors {
@@ -219,9 +219,9 @@ fn hostile_clients_disturb_nobody_and_leave_nothing_behind() {
     let seconds = std::env::var("SOAK_SECONDS").map_or(6, |seconds| {
         seconds.parse().expect("SOAK_SECONDS is a number")
     });
-    let place = Place::new();
-    place.create("admin", &["--role", "admin", "--approved"]);
-    let mut command = place.command(&[]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("admin", &["--role", "admin", "--approved"]);
+    let mut command = work_dir.command(&[]);
     for (name, value) in [
         ("HEAD_TIMEOUT", "1s"),
         ("BODY_TIMEOUT", "1s"),
@@ -232,12 +232,12 @@ fn hostile_clients_disturb_nobody_and_leave_nothing_behind() {
     ] {
         command.env(name, value);
     }
-    let server = Running::start(&mut command);
+    let server = RunningServer::start(&mut command);
     let pid = server.child.0.id();
     let before = Size::of(pid);
     let mut crowd = Crowd {
         address: server.address,
-        token: server.client().token("admin"),
+        token: server.client().sign_in_for_token("admin"),
         over: AtomicBool::new(false),
         served: AtomicUsize::new(0),
         attacks: AtomicUsize::new(0),

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use task_api::model::Role;
 use task_api::store::audit::{self, Verification};
 
-use crate::support::program::Place;
-use crate::support::{self, PASSWORD, Person, TestApp, request_from};
+use crate::support::program::WorkDir;
+use crate::support::{self, Account, PASSWORD, TestApp, request_from};
 
 /// `"actor action subject"` of each row, the oldest first.
 fn lines(rows: &[Value]) -> Vec<String> {
@@ -39,14 +39,14 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
     assert_eq!(app.log_in("ada@example.com", "a wrong one").status, 401);
     assert_eq!(app.log_in("nobody@example.com", "a wrong one").status, 401);
     let login = app.log_in("ada@example.com", PASSWORD).json();
-    let ada = Person {
+    let ada = Account {
         id: login["user"]["id"].as_i64().unwrap(),
         username: "ada".to_owned(),
         email: "ada@example.com".to_owned(),
         token: login["token"].as_str().unwrap().to_owned(),
     };
     let path = format!("/users/{}", ada.id);
-    for (line, person, body, status) in [
+    for (line, account, body, status) in [
         (
             format!("PATCH {path}"),
             &admin,
@@ -94,10 +94,10 @@ fn what_is_done_to_accounts_is_recorded_and_what_is_refused_is_not() {
         ("POST /me/sessions/revoke-all".to_owned(), &ada, "", 204),
         (format!("DELETE {path}"), &admin, "", 204),
     ] {
-        let answer = app.send(&line, person.clone(), body);
+        let answer = app.send(&line, account.clone(), body);
         assert_eq!(answer.status, status, "{line} {body}: {answer:?}");
     }
-    let task = app.task(&admin, json!({ "title": "t" }));
+    let task = app.create_task(&admin, json!({ "title": "t" }));
     assert_eq!(
         app.send(&format!("DELETE /tasks/{task}"), admin.clone(), "")
             .status,
@@ -202,9 +202,9 @@ fn the_record_is_filtered_and_paged() {
     let (admin, anna, ben) = (app.admin(), app.employee(), app.manager());
     for _ in 0..5 {
         app.advance(3600);
-        for person in [&anna, &ben] {
-            app.log_in(&person.email, PASSWORD);
-            app.log_in(&person.email, "a wrong one");
+        for account in [&anna, &ben] {
+            app.log_in(&account.email, PASSWORD);
+            app.log_in(&account.email, "a wrong one");
         }
     }
     let patch = |id: i64, body: &str| app.send(&format!("PATCH /users/{id}"), admin.clone(), body);
@@ -256,7 +256,7 @@ fn the_record_is_filtered_and_paged() {
         ("cursor=x", "cursor"),
     ] {
         assert_eq!(
-            app.get(&format!("/audit?{query}"), &admin).refused(),
+            app.get(&format!("/audit?{query}"), &admin).invalid_fields(),
             [field]
         );
     }
@@ -432,20 +432,20 @@ fn a_row_that_is_written_anew_with_a_hash_of_its_own_breaks_the_chain() {
 
 #[test]
 fn an_operator_verifies_the_record_and_is_in_it() {
-    let place = Place::new();
-    place.create("ada", &["--role", "manager"]);
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &["--role", "manager"]);
     for arguments in [
         &["user", "set-role", "ada", "admin"][..],
         &["user", "approve", "ada"],
     ] {
-        assert_eq!(place.run(arguments).code, Some(0));
+        assert_eq!(work_dir.run(arguments).code, Some(0));
     }
-    let set = place.run_with_input(
+    let set = work_dir.run_with_input(
         &["user", "set-password", "ada", "--password-stdin"],
         "another password\n",
     );
     assert_eq!(set.code, Some(0), "{set:?}");
-    let verify = || place.run(&["audit", "verify"]);
+    let verify = || work_dir.run(&["audit", "verify"]);
     let intact = verify();
     assert_eq!(
         (intact.code, intact.err.as_str()),
@@ -458,7 +458,7 @@ fn an_operator_verifies_the_record_and_is_in_it() {
     );
     assert_eq!(intact.out.trim_end().rsplit(' ').next().unwrap().len(), 64);
     assert_eq!(verify(), intact);
-    let db = place.sql();
+    let db = work_dir.sql();
     let mut statement = db.prepare("SELECT action FROM audit WHERE actor IS NULL AND address IS NULL AND subject = 'ada' ORDER BY id").unwrap();
     let actions: Vec<String> = statement
         .query_map([], |row| row.get(0))
@@ -478,15 +478,15 @@ fn an_operator_verifies_the_record_and_is_in_it() {
         .unwrap();
     let broken = verify();
     assert_eq!(
-        broken.refusal(),
+        broken.error_line(),
         "task-api: the record is broken: row 2 is not what was written"
     );
     assert_eq!(broken.code, Some(1));
-    let nowhere = Place::new();
+    let nowhere = WorkDir::new();
     assert!(
         nowhere
             .run(&["audit", "verify"])
-            .refusal()
+            .error_line()
             .contains("there is no database")
     );
     assert!(!nowhere.path("project.db").exists());
@@ -495,12 +495,12 @@ fn an_operator_verifies_the_record_and_is_in_it() {
 #[test]
 fn nobody_but_an_admin_reads_it() {
     let app = TestApp::new();
-    for person in [
+    for account in [
         app.employee(),
         app.manager(),
-        app.person("waiting", Role::Admin, false),
+        app.account("waiting", Role::Admin, false),
     ] {
-        assert_eq!(app.get("/audit", &person).status, 403);
+        assert_eq!(app.get("/audit", &account).status, 403);
     }
     assert_eq!(app.send("GET /audit", None, "").status, 401);
 }

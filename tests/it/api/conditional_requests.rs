@@ -7,12 +7,12 @@ use task_api::config::server::ServerKind;
 use task_api::model::Role;
 
 use crate::support::http_client::Client;
-use crate::support::{Answer, PASSWORD, Person, TestApp, World, concurrently};
+use crate::support::{Account, Fixture, PASSWORD, TestApp, TestResponse, concurrently};
 
 /// The tag of nothing at all.
 const STALE: &str = r#""stale""#;
 
-impl World {
+impl Fixture {
     /// The URL of each account and task that has one.
     fn urls(&self) -> [String; 3] {
         [
@@ -45,7 +45,7 @@ impl World {
     }
 
     /// Sends on behalf of the admin, with these headers.
-    fn send(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    fn send(&self, line: &str, headers: &[(&str, &str)], body: &str) -> TestResponse {
         send(&self.app, line, &self.admin, headers, body)
     }
 
@@ -58,14 +58,14 @@ impl World {
 fn send(
     app: &TestApp,
     line: &str,
-    person: &Person,
+    account: &Account,
     headers: &[(&str, &str)],
     body: &str,
-) -> Answer {
-    app.send_with(line, person.clone(), headers, body)
+) -> TestResponse {
+    app.send_with(line, account.clone(), headers, body)
 }
 
-fn tag(answer: &Answer) -> String {
+fn tag(answer: &TestResponse) -> String {
     answer
         .header("ETag")
         .unwrap_or_else(|| panic!("no ETag: {answer:?}"))
@@ -76,8 +76,8 @@ fn tag(answer: &Answer) -> String {
 
 #[test]
 fn each_answer_with_one_account_or_task_has_its_tag_and_no_other_answer_has_one() {
-    let world = World::new();
-    let [me, user, task] = world.urls();
+    let fixture = Fixture::new();
+    let [me, user, task] = fixture.urls();
     let sign_up = json!({ "username": "new", "email": "new@example.com", "password": PASSWORD });
     let log_in = json!({ "email": "mine@example.com", "password": PASSWORD });
     let mine = json!({ "email": "mine@example.com", "current_password": PASSWORD });
@@ -117,7 +117,7 @@ fn each_answer_with_one_account_or_task_has_its_tag_and_no_other_answer_has_one(
         (&format!("DELETE {user}"), String::new(), 204, None),
         ("POST /login", log_in.to_string(), 200, None),
     ] {
-        let answer = world.send(line, &[], &body);
+        let answer = fixture.send(line, &[], &body);
         assert_eq!(answer.status, status, "{line}: {answer:?}");
         assert_eq!(answer.header("ETag").is_some(), url.is_some(), "{line}");
         let Some(url) = url else { continue };
@@ -130,21 +130,21 @@ fn each_answer_with_one_account_or_task_has_its_tag_and_no_other_answer_has_one(
             inside.is_some_and(|tag| tag.len() == 22 && tag.chars().all(is_plain)),
             "{line}"
         );
-        let shown = world.send(&format!("GET {url}"), &[], "");
+        let shown = fixture.send(&format!("GET {url}"), &[], "");
         assert_eq!(
             (tag(&answer), &answer.body),
             (tag(&shown), &shown.body),
             "{line}"
         );
-        let head = world.send(&format!("HEAD {url}"), &[], "");
+        let head = fixture.send(&format!("HEAD {url}"), &[], "");
         assert_eq!(tag(&head), tag(&shown), "{line}");
     }
 }
 
 #[test]
 fn a_tag_changes_when_a_field_does_and_comes_back_with_it() {
-    let world = World::new();
-    let [_, user, task] = world.urls();
+    let fixture = Fixture::new();
+    let [_, user, task] = fixture.urls();
     let (manager, pending) = (json!({ "role": "manager" }), json!({ "status": "pending" }));
     for (url, change, back) in [
         (&user, manager.clone(), json!({ "role": "employee" })),
@@ -172,11 +172,11 @@ fn a_tag_changes_when_a_field_does_and_comes_back_with_it() {
         (
             &task,
             json!({ "assigned_user_id": null }),
-            json!({ "assigned_user_id": world.employee.id }),
+            json!({ "assigned_user_id": fixture.employee.id }),
         ),
     ] {
-        let patch = |body: &Value| world.send(&format!("PATCH {url}"), &[], &body.to_string());
-        let before = world.tag(url);
+        let patch = |body: &Value| fixture.send(&format!("PATCH {url}"), &[], &body.to_string());
+        let before = fixture.tag(url);
         assert_eq!(tag(&patch(&json!({}))), before, "{url}: nothing changes");
         assert_eq!(tag(&patch(&back)), before, "{url}: {back} is so already");
         assert_ne!(tag(&patch(&change)), before, "{url}: {change}");
@@ -186,35 +186,35 @@ fn a_tag_changes_when_a_field_does_and_comes_back_with_it() {
 
 #[test]
 fn a_tag_outlives_the_program() {
-    let world = World::new();
-    let before = world.urls().map(|url| world.tag(&url));
-    let World {
+    let fixture = Fixture::new();
+    let before = fixture.urls().map(|url| fixture.tag(&url));
+    let Fixture {
         app,
         admin,
         employee,
         task,
-    } = world;
-    let app = TestApp::on(app.folder, |_| {});
-    let world = World {
+    } = fixture;
+    let app = TestApp::in_folder(app.folder, |_| {});
+    let fixture = Fixture {
         app,
         admin,
         employee,
         task,
     };
-    assert_eq!(world.urls().map(|url| world.tag(&url)), before);
+    assert_eq!(fixture.urls().map(|url| fixture.tag(&url)), before);
 }
 
 #[test]
 fn what_has_the_id_of_something_deleted_has_another_tag() {
-    let world = World::new();
-    let [_, _, task] = world.urls();
-    let old = world.tag(&task);
-    assert_eq!(world.send(&format!("DELETE {task}"), &[], "").status, 204);
-    let body = json!({ "title": "water the plants", "assigned_user_id": world.employee.id });
-    let again = world.app.task(&world.admin, body);
-    assert_eq!(again, world.task, "SQLite gives out the id again");
-    assert_ne!(world.tag(&task), old);
-    let answer = world.send(&format!("DELETE {task}"), &[("If-Match", &old)], "");
+    let fixture = Fixture::new();
+    let [_, _, task] = fixture.urls();
+    let old = fixture.tag(&task);
+    assert_eq!(fixture.send(&format!("DELETE {task}"), &[], "").status, 204);
+    let body = json!({ "title": "water the plants", "assigned_user_id": fixture.employee.id });
+    let again = fixture.app.create_task(&fixture.admin, body);
+    assert_eq!(again, fixture.task, "SQLite gives out the id again");
+    assert_ne!(fixture.tag(&task), old);
+    let answer = fixture.send(&format!("DELETE {task}"), &[("If-Match", &old)], "");
     assert_eq!(answer.status, 412);
 }
 
@@ -295,13 +295,13 @@ fn borrowed<'a>(headers: &'a [(&str, String)]) -> Vec<(&'a str, &'a str)> {
 
 #[test]
 fn who_names_the_current_version_is_spared_it() {
-    let world = World::new();
-    for url in world.urls() {
-        let current = world.tag(&url);
+    let fixture = Fixture::new();
+    for url in fixture.urls() {
+        let current = fixture.tag(&url);
         for (values, _, is_named) in LISTS {
             let headers = lines("If-None-Match", values, &current);
             for method in ["GET", "HEAD"] {
-                let answer = world.send(&format!("{method} {url}"), &borrowed(&headers), "");
+                let answer = fixture.send(&format!("{method} {url}"), &borrowed(&headers), "");
                 let expected = if *is_named { 304 } else { 200 };
                 assert_eq!(answer.status, expected, "{method} {url} {values:?}");
                 assert_eq!(
@@ -320,17 +320,17 @@ fn a_304_has_the_headers_of_the_200_but_those_about_its_body() {
     let app = TestApp::with(|config| {
         config.cors.cors_origins = "https://app.example".parse().unwrap();
     });
-    let world = World::on(app);
-    let but = |left_out: &[&str], answer: &Answer| {
+    let fixture = Fixture::with_app(app);
+    let but = |left_out: &[&str], answer: &TestResponse| {
         let mut headers = answer.headers.clone();
         headers.retain(|(name, _)| !left_out.contains(&name.as_str()));
         headers.sort();
         headers
     };
-    for url in world.urls() {
-        let current = world.tag(&url);
+    for url in fixture.urls() {
+        let current = fixture.tag(&url);
         let origin = ("Origin", "https://app.example");
-        let get = |headers: &[(&str, &str)]| world.send(&format!("GET {url}"), headers, "");
+        let get = |headers: &[(&str, &str)]| fixture.send(&format!("GET {url}"), headers, "");
         let (full, spared) = (get(&[origin]), get(&[origin, ("If-None-Match", &current)]));
         assert_eq!((full.status, spared.status), (200, 304), "{url}");
         assert_eq!(
@@ -345,9 +345,9 @@ fn a_304_has_the_headers_of_the_200_but_those_about_its_body() {
 
 #[test]
 fn a_change_is_made_to_the_version_that_it_names() {
-    let world = World::new();
-    for url in world.urls() {
-        let current = world.tag(&url);
+    let fixture = Fixture::new();
+    for url in fixture.urls() {
+        let current = fixture.tag(&url);
         // Nothing changes, so that the next line finds the same version.
         let body = match url.as_str() {
             "/me" => json!({ "current_password": PASSWORD }).to_string(),
@@ -356,7 +356,7 @@ fn a_change_is_made_to_the_version_that_it_names() {
         for (values, is_the_same, is_alike) in LISTS {
             for (name, permitted) in [("If-Match", *is_the_same), ("If-None-Match", !is_alike)] {
                 let headers = lines(name, values, &current);
-                let answer = world.send(&format!("PATCH {url}"), &borrowed(&headers), &body);
+                let answer = fixture.send(&format!("PATCH {url}"), &borrowed(&headers), &body);
                 let expected = if permitted { 200 } else { 412 };
                 assert_eq!(answer.status, expected, "{url} {name} {values:?}");
                 if !permitted {
@@ -372,14 +372,14 @@ fn a_change_is_made_to_the_version_that_it_names() {
 fn each_change_asks_for_the_version_and_is_made_whole_or_not_at_all() {
     for n in 0..5 {
         for (value, status) in [(STALE, 412), ("W/%", 412), ("%", 200), ("*", 200)] {
-            let world = World::new();
-            let (line, body, url) = &world.changes()[n];
-            let before = world.app.rows();
-            let headers = lines("If-Match", &[value], &world.tag(url));
-            let answer = world.send(line, &borrowed(&headers), body);
+            let fixture = Fixture::new();
+            let (line, body, url) = &fixture.changes()[n];
+            let before = fixture.app.rows();
+            let headers = lines("If-Match", &[value], &fixture.tag(url));
+            let answer = fixture.send(line, &borrowed(&headers), body);
             let is_done = answer.status < 300;
             assert_eq!(is_done, status == 200, "{line} {value}: {answer:?}");
-            assert_eq!(world.app.rows() != before, is_done, "{line} {value}");
+            assert_eq!(fixture.app.rows() != before, is_done, "{line} {value}");
             if !is_done {
                 assert_eq!(
                     (answer.status, &*answer.code()),
@@ -392,19 +392,19 @@ fn each_change_asks_for_the_version_and_is_made_whole_or_not_at_all() {
 
 #[test]
 fn who_reads_can_demand_a_version_too() {
-    let world = World::new();
-    for url in world.urls() {
-        let current = world.tag(&url);
+    let fixture = Fixture::new();
+    for url in fixture.urls() {
+        let current = fixture.tag(&url);
         for (values, is_the_same, _) in LISTS {
             let headers = lines("If-Match", values, &current);
-            let answer = world.send(&format!("GET {url}"), &borrowed(&headers), "");
+            let answer = fixture.send(&format!("GET {url}"), &borrowed(&headers), "");
             let expected = if *is_the_same { 200 } else { 412 };
             assert_eq!(answer.status, expected, "{url} {values:?}");
         }
         // If-Match goes first (RFC 9110, 13.2.2).
         let both = [("If-None-Match", current.as_str()), ("If-Match", STALE)];
         assert_eq!(
-            world.send(&format!("GET {url}"), &both, "").status,
+            fixture.send(&format!("GET {url}"), &both, "").status,
             412,
             "{url}"
         );
@@ -413,16 +413,16 @@ fn who_reads_can_demand_a_version_too() {
 
 #[test]
 fn what_is_no_list_of_tags_is_refused_by_name_and_changes_nothing() {
-    let world = World::new();
-    let reads = world
+    let fixture = Fixture::new();
+    let reads = fixture
         .urls()
         .map(|url| (format!("GET {url}"), String::new(), url));
-    let before = world.app.rows();
-    for (line, body, url) in world.changes().into_iter().chain(reads) {
+    let before = fixture.app.rows();
+    for (line, body, url) in fixture.changes().into_iter().chain(reads) {
         for values in MALFORMED {
             for name in ["If-Match", "If-None-Match"] {
-                let headers = lines(name, values, &world.tag(&url));
-                let answer = world.send(&line, &borrowed(&headers), &body);
+                let headers = lines(name, values, &fixture.tag(&url));
+                let answer = fixture.send(&line, &borrowed(&headers), &body);
                 let case = format!("{line} {name} {values:?}");
                 assert_eq!(
                     (answer.status, &*answer.code()),
@@ -430,18 +430,18 @@ fn what_is_no_list_of_tags_is_refused_by_name_and_changes_nothing() {
                     "{case}"
                 );
                 assert!(
-                    answer.msg().contains(&format!("its {name} is")),
+                    answer.msg().contains(&format!("its {name} must be")),
                     "{case}: {answer:?}"
                 );
             }
         }
     }
-    assert_eq!(world.app.rows(), before);
+    assert_eq!(fixture.app.rows(), before);
 }
 
 #[test]
 fn where_there_are_no_versions_nobody_looks_at_what_is_demanded() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let log_in = json!({ "email": "admin@example.com", "password": PASSWORD }).to_string();
     for (line, body, status) in [
         ("GET /tasks", "", 200),
@@ -455,7 +455,7 @@ fn where_there_are_no_versions_nobody_looks_at_what_is_demanded() {
         for value in ["*", STALE, "nonsense"] {
             let headers = [("If-Match", value), ("If-None-Match", value)];
             assert_eq!(
-                world.send(line, &headers, body).status,
+                fixture.send(line, &headers, body).status,
                 status,
                 "{line} {value}"
             );
@@ -467,22 +467,22 @@ fn where_there_are_no_versions_nobody_looks_at_what_is_demanded() {
 
 #[test]
 fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_after_it() {
-    let world = World::new();
-    let app = &world.app;
-    let waiting = app.person("waiting", Role::Admin, false);
-    let other = app.person("other", Role::Employee, true);
-    let nobody = Person {
+    let fixture = Fixture::new();
+    let app = &fixture.app;
+    let waiting = app.account("waiting", Role::Admin, false);
+    let other = app.account("other", Role::Employee, true);
+    let nobody = Account {
         token: "none".to_owned(),
-        ..world.admin.clone()
+        ..fixture.admin.clone()
     };
-    let [me, user, task] = world.urls();
-    let (admin, employee) = (&world.admin, &world.employee);
+    let [me, user, task] = fixture.urls();
+    let (admin, employee) = (&fixture.admin, &fixture.employee);
     let mine = |email: &str, password: &str| {
         json!({ "email": email, "current_password": password }).to_string()
     };
     let admins = format!("/users/{}", admin.id);
     let before = app.rows();
-    for (person, line, body, status, code) in [
+    for (account, line, body, status, code) in [
         (&nobody, format!("GET {task}"), "", 401, "invalid_token"),
         (&nobody, format!("PATCH {task}"), "{}", 401, "invalid_token"),
         (&nobody, format!("PATCH {me}"), "{}", 401, "invalid_token"),
@@ -612,7 +612,7 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
             "precondition_failed",
         ),
     ] {
-        let answer = send(app, &line, person, &[("If-Match", STALE)], body);
+        let answer = send(app, &line, account, &[("If-Match", STALE)], body);
         assert_eq!(
             (answer.status, &*answer.code()),
             (status, code),
@@ -622,13 +622,13 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
     // `*` is any version, but there has to be one.
     for line in ["PATCH /tasks/999", "PATCH /users/999"] {
         assert_eq!(
-            world.send(line, &[("If-Match", "*")], "{}").status,
+            fixture.send(line, &[("If-Match", "*")], "{}").status,
             404,
             "{line}"
         );
     }
     // For whom a task does not exist it has no version either.
-    let current = world.tag(&task);
+    let current = fixture.tag(&task);
     for name in ["If-Match", "If-None-Match"] {
         let answer = send(app, &format!("GET {task}"), &other, &[(name, &current)], "");
         assert_eq!(
@@ -644,29 +644,29 @@ fn errors_of_form_and_access_come_before_the_precondition_and_every_other_error_
 
 #[test]
 fn the_second_of_two_who_have_read_the_same_version_has_to_read_again() {
-    let world = World::new();
-    let [_, _, task] = world.urls();
-    let (path, seen) = (format!("PATCH {task}"), world.tag(&task));
-    let status = |tag: &str| world.send(&path, &[("If-Match", tag)], r#"{"status":"completed"}"#);
-    let title = |tag: &str| world.send(&path, &[("If-Match", tag)], r#"{"title":"new"}"#);
+    let fixture = Fixture::new();
+    let [_, _, task] = fixture.urls();
+    let (path, seen) = (format!("PATCH {task}"), fixture.tag(&task));
+    let status = |tag: &str| fixture.send(&path, &[("If-Match", tag)], r#"{"status":"completed"}"#);
+    let title = |tag: &str| fixture.send(&path, &[("If-Match", tag)], r#"{"title":"new"}"#);
     let first = status(&seen);
     assert_eq!(first.status, 200);
     assert_eq!(title(&seen).status, 412);
-    let second = title(&world.tag(&task));
+    let second = title(&fixture.tag(&task));
     assert_eq!(second.status, 200);
     assert_eq!(second.json()["status"], "completed");
     // The tag of an answer is good for the next change.
     assert_eq!(title(&tag(&first)).status, 412);
     assert_eq!(status(&tag(&second)).status, 200);
     assert_eq!(
-        world
+        fixture
             .send(&format!("DELETE {task}"), &[("If-Match", &seen)], "")
             .status,
         412
     );
-    let current = world.tag(&task);
+    let current = fixture.tag(&task);
     assert_eq!(
-        world
+        fixture
             .send(&format!("DELETE {task}"), &[("If-Match", &current)], "")
             .status,
         204
@@ -676,10 +676,10 @@ fn the_second_of_two_who_have_read_the_same_version_has_to_read_again() {
 #[test]
 fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
     // Room for all of them: this is not about the queue for hashes.
-    let world = World::on(TestApp::with(|config| {
+    let fixture = Fixture::with_app(TestApp::with(|config| {
         config.concurrency.hashes.max_queued = 50
     }));
-    let [me, user, task] = world.urls();
+    let [me, user, task] = fixture.urls();
     let email = |n: usize| format!("admin{n}@example.com");
     type Body<'a> = &'a (dyn Fn(usize) -> Value + Sync);
     let cases: [(&str, Body); 4] = [
@@ -693,10 +693,10 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
         ),
     ];
     for (url, body) in cases {
-        let seen = world.tag(url);
+        let seen = fixture.tag(url);
         let answers = concurrently(50, |n| {
             let body = body(n).to_string();
-            world.send(&format!("PATCH {url}"), &[("If-Match", &seen)], &body)
+            fixture.send(&format!("PATCH {url}"), &[("If-Match", &seen)], &body)
         });
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         let count = |status| statuses.iter().filter(|given| **given == status).count();
@@ -704,7 +704,7 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
         // What is there now is what the one was told.
         let winner = answers.iter().find(|answer| answer.status == 200).unwrap();
         assert_eq!(
-            world.send(&format!("GET {url}"), &[], "").json(),
+            fixture.send(&format!("GET {url}"), &[], "").json(),
             winner.json()
         );
     }
@@ -713,12 +713,12 @@ fn of_fifty_who_change_the_same_version_at_once_one_succeeds() {
 #[test]
 fn of_a_change_and_a_removal_at_once_one_succeeds() {
     for _ in 0..10 {
-        let world = World::new();
-        let [_, _, task] = world.urls();
-        let seen = world.tag(&task);
+        let fixture = Fixture::new();
+        let [_, _, task] = fixture.urls();
+        let seen = fixture.tag(&task);
         let mut statuses: Vec<u16> = concurrently(2, |n| {
             let (method, body) = [("PATCH", r#"{"title":"new"}"#), ("DELETE", "")][n];
-            world.send(&format!("{method} {task}"), &[("If-Match", &seen)], body)
+            fixture.send(&format!("{method} {task}"), &[("If-Match", &seen)], body)
         })
         .iter()
         .map(|answer| answer.status)
@@ -743,19 +743,19 @@ fn a_304_has_no_body_on_a_kept_connection() {
         ServerKind::Rouille,
     ];
     for kind in kinds {
-        let world = World::on(TestApp::with(|config| config.server = kind));
-        let server = world.app.serve();
+        let fixture = Fixture::with_app(TestApp::with(|config| config.server = kind));
+        let server = fixture.app.serve();
         let mut client = Client::connect(server.address());
-        let authorization = format!("Authorization: Bearer {}\r\n", world.admin.token);
-        for url in world.urls() {
-            let current = world.tag(&url);
+        let authorization = format!("Authorization: Bearer {}\r\n", fixture.admin.token);
+        for url in fixture.urls() {
+            let current = fixture.tag(&url);
             for method in ["GET", "HEAD"] {
                 let mut send = |headers: &str| {
                     let headers = format!("{authorization}{headers}");
                     let head = client.head(&format!("{method} {url}"), &headers);
                     client.write(head).unwrap();
                     // A body would be read as the beginning of the next answer.
-                    client.answer(method == "HEAD").unwrap()
+                    client.read_response(method == "HEAD").unwrap()
                 };
                 let spared = send(&format!("If-None-Match: \"a\", W/{current}\r\n"));
                 assert_eq!(spared.status, 304, "{kind:?} {method} {url}");

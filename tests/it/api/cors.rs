@@ -9,7 +9,7 @@ use serde_json::json;
 use task_api::config::cors::CorsOrigins;
 use task_api::router::ROUTES;
 
-use crate::support::{self, Answer, PASSWORD, TestApp, comma_separated, timestamp};
+use crate::support::{self, PASSWORD, TestApp, TestResponse, comma_separated, timestamp};
 
 const LISTED: &str = "https://app.example";
 const ALSO_LISTED: &str = "http://localhost:5173";
@@ -24,11 +24,11 @@ fn listing() -> TestApp {
     })
 }
 
-fn from(app: &TestApp, origin: &str, line: &str) -> Answer {
+fn from(app: &TestApp, origin: &str, line: &str) -> TestResponse {
     app.send_with(line, None, &[("Origin", origin)], "")
 }
 
-fn preflight(app: &TestApp, origin: &str, path: &str, method: &str) -> Answer {
+fn preflight(app: &TestApp, origin: &str, path: &str, method: &str) -> TestResponse {
     let headers = [
         ("Origin", origin),
         ("Access-Control-Request-Method", method),
@@ -40,7 +40,7 @@ fn preflight(app: &TestApp, origin: &str, path: &str, method: &str) -> Answer {
     app.send_with(&format!("OPTIONS {path}"), None, &headers, "")
 }
 
-fn cors_headers(answer: &Answer) -> Vec<&str> {
+fn cors_headers(answer: &TestResponse) -> Vec<&str> {
     answer
         .headers
         .iter()
@@ -49,7 +49,7 @@ fn cors_headers(answer: &Answer) -> Vec<&str> {
         .collect()
 }
 
-fn assert_exposes(answer: &Answer, case: impl std::fmt::Debug) {
+fn assert_exposes(answer: &TestResponse, case: impl std::fmt::Debug) {
     let exposed = comma_separated(
         answer
             .header("Access-Control-Expose-Headers")
@@ -360,11 +360,15 @@ fn a_panic_is_a_500_that_a_page_can_read_and_the_next_request_works() {
     let switch = Arc::clone(&broken);
     let clock = move || {
         assert!(!switch.load(Ordering::SeqCst), "what only the log may know");
-        timestamp(support::START * 1_000_000)
+        timestamp(support::CLOCK_START * 1_000_000)
     };
     let mut config = support::config(&folder);
     config.cors.cors_origins = LISTED.parse().unwrap();
-    let app = support::open(config, &support::keys(support::KEY, &[]), Box::new(clock));
+    let app = support::open_app(
+        config,
+        &support::keys(support::SIGNING_KEY, &[]),
+        Box::new(clock),
+    );
     let send = |line: &str, token: &str, body: &str| {
         let (method, path) = line.split_once(' ').unwrap();
         let headers = [

@@ -11,7 +11,9 @@ use task_api::model::{Role, User};
 use task_api::store::idempotency;
 
 use crate::support::http_client::Client;
-use crate::support::{Answer, KEY, PASSWORD, Person, TestApp, concurrently, keys, timestamp};
+use crate::support::{
+    Account, PASSWORD, SIGNING_KEY, TestApp, TestResponse, concurrently, keys, timestamp,
+};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -25,27 +27,33 @@ fn app() -> TestApp {
 
 /// The same after the program has been started anew.
 fn restarted(app: TestApp) -> TestApp {
-    TestApp::on(app.folder, |_| {})
+    TestApp::in_folder(app.folder, |_| {})
 }
 
-fn post(app: &TestApp, path: &str, person: Option<&Person>, keys: &[&str], body: &str) -> Answer {
+fn post(
+    app: &TestApp,
+    path: &str,
+    account: Option<&Account>,
+    keys: &[&str],
+    body: &str,
+) -> TestResponse {
     let headers: Vec<_> = keys.iter().map(|key| ("Idempotency-Key", *key)).collect();
-    app.send_with(&format!("POST {path}"), person.cloned(), &headers, body)
+    app.send_with(&format!("POST {path}"), account.cloned(), &headers, body)
 }
 
-fn make_task(app: &TestApp, person: &Person, key: &str, body: &str) -> Answer {
-    post(app, "/tasks", Some(person), &[key], body)
+fn make_task(app: &TestApp, account: &Account, key: &str, body: &str) -> TestResponse {
+    post(app, "/tasks", Some(account), &[key], body)
 }
 
-fn sign_up(app: &TestApp, key: &str, body: &str) -> Answer {
+fn sign_up(app: &TestApp, key: &str, body: &str) -> TestResponse {
     post(app, "/signup", None, &[key], body)
 }
 
 /// The same person with a new token.
-fn signed_in_again(app: &TestApp, person: Person) -> Person {
-    let token = app.log_in(&person.email, PASSWORD).person().token;
-    assert_ne!(token, person.token);
-    Person { token, ..person }
+fn signed_in_again(app: &TestApp, account: Account) -> Account {
+    let token = app.log_in(&account.email, PASSWORD).account().token;
+    assert_ne!(token, account.token);
+    Account { token, ..account }
 }
 
 /// A sign-up of this name.
@@ -55,14 +63,14 @@ fn account(username: &str) -> String {
 }
 
 /// All that a client sees of an answer, but for what is new each time.
-fn seen(answer: &Answer) -> (u16, Value, Vec<(String, String)>) {
+fn seen(answer: &TestResponse) -> (u16, Value, Vec<(String, String)>) {
     let mut headers = answer.headers.clone();
     headers.retain(|(name, _)| !["X-Request-Id", "Idempotency-Replayed"].contains(&&**name));
     (answer.status, answer.json(), headers)
 }
 
 /// The second answer is the first one again, and says so.
-fn assert_replays(first: &Answer, again: &Answer) {
+fn assert_replays(first: &TestResponse, again: &TestResponse) {
     assert_eq!(first.status, 201, "{first:?}");
     assert_eq!(first.header("Idempotency-Replayed"), None);
     assert_eq!(seen(again), seen(first));
@@ -70,7 +78,7 @@ fn assert_replays(first: &Answer, again: &Answer) {
     assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
 }
 
-fn assert_made(answer: &Answer) {
+fn assert_made(answer: &TestResponse) {
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.header("Idempotency-Replayed"), None, "{answer:?}");
 }
@@ -171,7 +179,7 @@ fn a_retry_is_known_after_a_restart() {
 fn a_retry_of_a_sign_up_waits_for_no_hash() {
     let app = app();
     let first = sign_up(&app, UUID, &account("ada"));
-    let app = TestApp::on(app.folder, |config| {
+    let app = TestApp::in_folder(app.folder, |config| {
         config.concurrency.hashes.max_concurrent = 0;
         config.concurrency.hashes.max_queued = 0;
     });
@@ -215,7 +223,7 @@ fn a_key_is_good_for_the_very_same_body_alone() {
     }
     // A body that is refused anyway is told so.
     let answer = make_task(&app, &manager, UUID, "{}");
-    assert_eq!(answer.refused(), ["title"]);
+    assert_eq!(answer.invalid_fields(), ["title"]);
     assert_eq!(app.rows(), before);
     assert_replays(&first[0], &make_task(&app, &manager, UUID, task));
     assert_replays(&first[1], &sign_up(&app, UUID, &ada));
@@ -276,14 +284,18 @@ fn after_an_error_the_same_key_may_be_tried_again() {
     let app = app();
     let (admin, manager, employee) = (app.admin(), app.manager(), app.employee());
     let first = r#"{"title":"t","assigned_user_id":4}"#;
-    for (person, body, status) in [
+    for (account, body, status) in [
         (&manager, "{", 400),
         (&manager, r#"{"title":""}"#, 422),
         // The account is not there yet.
         (&manager, first, 422),
         (&employee, first, 403),
     ] {
-        assert_eq!(make_task(&app, person, UUID, body).status, status, "{body}");
+        assert_eq!(
+            make_task(&app, account, UUID, body).status,
+            status,
+            "{body}"
+        );
     }
     assert_eq!(post(&app, "/tasks", None, &[UUID], first).status, 401);
     assert_eq!(sign_up(&app, UUID, &account("manager")).status, 409);
@@ -331,7 +343,7 @@ fn the_next_account_with_an_id_does_not_inherit_the_keys_of_the_last() {
     let body = r#"{"title":"t"}"#;
     assert_made(&make_task(&app, &manager, UUID, body));
     app.send(&format!("DELETE /users/{}", manager.id), admin, "");
-    let next = app.person("next", Role::Manager, true);
+    let next = app.account("next", Role::Manager, true);
     assert_eq!(next.id, manager.id, "SQLite gives out the id again");
     assert_made(&make_task(&app, &next, UUID, body));
     assert_made(&make_task(&app, &next, "another", r#"{"title":"u"}"#));
@@ -341,7 +353,7 @@ fn the_next_account_with_an_id_does_not_inherit_the_keys_of_the_last() {
 #[test]
 fn accounts_of_the_flask_app_without_an_age_have_keys_of_their_own_too() {
     let app = app();
-    let managers = ["ada", "eve"].map(|name| app.person(name, Role::Manager, true));
+    let managers = ["ada", "eve"].map(|name| app.account(name, Role::Manager, true));
     app.sql()
         .execute("UPDATE user SET created_at = NULL", [])
         .unwrap();
@@ -355,7 +367,7 @@ fn accounts_of_the_flask_app_without_an_age_have_keys_of_their_own_too() {
 
 #[test]
 fn whatever_is_another_request_has_another_fingerprint() {
-    let fingerprints = IdempotencyFingerprints::new(KEY);
+    let fingerprints = IdempotencyFingerprints::new(SIGNING_KEY);
     let user = |id: i64, age: Option<i64>| User {
         id: id.try_into().unwrap(),
         username: "ada".to_owned(),
@@ -391,7 +403,7 @@ fn other_routes_do_not_look_at_keys() {
     let app = app();
     let admin = app.admin();
     let log_in = json!({ "email": admin.email, "password": PASSWORD }).to_string();
-    let task = app.task(&admin, json!({ "title": "t" }));
+    let task = app.create_task(&admin, json!({ "title": "t" }));
     for (line, body, status) in [
         ("POST /login", &*log_in, 200),
         ("GET /hello", "", 200),
@@ -505,7 +517,7 @@ fn of_fifty_retries_at_once_one_makes_the_row_and_all_get_its_answer() {
     ] {
         let before = app.count(table);
         let answers = concurrently(50, |_| post(&app, path, Some(&manager), &[UUID], body));
-        let is_replay = |answer: &&Answer| answer.header("Idempotency-Replayed").is_some();
+        let is_replay = |answer: &&TestResponse| answer.header("Idempotency-Replayed").is_some();
         let (replays, made): (Vec<_>, Vec<_>) = answers.iter().partition(is_replay);
         assert_eq!((made.len(), replays.len()), (1, 49), "{path}");
         for again in replays {
@@ -593,7 +605,11 @@ fn a_client_that_lost_its_connection_before_the_answer_makes_one_task() {
     ] {
         let bytes = request(&client, &keys);
         client.write(bytes).unwrap();
-        assert_eq!(client.answer(false).unwrap().status, status, "{keys}");
+        assert_eq!(
+            client.read_response(false).unwrap().status,
+            status,
+            "{keys}"
+        );
     }
     assert_eq!(app.count("task"), 1);
 }
@@ -611,7 +627,7 @@ fn nobody_who_has_the_file_alone_can_try_passwords_on_what_is_known_of_a_sign_up
         let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         app.sql().query_row(sql, [], read).unwrap()
     };
-    let (key, hash, shown) = row(KEY);
+    let (key, hash, shown) = row(SIGNING_KEY);
     assert!(
         !shown.contains(PASSWORD) && !shown.contains("pbkdf2"),
         "{shown}"
@@ -625,6 +641,6 @@ fn nobody_who_has_the_file_alone_can_try_passwords_on_what_is_known_of_a_sign_up
     let other = row(b"another key for tests, of thirty-two bytes and more");
     assert!(other.0 != key && other.1 != hash);
     // With the same key it is the same, but for the account's age.
-    let same = row(KEY);
+    let same = row(SIGNING_KEY);
     assert_eq!((same.0, same.1), (key, hash));
 }

@@ -7,8 +7,8 @@ use rusqlite::params;
 use serde_json::{Value, json};
 use task_api::model::Role;
 
-use crate::support::pagination::{next_page, page, walk_links};
-use crate::support::{Person, SORTS, TestApp};
+use crate::support::pagination::{follow_links, get_page, next_page};
+use crate::support::{Account, SORTS, TestApp};
 
 const LIMITS: [usize; 5] = [1, 2, 3, 7, 100];
 
@@ -143,12 +143,12 @@ fn with(url: &str, name: &str, value: &str) -> String {
 }
 
 /// Every id of a list, page by page, by `next_cursor` in the query.
-fn walk(app: &TestApp, person: &Person, url: &str, limit: usize) -> Vec<i64> {
+fn walk(app: &TestApp, account: &Account, url: &str, limit: usize) -> Vec<i64> {
     let url = with(url, "limit", &limit.to_string());
     let mut all = Vec::new();
     let mut here = url.clone();
     loop {
-        let answer = page(app, person, &here);
+        let answer = get_page(app, account, &here);
         let found = answer.ids();
         all.extend(&found);
         assert!(all.len() < 10_000, "{here}: no end");
@@ -175,7 +175,7 @@ fn every_sort_with_every_filter_shows_each_task_once_in_its_place() {
     let (manager, one, two) = (
         app.manager(),
         app.employee(),
-        app.person("second", Role::Employee, true),
+        app.account("second", Role::Employee, true),
     );
     let rows = fill(&app, &[one.id, two.id], 48);
     // RFC 3339 for the request, the stored form for the expectation.
@@ -231,7 +231,7 @@ fn every_sort_with_every_filter_shows_each_task_once_in_its_place() {
                             walks += 1;
                         }
                         let url = with(&url, "limit", "3");
-                        assert_eq!(walk_links(&app, &manager, &url), expected, "{url}");
+                        assert_eq!(follow_links(&app, &manager, &url), expected, "{url}");
                     }
                 }
             }
@@ -250,8 +250,8 @@ fn the_list_of_accounts_shows_each_once_by_id() {
         let role = dice.pick(&[Role::Employee, Role::Manager, Role::Admin]);
         let is_approved = dice.throw(2) == 0;
         let username = format!("{}{n}", dice.pick(&["ann", "Bob", "ZOË"]));
-        let person = app.person(&username, role, is_approved);
-        users.push((person.id, role.as_str(), is_approved, username));
+        let account = app.account(&username, role, is_approved);
+        users.push((account.id, role.as_str(), is_approved, username));
     }
     for role in [None, Some("employee"), Some("manager"), Some("admin")] {
         for approved in [None, Some(true), Some(false)] {
@@ -281,7 +281,7 @@ fn the_list_of_accounts_shows_each_once_by_id() {
                     );
                 }
                 let url = with(&url, "limit", "3");
-                assert_eq!(walk_links(&app, &manager, &url), expected, "{url}");
+                assert_eq!(follow_links(&app, &manager, &url), expected, "{url}");
             }
         }
     }
@@ -306,7 +306,7 @@ fn tasks_that_come_and_go_between_pages_disturb_no_other() {
                 let behind = sorted(behind, sort);
                 let more = behind.len() > limit;
                 let expected: Vec<Row> = behind.into_iter().take(limit).cloned().collect();
-                let answer = page(&app, &manager, &url);
+                let answer = get_page(&app, &manager, &url);
                 assert_eq!(answer.ids(), ids(&expected), "{url}");
                 let following = next_page(&answer, &url);
                 assert_eq!(following.is_some(), more, "{url}");
@@ -351,18 +351,18 @@ fn a_page_that_holds_all_that_is_left_is_the_last() {
     let app = TestApp::new();
     let manager = app.manager();
     let url = "/tasks?sort=created_at";
-    let empty = page(&app, &manager, url);
+    let empty = get_page(&app, &manager, url);
     assert_eq!(empty.json(), json!({ "items": [], "next_cursor": null }));
     assert_eq!(empty.header("Link"), None);
     let made: Vec<_> = (0..6)
-        .map(|_| app.task(&manager, json!({ "title": "t" })))
+        .map(|_| app.create_task(&manager, json!({ "title": "t" })))
         .collect();
     for (limit, pages) in [(1, 6), (2, 3), (3, 2), (4, 2), (5, 2), (6, 1), (7, 1)] {
         let mut here = Some(format!("{url}&limit={limit}"));
         let mut seen = Vec::new();
         let mut count = 0;
         while let Some(url) = here {
-            let answer = page(&app, &manager, &url);
+            let answer = get_page(&app, &manager, &url);
             seen.extend(answer.ids());
             here = next_page(&answer, &url);
             count += 1;
@@ -378,23 +378,23 @@ fn the_newest_task_comes_first_and_twenty_to_a_page() {
     let mut made: Vec<_> = (0..25)
         .map(|_| {
             app.advance(1);
-            app.task(&manager, json!({ "title": "t" }))
+            app.create_task(&manager, json!({ "title": "t" }))
         })
         .collect();
     made.reverse();
-    let answer = page(&app, &manager, "/tasks");
+    let answer = get_page(&app, &manager, "/tasks");
     assert_eq!(answer.ids(), made[..20]);
     let link = next_page(&answer, "/tasks").unwrap();
-    assert_eq!(page(&app, &manager, &link).ids(), made[20..]);
+    assert_eq!(get_page(&app, &manager, &link).ids(), made[20..]);
     assert_eq!(
-        page(&app, &manager, "/tasks?sort=-created_at&limit=100").ids(),
+        get_page(&app, &manager, "/tasks?sort=-created_at&limit=100").ids(),
         made
     );
     for n in 0..25 {
-        app.person(&format!("user{n}"), Role::Employee, true);
+        app.account(&format!("user{n}"), Role::Employee, true);
     }
-    assert_eq!(page(&app, &manager, "/users").ids().len(), 20);
-    assert_eq!(page(&app, &manager, "/users?limit=100").ids().len(), 26);
+    assert_eq!(get_page(&app, &manager, "/users").ids().len(), 20);
+    assert_eq!(get_page(&app, &manager, "/users?limit=100").ids().len(), 26);
 }
 
 #[test]
@@ -402,11 +402,11 @@ fn a_limit_is_a_number_from_1_to_100() {
     let app = TestApp::new();
     let manager = app.manager();
     for _ in 0..101 {
-        app.task(&manager, json!({ "title": "t" }));
+        app.create_task(&manager, json!({ "title": "t" }));
     }
     for limit in [1, 2, 99, 100] {
         let url = format!("/tasks?limit={limit}");
-        assert_eq!(page(&app, &manager, &url).ids().len(), limit);
+        assert_eq!(get_page(&app, &manager, &url).ids().len(), limit);
     }
     for path in ["/tasks", "/users"] {
         for bad in [
@@ -422,7 +422,7 @@ fn a_limit_is_a_number_from_1_to_100() {
             "99999999999999999999",
         ] {
             let url = format!("{path}?limit={bad}");
-            assert_eq!(app.get(&url, &manager).refused(), ["limit"], "{url}");
+            assert_eq!(app.get(&url, &manager).invalid_fields(), ["limit"], "{url}");
         }
     }
 }
@@ -435,24 +435,28 @@ fn a_cursor_comes_back_unchanged_or_is_refused() {
     let manager = app.manager();
     let deadlines = [json!("2026-12-24T18:00:00.5Z"), json!(null)];
     for deadline in [0, 0, 1, 1].map(|n| &deadlines[n]) {
-        app.task(&manager, json!({ "title": "t", "deadline": deadline }));
+        app.create_task(&manager, json!({ "title": "t", "deadline": deadline }));
     }
     // A cursor that holds a key, one without, and one of the other list; their lengths differ.
     let keyed = "/tasks?sort=deadline&limit=1";
     let keyless = "/tasks?sort=deadline&limit=3";
     app.employee();
     for url in [keyed, keyless, "/users?limit=1"] {
-        let cursor = page(&app, &manager, url).json()["next_cursor"]
+        let cursor = get_page(&app, &manager, url).json()["next_cursor"]
             .as_str()
             .unwrap()
             .to_owned();
         assert!(cursor.chars().all(|c| ALPHABET.contains(c)), "{cursor}");
         let refused = |bad: &str| {
             let answer = app.get(&with(url, "cursor", bad), &manager);
-            assert_eq!(answer.refused(), ["cursor"], "{url}: {bad:?} for {cursor}");
+            assert_eq!(
+                answer.invalid_fields(),
+                ["cursor"],
+                "{url}: {bad:?} for {cursor}"
+            );
         };
         assert_eq!(
-            page(&app, &manager, &with(url, "cursor", &cursor))
+            get_page(&app, &manager, &with(url, "cursor", &cursor))
                 .ids()
                 .len(),
             1
@@ -468,8 +472,8 @@ fn a_cursor_comes_back_unchanged_or_is_refused() {
             // An empty one counts as absent.
             if at > 0 {
                 refused(&cursor[..at]);
+                refused(&cursor[at..]);
             }
-            refused(&cursor[at + 1..]);
             let (head, tail) = cursor.split_at(at);
             refused(&format!("{head}A{tail}"));
         }
@@ -497,7 +501,7 @@ fn a_cursor_belongs_to_the_list_that_gave_it_out() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
     for _ in 0..6 {
-        app.task(
+        app.create_task(
             &manager,
             json!({
                 "title": "two words",
@@ -527,7 +531,7 @@ fn a_cursor_belongs_to_the_list_that_gave_it_out() {
     let cursors: Vec<_> = lists
         .iter()
         .map(|url| {
-            let answer = page(&app, &manager, &with(url, "limit", "1"));
+            let answer = get_page(&app, &manager, &with(url, "limit", "1"));
             let cursor = answer.json()["next_cursor"].as_str().unwrap().to_owned();
             (answer.ids(), cursor)
         })
@@ -541,7 +545,7 @@ fn a_cursor_belongs_to_the_list_that_gave_it_out() {
                 assert_ne!(&answer.ids(), seen, "{here}");
             } else {
                 assert_eq!(
-                    answer.refused(),
+                    answer.invalid_fields(),
                     ["cursor"],
                     "{}'s at {here}",
                     lists[origin]
@@ -556,7 +560,7 @@ fn the_limit_may_change_from_page_to_page() {
     let app = TestApp::new();
     let manager = app.manager();
     let made: Vec<_> = (0..12)
-        .map(|_| app.task(&manager, json!({ "title": "t" })))
+        .map(|_| app.create_task(&manager, json!({ "title": "t" })))
         .collect();
     let mut seen = Vec::new();
     let mut cursor: Option<String> = None;
@@ -568,7 +572,7 @@ fn the_limit_may_change_from_page_to_page() {
         if let Some(cursor) = &cursor {
             url = with(&url, "cursor", cursor);
         }
-        let answer = page(&app, &manager, &url);
+        let answer = get_page(&app, &manager, &url);
         seen.extend(answer.ids());
         cursor = answer.json()["next_cursor"].as_str().map(Into::into);
     }
@@ -580,16 +584,16 @@ fn the_order_of_the_parameters_does_not_matter_to_a_cursor() {
     let app = TestApp::new();
     let manager = app.manager();
     for _ in 0..3 {
-        app.task(&manager, json!({ "title": "a b" }));
+        app.create_task(&manager, json!({ "title": "a b" }));
     }
-    let first = page(&app, &manager, "/tasks?status=pending&q=a+b&limit=2");
+    let first = get_page(&app, &manager, "/tasks?status=pending&q=a+b&limit=2");
     let cursor = first.json()["next_cursor"].as_str().unwrap().to_owned();
     for url in [
         format!("/tasks?cursor={cursor}&limit=2&q=a+b&status=pending"),
         format!("/tasks?limit=2&q=a%20b&status=pending&cursor={cursor}"),
         format!("/tasks?&q=%61+%62&&limit=2&cursor={cursor}&status=pending&"),
     ] {
-        assert_eq!(page(&app, &manager, &url).ids().len(), 1, "{url}");
+        assert_eq!(get_page(&app, &manager, &url).ids().len(), 1, "{url}");
     }
 }
 
@@ -597,8 +601,8 @@ fn the_order_of_the_parameters_does_not_matter_to_a_cursor() {
 fn somebody_elses_cursor_shows_no_more_than_ones_own_tasks() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let task = |assignee: &Person| {
-        app.task(
+    let task = |assignee: &Account| {
+        app.create_task(
             &manager,
             json!({ "title": "t", "assigned_user_id": assignee.id }),
         )
@@ -607,8 +611,8 @@ fn somebody_elses_cursor_shows_no_more_than_ones_own_tasks() {
         .flat_map(|_| [task(&manager), task(&employee)])
         .collect();
     let url = "/tasks?sort=created_at&limit=2";
-    let link = next_page(&page(&app, &manager, url), url).unwrap();
-    assert_eq!(page(&app, &employee, &link).ids(), [made[3], made[5]]);
+    let link = next_page(&get_page(&app, &manager, url), url).unwrap();
+    assert_eq!(get_page(&app, &employee, &link).ids(), [made[3], made[5]]);
 }
 
 #[test]
@@ -637,7 +641,7 @@ fn q_finds_a_part_in_any_case_and_takes_every_character_literally() {
         .iter()
         .map(|(name, title, description)| {
             let body = json!({ "title": title, "description": description });
-            (app.task(&manager, body), *name)
+            (app.create_task(&manager, body), *name)
         })
         .collect();
     let everything: Vec<_> = tasks.iter().map(|task| task.0).collect();
@@ -678,7 +682,7 @@ fn q_finds_a_part_in_any_case_and_takes_every_character_literally() {
         ("nowhere", &[]),
     ] {
         let url = format!("/tasks?sort=created_at&limit=100&q={q}");
-        let answer = page(&app, &manager, &url);
+        let answer = get_page(&app, &manager, &url);
         let found_names: Vec<_> = answer.ids().iter().map(|id| names[id]).collect();
         assert_eq!(found_names, found, "{q}");
     }
@@ -689,8 +693,8 @@ fn q_finds_a_part_in_any_case_and_takes_every_character_literally() {
 fn q_finds_a_part_of_a_word_that_ends_in_sigma_alone() {
     let app = TestApp::new();
     let manager = app.manager();
-    let whole = app.task(&manager, json!({ "title": "ΟΔΟΣ" }));
-    let longer = app.task(&manager, json!({ "title": "ΟΔΟΣΗΜΑ" }));
+    let whole = app.create_task(&manager, json!({ "title": "ΟΔΟΣ" }));
+    let longer = app.create_task(&manager, json!({ "title": "ΟΔΟΣΗΜΑ" }));
     for (q, found) in [
         ("ΟΔΟΣΗΜΑ", vec![longer]),
         ("οδοσημα", vec![longer]),
@@ -698,7 +702,7 @@ fn q_finds_a_part_of_a_word_that_ends_in_sigma_alone() {
         ("ΟΔΟΣ", vec![whole, longer]),
     ] {
         let url = format!("/tasks?sort=created_at&q={q}");
-        assert_eq!(page(&app, &manager, &url).ids(), found, "{q}");
+        assert_eq!(get_page(&app, &manager, &url).ids(), found, "{q}");
     }
 }
 
@@ -707,7 +711,7 @@ fn an_empty_q_is_no_filter() {
     let app = TestApp::new();
     let manager = app.manager();
     for title in ["one", "two"] {
-        app.task(&manager, json!({ "title": title }));
+        app.create_task(&manager, json!({ "title": title }));
     }
     for (plain, with_q) in [
         ("/tasks", "/tasks?q="),
@@ -715,8 +719,8 @@ fn an_empty_q_is_no_filter() {
         ("/users", "/users?q="),
     ] {
         assert_eq!(
-            page(&app, &manager, plain).json(),
-            page(&app, &manager, with_q).json()
+            get_page(&app, &manager, plain).json(),
+            get_page(&app, &manager, with_q).json()
         );
     }
 }
@@ -725,7 +729,7 @@ fn an_empty_q_is_no_filter() {
 fn a_parameter_that_makes_no_sense_is_refused_by_name() {
     let app = TestApp::new();
     let manager = app.manager();
-    app.task(&manager, json!({ "title": "t" }));
+    app.create_task(&manager, json!({ "title": "t" }));
     for (query, refused) in [
         ("status=done", vec!["status"]),
         ("status=Pending", vec!["status"]),
@@ -755,7 +759,7 @@ fn a_parameter_that_makes_no_sense_is_refused_by_name() {
         ("q=a%0Ab", vec!["q"]),
         ("q=a%09b", vec!["q"]),
         ("q=%7F", vec!["q"]),
-        ("q=%C2%85", vec!["q"]),
+        ("q=a%C2%85b", vec!["q"]),
         ("q=%FF", vec!["q"]),
         ("q=%C3", vec!["q"]),
         ("statsu=pending", vec!["statsu"]),
@@ -771,7 +775,7 @@ fn a_parameter_that_makes_no_sense_is_refused_by_name() {
         ),
     ] {
         let answer = app.get(&format!("/tasks?{query}"), &manager);
-        assert_eq!(answer.refused(), refused, "{query}");
+        assert_eq!(answer.invalid_fields(), refused, "{query}");
     }
 }
 
@@ -779,7 +783,8 @@ fn a_parameter_that_makes_no_sense_is_refused_by_name() {
 fn a_span_of_deadlines_leaves_out_its_ends() {
     let app = TestApp::new();
     let manager = app.manager();
-    let task = |deadline: Value| app.task(&manager, json!({ "title": "t", "deadline": deadline }));
+    let task =
+        |deadline: Value| app.create_task(&manager, json!({ "title": "t", "deadline": deadline }));
     let before = task(json!("2026-12-24T17:59:59.999999Z"));
     let exactly = task(json!("2026-12-24T18:00:00Z"));
     let after = task(json!("2026-12-24T18:00:00.000001Z"));
@@ -824,11 +829,11 @@ fn a_span_of_deadlines_leaves_out_its_ends() {
     ] {
         for sort in ["created_at", "deadline"] {
             let url = format!("/tasks?sort={sort}&{query}");
-            assert_eq!(page(&app, &manager, &url).ids(), found, "{url}");
+            assert_eq!(get_page(&app, &manager, &url).ids(), found, "{url}");
         }
         for sort in ["-created_at", "-deadline"] {
             let url = format!("/tasks?sort={sort}&{query}");
-            let mut shown = page(&app, &manager, &url).ids();
+            let mut shown = get_page(&app, &manager, &url).ids();
             shown.reverse();
             assert_eq!(shown, found, "{url}");
         }
@@ -841,7 +846,7 @@ fn an_employee_lists_their_own_tasks_whatever_they_ask_for() {
     let (manager, employee, other) = (
         app.manager(),
         app.employee(),
-        app.person("other", Role::Employee, true),
+        app.account("other", Role::Employee, true),
     );
     let rows = fill(&app, &[employee.id, other.id, manager.id], 40);
     let own = |filter: &dyn Fn(&Row) -> bool| {
@@ -890,6 +895,6 @@ fn an_employee_lists_their_own_tasks_whatever_they_ask_for() {
         assert_eq!(walk(&app, &employee, &url, 2), expected, "{url}");
     }
     // Without a task of one's own there is an empty list, and no error.
-    let newcomer = app.person("newcomer", Role::Employee, true);
-    assert_eq!(page(&app, &newcomer, "/tasks").ids(), [0; 0]);
+    let newcomer = app.account("newcomer", Role::Employee, true);
+    assert_eq!(get_page(&app, &newcomer, "/tasks").ids(), [0; 0]);
 }

@@ -2,25 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::support::{Answer, Person, TestApp};
+use crate::support::{Account, TestApp, TestResponse};
 
-fn create(app: &TestApp, person: &Person, body: &Value) -> Answer {
-    app.send("POST /tasks", person.clone(), &body.to_string())
+fn create(app: &TestApp, account: &Account, body: &Value) -> TestResponse {
+    app.send("POST /tasks", account.clone(), &body.to_string())
 }
 
-fn change(app: &TestApp, person: &Person, id: i64, body: &Value) -> Answer {
+fn change(app: &TestApp, account: &Account, id: i64, body: &Value) -> TestResponse {
     let line = format!("PATCH /tasks/{id}");
-    app.send(&line, person.clone(), &body.to_string())
+    app.send(&line, account.clone(), &body.to_string())
 }
 
-fn show(app: &TestApp, person: &Person, id: i64) -> Value {
-    let answer = app.get(&format!("/tasks/{id}"), person);
+fn show(app: &TestApp, account: &Account, id: i64) -> Value {
+    let answer = app.get(&format!("/tasks/{id}"), account);
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
 }
 
 /// A task with every field filled.
-fn filled(assignee: &Person) -> Value {
+fn filled(assignee: &Account) -> Value {
     json!({
         "title": "Write the report",
         "description": "First\nthen",
@@ -83,8 +83,8 @@ fn every_field_comes_back_as_it_was_sent() {
         assert_eq!(&task[field], value, "{field}");
     }
     let id = task["id"].as_i64().unwrap();
-    for person in [&manager, &employee] {
-        assert_eq!(show(&app, person, id), task);
+    for account in [&manager, &employee] {
+        assert_eq!(show(&app, account, id), task);
     }
 }
 
@@ -270,7 +270,7 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
         );
         assert_eq!(answer.status, 201, "{sent}: {answer:?}");
         let made = answer.json()["id"].as_i64().unwrap();
-        let changed = app.task(&manager, json!({ "title": "changed" }));
+        let changed = app.create_task(&manager, json!({ "title": "changed" }));
         let answer = change(&app, &manager, changed, &json!({ "deadline": sent }));
         assert_eq!(answer.status, 200, "{sent}: {answer:?}");
         for id in [made, changed] {
@@ -288,7 +288,7 @@ fn a_deadline_in_any_zone_comes_back_in_utc() {
 fn what_is_no_moment_is_no_deadline() {
     let app = TestApp::new();
     let manager = app.manager();
-    let task = app.task(
+    let task = app.create_task(
         &manager,
         json!({ "title": "t", "deadline": "2026-12-24T18:00:00Z" }),
     );
@@ -331,13 +331,13 @@ fn what_is_no_moment_is_no_deadline() {
         json!(["2026-12-24T18:00:00Z"]),
     ] {
         let answer = create(&app, &manager, &json!({ "title": "t", "deadline": bad }));
-        assert_eq!(answer.refused(), ["deadline"], "{bad}");
+        assert_eq!(answer.invalid_fields(), ["deadline"], "{bad}");
         let answer = change(&app, &manager, task, &json!({ "deadline": bad }));
-        assert_eq!(answer.refused(), ["deadline"], "{bad}");
+        assert_eq!(answer.invalid_fields(), ["deadline"], "{bad}");
     }
     assert_eq!(
         show(&app, &manager, task)["deadline"],
-        "2026-12-24T18:00:00Z"
+        "2026-12-24T18:00:00.000000Z"
     );
 }
 
@@ -345,7 +345,7 @@ fn what_is_no_moment_is_no_deadline() {
 fn a_refusal_names_every_field_that_is_wrong() {
     let app = TestApp::new();
     let manager = app.manager();
-    let before = app.task(&manager, json!({ "title": "the only one" }));
+    let before = app.create_task(&manager, json!({ "title": "the only one" }));
     for (body, refused) in [
         (json!({}), vec!["title"]),
         (json!({ "title": null }), vec!["title"]),
@@ -416,7 +416,11 @@ fn a_refusal_names_every_field_that_is_wrong() {
             ],
         ),
     ] {
-        assert_eq!(create(&app, &manager, &body).refused(), refused, "{body}");
+        assert_eq!(
+            create(&app, &manager, &body).invalid_fields(),
+            refused,
+            "{body}"
+        );
     }
     assert_eq!(app.get("/tasks", &manager).ids(), [before]);
 }
@@ -448,7 +452,7 @@ fn a_patch_changes_the_fields_that_it_has_and_no_other() {
         filled(&employee),
         json!({}),
     ] {
-        let id = app.task(&manager, filled(&employee));
+        let id = app.create_task(&manager, filled(&employee));
         let mut expected: Map<_, _> = show(&app, &manager, id).as_object().unwrap().clone();
         for (field, value) in patch.as_object().unwrap() {
             expected.insert(field.clone(), value.clone());
@@ -464,7 +468,7 @@ fn a_patch_changes_the_fields_that_it_has_and_no_other() {
 fn a_cleared_field_is_null_in_the_database_too() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let id = app.task(&manager, filled(&employee));
+    let id = app.create_task(&manager, filled(&employee));
     for field in ["description", "deadline", "assigned_user_id"] {
         assert_ne!(stored(&app, id, field).1, "null", "{field}");
         assert_eq!(
@@ -479,7 +483,7 @@ fn a_cleared_field_is_null_in_the_database_too() {
 fn a_patch_is_done_whole_or_not_at_all() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let id = app.task(&manager, filled(&employee));
+    let id = app.create_task(&manager, filled(&employee));
     let before = show(&app, &manager, id);
     let fine = json!({
         "title": "New",
@@ -506,7 +510,7 @@ fn a_patch_is_done_whole_or_not_at_all() {
         among[field] = bad;
         for body in [alone, among] {
             let answer = change(&app, &manager, id, &body);
-            assert_eq!(answer.refused(), [field], "{body}");
+            assert_eq!(answer.invalid_fields(), [field], "{body}");
             assert_eq!(show(&app, &manager, id), before, "{body}");
         }
     }
@@ -516,8 +520,8 @@ fn a_patch_is_done_whole_or_not_at_all() {
 fn a_deleted_task_is_gone_and_the_others_are_not() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let other = app.task(&manager, filled(&employee));
-    let id = app.task(&manager, filled(&employee));
+    let other = app.create_task(&manager, filled(&employee));
+    let id = app.create_task(&manager, filled(&employee));
     let answer = app.send(&format!("DELETE /tasks/{id}"), manager.clone(), "");
     assert_eq!((answer.status, answer.text()), (204, ""));
     for (method, body) in [
@@ -539,7 +543,7 @@ fn a_deleted_task_is_gone_and_the_others_are_not() {
 fn what_can_be_no_id_is_not_found() {
     let app = TestApp::new();
     let manager = app.manager();
-    let id = app.task(&manager, json!({ "title": "t" }));
+    let id = app.create_task(&manager, json!({ "title": "t" }));
     assert_eq!(id, 1);
     for segment in [
         "0",
@@ -573,10 +577,10 @@ fn what_can_be_no_id_is_not_found() {
 fn head_answers_as_get_does() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let id = app.task(&manager, filled(&employee));
-    app.task(&manager, filled(&employee));
-    let theirs = app.task(&manager, json!({ "title": "not the employee's" }));
-    for (path, person) in [
+    let id = app.create_task(&manager, filled(&employee));
+    app.create_task(&manager, filled(&employee));
+    let theirs = app.create_task(&manager, json!({ "title": "not the employee's" }));
+    for (path, account) in [
         (format!("/tasks/{id}"), &employee),
         (format!("/tasks/{theirs}"), &employee),
         ("/tasks/999".to_owned(), &manager),
@@ -586,10 +590,10 @@ fn head_answers_as_get_does() {
         ("/users".to_owned(), &manager),
         ("/users".to_owned(), &employee),
     ] {
-        let get = app.get(&path, person);
-        let head = app.send(&format!("HEAD {path}"), person.clone(), "");
+        let get = app.get(&path, account);
+        let head = app.send(&format!("HEAD {path}"), account.clone(), "");
         assert_eq!(head.status, get.status, "{path}");
-        let but_the_request_id = |answer: &Answer| {
+        let but_the_request_id = |answer: &TestResponse| {
             let mut headers = answer.headers.clone();
             headers.retain(|(name, _)| name != "X-Request-Id");
             headers
@@ -608,7 +612,7 @@ fn head_answers_as_get_does() {
 fn times_are_stored_as_sqlalchemy_writes_them() {
     let app = TestApp::new();
     let manager = app.manager();
-    let id = app.task(
+    let id = app.create_task(
         &manager,
         json!({ "title": "t", "deadline": "2026-12-24T18:00:00+02:00" }),
     );
@@ -645,7 +649,7 @@ fn times_are_stored_as_sqlalchemy_writes_them() {
 fn the_assigned_employee_moves_a_task_along() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let id = app.task(
+    let id = app.create_task(
         &manager,
         json!({ "title": "t", "assigned_user_id": employee.id }),
     );
@@ -662,7 +666,7 @@ fn the_assigned_employee_moves_a_task_along() {
         assert_eq!(show(&app, &manager, id)["status"], status);
     }
     let answer = change(&app, &employee, id, &json!({ "status": "done" }));
-    assert_eq!(answer.refused(), ["status"]);
+    assert_eq!(answer.invalid_fields(), ["status"]);
     assert_eq!(change(&app, &employee, id, &json!({})).status, 200);
     // Given to somebody else, it is out of reach.
     change(

@@ -2,54 +2,57 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD, TestApp, World};
+use crate::support::{Fixture, PASSWORD, TestApp, TestResponse};
 
 /// The response to a request with this content coding.
-fn send_encoded(world: &World, line: &str, coding: &str, body: &[u8]) -> Answer {
+fn send_encoded(fixture: &Fixture, line: &str, coding: &str, body: &[u8]) -> TestResponse {
     let headers = [
-        ("Authorization", format!("Bearer {}", world.admin.token)),
+        ("Authorization", format!("Bearer {}", fixture.admin.token)),
         ("Content-Type", "application/json".to_owned()),
         ("Content-Encoding", coding.to_owned()),
     ];
-    world.app.send_raw(line, &headers, body)
+    fixture.app.send_raw(line, &headers, body)
 }
 
 /// A task with these fields, as its maker sees it.
-fn created(world: &World, fields: Value) -> Value {
-    let id = world.app.task(&world.admin, fields);
-    world.app.get(&format!("/tasks/{id}"), &world.admin).json()
+fn created(fixture: &Fixture, fields: Value) -> Value {
+    let id = fixture.app.create_task(&fixture.admin, fields);
+    fixture
+        .app
+        .get(&format!("/tasks/{id}"), &fixture.admin)
+        .json()
 }
 
-fn search(world: &World, q: &str) -> Vec<i64> {
+fn search(fixture: &Fixture, q: &str) -> Vec<i64> {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("q", q)
         .finish();
-    world
+    fixture
         .app
-        .get(&format!("/tasks?{query}"), &world.admin)
+        .get(&format!("/tasks?{query}"), &fixture.admin)
         .ids()
 }
 
 #[test]
 fn a_title_and_a_description_in_nfd_are_stored_and_shown_in_nfc() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let nfd = json!({ "title": "cre\u{300}me bru\u{302}le\u{301}e", "description": "ne\u{301}e\n\u{1112}\u{1161}\u{11ab}" });
-    let task = created(&world, nfd.clone());
+    let task = created(&fixture, nfd.clone());
     assert_eq!(task["title"], "crème brûlée");
     assert_eq!(task["description"], "née\n한");
-    let patched = world.app.send(
-        &format!("PATCH /tasks/{}", world.task),
-        world.admin.clone(),
+    let patched = fixture.app.send(
+        &format!("PATCH /tasks/{}", fixture.task),
+        fixture.admin.clone(),
         &nfd.to_string(),
     );
     assert_eq!(patched.json()["title"], task["title"]);
     assert_eq!(patched.json()["description"], task["description"]);
-    let stored: String = world
+    let stored: String = fixture
         .app
         .sql()
         .query_row(
             "SELECT title FROM task WHERE id = ?1",
-            [world.task],
+            [fixture.task],
             |row| row.get(0),
         )
         .unwrap();
@@ -58,25 +61,25 @@ fn a_title_and_a_description_in_nfd_are_stored_and_shown_in_nfc() {
 
 #[test]
 fn the_length_of_a_title_counts_in_nfc() {
-    let world = World::new();
-    let task = created(&world, json!({ "title": "e\u{301}".repeat(255) }));
+    let fixture = Fixture::new();
+    let task = created(&fixture, json!({ "title": "e\u{301}".repeat(255) }));
     assert_eq!(task["title"], "é".repeat(255));
     for title in ["e\u{301}".repeat(256), "é".repeat(256)] {
-        let answer = world.app.send(
+        let answer = fixture.app.send(
             "POST /tasks",
-            world.admin.clone(),
+            fixture.admin.clone(),
             &json!({ "title": title }).to_string(),
         );
-        assert_eq!(answer.refused(), ["title"]);
+        assert_eq!(answer.invalid_fields(), ["title"]);
     }
 }
 
 #[test]
 fn a_search_finds_every_normal_form_by_every_normal_form() {
-    let world = World::new();
-    let nfc = created(&world, json!({ "title": "Crème brûlée" }));
+    let fixture = Fixture::new();
+    let nfc = created(&fixture, json!({ "title": "Crème brûlée" }));
     // The Flask app stores text as it comes.
-    let db = world.app.sql();
+    let db = fixture.app.sql();
     db.execute(
         "INSERT INTO task (id, title, description) VALUES (50, ?1, ?2)",
         ["CRE\u{300}ME BRU\u{302}LE\u{301}E", "x"],
@@ -85,45 +88,47 @@ fn a_search_finds_every_normal_form_by_every_normal_form() {
     let mut expected = vec![nfc["id"].as_i64().unwrap(), 50];
     expected.sort_unstable();
     for q in ["crème", "cre\u{300}me", "BRU\u{302}LÉE", "e\u{301}e", "ée"] {
-        let mut found = search(&world, q);
+        let mut found = search(&fixture, q);
         found.sort_unstable();
         assert_eq!(found, expected, "{q:?}");
     }
-    assert_eq!(search(&world, "creme"), Vec::<i64>::new());
+    assert_eq!(search(&fixture, "creme"), Vec::<i64>::new());
 }
 
 #[test]
 fn directional_marks_and_joiners_are_text_in_titles_and_descriptions() {
-    let world = World::new();
+    let fixture = Fixture::new();
     for mark in [
         '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{61c}', '\u{202a}', '\u{202b}',
         '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
     ] {
         let text = format!("مهمة{mark} task 12");
-        let task = created(&world, json!({ "title": text, "description": text }));
+        let task = created(&fixture, json!({ "title": text, "description": text }));
         assert_eq!(task["title"], text, "{mark:?}");
         assert_eq!(task["description"], text, "{mark:?}");
-        let found = search(&world, &text);
+        let found = search(&fixture, &text);
         assert!(found.contains(&task["id"].as_i64().unwrap()), "{mark:?}");
-        let answer = world
+        let answer = fixture
             .app
             .sign_up(&format!("a{mark}b"), "new@example.com", PASSWORD);
         if !matches!(mark, '\u{200c}' | '\u{200d}' | '\u{61c}') {
-            assert_eq!(answer.refused(), ["username"], "{mark:?}");
+            assert_eq!(answer.invalid_fields(), ["username"], "{mark:?}");
         }
     }
     for separator in ['\u{2028}', '\u{2029}', '\n', '\0'] {
         let body = json!({ "title": format!("one{separator}two") }).to_string();
-        let answer = world.app.send("POST /tasks", world.admin.clone(), &body);
-        assert_eq!(answer.refused(), ["title"], "{separator:?}");
+        let answer = fixture
+            .app
+            .send("POST /tasks", fixture.admin.clone(), &body);
+        assert_eq!(answer.invalid_fields(), ["title"], "{separator:?}");
     }
 }
 
 #[test]
 fn a_tab_in_a_title_becomes_a_space_and_stays_in_a_description() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let task = created(
-        &world,
+        &fixture,
         json!({ "title": "one\ttwo", "description": "one\ttwo" }),
     );
     assert_eq!(task["title"], "one two");
@@ -132,8 +137,8 @@ fn a_tab_in_a_title_becomes_a_space_and_stays_in_a_description() {
 
 #[test]
 fn text_in_which_nothing_is_visible_counts_as_empty() {
-    let world = World::new();
-    let db = world.app.sql();
+    let fixture = Fixture::new();
+    let db = fixture.app.sql();
     for text in [
         "",
         " ",
@@ -159,7 +164,7 @@ fn text_in_which_nothing_is_visible_counts_as_empty() {
         for (line, body, field) in [
             ("POST /tasks".to_owned(), json!({ "title": text }), "title"),
             (
-                format!("PATCH /tasks/{}", world.task),
+                format!("PATCH /tasks/{}", fixture.task),
                 json!({ "title": text }),
                 "title",
             ),
@@ -169,14 +174,14 @@ fn text_in_which_nothing_is_visible_counts_as_empty() {
                 "username",
             ),
         ] {
-            let answer = world
+            let answer = fixture
                 .app
-                .send(&line, world.admin.clone(), &body.to_string());
-            assert_eq!(answer.refused(), [field], "{line} {text:?}");
+                .send(&line, fixture.admin.clone(), &body.to_string());
+            assert_eq!(answer.invalid_fields(), [field], "{line} {text:?}");
         }
     }
     for text in ["\u{200d}x\u{200d}", "👩\u{200d}🚀", "\u{a8}", "ㅤ한"] {
-        let task = created(&world, json!({ "title": text }));
+        let task = created(&fixture, json!({ "title": text }));
         assert_eq!(task["title"], text, "{text:?}");
     }
     let count: i64 = db
@@ -187,23 +192,23 @@ fn text_in_which_nothing_is_visible_counts_as_empty() {
 
 #[test]
 fn a_byte_order_mark_in_front_of_json_is_skipped() {
-    let world = World::new();
-    let task = created(&world, json!({ "title": "t" }));
+    let fixture = Fixture::new();
+    let task = created(&fixture, json!({ "title": "t" }));
     let line = format!("PATCH /tasks/{}", task["id"]);
     let body = format!("\u{feff}{}", json!({ "title": "new" }));
-    let answer = world.app.send(&line, world.admin.clone(), &body);
+    let answer = fixture.app.send(&line, fixture.admin.clone(), &body);
     assert_eq!(
         (answer.status, &answer.json()["title"]),
         (200, &json!("new"))
     );
-    let answer = world.app.send(&line, world.admin.clone(), "\u{feff}[]");
-    assert_eq!(answer.refused(), ["body"]);
+    let answer = fixture.app.send(&line, fixture.admin.clone(), "\u{feff}[]");
+    assert_eq!(answer.invalid_fields(), ["body"]);
 }
 
 #[test]
 fn a_body_with_a_content_coding_is_415_and_the_response_names_what_is_accepted() {
-    let world = World::new();
-    let before = world.app.rows();
+    let fixture = Fixture::new();
+    let before = fixture.app.rows();
     let body = json!({ "title": "t" }).to_string();
     for coding in [
         "gzip",
@@ -217,7 +222,7 @@ fn a_body_with_a_content_coding_is_415_and_the_response_names_what_is_accepted()
         "*",
     ] {
         for bytes in [body.as_bytes(), b"\x1f\x8b\x08\x00", b""] {
-            let answer = send_encoded(&world, "POST /tasks", coding, bytes);
+            let answer = send_encoded(&fixture, "POST /tasks", coding, bytes);
             assert_eq!(
                 (answer.status, answer.code().as_str()),
                 (415, "unsupported_content_encoding"),
@@ -226,9 +231,9 @@ fn a_body_with_a_content_coding_is_415_and_the_response_names_what_is_accepted()
             assert_eq!(answer.header("Accept-Encoding"), Some("identity"));
         }
     }
-    assert_eq!(world.app.rows(), before);
+    assert_eq!(fixture.app.rows(), before);
     for coding in ["identity", "Identity", "", " "] {
-        let answer = send_encoded(&world, "POST /tasks", coding, body.as_bytes());
+        let answer = send_encoded(&fixture, "POST /tasks", coding, body.as_bytes());
         assert_eq!(answer.status, 201, "{coding:?}");
     }
 }
@@ -238,7 +243,7 @@ fn a_blank_filter_counts_as_absent() {
     let app = TestApp::new();
     let manager = app.manager();
     for title in ["one", "two", "three"] {
-        app.task(&manager, json!({ "title": title }));
+        app.create_task(&manager, json!({ "title": title }));
     }
     let all = app.get("/tasks?limit=2", &manager);
     for blank in ["", "+", "%20", "%09", "%C2%A0"] {
@@ -264,9 +269,9 @@ fn a_blank_filter_counts_as_absent() {
             assert_eq!(answer.ids(), [manager.id], "{name}={blank}");
         }
         let answer = app.get(&format!("/tasks?staus={blank}"), &manager);
-        assert_eq!(answer.refused(), ["staus"]);
+        assert_eq!(answer.invalid_fields(), ["staus"]);
         let answer = app.get(&format!("/tasks?status={blank}&status=pending"), &manager);
-        assert_eq!(answer.refused(), ["status"]);
+        assert_eq!(answer.invalid_fields(), ["status"]);
     }
 }
 
@@ -274,7 +279,7 @@ fn a_blank_filter_counts_as_absent() {
 fn every_moment_has_six_digits_of_a_second() {
     let app = TestApp::new();
     let admin = app.admin();
-    app.task(
+    app.create_task(
         &admin,
         json!({ "title": "t", "deadline": "2026-12-24T18:00:00.5Z" }),
     );

@@ -5,15 +5,15 @@ use task_api::error::Error;
 use task_api::model::Role;
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp, concurrently};
+use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently};
 
-fn change(app: &TestApp, person: &Person, id: i64, body: &Value) -> Answer {
+fn change(app: &TestApp, account: &Account, id: i64, body: &Value) -> TestResponse {
     let line = format!("PATCH /users/{id}");
-    app.send(&line, person.clone(), &body.to_string())
+    app.send(&line, account.clone(), &body.to_string())
 }
 
-fn delete(app: &TestApp, person: &Person, id: i64) -> Answer {
-    app.send(&format!("DELETE /users/{id}"), person.clone(), "")
+fn delete(app: &TestApp, account: &Account, id: i64) -> TestResponse {
+    app.send(&format!("DELETE /users/{id}"), account.clone(), "")
 }
 
 fn approved_admins(app: &TestApp) -> i64 {
@@ -25,7 +25,7 @@ fn approved_admins(app: &TestApp) -> i64 {
 fn an_account_is_shown_as_the_contract_says() {
     let app = TestApp::new();
     let manager = app.manager();
-    let other = app.person("Zoë", Role::Employee, false);
+    let other = app.account("Zoë", Role::Employee, false);
     let answer = app.get(&format!("/users/{}", other.id), &manager);
     assert_eq!(answer.status, 200);
     let user = answer.json();
@@ -76,12 +76,12 @@ fn unknown_accounts_are_not_found() {
 #[test]
 fn the_filters_of_the_list_find_the_accounts_that_they_name() {
     let app = TestApp::new();
-    let admin = app.person("Ada", Role::Admin, true);
-    app.person("Otto", Role::Admin, false);
-    app.person("Mara", Role::Manager, true);
-    app.person("Émile", Role::Manager, false);
-    app.person("Eve", Role::Employee, true);
-    app.person("under_score", Role::Employee, false);
+    let admin = app.account("Ada", Role::Admin, true);
+    app.account("Otto", Role::Admin, false);
+    app.account("Mara", Role::Manager, true);
+    app.account("Émile", Role::Manager, false);
+    app.account("Eve", Role::Employee, true);
+    app.account("under_score", Role::Employee, false);
     let sql = r#"UPDATE "user" SET email = 'm.100%@WORK.example' WHERE username = 'Mara'"#;
     app.sql().execute(sql, []).unwrap();
     let everybody = ["Ada", "Otto", "Mara", "Émile", "Eve", "under_score"];
@@ -141,14 +141,14 @@ fn a_filter_that_makes_no_sense_is_refused_by_name() {
         ("role=admin&role=manager", "role"),
     ] {
         let answer = app.get(&format!("/users?{query}"), &manager);
-        assert_eq!(answer.refused(), [refused], "{query}");
+        assert_eq!(answer.invalid_fields(), [refused], "{query}");
     }
 }
 
 #[test]
 fn an_admin_changes_role_and_approval_and_nothing_else() {
     let app = TestApp::new();
-    let (admin, other) = (app.admin(), app.person("other", Role::Employee, false));
+    let (admin, other) = (app.admin(), app.account("other", Role::Employee, false));
     let path = format!("/users/{}", other.id);
     let mut expected = app.get(&path, &admin).json();
     for body in [
@@ -190,7 +190,7 @@ fn an_admin_changes_role_and_approval_and_nothing_else() {
         ),
     ] {
         let answer = change(&app, &admin, other.id, &body);
-        assert_eq!(answer.refused(), refused, "{body}");
+        assert_eq!(answer.invalid_fields(), refused, "{body}");
         assert_eq!(app.get(&path, &admin).json(), expected, "{body}");
     }
 }
@@ -232,10 +232,15 @@ fn removals() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn remove(app: &TestApp, person: &Person, id: i64, (method, body): &(&str, Value)) -> Answer {
+fn remove(
+    app: &TestApp,
+    account: &Account,
+    id: i64,
+    (method, body): &(&str, Value),
+) -> TestResponse {
     match *method {
-        "DELETE" => delete(app, person, id),
-        _ => change(app, person, id, body),
+        "DELETE" => delete(app, account, id),
+        _ => change(app, account, id, body),
     }
 }
 
@@ -245,10 +250,10 @@ fn the_last_approved_admin_cannot_be_removed_in_any_way() {
         let app = TestApp::new();
         let admin = app.admin();
         // None of these could take over.
-        app.person("waiting", Role::Admin, false);
+        app.account("waiting", Role::Admin, false);
         app.manager();
         app.employee();
-        let task = app.task(
+        let task = app.create_task(
             &admin,
             json!({ "title": "t", "assigned_user_id": admin.id }),
         );
@@ -271,7 +276,7 @@ fn an_admin_can_be_removed_where_another_approved_one_is_left() {
     for removal in removals() {
         for themselves in [true, false] {
             let app = TestApp::new();
-            let (one, two) = (app.admin(), app.person("second", Role::Admin, true));
+            let (one, two) = (app.admin(), app.account("second", Role::Admin, true));
             let caller = if themselves { &two } else { &one };
             let answer = remove(&app, caller, two.id, &removal);
             assert!([200, 204].contains(&answer.status), "{removal:?}");
@@ -294,7 +299,7 @@ fn whoever_is_no_approved_admin_can_go_though_there_is_one_admin_alone() {
         for removal in removals() {
             let app = TestApp::new();
             let admin = app.admin();
-            let other = app.person("other", role, is_approved);
+            let other = app.account("other", role, is_approved);
             let answer = remove(&app, &admin, other.id, &removal);
             assert!(
                 [200, 204].contains(&answer.status),
@@ -327,7 +332,7 @@ fn what_leaves_the_last_admin_an_admin_is_allowed() {
 #[test]
 fn an_admin_hands_over_by_approving_the_next_one() {
     let app = TestApp::new();
-    let (admin, next) = (app.admin(), app.person("next", Role::Admin, false));
+    let (admin, next) = (app.admin(), app.account("next", Role::Admin, false));
     let step_down = json!({ "role": "employee" });
     assert_eq!(
         change(&app, &admin, admin.id, &step_down).code(),
@@ -346,16 +351,16 @@ fn an_admin_hands_over_by_approving_the_next_one() {
 fn a_deleted_account_leaves_its_tasks_behind_unassigned() {
     let app = TestApp::new();
     let (admin, manager) = (app.admin(), app.manager());
-    let (leaver, stayer) = (app.employee(), app.person("stayer", Role::Employee, true));
-    let task = |person: &Person| {
-        app.task(
+    let (leaver, stayer) = (app.employee(), app.account("stayer", Role::Employee, true));
+    let task = |account: &Account| {
+        app.create_task(
             &manager,
             json!({
                 "title": "t",
                 "description": "d",
                 "status": "in_progress",
                 "deadline": "2026-12-24T18:00:00Z",
-                "assigned_user_id": person.id,
+                "assigned_user_id": account.id,
             }),
         )
     };
@@ -394,7 +399,7 @@ fn a_deleted_account_leaves_its_tasks_behind_unassigned() {
 #[test]
 fn one_of_two_admins_can_delete_their_own_account() {
     let app = TestApp::new();
-    let (admin, second) = (app.admin(), app.person("second", Role::Admin, true));
+    let (admin, second) = (app.admin(), app.account("second", Role::Admin, true));
     assert_eq!(delete(&app, &second, second.id).status, 204);
     let answer = app.get("/users", &second);
     assert_eq!(answer.status, 401);
@@ -416,7 +421,7 @@ fn admins_that_remove_each_other_at_the_same_moment_leave_one() {
                 for count in [2, 5] {
                     let app = TestApp::new();
                     let admins: Vec<_> = (0..count)
-                        .map(|n| app.person(&format!("admin{n}"), Role::Admin, true))
+                        .map(|n| app.account(&format!("admin{n}"), Role::Admin, true))
                         .collect();
                     let statuses = concurrently(count, |n| {
                         let target = admins[(n + shift) % count].id;
@@ -479,8 +484,8 @@ fn no_answer_holds_a_password_or_its_hash() {
             r#"{"password_hash":"x"}"#.to_owned(),
         ),
     ];
-    for (line, person, body) in lines {
-        let answer = app.send(&line, person.cloned(), &body);
+    for (line, account, body) in lines {
+        let answer = app.send(&line, account.cloned(), &body);
         assert_ne!(answer.status, 500, "{line}");
         let hashes: Vec<String> = app
             .sql()
@@ -505,7 +510,7 @@ fn no_answer_holds_a_password_or_its_hash() {
 #[test]
 fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
     let app = TestApp::new();
-    let ada = app.person("ada", Role::Employee, true);
+    let ada = app.account("ada", Role::Employee, true);
     let id = ada.id.to_string().parse().unwrap();
     let store = &app.app.store;
     let verified = store
@@ -514,7 +519,7 @@ fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
         .unwrap();
     // While ada's request was hashing, the account went and its id became another's.
     store.write(|db| users::delete(db, id)).unwrap();
-    let eve = app.person("eve", Role::Manager, true);
+    let eve = app.account("eve", Role::Manager, true);
     assert_eq!(eve.id, ada.id, "SQLite gives out the id again");
     let new = "new@example.com".parse().unwrap();
     let changed =
@@ -527,7 +532,7 @@ fn a_profile_changes_only_while_the_verified_password_is_still_its_own() {
 fn a_new_account_does_not_inherit_the_tasks_of_the_last_one_with_its_id() {
     let app = TestApp::new();
     let manager = app.manager();
-    let task = app.task(&manager, json!({ "title": "left over" }));
+    let task = app.create_task(&manager, json!({ "title": "left over" }));
     // As the Flask app leaves it: the account goes, its id stays on the task.
     let sql = app.sql();
     sql.pragma_update(None, "foreign_keys", false).unwrap();

@@ -1,4 +1,4 @@
-//! Which passwords may be set, at each place where one is, and which text signs in afterwards.
+//! Which passwords can be set, in each way to set one, and which typed text logs in afterwards.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,29 +10,29 @@ use pbkdf2::pbkdf2_hmac_array;
 use serde_json::json;
 use sha2::Sha256;
 
-use crate::support::program::{Guard, Place};
-use crate::support::{Answer, PASSWORD, Person, TestApp};
+use crate::support::program::{ChildGuard, WorkDir};
+use crate::support::{Account, PASSWORD, TestApp, TestResponse};
 
-/// Somebody who has signed up with the tests' password.
-fn signed_up(app: &TestApp, username: &str, email: &str) -> Person {
+/// Signs an account up with the tests' password, and logs it in.
+fn sign_up_and_log_in(app: &TestApp, username: &str, email: &str) -> Account {
     assert_eq!(app.sign_up(username, email, PASSWORD).status, 201);
-    app.log_in(email, PASSWORD).person()
+    app.log_in(email, PASSWORD).account()
 }
 
-/// Why a password, and nothing else, is refused.
-fn why(answer: &Answer) -> String {
-    assert_eq!(answer.refused(), ["password"], "{answer:?}");
-    answer.json()["errors"]["password"]
+/// The error message of a 422 whose only invalid field is the password.
+fn password_error(response: &TestResponse) -> String {
+    assert_eq!(response.invalid_fields(), ["password"], "{response:?}");
+    response.json()["errors"]["password"]
         .as_str()
         .unwrap()
         .to_owned()
 }
 
-const LENGTH: &str = "must be 8 to 128 characters";
-const COMMON: &str = "is one of the most common passwords";
-const NAME: &str = "must not be the account's name or e-mail";
+const LENGTH_ERROR: &str = "must be 8 to 128 characters";
+const COMMON_ERROR: &str = "is one of the most common passwords";
+const NAME_ERROR: &str = "must not be the account's name or e-mail";
 
-// ---- which may be set ---------------------------------------------------------------------------
+// ---- which passwords can be set -----------------------------------------------------------------
 
 #[test]
 fn a_password_has_8_to_128_characters_of_any_kind() {
@@ -45,7 +45,7 @@ fn a_password_has_8_to_128_characters_of_any_kind() {
         (tildes(64), 201),
         (tildes(128), 201),
         (tildes(129), 422),
-        // Characters count, not bytes.
+        // The length is in characters, not in bytes.
         ("🔑".repeat(7), 422),
         ("🔑".repeat(8), 201),
         ("🔑".repeat(128), 201),
@@ -57,31 +57,35 @@ fn a_password_has_8_to_128_characters_of_any_kind() {
         ("null\0inside".to_owned(), 201),
         ("line\nbreak\ttab".to_owned(), 201),
         ("'; DROP TABLE user; --".to_owned(), 201),
-        // They count in NFC, which makes one of two here: é.
+        // The length is measured in NFC, which composes these two characters into one: é.
         ("e\u{301}".repeat(4), 422),
         ("e\u{301}".repeat(7), 422),
         ("e\u{301}".repeat(8), 201),
         ("e\u{301}".repeat(128), 201),
         ("e\u{301}".repeat(129), 422),
-        // And one of four at most: ᾂ.
+        // NFC composes at most four characters into one: ᾂ.
         ("\u{3b1}\u{313}\u{300}\u{345}".repeat(128), 201),
         ("\u{3b1}\u{313}\u{300}\u{345}".repeat(129), 422),
-        // These two stay two.
+        // NFC has no composed form for these two.
         ("q\u{301}".repeat(4), 201),
     ];
     for (i, (password, status)) in cases.iter().enumerate() {
         let email = format!("a{i}@example.com");
-        let answer = app.sign_up(&format!("a{i}"), &email, password);
-        assert_eq!(answer.status, *status, "{password:?}");
+        let response = app.sign_up(&format!("a{i}"), &email, password);
+        assert_eq!(response.status, *status, "{password:?}");
         if *status == 422 {
-            assert_eq!(why(&answer), LENGTH, "{password:?}");
+            assert_eq!(password_error(&response), LENGTH_ERROR, "{password:?}");
         }
-        let entry = if *status == 201 { 200 } else { 401 };
-        assert_eq!(app.log_in(&email, password).status, entry, "{password:?}");
+        let login_status = if *status == 201 { 200 } else { 401 };
+        assert_eq!(
+            app.log_in(&email, password).status,
+            login_status,
+            "{password:?}"
+        );
     }
 }
 
-fn list() -> Vec<&'static str> {
+fn common_passwords() -> Vec<&'static str> {
     include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/src/model/common_passwords.txt"
@@ -91,8 +95,8 @@ fn list() -> Vec<&'static str> {
 }
 
 #[test]
-fn the_list_of_common_passwords_is_what_it_says() {
-    let list = list();
+fn the_list_of_common_passwords_has_3000_different_lowercase_entries() {
+    let list = common_passwords();
     assert_eq!(list.len(), 3_000);
     assert_eq!(list.iter().collect::<HashSet<_>>().len(), 3_000);
     for password in &list {
@@ -101,15 +105,15 @@ fn the_list_of_common_passwords_is_what_it_says() {
         assert!(password.bytes().all(|b| b.is_ascii_graphic()), "{password}");
     }
     assert_eq!(list[..3], ["123456789", "password", "12345678"]);
-    // What the tutorial signs up with.
+    // The tutorial signs up with this password.
     assert!(!list.contains(&"testpassword"));
 }
 
 #[test]
-fn a_common_password_is_refused_in_any_case() {
+fn a_common_password_in_any_letter_case_is_422() {
     let app = TestApp::new();
-    let list = list();
-    let ends = [list[0], list[1_500], list[2_999]];
+    let list = common_passwords();
+    let samples = [list[0], list[1_500], list[2_999]];
     for password in [
         "password1",
         "Password1",
@@ -120,14 +124,14 @@ fn a_common_password_is_refused_in_any_case() {
         "987654321",
         "00000000",
         "Jennifer",
-        // A Kelvin sign is a capital k.
+        // The lowercase of the Kelvin sign is k.
         "startre\u{212a}",
     ]
     .into_iter()
-    .chain(ends)
+    .chain(samples)
     {
-        let answer = app.sign_up("anna", "anna@example.com", password);
-        assert_eq!(why(&answer), COMMON, "{password}");
+        let response = app.sign_up("anna", "anna@example.com", password);
+        assert_eq!(password_error(&response), COMMON_ERROR, "{password}");
     }
     for (i, password) in [
         "testpassword",
@@ -139,77 +143,78 @@ fn a_common_password_is_refused_in_any_case() {
     .into_iter()
     .enumerate()
     {
-        let answer = app.sign_up(&format!("a{i}"), &format!("a{i}@example.com"), password);
-        assert_eq!(answer.status, 201, "{password}");
+        let response = app.sign_up(&format!("a{i}"), &format!("a{i}@example.com"), password);
+        assert_eq!(response.status, 201, "{password}");
     }
 }
 
-// ---- where one is set ---------------------------------------------------------------------------
+// ---- the ways to set a password -----------------------------------------------------------------
 
-/// The account that the passwords are for: its name, its e-mail.
+/// The username and the e-mail of the account that gets the passwords.
 const ZOE: (&str, &str) = ("Zoë Ångström", "zoë.ångström@example.com");
 
-/// Sets a password for this account. Where it is refused: what is said about it.
-type Setting = fn(&str) -> Result<(), String>;
+/// Sets a password for this account, or returns the error message.
+type SetPassword = fn(&str) -> Result<(), String>;
 
-/// Every place where a password is set.
-const PLACES: [(&str, Setting); 6] = [
+/// Every way to set a password.
+const WAYS_TO_SET_A_PASSWORD: [(&str, SetPassword); 6] = [
     ("POST /signup", |password| {
         outcome(&TestApp::new().sign_up(ZOE.0, ZOE.1, password))
     }),
     ("PATCH /me", |password| {
         let app = TestApp::new();
-        let zoe = signed_up(&app, ZOE.0, ZOE.1);
+        let zoe = sign_up_and_log_in(&app, ZOE.0, ZOE.1);
         let body = json!({ "password": password, "current_password": PASSWORD });
         outcome(&app.patch_me(&zoe, body))
     }),
     ("user create", |password| {
-        command(&Place::new(), CREATE, password)
+        run_with_password(&WorkDir::new(), CREATE_ZOE, password)
     }),
     ("user set-password", |password| {
-        let place = Place::new();
-        command(&place, CREATE, PASSWORD).unwrap();
-        command(&place, &["user", "set-password", ZOE.0], password)
+        let work_dir = WorkDir::new();
+        run_with_password(&work_dir, CREATE_ZOE, PASSWORD).unwrap();
+        run_with_password(&work_dir, &["user", "set-password", ZOE.0], password)
     }),
     ("ADMIN_PASSWORD", |password| {
-        let place = Place::new();
-        start(first_admin(&place).env("ADMIN_PASSWORD", password))
+        let work_dir = WorkDir::new();
+        start_server(first_admin(&work_dir).env("ADMIN_PASSWORD", password))
     }),
     ("ADMIN_PASSWORD_FILE", |password| {
-        let place = Place::new();
-        fs::write(place.path("password.txt"), format!("{password}\n")).unwrap();
-        start(first_admin(&place).env("ADMIN_PASSWORD_FILE", "password.txt"))
+        let work_dir = WorkDir::new();
+        fs::write(work_dir.path("password.txt"), format!("{password}\n")).unwrap();
+        start_server(first_admin(&work_dir).env("ADMIN_PASSWORD_FILE", "password.txt"))
     }),
 ];
 
-const CREATE: &[&str] = &["user", "create", "--username", ZOE.0, "--email", ZOE.1];
+const CREATE_ZOE: &[&str] = &["user", "create", "--username", ZOE.0, "--email", ZOE.1];
 
-fn outcome(answer: &Answer) -> Result<(), String> {
-    match answer.status {
+/// `Err` has the message about the password.
+fn outcome(response: &TestResponse) -> Result<(), String> {
+    match response.status {
         200 | 201 => Ok(()),
-        _ => Err(why(answer)),
+        _ => Err(password_error(response)),
     }
 }
 
-fn command(place: &Place, arguments: &[&str], password: &str) -> Result<(), String> {
+fn run_with_password(work_dir: &WorkDir, arguments: &[&str], password: &str) -> Result<(), String> {
     let arguments = [arguments, &["--password-stdin"]].concat();
-    let done = place.run_with_input(&arguments, &format!("{password}\n"));
-    match done.code {
+    let output = work_dir.run_with_input(&arguments, &format!("{password}\n"));
+    match output.code {
         Some(0) => Ok(()),
-        _ => Err(done.refusal().to_owned()),
+        _ => Err(output.error_line().to_owned()),
     }
 }
 
-fn first_admin(place: &Place) -> Command {
-    let mut command = place.command(&[]);
+fn first_admin(work_dir: &WorkDir) -> Command {
+    let mut command = work_dir.command(&[]);
     command.env("ADMIN_USERNAME", ZOE.0);
     command.env("ADMIN_EMAIL", ZOE.1);
     command
 }
 
-/// Starts the server until it says that it listens, or why it does not.
-fn start(command: &mut Command) -> Result<(), String> {
-    let mut child = Guard(command.stderr(Stdio::piped()).spawn().unwrap());
+/// Starts the server and waits until it listens, or returns its error message.
+fn start_server(command: &mut Command) -> Result<(), String> {
+    let mut child = ChildGuard(command.stderr(Stdio::piped()).spawn().unwrap());
     let log = BufReader::new(child.0.stderr.take().unwrap());
     for line in log.lines().map(Result::unwrap) {
         if line.contains("listening on") {
@@ -219,70 +224,73 @@ fn start(command: &mut Command) -> Result<(), String> {
             return Err(line);
         }
     }
-    panic!("the server has nothing to say");
+    panic!("the server ends without an error message");
 }
 
 #[test]
-fn every_place_where_a_password_is_set_has_the_same_rule() {
+fn every_way_to_set_a_password_applies_the_same_rules() {
     for (password, reason) in [
         ("correct horse battery", None),
         ("testpassword", None),
-        ("1234567", Some(LENGTH)),
-        (&"x".repeat(129), Some(LENGTH)),
-        ("password1", Some(COMMON)),
-        ("Qwerty123", Some(COMMON)),
-        ("Zoë Ångström", Some(NAME)),
-        ("zoë ångström", Some(NAME)),
-        ("ZOË ÅNGSTRÖM", Some(NAME)),
-        ("zoë.ångström@example.com", Some(NAME)),
-        ("Zoë.Ångström@Example.COM", Some(NAME)),
-        // In NFD, and with the sign of the unit.
-        ("Zoe\u{308} A\u{30a}ngstro\u{308}m", Some(NAME)),
-        ("ZOE\u{308}.\u{212b}NGSTR\u{d6}M@EXAMPLE.COM", Some(NAME)),
+        ("1234567", Some(LENGTH_ERROR)),
+        (&"x".repeat(129), Some(LENGTH_ERROR)),
+        ("password1", Some(COMMON_ERROR)),
+        ("Qwerty123", Some(COMMON_ERROR)),
+        ("Zoë Ångström", Some(NAME_ERROR)),
+        ("zoë ångström", Some(NAME_ERROR)),
+        ("ZOË ÅNGSTRÖM", Some(NAME_ERROR)),
+        ("zoë.ångström@example.com", Some(NAME_ERROR)),
+        ("Zoë.Ångström@Example.COM", Some(NAME_ERROR)),
+        // In NFD, and with the Ångström sign in place of the letter Å.
+        ("Zoe\u{308} A\u{30a}ngstro\u{308}m", Some(NAME_ERROR)),
+        (
+            "ZOE\u{308}.\u{212b}NGSTR\u{d6}M@EXAMPLE.COM",
+            Some(NAME_ERROR),
+        ),
         ("Zoë Ångström!", None),
         ("Zoe Angstrom", None),
         ("zoë.ångström", None),
     ] {
-        for (place, set) in PLACES {
-            let set = set(password);
-            let said = set.as_ref().err();
+        for (way, set) in WAYS_TO_SET_A_PASSWORD {
+            let result = set(password);
+            let message = result.as_ref().err();
             assert_eq!(
-                said.is_some(),
+                message.is_some(),
                 reason.is_some(),
-                "{place}: {password}: {said:?}"
+                "{way}: {password}: {message:?}"
             );
-            let as_expected = said
+            let as_expected = message
                 .zip(reason)
-                .is_none_or(|(said, reason)| said.ends_with(reason));
-            assert!(as_expected, "{place}: {password}: {said:?}");
+                .is_none_or(|(message, reason)| message.ends_with(reason));
+            assert!(as_expected, "{way}: {password}: {message:?}");
         }
     }
 }
 
 #[test]
-fn a_new_password_is_neither_the_old_e_mail_nor_the_new_one() {
+fn a_new_password_equal_to_the_old_or_the_new_email_is_422() {
     let app = TestApp::new();
-    let zoe = signed_up(&app, "zoë", "zoe@example.com");
-    // As the Flask app would have stored it.
+    let zoe = sign_up_and_log_in(&app, "zoë", "zoe@example.com");
+    // The Flask app stores an e-mail as it was typed.
     app.sql()
         .execute(r#"UPDATE "user" SET email = 'Zoe@Example.com'"#, [])
         .unwrap();
     for (email, password, reason) in [
-        (None, "zoe@example.com", Some(NAME)),
-        (Some("new@example.com"), "zoe@example.com", Some(NAME)),
-        (Some("new@example.com"), "ZOE@EXAMPLE.COM", Some(NAME)),
-        (Some("new@example.com"), "new@example.com", Some(NAME)),
-        (Some("New@Example.com"), "NEW@example.com", Some(NAME)),
-        (Some("new@example.com"), "password1", Some(COMMON)),
+        (None, "zoe@example.com", Some(NAME_ERROR)),
+        (Some("new@example.com"), "zoe@example.com", Some(NAME_ERROR)),
+        (Some("new@example.com"), "ZOE@EXAMPLE.COM", Some(NAME_ERROR)),
+        (Some("new@example.com"), "new@example.com", Some(NAME_ERROR)),
+        (Some("New@Example.com"), "NEW@example.com", Some(NAME_ERROR)),
+        (Some("new@example.com"), "password1", Some(COMMON_ERROR)),
         (Some("new@example.com"), "not.zoe@example.com", None),
     ] {
         let mut body = json!({ "password": password, "current_password": PASSWORD });
         if let Some(email) = email {
             body["email"] = email.into();
         }
-        let answer = app.patch_me(&zoe, body);
+        let response = app.patch_me(&zoe, body);
         assert_eq!(
-            outcome(&answer).err().as_deref(),
+            outcome(&response).err().as_deref(),
             reason,
             "{email:?} {password}"
         );
@@ -294,24 +302,28 @@ fn a_new_password_is_neither_the_old_e_mail_nor_the_new_one() {
 }
 
 #[test]
-fn a_name_that_has_other_characters_in_capitals_is_recognised() {
+fn a_password_equal_to_the_username_apart_from_letter_case_is_422() {
     let app = TestApp::new();
     for (username, password) in [
-        // There is no capital ǰ but J and a caron.
+        // The uppercase of ǰ is two characters: J and a combining caron.
         ("the \u{1f0} of old", "THE J\u{30c} OF OLD"),
         ("THE J\u{30c} OF OLD", "the \u{1f0} of old"),
         ("ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"),
         ("ὈΔΥΣΣΕΎΣ", "ὀδυσσεύς"),
     ] {
-        let answer = app.sign_up(username, "a@example.com", password);
-        assert_eq!(why(&answer), NAME, "{username} {password}");
+        let response = app.sign_up(username, "a@example.com", password);
+        assert_eq!(
+            password_error(&response),
+            NAME_ERROR,
+            "{username} {password}"
+        );
     }
 }
 
 #[test]
-fn all_that_is_wrong_with_a_sign_up_is_told_at_once() {
+fn a_422_to_a_sign_up_names_every_invalid_field() {
     let app = TestApp::new();
-    for (username, email, password, refused) in [
+    for (username, email, password, invalid_fields) in [
         (
             "",
             "a@example.com",
@@ -332,19 +344,23 @@ fn all_that_is_wrong_with_a_sign_up_is_told_at_once() {
         ),
         ("", "none", "2short", &["email", "password", "username"]),
     ] {
-        let answer = app.sign_up(username, email, password);
-        assert_eq!(answer.refused(), refused, "{username:?} {email} {password}");
+        let response = app.sign_up(username, email, password);
+        assert_eq!(
+            response.invalid_fields(),
+            invalid_fields,
+            "{username:?} {email} {password}"
+        );
     }
 }
 
-// ---- which signs in afterwards -------------------------------------------------------------------
+// ---- which typed text logs in -------------------------------------------------------------------
 
 #[test]
 fn no_part_of_a_password_is_cut_off_or_trimmed() {
     let app = TestApp::new();
     let long = "0123456789".repeat(8);
     let cases = [
-        // bcrypt would stop after 72 bytes.
+        // bcrypt ignores everything after 72 bytes.
         (
             long[..73].to_owned(),
             vec![
@@ -366,7 +382,7 @@ fn no_part_of_a_password_is_cut_off_or_trimmed() {
             vec!["abcdefgh".into(), "abcdefgh\0two".into()],
         ),
         (
-            // Neither does NFC make a 2 of a ².
+            // NFC keeps ², unlike NFKC, which turns it into 2.
             "x\u{b2} + y\u{b2} = z\u{b2}".into(),
             vec!["x2 + y2 = z2".into()],
         ),
@@ -393,8 +409,8 @@ fn no_part_of_a_password_is_cut_off_or_trimmed() {
     }
 }
 
-/// Passwords in NFC, in NFD, and as some keyboard may send them.
-const FORMS: [[&str; 3]; 2] = [
+/// Each password in NFC, in NFD, and in a mixed form, as a keyboard may send it.
+const UNICODE_FORMS: [[&str; 3]; 2] = [
     [
         "cr\u{e8}me br\u{fb}l\u{e9}e",
         "cre\u{300}me bru\u{302}le\u{301}e",
@@ -407,7 +423,7 @@ const FORMS: [[&str; 3]; 2] = [
     ],
 ];
 
-/// What is no form of any of them.
+/// Texts that are no form of these passwords.
 const WRONG: [&str; 4] = [
     "creme brulee",
     "cre\u{301}me bru\u{302}le\u{301}e",
@@ -415,7 +431,7 @@ const WRONG: [&str; 4] = [
     "",
 ];
 
-/// A password's hash as Werkzeug makes it, of as many rounds as the tests' applications make.
+/// The hash of a password in Werkzeug's format, with as many iterations as the tests' applications use.
 fn hash_of(password: &str) -> String {
     let key = pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 10);
     format!(
@@ -439,44 +455,44 @@ fn stored_hash(app: &TestApp) -> String {
         .unwrap()
 }
 
-/// An application that hashes in so many rounds, and whose one account, Anna's, has this hash.
-fn with_hash(rounds: u32, hash: &str) -> (TestApp, Person) {
-    let app = TestApp::with(|config| config.passwords.password_iterations = rounds);
-    let anna = signed_up(&app, "anna", "anna@example.com");
+/// An application that hashes with `iterations`, and whose only account, Anna's, has the stored hash `hash`.
+fn app_with_hash(iterations: u32, hash: &str) -> (TestApp, Account) {
+    let app = TestApp::with(|config| config.passwords.password_iterations = iterations);
+    let anna = sign_up_and_log_in(&app, "anna", "anna@example.com");
     app.sql()
         .execute(r#"UPDATE "user" SET password_hash = ?1"#, [hash])
         .unwrap();
     (app, anna)
 }
 
-fn assert_wrong_passwords_are_refused(app: &TestApp) {
+fn assert_wrong_passwords_are_401(app: &TestApp) {
     for wrong in WRONG {
-        let answer = app.log_in("anna@example.com", wrong);
-        assert_eq!(answer.status, 401, "{wrong:?}");
+        let response = app.log_in("anna@example.com", wrong);
+        assert_eq!(response.status, 401, "{wrong:?}");
     }
 }
 
 #[test]
-fn a_password_that_is_set_in_one_form_signs_in_typed_in_any() {
-    for forms in FORMS {
+fn a_new_password_logs_in_when_it_is_typed_in_any_unicode_form() {
+    for forms in UNICODE_FORMS {
         for set in forms {
             let app = TestApp::new();
             assert_eq!(app.sign_up("anna", "anna@example.com", set).status, 201);
             let hash = stored_hash(&app);
             assert!(is_hash_of(&hash, forms[0]), "{set:?}");
             for typed in forms {
-                let answer = app.log_in("anna@example.com", typed);
-                assert_eq!(answer.status, 200, "{set:?} {typed:?}");
+                let response = app.log_in("anna@example.com", typed);
+                assert_eq!(response.status, 200, "{set:?} {typed:?}");
             }
             assert_eq!(stored_hash(&app), hash, "{set:?}");
-            assert_wrong_passwords_are_refused(&app);
+            assert_wrong_passwords_are_401(&app);
         }
     }
 }
 
 #[test]
-fn a_hash_of_another_form_signs_in_typed_so_and_becomes_that_of_nfc() {
-    for forms in FORMS {
+fn an_old_hash_of_a_password_not_in_nfc_logs_in_and_is_replaced_by_the_hash_of_its_nfc() {
+    for forms in UNICODE_FORMS {
         let [nfc, nfd, mixed] = forms;
         for (hashed, typed, signs_in) in [
             (nfc, nfc, true),
@@ -486,12 +502,12 @@ fn a_hash_of_another_form_signs_in_typed_so_and_becomes_that_of_nfc() {
             (nfd, nfd, true),
             (nfd, mixed, true),
             (mixed, mixed, true),
-            // How else it may have been typed, nobody can know.
+            // The mixed form cannot be derived from another one.
             (mixed, nfc, false),
             (mixed, nfd, false),
         ] {
-            let (app, _) = with_hash(10, &hash_of(hashed));
-            assert_wrong_passwords_are_refused(&app);
+            let (app, _) = app_with_hash(10, &hash_of(hashed));
+            assert_wrong_passwords_are_401(&app);
             assert_eq!(stored_hash(&app), hash_of(hashed));
             let status = app.log_in("anna@example.com", typed).status;
             assert_eq!(status == 200, signs_in, "{hashed:?} {typed:?}");
@@ -507,16 +523,16 @@ fn a_hash_of_another_form_signs_in_typed_so_and_becomes_that_of_nfc() {
                     "{typed:?}"
                 );
             }
-            assert_wrong_passwords_are_refused(&app);
+            assert_wrong_passwords_are_401(&app);
         }
     }
 }
 
 #[test]
-fn the_current_password_may_be_typed_in_any_form_too() {
-    for forms in FORMS {
+fn the_current_password_is_accepted_in_each_unicode_form_that_may_be_stored() {
+    for forms in UNICODE_FORMS {
         for hashed in forms {
-            let (app, anna) = with_hash(10, &hash_of(hashed));
+            let (app, anna) = app_with_hash(10, &hash_of(hashed));
             for wrong in WRONG {
                 let body = json!({ "current_password": wrong });
                 assert_eq!(app.patch_me(&anna, body).code(), "wrong_password");
@@ -529,7 +545,7 @@ fn the_current_password_may_be_typed_in_any_form_too() {
 }
 
 #[test]
-fn a_password_of_the_flask_app_may_be_common_short_or_long_and_signs_in() {
+fn a_password_of_the_flask_app_logs_in_even_if_the_rules_would_reject_it_now() {
     for password in [
         "x".to_owned(),
         "password1".to_owned(),
@@ -538,8 +554,8 @@ fn a_password_of_the_flask_app_may_be_common_short_or_long_and_signs_in() {
         "correct horse ".repeat(10_000),
         "bru\u{302}le\u{301}e ".repeat(10_000),
     ] {
-        // Renewed at the first time, since it has too few rounds.
-        let (app, anna) = with_hash(20, &hash_of(&password));
+        // The first login replaces the hash, since it has too few iterations.
+        let (app, anna) = app_with_hash(20, &hash_of(&password));
         let shown: String = password.chars().take(20).collect();
         for _ in 0..2 {
             for wrong in [format!("{password} "), password[1..].to_owned()] {
@@ -562,28 +578,28 @@ fn a_password_of_the_flask_app_may_be_common_short_or_long_and_signs_in() {
 }
 
 #[test]
-fn what_is_too_long_for_a_password_is_tried_as_typed_and_in_no_other_form() {
+fn a_typed_password_of_more_than_512_characters_is_verified_only_as_typed() {
     let nfc = |n| "\u{e9}".repeat(n);
     let nfd = |n| "e\u{301}".repeat(n);
     for (hashed, typed, signs_in) in [
-        // 512 characters are typed.
+        // The typed password has exactly 512 characters.
         (nfc(256), nfd(256), true),
         (nfc(256) + "!", nfd(256) + "!", false),
         (nfc(256) + "!", nfc(256) + "!", true),
         (nfd(256) + "!", nfd(256) + "!", true),
         (nfd(256) + "!", nfc(256) + "!", true),
     ] {
-        let (app, _) = with_hash(10, &hash_of(&hashed));
+        let (app, _) = app_with_hash(10, &hash_of(&hashed));
         let status = app.log_in("anna@example.com", &typed).status;
         let lengths = (hashed.chars().count(), typed.chars().count());
         assert_eq!(status == 200, signs_in, "{lengths:?}");
     }
 }
 
-/// What the processor does for this thread meanwhile, in nanoseconds, at the cheapest of three times:
-/// unlike the time that it takes, the same on a busy machine.
+/// The CPU time of this thread while `work` runs, in nanoseconds: the least of three runs. Unlike elapsed
+/// time, it does not depend on how busy the machine is.
 #[cfg(target_os = "linux")]
-fn cost(mut work: impl FnMut()) -> f64 {
+fn cpu_time(mut work: impl FnMut()) -> f64 {
     let used = || -> u64 {
         let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
         stat.split(' ').next().unwrap().parse().unwrap()
@@ -598,28 +614,28 @@ fn cost(mut work: impl FnMut()) -> f64 {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_wrong_password_costs_a_hash_for_each_of_its_forms_whoever_is_asked_for() {
+fn a_wrong_password_costs_as_many_hashes_for_an_unknown_email_as_for_a_known_one() {
     let app = TestApp::with(|config| config.passwords.password_iterations = 200_000);
-    signed_up(&app, "anna", "anna@example.com");
+    sign_up_and_log_in(&app, "anna", "anna@example.com");
     let fred = r#"INSERT INTO "user" (username, email, password_hash) VALUES ('fred', 'fred@example.com', ?1)"#;
     app.sql().execute(fred, [hash_of(PASSWORD)]).unwrap();
     let mut names = ["a", "b", "c"].into_iter();
-    let one = cost(|| {
+    let one_hash = cpu_time(|| {
         let name = names.next().unwrap();
-        let answer = app.sign_up(name, &format!("{name}@example.com"), PASSWORD);
-        assert_eq!(answer.status, 201);
+        let response = app.sign_up(name, &format!("{name}@example.com"), PASSWORD);
+        assert_eq!(response.status, 201);
     });
     let long = "long ".repeat(200_000);
-    let [nfc, nfd, mixed] = FORMS[0];
+    let [nfc, nfd, mixed] = UNICODE_FORMS[0];
     for (password, hashes) in [("wrong", 1), (nfc, 2), (nfd, 2), (mixed, 3), (&long, 1)] {
-        for who in ["anna", "fred", "nobody"] {
-            let found = cost(|| {
-                let answer = app.log_in(&format!("{who}@example.com"), password);
-                assert_eq!(answer.status, 401);
+        for name in ["anna", "fred", "nobody"] {
+            let found = cpu_time(|| {
+                let response = app.log_in(&format!("{name}@example.com"), password);
+                assert_eq!(response.status, 401);
             });
-            let found = found / one;
-            let off = (found - f64::from(hashes)).abs();
-            assert!(off < 0.5, "{who}, {hashes}: {found}");
+            let found = found / one_hash;
+            let difference = (found - f64::from(hashes)).abs();
+            assert!(difference < 0.5, "{name}, {hashes}: {found}");
         }
     }
 }

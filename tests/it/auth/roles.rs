@@ -1,21 +1,21 @@
-//! Who may call what: every route of the table, on behalf of everybody.
+//! Permissions: every kind of caller sends a request to every route of the route table.
 
 use serde_json::json;
 use task_api::model::Role;
 use task_api::router::{Access, ROUTES};
 
-use crate::support::{CONTRACT, Person, TestApp};
+use crate::support::{Account, CONTRACT, TestApp};
 
-/// What changes something and takes no body.
+/// Routes that change something and take no request body.
 const WITHOUT_BODY: &[&str] = &[
     "POST /refresh",
     "POST /logout",
     "POST /me/sessions/revoke-all",
 ];
 
-/// The callers, from the least to the most powerful, with the levels of access that each has.
+/// The kinds of callers, in order of increasing permissions, with the access levels that each of them has.
 const CALLERS: &[(&str, &[&str])] = &[
-    ("nobody", &["anyone"]),
+    ("unauthenticated", &["anyone"]),
     ("unapproved employee", &["anyone", "signed in"]),
     ("unapproved manager", &["anyone", "signed in"]),
     ("unapproved admin", &["anyone", "signed in"]),
@@ -30,23 +30,23 @@ const CALLERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn caller(app: &TestApp, who: &str) -> Option<Person> {
-    let (approval, role) = who.split_once(' ')?;
+fn caller(app: &TestApp, kind: &str) -> Option<Account> {
+    let (approval, role) = kind.split_once(' ')?;
     let role: Role = role.parse().unwrap();
-    Some(app.person("caller", role, approval == "approved"))
+    Some(app.account("caller", role, approval == "approved"))
 }
 
-/// How a refusal looks, or that it is none: what the handler itself makes of the request does not
-/// matter here.
-fn expected(who: &str, level: &str, levels: &[&str]) -> Option<(u16, &'static str)> {
+/// The status and code of the expected rejection. `None` when the caller is permitted; the response of the
+/// handler does not matter then.
+fn expected_rejection(kind: &str, level: &str, levels: &[&str]) -> Option<(u16, &'static str)> {
     if levels.contains(&level) {
         return None;
     }
-    match who {
-        "nobody" => Some((401, "unauthorized")),
-        // An access token is no refresh token, whoever has it.
+    match kind {
+        "unauthenticated" => Some((401, "unauthorized")),
+        // The token that is sent is an access token, which no caller can refresh with.
         _ if level == "refresh" => Some((401, "invalid_token")),
-        who if who.starts_with("unapproved") => Some((403, "awaiting_approval")),
+        kind if kind.starts_with("unapproved") => Some((403, "awaiting_approval")),
         _ => Some((403, "insufficient_role")),
     }
 }
@@ -54,7 +54,7 @@ fn expected(who: &str, level: &str, levels: &[&str]) -> Option<(u16, &'static st
 const JSON: &str = "application/json; charset=utf-8";
 
 #[test]
-fn the_contract_lists_the_table() {
+fn the_route_table_has_exactly_the_routes_of_the_contract() {
     let table: Vec<_> = ROUTES
         .iter()
         .map(|route| format!("{} {}", route.method, route.path))
@@ -64,7 +64,7 @@ fn the_contract_lists_the_table() {
 }
 
 #[test]
-fn the_table_gives_each_route_the_access_of_the_contract() {
+fn each_route_requires_the_access_level_of_the_contract() {
     for (route, (line, level)) in ROUTES.iter().zip(CONTRACT) {
         let listed = match route.access {
             Access::Anyone(_) | Access::SignIn(_) => "anyone",
@@ -79,16 +79,16 @@ fn the_table_gives_each_route_the_access_of_the_contract() {
 }
 
 #[test]
-fn everybody_gets_what_their_role_permits_and_nothing_else() {
-    for (who, levels) in CALLERS {
+fn each_role_reaches_exactly_the_routes_of_the_contract() {
+    for (kind, levels) in CALLERS {
         let app = TestApp::new();
         let admin = app.admin();
         let other = app.employee();
-        let task = app.task(
+        let task = app.create_task(
             &admin,
             json!({ "title": "t", "assigned_user_id": other.id }),
         );
-        let mut caller = caller(&app, who);
+        let mut caller = caller(&app, kind);
         for (line, level) in CONTRACT {
             let id = if line.contains("/users/") {
                 other.id
@@ -96,7 +96,7 @@ fn everybody_gets_what_their_role_permits_and_nothing_else() {
                 task
             };
             let line = line.replace("{id}", &id.to_string());
-            // A body that is refused, so that nothing changes and the next line finds all in place.
+            // An invalid body, so that the request changes nothing that a later one needs.
             let body = if line.starts_with("GET")
                 || line.starts_with("DELETE")
                 || WITHOUT_BODY.contains(&line.as_str())
@@ -105,39 +105,39 @@ fn everybody_gets_what_their_role_permits_and_nothing_else() {
             } else {
                 "[]"
             };
-            // Some lines end the session.
+            // Some requests end the session, so each one gets a new session.
             if let Some(caller) = &mut caller {
-                caller.token = app.sign_in_again(caller);
+                caller.token = app.token_of_new_session(caller);
             }
-            let answer = app.send(&line, caller.clone(), body);
-            match expected(who, level, levels) {
+            let response = app.send(&line, caller.clone(), body);
+            match expected_rejection(kind, level, levels) {
                 Some((status, code)) => {
                     assert_eq!(
-                        (answer.status, answer.code().as_str()),
+                        (response.status, response.code().as_str()),
                         (status, code),
-                        "{who}: {line}"
+                        "{kind}: {line}"
                     );
                 }
                 None => {
-                    let refusals = [
+                    let rejection_codes = [
                         "unauthorized",
                         "invalid_token",
                         "awaiting_approval",
                         "insufficient_role",
                     ];
-                    let code = match answer.status {
+                    let code = match response.status {
                         204 => String::new(),
-                        // Metrics and pages are no JSON.
-                        200 if answer.header("Content-Type") != Some(JSON) => String::new(),
-                        _ => answer.code(),
+                        // Metrics and pages are not JSON.
+                        200 if response.header("Content-Type") != Some(JSON) => String::new(),
+                        _ => response.code(),
                     };
                     assert!(
-                        !refusals.contains(&code.as_str()),
-                        "{who}: {line}: {answer:?}"
+                        !rejection_codes.contains(&code.as_str()),
+                        "{kind}: {line}: {response:?}"
                     );
-                    // The methods that change something got as far as reading the body.
+                    // A 422 for the body shows that the request has passed the permission check.
                     if body == "[]" {
-                        assert_eq!(answer.status, 422, "{who}: {line}");
+                        assert_eq!(response.status, 422, "{kind}: {line}");
                     }
                 }
             }
@@ -146,31 +146,31 @@ fn everybody_gets_what_their_role_permits_and_nothing_else() {
 }
 
 #[test]
-fn an_employee_sees_and_changes_their_own_tasks_alone() {
+fn an_employee_reads_and_changes_their_own_tasks_and_gets_404_for_all_others() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let own = app.task(
+    let own = app.create_task(
         &manager,
         json!({ "title": "own", "assigned_user_id": employee.id }),
     );
-    let others = app.task(
+    let others = app.create_task(
         &manager,
         json!({ "title": "others", "assigned_user_id": manager.id }),
     );
-    let nobodys = app.task(&manager, json!({ "title": "nobody's" }));
+    let unassigned = app.create_task(&manager, json!({ "title": "nobody's" }));
 
     assert_eq!(app.get("/tasks", &employee).ids(), [own]);
     assert_eq!(app.get("/tasks", &manager).ids().len(), 3);
-    for (id, status) in [(own, 200), (others, 404), (nobodys, 404), (999, 404)] {
+    for (id, status) in [(own, 200), (others, 404), (unassigned, 404), (999, 404)] {
         let path = format!("/tasks/{id}");
         assert_eq!(app.get(&path, &employee).status, status, "{path}");
         let patch = format!("PATCH {path}");
-        let answer = app.send(&patch, employee.clone(), r#"{"status":"completed"}"#);
-        assert_eq!(answer.status, status, "{patch}");
-        // For a task that is not theirs the other fields are no 403: it does not exist for them.
+        let response = app.send(&patch, employee.clone(), r#"{"status":"completed"}"#);
+        assert_eq!(response.status, status, "{patch}");
+        // 404, not 403, for a task that is not the employee's: a 403 would reveal that the task exists.
         let expected = if status == 200 { 403 } else { 404 };
-        let answer = app.send(&patch, employee.clone(), r#"{"title":"mine now"}"#);
-        assert_eq!(answer.status, expected, "{patch}");
+        let response = app.send(&patch, employee.clone(), r#"{"title":"mine now"}"#);
+        assert_eq!(response.status, expected, "{patch}");
     }
     assert_eq!(
         app.get(&format!("/tasks/{others}"), &manager).json()["status"],
@@ -183,10 +183,10 @@ fn an_employee_sees_and_changes_their_own_tasks_alone() {
 }
 
 #[test]
-fn each_field_but_status_is_refused_to_the_assigned_employee() {
+fn an_employee_who_changes_another_field_than_the_status_of_their_task_gets_403() {
     let app = TestApp::new();
     let (manager, employee) = (app.manager(), app.employee());
-    let task = app.task(
+    let task = app.create_task(
         &manager,
         json!({ "title": "own", "assigned_user_id": employee.id }),
     );
@@ -200,13 +200,13 @@ fn each_field_but_status_is_refused_to_the_assigned_employee() {
         json!({ "assigned_user_id": null }),
         json!({ "status": "completed", "title": "x" }),
     ] {
-        let answer = app.send(
+        let response = app.send(
             &format!("PATCH /tasks/{task}"),
             employee.clone(),
             &field.to_string(),
         );
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (403, "status_only"),
             "{field}"
         );
@@ -217,16 +217,16 @@ fn each_field_but_status_is_refused_to_the_assigned_employee() {
 }
 
 #[test]
-fn a_role_or_approval_change_counts_from_the_next_request_on() {
+fn a_changed_role_or_approval_applies_from_the_next_request_on() {
     let app = TestApp::new();
     let (admin, employee) = (app.admin(), app.employee());
     let patch = |body: &str| {
-        let answer = app.send(
+        let response = app.send(
             &format!("PATCH /users/{}", employee.id),
             admin.clone(),
             body,
         );
-        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(response.status, 200, "{response:?}");
     };
     assert_eq!(app.get("/users", &employee).status, 403);
     patch(r#"{"role":"manager"}"#);

@@ -1,4 +1,4 @@
-//! Sessions: what a sign-in begins, how it is gone on with, and all the ways in which it ends.
+//! Sessions: a login starts one, a refresh continues it, and all the ways to end it.
 
 use std::collections::HashSet;
 use std::thread;
@@ -9,18 +9,18 @@ use task_api::model::{RefreshId, Role, Timestamp};
 use task_api::store;
 use task_api::store::sessions::Exchange;
 
-use crate::support::{self, Answer, PASSWORD, Person, TestApp, concurrently, jwt};
+use crate::support::{self, Account, PASSWORD, TestApp, TestResponse, concurrently, jwt};
 
-/// The tokens of a sign-in or a refresh.
+/// The tokens in the response to a login or a refresh.
 #[derive(Debug, Clone, PartialEq)]
 struct Tokens {
     access: String,
     refresh: String,
 }
 
-fn tokens(answer: &Answer) -> Tokens {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let body = answer.json();
+fn tokens(response: &TestResponse) -> Tokens {
+    assert_eq!(response.status, 200, "{response:?}");
+    let body = response.json();
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     Tokens {
         access: text("token"),
@@ -28,11 +28,11 @@ fn tokens(answer: &Answer) -> Tokens {
     }
 }
 
-fn sign_in(app: &TestApp, person: &Person) -> Tokens {
-    tokens(&app.log_in(&person.email, PASSWORD))
+fn log_in(app: &TestApp, account: &Account) -> Tokens {
+    tokens(&app.log_in(&account.email, PASSWORD))
 }
 
-fn refresh(app: &TestApp, token: &str) -> Answer {
+fn refresh(app: &TestApp, token: &str) -> TestResponse {
     app.send_token("POST /refresh", token)
 }
 
@@ -44,43 +44,44 @@ fn id(session: &Value) -> &str {
     session["id"].as_str().unwrap()
 }
 
-fn works(app: &TestApp, token: &str) -> bool {
-    let answer = app.send_token("GET /hello", token);
-    if answer.status != 200 {
-        answer.assert_token_refused("Token has been revoked", "");
+/// Whether an access token is accepted. The 401 of a rejected token must say that it has been revoked.
+fn is_accepted(app: &TestApp, token: &str) -> bool {
+    let response = app.send_token("GET /hello", token);
+    if response.status != 200 {
+        response.assert_token_refused("Token has been revoked", "");
     }
-    answer.status == 200
+    response.status == 200
 }
 
-/// A token of the Flask app for this person.
-fn flask_token(app: &TestApp, person: &Person) -> String {
+/// An access token of the Flask app for this account.
+fn flask_token(app: &TestApp, account: &Account) -> String {
     jwt::signed(
-        support::KEY,
-        &jwt::flask_claims(&person.username, app.now()),
+        support::SIGNING_KEY,
+        &jwt::flask_claims(&account.username, app.now()),
     )
 }
 
-// Refreshing --------------------------------------------------------------------------------------
+// ---- refreshing ---------------------------------------------------------------------------------
 
 #[test]
-fn a_refresh_token_is_exchanged_for_new_tokens_of_the_same_session() {
+fn a_refresh_returns_new_tokens_of_the_same_session() {
     let app = TestApp::new();
     let anna = app.employee();
-    let mut current = sign_in(&app, &anna);
-    let named = sessions(&app, &current.access);
+    let mut current = log_in(&app, &anna);
+    let listed_first = sessions(&app, &current.access);
     for _ in 0..5 {
         app.advance(3600);
-        let answer = refresh(&app, &current.refresh);
-        assert_eq!(answer.header("Cache-Control"), Some("no-store"));
-        let body = answer.json();
+        let response = refresh(&app, &current.refresh);
+        assert_eq!(response.header("Cache-Control"), Some("no-store"));
+        let body = response.json();
         assert_eq!(body["expires_in"], 86_400);
         assert_eq!(body["token_type"], "Bearer");
         assert_eq!(body["user"]["username"], anna.username.as_str());
-        let next = tokens(&answer);
+        let next = tokens(&response);
         assert_ne!(next.access, current.access);
         assert_ne!(next.refresh, current.refresh);
-        // The access tokens of before go on.
-        assert!(works(&app, &current.access) && works(&app, &next.access));
+        // Access tokens issued before stay valid.
+        assert!(is_accepted(&app, &current.access) && is_accepted(&app, &next.access));
         current = next;
     }
     let found = sessions(&app, &current.access);
@@ -89,7 +90,7 @@ fn a_refresh_token_is_exchanged_for_new_tokens_of_the_same_session() {
         .filter(|found| found["current"] == true)
         .collect();
     assert_eq!(mine.len(), 1, "{found:?}");
-    let before: Vec<_> = named
+    let before: Vec<_> = listed_first
         .iter()
         .filter(|found| found["current"] == true)
         .collect();
@@ -97,52 +98,55 @@ fn a_refresh_token_is_exchanged_for_new_tokens_of_the_same_session() {
 }
 
 #[test]
-fn the_same_old_token_gets_the_same_successor_for_ten_seconds() {
+fn a_refresh_token_reused_within_ten_seconds_gets_the_same_next_token() {
     let app = TestApp::new();
-    let first = sign_in(&app, &app.employee());
+    let first = log_in(&app, &app.employee());
     let next = tokens(&refresh(&app, &first.refresh));
     for seconds in [0, 5, 4] {
         app.advance(seconds);
         let again = tokens(&refresh(&app, &first.refresh));
         assert_eq!(again.refresh, next.refresh);
-        assert!(works(&app, &again.access));
+        assert!(is_accepted(&app, &again.access));
     }
-    // The successor is good all the while.
+    // The next token stays valid meanwhile.
     let third = tokens(&refresh(&app, &next.refresh));
-    assert!(works(&app, &third.access));
+    assert!(is_accepted(&app, &third.access));
 }
 
 #[test]
-fn a_token_that_is_used_again_later_ends_its_session_and_no_other() {
+fn a_refresh_token_reused_after_ten_seconds_ends_only_its_session() {
     let app = TestApp::new();
     let anna = app.employee();
-    let (stolen, other) = (sign_in(&app, &anna), sign_in(&app, &anna));
-    let thief = tokens(&refresh(&app, &stolen.refresh));
-    // And the microsecond that each look at the clock takes.
+    let (stolen, other) = (log_in(&app, &anna), log_in(&app, &anna));
+    let attacker = tokens(&refresh(&app, &stolen.refresh));
+    // More than ten seconds in total: the test clock advances by a microsecond each time it is read.
     app.advance(10);
     refresh(&app, &stolen.refresh).assert_token_refused("Token has been revoked", "");
-    for token in [&stolen.access, &thief.access] {
-        assert!(!works(&app, token));
+    for token in [&stolen.access, &attacker.access] {
+        assert!(!is_accepted(&app, token));
     }
-    refresh(&app, &thief.refresh).assert_token_refused("Token has been revoked", "");
-    assert!(works(&app, &other.access));
-    assert!(works(&app, &tokens(&refresh(&app, &other.refresh)).access));
+    refresh(&app, &attacker.refresh).assert_token_refused("Token has been revoked", "");
+    assert!(is_accepted(&app, &other.access));
+    assert!(is_accepted(
+        &app,
+        &tokens(&refresh(&app, &other.refresh)).access
+    ));
 }
 
 #[test]
-fn an_older_token_ends_the_session_at_once() {
+fn a_refresh_token_older_than_the_previous_one_ends_the_session_at_once() {
     let app = TestApp::new();
-    let first = sign_in(&app, &app.employee());
+    let first = log_in(&app, &app.employee());
     let second = tokens(&refresh(&app, &first.refresh));
     let third = tokens(&refresh(&app, &second.refresh));
     refresh(&app, &first.refresh).assert_token_refused("Token has been revoked", "");
-    assert!(!works(&app, &third.access));
+    assert!(!is_accepted(&app, &third.access));
 }
 
 #[test]
-fn fifty_tabs_that_refresh_at_once_get_one_successor() {
+fn fifty_concurrent_refreshes_with_one_token_get_the_same_next_token() {
     let app = TestApp::new();
-    let first = sign_in(&app, &app.employee());
+    let first = log_in(&app, &app.employee());
     let seen = concurrently(50, |_| tokens(&refresh(&app, &first.refresh)).refresh);
     let seen: HashSet<String> = seen.into_iter().collect();
     assert_eq!(seen.len(), 1);
@@ -150,49 +154,49 @@ fn fifty_tabs_that_refresh_at_once_get_one_successor() {
 }
 
 #[test]
-fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
+fn an_invalid_refresh_token_is_401_and_ends_no_session() {
     let app = TestApp::new();
     let anna = app.employee();
-    let mine = sign_in(&app, &anna);
+    let mine = log_in(&app, &anna);
     let flask = flask_token(&app, &anna);
     let claims = json!({
         "type": "refresh", "sub": anna.username, "jti": "a-name",
         "iat": app.now(), "nbf": app.now(), "exp": app.now() + 86_400,
     });
-    let of_no_session = jwt::signed(support::KEY, &claims);
-    let mut of_another = claims.clone();
-    of_another["sid"] = json!("0123456789abcdef");
-    let mut misspelled = claims.clone();
-    misspelled["sid"] = json!(7);
-    // A session of somebody else's, who has the name that the token says.
+    let without_session = jwt::signed(support::SIGNING_KEY, &claims);
+    let mut unknown_session = claims.clone();
+    unknown_session["sid"] = json!("0123456789abcdef");
+    let mut malformed_session = claims.clone();
+    malformed_session["sid"] = json!(7);
+    // The session belongs to Anna, the subject is Ben.
     let mut of_ben = jwt::payload(&mine.refresh);
     of_ben["sub"] = json!(app.manager().username);
-    let mut opens_ben = jwt::payload(&mine.access);
-    opens_ben["sub"] = of_ben["sub"].clone();
-    let opens_ben = jwt::signed(support::KEY, &opens_ben);
-    assert!(!works(&app, &opens_ben));
-    let (cut, _) = mine.refresh.rsplit_once('.').unwrap();
+    let mut access_of_ben = jwt::payload(&mine.access);
+    access_of_ben["sub"] = of_ben["sub"].clone();
+    let access_of_ben = jwt::signed(support::SIGNING_KEY, &access_of_ben);
+    assert!(!is_accepted(&app, &access_of_ben));
+    let (two_segments, _) = mine.refresh.rsplit_once('.').unwrap();
     for (token, msg) in [
         (mine.access.as_str(), "Only refresh tokens are allowed"),
         (&flask, "Only refresh tokens are allowed"),
-        (&of_no_session, "Token has been revoked"),
+        (&without_session, "Token has been revoked"),
         (
-            &jwt::signed(support::KEY, &of_another),
+            &jwt::signed(support::SIGNING_KEY, &unknown_session),
             "Token has been revoked",
         ),
         (
-            &jwt::signed(support::KEY, &of_ben),
+            &jwt::signed(support::SIGNING_KEY, &of_ben),
             "Token has been revoked",
         ),
         (
-            &jwt::signed(support::KEY, &misspelled),
+            &jwt::signed(support::SIGNING_KEY, &malformed_session),
             "Invalid claim format in token",
         ),
         (
             &jwt::signed(b"another key, of thirty-two bytes and more", &claims),
             "Signature verification failed",
         ),
-        (cut, "Not enough segments"),
+        (two_segments, "Not enough segments"),
         (
             &mine.refresh[..mine.refresh.len() - 1],
             "Signature verification failed",
@@ -201,12 +205,12 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
     ] {
         refresh(&app, token).assert_token_refused(msg, "");
     }
-    let answer = app.send("POST /refresh", None, "");
+    let response = app.send("POST /refresh", None, "");
     assert_eq!(
-        (answer.status, answer.code().as_str()),
+        (response.status, response.code().as_str()),
         (401, "unauthorized")
     );
-    // And a refresh token opens nothing else.
+    // Routes that take an access token reject a refresh token.
     for line in [
         "GET /hello",
         "GET /me",
@@ -214,19 +218,19 @@ fn what_is_no_refresh_token_is_refused_and_ends_nothing() {
         "POST /logout",
         "GET /me/sessions",
     ] {
-        let answer = app.send_token(line, &mine.refresh);
-        answer.assert_token_refused("Only non-refresh tokens are allowed", "");
+        let response = app.send_token(line, &mine.refresh);
+        response.assert_token_refused("Only non-refresh tokens are allowed", "");
     }
-    assert!(works(&app, &mine.access) && refresh(&app, &mine.refresh).status == 200);
+    assert!(is_accepted(&app, &mine.access) && refresh(&app, &mine.refresh).status == 200);
 }
 
 #[test]
-fn a_session_lasts_as_long_as_the_setting_says_behind_its_last_refresh() {
+fn a_session_expires_the_configured_time_after_its_last_refresh() {
     let app = TestApp::with(|config| {
         config.jwt_access_token_expires = "1h".parse().unwrap();
         config.jwt_refresh_token_expires = "2h".parse().unwrap();
     });
-    let mut current = sign_in(&app, &app.employee());
+    let mut current = log_in(&app, &app.employee());
     for _ in 0..3 {
         app.advance(7_100);
         current = tokens(&refresh(&app, &current.refresh));
@@ -236,42 +240,42 @@ fn a_session_lasts_as_long_as_the_setting_says_behind_its_last_refresh() {
 }
 
 #[test]
-fn refresh_tokens_outlive_a_restart_and_a_change_of_keys() {
+fn refresh_tokens_stay_valid_after_a_restart_with_a_new_signing_key() {
     let app = TestApp::new();
     let anna = app.employee();
-    let first = sign_in(&app, &anna);
+    let first = log_in(&app, &anna);
     let new_key = b"the next key for tests, of thirty-two bytes and more";
-    let keys = support::keys(new_key, &[support::KEY]);
+    let keys = support::keys(new_key, &[support::SIGNING_KEY]);
     let folder = app.close();
     let app = TestApp::with_keys(folder, &keys, |_| {});
     app.advance(60);
     let next = tokens(&refresh(&app, &first.refresh));
-    assert!(works(&app, &first.access) && works(&app, &next.access));
+    assert!(is_accepted(&app, &first.access) && is_accepted(&app, &next.access));
     assert_eq!(tokens(&refresh(&app, &first.refresh)).refresh, next.refresh);
 }
 
 #[test]
-fn a_token_whose_successor_cannot_be_told_again_is_refused() {
+fn a_refresh_token_used_before_a_key_change_and_reused_after_it_ends_the_session() {
     let app = TestApp::new();
     let anna = app.employee();
-    let first = sign_in(&app, &anna);
+    let first = log_in(&app, &anna);
     let next = tokens(&refresh(&app, &first.refresh));
-    // At once, but with another key, from which other successors follow.
+    // Within ten seconds, but the next token is derived from the signing key, so it cannot be computed again.
     let new_key = b"the next key for tests, of thirty-two bytes and more";
     let app = TestApp::with_keys(
         app.close(),
-        &support::keys(new_key, &[support::KEY]),
+        &support::keys(new_key, &[support::SIGNING_KEY]),
         |_| {},
     );
     app.advance(1);
     refresh(&app, &first.refresh).assert_token_refused("Token has been revoked", "");
-    assert!(!works(&app, &next.access));
+    assert!(!is_accepted(&app, &next.access));
 }
 
 #[test]
-fn a_session_that_has_expired_is_not_gone_on_with() {
+fn an_expired_session_cannot_be_refreshed() {
     let app = TestApp::new();
-    let mine = sign_in(&app, &app.employee());
+    let mine = log_in(&app, &app.employee());
     let claims = jwt::payload(&mine.refresh);
     let text = |name: &str| claims[name].as_str().unwrap().to_owned();
     let (session, id) = (text("sid").parse().unwrap(), RefreshId::from(text("jti")));
@@ -292,71 +296,71 @@ fn a_session_that_has_expired_is_not_gone_on_with() {
 }
 
 #[test]
-fn a_thousand_sign_ins_get_a_thousand_tokens() {
+fn a_thousand_logins_get_a_thousand_different_access_and_refresh_tokens() {
     let app = TestApp::new();
     let anna = app.employee();
     let mut seen = HashSet::new();
     for _ in 0..1_000 {
-        let Tokens { access, refresh } = sign_in(&app, &anna);
+        let Tokens { access, refresh } = log_in(&app, &anna);
         assert!(seen.insert(access) && seen.insert(refresh));
     }
 }
 
-// Ending ------------------------------------------------------------------------------------------
+// ---- ending sessions ----------------------------------------------------------------------------
 
 #[test]
-fn a_logout_ends_this_session_at_once_and_no_other() {
+fn a_logout_ends_only_the_current_session_and_at_once() {
     let app = TestApp::new();
     let anna = app.employee();
-    let (here, there) = (sign_in(&app, &anna), sign_in(&app, &anna));
-    let older = tokens(&refresh(&app, &here.refresh));
+    let (current, other) = (log_in(&app, &anna), log_in(&app, &anna));
+    let older = tokens(&refresh(&app, &current.refresh));
     assert_eq!(app.send_token("POST /logout", &older.access).status, 204);
-    for token in [&here.access, &older.access] {
-        assert!(!works(&app, token));
+    for token in [&current.access, &older.access] {
+        assert!(!is_accepted(&app, token));
         app.send_token("POST /logout", token)
             .assert_token_refused("Token has been revoked", "");
     }
     refresh(&app, &older.refresh).assert_token_refused("Token has been revoked", "");
-    assert!(works(&app, &there.access) && works(&app, &anna.token));
+    assert!(is_accepted(&app, &other.access) && is_accepted(&app, &anna.token));
 }
 
 #[test]
-fn a_token_of_the_flask_app_can_be_signed_out_too() {
+fn a_logout_with_a_token_of_the_flask_app_revokes_only_that_token() {
     let app = TestApp::new();
     let anna = app.employee();
     let token = flask_token(&app, &anna);
-    assert!(works(&app, &token));
+    assert!(is_accepted(&app, &token));
     app.advance(1);
     let other = flask_token(&app, &anna);
     assert_eq!(app.send_token("POST /logout", &token).status, 204);
-    assert!(!works(&app, &token));
-    assert!(works(&app, &other) && works(&app, &anna.token));
+    assert!(!is_accepted(&app, &token));
+    assert!(is_accepted(&app, &other) && is_accepted(&app, &anna.token));
     assert!(
         sessions(&app, &other)
             .iter()
             .all(|session| session["current"] == false)
     );
-    // It is remembered for as long as it would be good.
+    // The revocation is stored until the token expires.
     app.advance(86_300);
     maintenance::run(&app.app).unwrap();
-    assert!(!works(&app, &token));
+    assert!(!is_accepted(&app, &token));
     app.advance(200);
     maintenance::run(&app.app).unwrap();
     app.send_token("GET /hello", &token)
         .assert_token_refused("Token has expired", "");
-    let left: i64 = app
+    let rows: i64 = app
         .sql()
         .query_row("SELECT count(*) FROM ended_token", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(left, 0);
+    assert_eq!(rows, 0);
 }
 
 #[test]
-fn a_session_can_be_ended_from_another_by_its_owner_alone() {
+fn a_session_is_ended_from_another_session_by_its_owner_and_by_no_other_user() {
     let app = TestApp::new();
     let (anna, ben) = (app.employee(), app.manager());
-    let (here, there) = (sign_in(&app, &anna), sign_in(&app, &anna));
-    let ids: Vec<String> = sessions(&app, &there.access)
+    let (current, other) = (log_in(&app, &anna), log_in(&app, &anna));
+    let ids: Vec<String> = sessions(&app, &other.access)
         .iter()
         .filter(|session| session["current"] == true)
         .map(|session| id(session).to_owned())
@@ -373,153 +377,153 @@ fn a_session_can_be_ended_from_another_by_its_owner_alone() {
         "revoke-all",
         "%00",
     ] {
-        let answer = app.send_token(&format!("DELETE /me/sessions/{id}"), &here.access);
-        assert!(matches!(answer.status, 404 | 405), "{id}: {answer:?}");
+        let response = app.send_token(&format!("DELETE /me/sessions/{id}"), &current.access);
+        assert!(matches!(response.status, 404 | 405), "{id}: {response:?}");
     }
-    assert!(works(&app, &there.access));
-    assert_eq!(app.send_token(&line, &here.access).status, 204);
-    assert!(!works(&app, &there.access) && works(&app, &here.access));
-    assert_eq!(app.send_token(&line, &here.access).code(), "not_found");
+    assert!(is_accepted(&app, &other.access));
+    assert_eq!(app.send_token(&line, &current.access).status, 204);
+    assert!(!is_accepted(&app, &other.access) && is_accepted(&app, &current.access));
+    assert_eq!(app.send_token(&line, &current.access).code(), "not_found");
 }
 
 #[test]
-fn revoke_all_signs_out_everywhere_and_nobody_else() {
+fn revoke_all_ends_every_session_of_the_user_and_of_no_other_user() {
     let app = TestApp::new();
     let (anna, ben) = (app.employee(), app.manager());
-    let (here, there) = (sign_in(&app, &anna), sign_in(&app, &anna));
+    let (current, other) = (log_in(&app, &anna), log_in(&app, &anna));
     let (flask, flask_of_ben) = (flask_token(&app, &anna), flask_token(&app, &ben));
     assert_eq!(
-        app.send_token("POST /me/sessions/revoke-all", &here.access)
+        app.send_token("POST /me/sessions/revoke-all", &current.access)
             .status,
         204
     );
-    for token in [&here.access, &there.access, &anna.token, &flask] {
-        assert!(!works(&app, token));
+    for token in [&current.access, &other.access, &anna.token, &flask] {
+        assert!(!is_accepted(&app, token));
     }
-    assert!(works(&app, &ben.token) && works(&app, &flask_of_ben));
+    assert!(is_accepted(&app, &ben.token) && is_accepted(&app, &flask_of_ben));
     app.advance(1);
-    let (here, flask) = (sign_in(&app, &anna), flask_token(&app, &anna));
-    assert!(works(&app, &here.access) && works(&app, &flask));
-    // And again.
-    let answer = app.send_token("POST /me/sessions/revoke-all", &flask);
-    assert_eq!(answer.status, 204);
-    assert!(!works(&app, &here.access) && !works(&app, &flask));
-    assert!(works(&app, &ben.token) && works(&app, &flask_of_ben));
+    let (current, flask) = (log_in(&app, &anna), flask_token(&app, &anna));
+    assert!(is_accepted(&app, &current.access) && is_accepted(&app, &flask));
+    // A second time.
+    let response = app.send_token("POST /me/sessions/revoke-all", &flask);
+    assert_eq!(response.status, 204);
+    assert!(!is_accepted(&app, &current.access) && !is_accepted(&app, &flask));
+    assert!(is_accepted(&app, &ben.token) && is_accepted(&app, &flask_of_ben));
 }
 
 #[test]
-fn a_new_password_ends_every_session_but_the_one_that_changed_it() {
+fn a_password_change_ends_every_session_except_the_current_one() {
     let app = TestApp::new();
     let anna = app.employee();
-    let (here, there) = (sign_in(&app, &anna), sign_in(&app, &anna));
+    let (current, other) = (log_in(&app, &anna), log_in(&app, &anna));
     let flask = flask_token(&app, &anna);
     let patch = |body: Value| {
-        let person = Person {
-            token: here.access.clone(),
+        let account = Account {
+            token: current.access.clone(),
             ..anna.clone()
         };
-        app.send("PATCH /me", person, &body.to_string())
+        app.send("PATCH /me", account, &body.to_string())
     };
-    let address = json!({ "current_password": PASSWORD, "email": "anna@other.example" });
+    let new_email = json!({ "current_password": PASSWORD, "email": "anna@other.example" });
     let wrong = json!({ "current_password": "not the password", "password": "another password" });
-    assert_eq!(patch(address).status, 200);
+    assert_eq!(patch(new_email).status, 200);
     assert_eq!(patch(wrong).code(), "wrong_password");
-    assert!(works(&app, &there.access) && works(&app, &flask));
+    assert!(is_accepted(&app, &other.access) && is_accepted(&app, &flask));
     let right = json!({ "current_password": PASSWORD, "password": "another password" });
     assert_eq!(patch(right).status, 200);
-    assert!(works(&app, &here.access));
-    for token in [&there.access, &anna.token, &flask] {
-        assert!(!works(&app, token));
+    assert!(is_accepted(&app, &current.access));
+    for token in [&other.access, &anna.token, &flask] {
+        assert!(!is_accepted(&app, token));
     }
-    refresh(&app, &there.refresh).assert_token_refused("Token has been revoked", "");
-    assert_eq!(refresh(&app, &here.refresh).status, 200);
+    refresh(&app, &other.refresh).assert_token_refused("Token has been revoked", "");
+    assert_eq!(refresh(&app, &current.refresh).status, 200);
 }
 
 #[test]
-fn a_deletion_ends_the_sessions_and_the_next_account_of_the_name_has_none() {
+fn deleting_an_account_ends_its_sessions_and_a_new_account_of_that_name_does_not_get_them() {
     let app = TestApp::new();
     let admin = app.admin();
     let anna = app.employee();
-    let mine = sign_in(&app, &anna);
-    let answer = app.send(&format!("DELETE /users/{}", anna.id), admin, "");
-    assert_eq!(answer.status, 204);
-    let gone = format!("Error loading the user {}", anna.username);
+    let mine = log_in(&app, &anna);
+    let response = app.send(&format!("DELETE /users/{}", anna.id), admin, "");
+    assert_eq!(response.status, 204);
+    let no_user = format!("Error loading the user {}", anna.username);
     app.send_token("GET /hello", &mine.access)
-        .assert_token_refused(&gone, "");
-    refresh(&app, &mine.refresh).assert_token_refused(&gone, "");
+        .assert_token_refused(&no_user, "");
+    refresh(&app, &mine.refresh).assert_token_refused(&no_user, "");
     let again = app.employee();
-    assert_eq!(again.id, anna.id, "SQLite gives the id out again");
-    assert!(!works(&app, &mine.access));
+    assert_eq!(again.id, anna.id, "SQLite reuses the id");
+    assert!(!is_accepted(&app, &mine.access));
     assert!(sessions(&app, &again.token).len() == 1);
 }
 
 #[test]
-fn the_flask_app_may_remove_an_account_and_its_sessions_stay_behind_without_effect() {
+fn sessions_left_by_an_account_that_the_flask_app_deleted_are_not_accepted() {
     let app = TestApp::new();
     let anna = app.employee();
-    let mine = sign_in(&app, &anna);
+    let mine = log_in(&app, &anna);
     app.sql()
         .execute_batch(
             r#"PRAGMA foreign_keys = OFF; DELETE FROM "user" WHERE username = 'employee'"#,
         )
         .unwrap();
     let again = app.employee();
-    assert_eq!(again.id, anna.id, "SQLite gives the id out again");
-    assert!(!works(&app, &mine.access));
+    assert_eq!(again.id, anna.id, "SQLite reuses the id");
+    assert!(!is_accepted(&app, &mine.access));
     refresh(&app, &mine.refresh).assert_token_refused("Token has been revoked", "");
 }
 
 #[test]
-fn the_next_account_with_an_id_does_not_see_the_sessions_of_the_last_one() {
+fn a_new_account_with_a_reused_id_does_not_see_the_sessions_of_the_deleted_one() {
     let app = TestApp::new();
     let anna = app.employee();
-    sign_in(&app, &anna);
+    log_in(&app, &anna);
     let old = id(&sessions(&app, &anna.token)[0]).to_owned();
     app.sql()
         .execute_batch(r#"PRAGMA foreign_keys = OFF; DELETE FROM "user""#)
         .unwrap();
     let ben = app.manager();
-    assert_eq!(ben.id, anna.id, "SQLite gives the id out again");
+    assert_eq!(ben.id, anna.id, "SQLite reuses the id");
     assert_eq!(sessions(&app, &ben.token).len(), 1);
-    let answer = app.send_token(&format!("DELETE /me/sessions/{old}"), &ben.token);
-    assert_eq!(answer.code(), "not_found");
+    let response = app.send_token(&format!("DELETE /me/sessions/{old}"), &ben.token);
+    assert_eq!(response.code(), "not_found");
 }
 
 #[test]
-fn a_clock_that_is_put_back_revives_nothing_and_ends_no_new_session() {
+fn a_clock_that_goes_back_revives_no_revoked_token_and_ends_no_new_session() {
     let app = TestApp::new();
     let anna = app.employee();
     let flask = flask_token(&app, &anna);
     app.advance(500);
-    let here = app.sign_in_again(&anna);
+    let current = app.token_of_new_session(&anna);
     let revoke_all = "POST /me/sessions/revoke-all";
-    assert_eq!(app.send_token(revoke_all, &here).status, 204);
-    assert!(!works(&app, &flask));
+    assert_eq!(app.send_token(revoke_all, &current).status, 204);
+    assert!(!is_accepted(&app, &flask));
     app.advance(-400);
-    let mine = sign_in(&app, &anna);
+    let mine = log_in(&app, &anna);
     assert_eq!(app.send_token(revoke_all, &mine.access).status, 204);
     app.advance(400);
-    assert!(!works(&app, &flask));
+    assert!(!is_accepted(&app, &flask));
     for _ in 0..100 {
-        app.sign_in_again(&anna);
+        app.token_of_new_session(&anna);
     }
     app.advance(-100);
-    assert!(works(&app, &sign_in(&app, &anna).access));
+    assert!(is_accepted(&app, &log_in(&app, &anna).access));
 }
 
 #[test]
-fn an_admin_who_is_one_no_more_when_the_writing_begins_changes_nothing() {
+fn an_admin_who_loses_the_role_while_waiting_for_the_write_lock_gets_403() {
     let app = TestApp::new();
-    let (admin, anna) = (app.admin(), app.person("anna", Role::Employee, false));
-    app.person("other", Role::Admin, true);
+    let (admin, anna) = (app.admin(), app.account("anna", Role::Employee, false));
+    app.account("other", Role::Admin, true);
     let lock = app.sql();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let answer = thread::scope(|scope| {
+    let response = thread::scope(|scope| {
         let patch = scope.spawn(|| {
             let line = format!("PATCH /users/{}", anna.id);
             app.send(&line, admin.clone(), r#"{"is_approved":true}"#)
         });
-        // It has been let in by the time it waits for the lock.
+        // The request has passed the permission check once it waits for the lock.
         while app
             .app
             .bulkheads()
@@ -535,7 +539,7 @@ fn an_admin_who_is_one_no_more_when_the_writing_begins_changes_nothing() {
         patch.join().unwrap()
     });
     assert_eq!(
-        (answer.status, answer.code().as_str()),
+        (response.status, response.code().as_str()),
         (403, "insufficient_role")
     );
     let sql = r#"SELECT is_approved FROM "user" WHERE username = 'anna'"#;
@@ -544,10 +548,10 @@ fn an_admin_who_is_one_no_more_when_the_writing_begins_changes_nothing() {
 }
 
 #[test]
-fn a_role_and_an_approval_count_at_once_and_end_no_session() {
+fn a_changed_role_or_approval_applies_at_once_and_ends_no_session() {
     let app = TestApp::new();
     let (admin, anna) = (app.admin(), app.manager());
-    let mine = sign_in(&app, &anna);
+    let mine = log_in(&app, &anna);
     let patch = |body: &str| app.send(&format!("PATCH /users/{}", anna.id), admin.clone(), body);
     assert_eq!(app.send_token("GET /users", &mine.access).status, 200);
     assert_eq!(patch(r#"{"role":"employee"}"#).status, 200);
@@ -560,15 +564,15 @@ fn a_role_and_an_approval_count_at_once_and_end_no_session() {
         app.send_token("GET /tasks", &mine.access).code(),
         "awaiting_approval"
     );
-    assert!(works(&app, &mine.access));
+    assert!(is_accepted(&app, &mine.access));
 }
 
-// The list ----------------------------------------------------------------------------------------
+// ---- the list of sessions -----------------------------------------------------------------------
 
 #[test]
-fn the_list_tells_when_and_from_where_and_which_is_this_one() {
+fn the_session_list_shows_times_address_user_agent_and_which_one_is_current() {
     let app = TestApp::new();
-    let anna = app.person("anna", Role::Employee, false);
+    let anna = app.account("anna", Role::Employee, false);
     let body = json!({ "email": anna.email, "password": PASSWORD }).to_string();
     let agent = format!("Board/1.0 \u{7}{}", "x".repeat(300));
     let headers = [
@@ -578,7 +582,7 @@ fn the_list_tells_when_and_from_where_and_which_is_this_one() {
     app.advance(60);
     let mine = tokens(&app.send_raw("POST /login", &headers, body.as_bytes()));
     app.advance(600);
-    assert!(works(&app, &mine.access));
+    assert!(is_accepted(&app, &mine.access));
     maintenance::run(&app.app).unwrap();
     let found = sessions(&app, &mine.access);
     let session = &found[0];
@@ -599,12 +603,12 @@ fn the_list_tells_when_and_from_where_and_which_is_this_one() {
 }
 
 #[test]
-fn a_refresh_is_a_use_and_an_earlier_one_that_is_written_later_hides_none() {
+fn a_refresh_sets_last_used_at_and_an_earlier_use_written_later_does_not_reset_it() {
     let app = TestApp::new();
     let anna = app.employee();
-    let mine = sign_in(&app, &anna);
+    let mine = log_in(&app, &anna);
     app.advance(60);
-    assert!(works(&app, &mine.access));
+    assert!(is_accepted(&app, &mine.access));
     app.advance(600);
     assert_eq!(refresh(&app, &mine.refresh).status, 200);
     maintenance::run(&app.app).unwrap();
@@ -614,31 +618,31 @@ fn a_refresh_is_a_use_and_an_earlier_one_that_is_written_later_hides_none() {
 }
 
 #[test]
-fn an_account_has_a_hundred_sessions_at_most_and_loses_the_longest_unused() {
+fn an_account_has_at_most_100_sessions_and_the_least_recently_used_one_ends_first() {
     let app = TestApp::new();
     let anna = app.employee();
     for _ in 0..98 {
-        app.sign_in_again(&anna);
+        app.token_of_new_session(&anna);
     }
-    let last = app.sign_in_again(&anna);
-    assert_eq!(sessions(&app, &last).len(), 100);
-    assert!(works(&app, &anna.token));
+    let hundredth = app.token_of_new_session(&anna);
+    assert_eq!(sessions(&app, &hundredth).len(), 100);
+    assert!(is_accepted(&app, &anna.token));
     maintenance::run(&app.app).unwrap();
-    // The first was used just now.
-    let newest = app.sign_in_again(&anna);
+    // The first session was used most recently, so it survives the next login.
+    let newest = app.token_of_new_session(&anna);
     assert_eq!(sessions(&app, &newest).len(), 100);
-    assert!(works(&app, &anna.token) && works(&app, &newest));
-    // Whatever others do.
+    assert!(is_accepted(&app, &anna.token) && is_accepted(&app, &newest));
+    // Sessions of other users do not count.
     let ben = app.manager();
     for _ in 0..100 {
-        app.sign_in_again(&ben);
+        app.token_of_new_session(&ben);
     }
-    let newest = app.sign_in_again(&anna);
+    let newest = app.token_of_new_session(&anna);
     assert_eq!(sessions(&app, &newest).len(), 100);
 }
 
 #[test]
-fn what_has_expired_is_removed_and_nothing_else() {
+fn maintenance_deletes_expired_sessions_and_no_others() {
     let app = TestApp::new();
     let anna = app.employee();
     let rows = || -> i64 {
@@ -646,23 +650,23 @@ fn what_has_expired_is_removed_and_nothing_else() {
         db.query_row("SELECT count(*) FROM session", [], |row| row.get(0))
             .unwrap()
     };
-    sign_in(&app, &anna);
+    log_in(&app, &anna);
     app.advance(29 * 86_400);
-    let mine = sign_in(&app, &anna);
+    let mine = log_in(&app, &anna);
     maintenance::run(&app.app).unwrap();
     assert_eq!(rows(), 3);
     app.advance(2 * 86_400);
     let mine = tokens(&refresh(&app, &mine.refresh));
-    // Nobody sees it from the moment on at which it has expired.
+    // An expired session is not listed, even before it is deleted.
     assert_eq!((rows(), sessions(&app, &mine.access).len()), (3, 1));
     maintenance::run(&app.app).unwrap();
     assert_eq!((rows(), sessions(&app, &mine.access).len()), (1, 1));
 }
 
 #[test]
-fn the_database_holds_no_token() {
+fn the_database_file_contains_no_token_and_no_token_id() {
     let app = TestApp::new();
-    let mine = sign_in(&app, &app.employee());
+    let mine = log_in(&app, &app.employee());
     let next = tokens(&refresh(&app, &mine.refresh));
     app.app.store.checkpoint().unwrap();
     let file = std::fs::read(app.database()).unwrap();

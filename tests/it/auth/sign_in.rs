@@ -1,4 +1,4 @@
-//! Signing up, signing in, and one's own account: `/signup`, `/login`, `/hello` and `/me`.
+//! Sign-ups, logins and the current user's own account: `/signup`, `/login`, `/hello` and `/me`.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -8,10 +8,11 @@ use serde_json::json;
 use task_api::model::{Id, Password, Role};
 use task_api::store::users;
 
-use crate::support::{Answer, PASSWORD, Person, TestApp, concurrently};
+use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently};
 
-/// Leaves a row as the Flask app would: with an e-mail as it was typed, and NULL wherever it may be.
-fn row_of_the_flask_app(app: &TestApp, username: &str, email: &str, password_hash: &str) {
+/// Inserts an account as the Flask app does: with the e-mail as it was typed, and NULL in each column that
+/// permits it.
+fn insert_flask_account(app: &TestApp, username: &str, email: &str, password_hash: &str) {
     app.sql()
         .execute(
             r#"INSERT INTO "user" (username, email, password_hash) VALUES (?1, ?2, ?3)"#,
@@ -20,14 +21,14 @@ fn row_of_the_flask_app(app: &TestApp, username: &str, email: &str, password_has
         .unwrap();
 }
 
-fn stored(app: &TestApp, column: &str, username: &str) -> String {
+fn stored_column(app: &TestApp, column: &str, username: &str) -> String {
     let sql = format!(r#"SELECT {column} FROM "user" WHERE username = ?1"#);
     app.sql()
         .query_row(&sql, [username], |row| row.get(0))
         .unwrap()
 }
 
-// The tutorial ------------------------------------------------------------------------------------
+// ---- the tutorial -------------------------------------------------------------------------------
 
 #[test]
 fn the_tutorials_three_requests_work_on_an_empty_database() {
@@ -62,7 +63,7 @@ fn the_tutorials_three_requests_work_on_an_empty_database() {
 }
 
 #[test]
-fn the_tutorials_failures_answer_as_the_contract_says() {
+fn the_tutorials_failing_requests_get_the_errors_of_the_contract() {
     let app = TestApp::new();
     assert_eq!(
         app.sign_up("test", "test@gmail.com", "testpassword").status,
@@ -85,21 +86,21 @@ fn the_tutorials_failures_answer_as_the_contract_says() {
     assert_eq!(wrong.msg(), "email or password incorrect.");
     assert_eq!(wrong.header("WWW-Authenticate"), Some("Bearer"));
 
-    let nobody = app.send("GET /hello", None, "");
-    assert_eq!(nobody.status, 401);
-    assert_eq!(nobody.msg(), "Missing Authorization Header");
-    assert_eq!(nobody.header("WWW-Authenticate"), Some("Bearer"));
+    let no_token = app.send("GET /hello", None, "");
+    assert_eq!(no_token.status, 401);
+    assert_eq!(no_token.msg(), "Missing Authorization Header");
+    assert_eq!(no_token.header("WWW-Authenticate"), Some("Bearer"));
 }
 
-// Signing up --------------------------------------------------------------------------------------
+// ---- signing up ---------------------------------------------------------------------------------
 
 #[test]
-fn a_sign_up_answers_with_the_new_account_and_nothing_else() {
+fn a_sign_up_returns_the_new_account_and_no_other_field() {
     let app = TestApp::new();
-    let answer = app.sign_up("anna", "anna@example.com", PASSWORD);
-    assert_eq!(answer.status, 201);
-    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
-    let account = answer.json();
+    let response = app.sign_up("anna", "anna@example.com", PASSWORD);
+    assert_eq!(response.status, 201);
+    assert_eq!(response.header("Cache-Control"), Some("no-store"));
+    let account = response.json();
     let fields: Vec<&String> = account.as_object().unwrap().keys().collect();
     assert_eq!(
         fields,
@@ -123,14 +124,14 @@ fn a_sign_up_answers_with_the_new_account_and_nothing_else() {
 }
 
 #[test]
-fn a_sign_up_is_stored_in_the_forms_of_the_flask_app() {
+fn a_sign_up_is_stored_in_the_formats_of_the_flask_app() {
     let app = TestApp::with(|config| config.passwords.password_iterations = 1_234);
     assert_eq!(
         app.sign_up("anna", "Anna@Example.com", PASSWORD).status,
         201
     );
 
-    let hash = stored(&app, "password_hash", "anna");
+    let hash = stored_column(&app, "password_hash", "anna");
     let parts: Vec<&str> = hash.split('$').collect();
     let [method, salt, hex] = parts[..] else {
         panic!("{hash}")
@@ -139,14 +140,17 @@ fn a_sign_up_is_stored_in_the_forms_of_the_flask_app() {
     assert!(salt.len() >= 16 && salt.bytes().all(|b| b.is_ascii_alphanumeric()));
     assert!(hex.len() == 64 && hex.bytes().all(|b| b"0123456789abcdef".contains(&b)));
 
-    let created_at = stored(&app, "created_at", "anna");
+    let created_at = stored_column(&app, "created_at", "anna");
     let (seconds, fraction) = created_at.split_once('.').unwrap();
     assert_eq!(seconds, "2026-11-23 12:00:00");
     assert!(fraction.len() == 6 && fraction.bytes().all(|b| b.is_ascii_digit()));
 
-    assert_eq!(stored(&app, "email", "anna"), "anna@example.com");
-    assert_eq!(stored(&app, "role", "anna"), "employee");
-    assert_eq!(stored(&app, "CAST(is_approved AS TEXT)", "anna"), "0");
+    assert_eq!(stored_column(&app, "email", "anna"), "anna@example.com");
+    assert_eq!(stored_column(&app, "role", "anna"), "employee");
+    assert_eq!(
+        stored_column(&app, "CAST(is_approved AS TEXT)", "anna"),
+        "0"
+    );
 }
 
 #[test]
@@ -155,16 +159,16 @@ fn equal_passwords_get_different_hashes() {
     app.sign_up("anna", "anna@example.com", PASSWORD);
     app.sign_up("ben", "ben@example.com", PASSWORD);
     assert_ne!(
-        stored(&app, "password_hash", "anna"),
-        stored(&app, "password_hash", "ben")
+        stored_column(&app, "password_hash", "anna"),
+        stored_column(&app, "password_hash", "ben")
     );
 }
 
 #[test]
-fn a_taken_name_or_e_mail_is_refused_in_any_case_of_the_e_mail() {
+fn a_sign_up_with_a_taken_username_or_with_a_taken_email_in_any_letter_case_is_409() {
     let app = TestApp::new();
     app.sign_up("anna", "anna@example.com", PASSWORD);
-    row_of_the_flask_app(&app, "Ben", "Ben.Miller@Example.COM", "x");
+    insert_flask_account(&app, "Ben", "Ben.Miller@Example.COM", "x");
     for (username, email) in [
         ("anna", "other@example.com"),
         ("other", "anna@example.com"),
@@ -176,9 +180,9 @@ fn a_taken_name_or_e_mail_is_refused_in_any_case_of_the_e_mail() {
         ("other", "ben.miller@example.com"),
         ("other", "BEN.MILLER@EXAMPLE.COM"),
     ] {
-        let answer = app.sign_up(username, email, PASSWORD);
-        assert_eq!(answer.status, 409, "{username} {email}");
-        let body = answer.json();
+        let response = app.sign_up(username, email, PASSWORD);
+        assert_eq!(response.status, 409, "{username} {email}");
+        let body = response.json();
         assert_eq!(body["msg"], "Username or Email already exists");
         assert_eq!(body["message"], body["msg"]);
         assert_eq!(body["code"], "account_exists");
@@ -187,7 +191,7 @@ fn a_taken_name_or_e_mail_is_refused_in_any_case_of_the_e_mail() {
 }
 
 #[test]
-fn the_case_of_an_e_mail_does_not_matter_beyond_ascii_either() {
+fn the_letter_case_of_an_email_is_ignored_beyond_ascii_too() {
     let app = TestApp::new();
     assert_eq!(
         app.sign_up("jürgen", "JÜRGEN@example.com", PASSWORD).status,
@@ -207,16 +211,16 @@ fn the_case_of_an_e_mail_does_not_matter_beyond_ascii_either() {
 }
 
 #[test]
-fn a_row_of_the_flask_app_opens_in_the_spelling_that_it_was_made_with() {
+fn an_account_of_the_flask_app_logs_in_with_its_email_as_stored() {
     let app = TestApp::new();
     app.sign_up("anna", "anna@example.com", PASSWORD);
-    let hash = stored(&app, "password_hash", "anna");
-    row_of_the_flask_app(&app, "jürgen", "JÜRGEN@example.com", &hash);
+    let hash = stored_column(&app, "password_hash", "anna");
+    insert_flask_account(&app, "jürgen", "JÜRGEN@example.com", &hash);
     assert_eq!(app.log_in("JÜRGEN@example.com", PASSWORD).status, 200);
 }
 
 #[test]
-fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
+fn fifty_concurrent_sign_ups_with_one_username_or_one_email_create_one_account() {
     type Names = fn(usize) -> (String, String);
     let cases: [(&str, Names); 3] = [
         ("one name", |i| ("anna".into(), format!("a{i}@example.com"))),
@@ -227,7 +231,7 @@ fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
         }),
     ];
     for (case, names) in cases {
-        // Room for all of them: this is not about the queue for hashes.
+        // The queue for password hashes has room for all, so that none is rejected with 503.
         let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 50);
         let statuses = concurrently(50, |i| {
             let (username, email) = names(i);
@@ -240,7 +244,7 @@ fn parallel_sign_ups_of_one_name_or_one_e_mail_make_one_account() {
 }
 
 #[test]
-fn nobody_is_there_at_the_beginning() {
+fn a_new_database_has_no_account() {
     let app = TestApp::new();
     for (email, password) in [
         ("admin", "admin"),
@@ -261,16 +265,16 @@ fn nobody_is_there_at_the_beginning() {
     assert_eq!(count, 0);
 }
 
-// Signing in --------------------------------------------------------------------------------------
+// ---- logging in ---------------------------------------------------------------------------------
 
 #[test]
-fn a_login_answers_with_tokens_and_the_account() {
+fn a_login_returns_both_tokens_and_the_account() {
     let app = TestApp::with(|config| config.jwt_access_token_expires = "15m".parse().unwrap());
     let account = app.sign_up("anna", "anna@example.com", PASSWORD).json();
-    let answer = app.log_in("anna@example.com", PASSWORD);
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
-    let mut body = answer.json();
+    let response = app.log_in("anna@example.com", PASSWORD);
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("Cache-Control"), Some("no-store"));
+    let mut body = response.json();
     for name in ["token", "refresh_token"] {
         let token = body[name].take();
         assert_eq!(token.as_str().unwrap().split('.').count(), 3);
@@ -289,11 +293,11 @@ fn a_login_answers_with_tokens_and_the_account() {
 }
 
 #[test]
-fn the_e_mail_of_a_login_counts_in_any_case() {
+fn a_login_accepts_the_email_in_any_letter_case() {
     let app = TestApp::new();
     app.sign_up("anna", "Anna@Example.com", PASSWORD);
-    let hash = stored(&app, "password_hash", "anna");
-    row_of_the_flask_app(&app, "ben", "Ben@Example.COM", &hash);
+    let hash = stored_column(&app, "password_hash", "anna");
+    insert_flask_account(&app, "ben", "Ben@Example.COM", &hash);
     for (email, username) in [
         ("anna@example.com", "anna"),
         ("Anna@Example.com", "anna"),
@@ -302,38 +306,38 @@ fn the_e_mail_of_a_login_counts_in_any_case() {
         ("Ben@Example.COM", "ben"),
         ("BEN@example.com", "ben"),
     ] {
-        let answer = app.log_in(email, PASSWORD);
-        assert_eq!(answer.status, 200, "{email}");
-        assert_eq!(answer.json()["user"]["username"], username, "{email}");
+        let response = app.log_in(email, PASSWORD);
+        assert_eq!(response.status, 200, "{email}");
+        assert_eq!(response.json()["user"]["username"], username, "{email}");
     }
 }
 
 #[test]
-fn two_spellings_that_the_flask_app_let_in_stay_two_accounts() {
+fn two_accounts_of_the_flask_app_whose_emails_differ_only_in_letter_case_stay_separate() {
     let app = TestApp::new();
     let hash = |password: &str| {
         let password = Password::for_account(password, []).unwrap();
         app.app.passwords.hash(&password).unwrap()
     };
-    row_of_the_flask_app(&app, "lower", "a@example.com", &hash("password of lower"));
-    row_of_the_flask_app(&app, "upper", "A@example.com", &hash("password of upper"));
+    insert_flask_account(&app, "lower", "a@example.com", &hash("password of lower"));
+    insert_flask_account(&app, "upper", "A@example.com", &hash("password of upper"));
     for (email, password, username) in [
         ("a@example.com", "password of lower", "lower"),
         ("A@example.com", "password of upper", "upper"),
     ] {
-        let answer = app.log_in(email, password);
-        assert_eq!(answer.status, 200, "{email}");
-        assert_eq!(answer.json()["user"]["username"], username, "{email}");
+        let response = app.log_in(email, password);
+        assert_eq!(response.status, 200, "{email}");
+        assert_eq!(response.json()["user"]["username"], username, "{email}");
     }
     assert_eq!(app.log_in("A@example.com", "password of lower").status, 401);
 }
 
 #[test]
-fn a_wrong_password_and_an_unknown_e_mail_get_the_same_answer() {
+fn a_wrong_password_and_an_unknown_email_get_the_same_401() {
     let app = TestApp::new();
     app.sign_up("anna", "anna@example.com", PASSWORD);
-    let headers = |answer: &Answer| {
-        let mut headers = answer.headers.clone();
+    let headers = |response: &TestResponse| {
+        let mut headers = response.headers.clone();
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("X-Request-Id"));
         headers
     };
@@ -352,38 +356,38 @@ fn a_wrong_password_and_an_unknown_e_mail_get_the_same_answer() {
         ("%", PASSWORD),
         ("' OR '1'='1", PASSWORD),
     ] {
-        let answer = app.log_in(email, password);
-        assert_eq!(answer.status, 401, "{email:?} {password:?}");
-        assert_eq!(answer.body, expected.body, "{email:?} {password:?}");
-        assert_eq!(headers(&answer), headers(&expected));
+        let response = app.log_in(email, password);
+        assert_eq!(response.status, 401, "{email:?} {password:?}");
+        assert_eq!(response.body, expected.body, "{email:?} {password:?}");
+        assert_eq!(headers(&response), headers(&expected));
     }
 }
 
-/// Made with Python, as Werkzeug does it:
+/// Computed in Python as Werkzeug does:
 /// `hashlib.pbkdf2_hmac('sha256', b'correct horse battery', b'gQ8mZ3xT1vKcW7pL', 1000).hex()`
 const WERKZEUG_PBKDF2: &str = "pbkdf2:sha256:1000$gQ8mZ3xT1vKcW7pL$50fcf3777cf404190c4bc3863eb212d8d632cc855a482be32338bdb22aa3bd53";
 
 #[test]
-fn a_pbkdf2_hash_that_werkzeug_wrote_opens_the_account() {
+fn a_password_whose_pbkdf2_hash_werkzeug_wrote_logs_in() {
     let app = TestApp::new();
-    row_of_the_flask_app(&app, "anna", "anna@example.com", WERKZEUG_PBKDF2);
+    insert_flask_account(&app, "anna", "anna@example.com", WERKZEUG_PBKDF2);
     assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
     assert_eq!(app.log_in("anna@example.com", "another one").status, 401);
 }
 
 #[test]
-fn an_account_of_the_flask_app_shows_what_it_has() {
+fn an_account_of_the_flask_app_logs_in_and_is_shown_with_its_null_fields() {
     let app = TestApp::new();
-    row_of_the_flask_app(&app, "anna", "Anna@example.com", WERKZEUG_PBKDF2);
-    let answer = app.log_in("anna@example.com", PASSWORD);
+    insert_flask_account(&app, "anna", "Anna@example.com", WERKZEUG_PBKDF2);
+    let response = app.log_in("anna@example.com", PASSWORD);
     assert_eq!(
-        answer.json()["user"],
+        response.json()["user"],
         json!({
             "id": 1, "username": "anna", "email": "Anna@example.com",
             "role": null, "is_approved": false, "created_at": null,
         })
     );
-    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    let token = response.json()["token"].as_str().unwrap().to_owned();
     let authorization = ("Authorization", format!("Bearer {token}"));
     let hello = app.send_raw("GET /hello", std::slice::from_ref(&authorization), b"");
     assert_eq!(hello.json()["user_name"], "anna");
@@ -392,7 +396,7 @@ fn an_account_of_the_flask_app_shows_what_it_has() {
 }
 
 #[test]
-fn a_hash_that_cannot_be_understood_opens_nothing() {
+fn every_login_to_an_account_with_a_malformed_password_hash_is_401() {
     let app = TestApp::new();
     app.sign_up("anna", "anna@example.com", PASSWORD);
     let expected = app.log_in("anna@example.com", "a wrong password");
@@ -434,23 +438,23 @@ fn a_hash_that_cannot_be_understood_opens_nothing() {
             .execute(r#"UPDATE "user" SET password_hash = ?1"#, [&hash])
             .unwrap();
         for password in [PASSWORD, "", &hash] {
-            let answer = app.log_in("anna@example.com", password);
-            assert_eq!(answer.status, 401, "{hash:?}: {answer:?}");
-            assert_eq!(answer.body, expected.body, "{hash:?}");
+            let response = app.log_in("anna@example.com", password);
+            assert_eq!(response.status, 401, "{hash:?}: {response:?}");
+            assert_eq!(response.body, expected.body, "{hash:?}");
         }
     }
 }
 
 #[test]
-fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
+fn logins_beyond_the_limit_of_concurrent_hashes_get_503_while_other_requests_succeed() {
     let app = TestApp::with(|config| {
         config.concurrency.hashes.max_concurrent = 1;
         config.concurrency.hashes.max_queued = 0;
         config.passwords.password_iterations = 300_000;
     });
-    let anna = app.person("anna", Role::Employee, true);
+    let anna = app.account("anna", Role::Employee, true);
     let start = Barrier::new(17);
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
+    let responses: Vec<TestResponse> = std::thread::scope(|scope| {
         let (app, start) = (&app, &start);
         let threads: Vec<_> = (0..16)
             .map(|_| {
@@ -466,44 +470,44 @@ fn sign_ins_beyond_the_bound_are_sent_away_and_leave_room_for_the_rest() {
         }
         threads.into_iter().map(|t| t.join().unwrap()).collect()
     });
-    let (right, busy): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a.status == 200);
-    assert!(!right.is_empty() && !busy.is_empty(), "{answers:?}");
-    for answer in busy {
-        assert_eq!((answer.status, answer.code().as_str()), (503, "busy"));
-        let seconds: u32 = answer.header("Retry-After").unwrap().parse().unwrap();
+    let (successful, busy): (Vec<_>, Vec<_>) = responses.iter().partition(|a| a.status == 200);
+    assert!(!successful.is_empty() && !busy.is_empty(), "{responses:?}");
+    for response in busy {
+        assert_eq!((response.status, response.code().as_str()), (503, "busy"));
+        let seconds: u32 = response.header("Retry-After").unwrap().parse().unwrap();
         assert!(seconds >= 1);
     }
-    // Nobody kept a slot.
+    // Every permit for hashing has been released.
     assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
     assert_eq!(app.log_in("anna@example.com", "wrong").status, 401);
     assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
 }
 
-/// Sends what needs anna's password; between the moment at which it is found right and the one at which
-/// something is written, the password becomes another.
-fn while_the_password_changes(
+/// Sends a request that needs Anna's password, and changes that password after the request has verified it and
+/// before the request writes.
+fn send_while_the_password_changes(
     app: &TestApp,
-    anna: &Person,
-    send: impl FnOnce() -> Answer + Send,
-) -> Answer {
-    let other = Password::for_account("another password", ["anna", &anna.email]).unwrap();
-    let other = app.app.passwords.hash(&other).unwrap();
+    anna: &Account,
+    send: impl FnOnce() -> TestResponse + Send,
+) -> TestResponse {
+    let new_password = Password::for_account("another password", ["anna", &anna.email]).unwrap();
+    let new_hash = app.app.passwords.hash(&new_password).unwrap();
     let [writes, _] = app.app.store.bulkheads();
-    let end = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     std::thread::scope(|scope| {
         let change = |db: &_| {
-            let sent = scope.spawn(send);
+            let request = scope.spawn(send);
             loop {
                 let usage = writes.usage();
-                // This one, and the one that is sent.
+                // This write, and the one of the request, which waits for it.
                 if usage.in_use + usage.queued == 2 {
                     break;
                 }
-                assert!(Instant::now() < end, "{usage:?}");
+                assert!(Instant::now() < deadline, "{usage:?}");
                 std::thread::yield_now();
             }
-            users::set_password_hash(db, Id::try_from(anna.id).unwrap(), &other)?;
-            Ok(sent)
+            users::set_password_hash(db, Id::try_from(anna.id).unwrap(), &new_hash)?;
+            Ok(request)
         };
         app.app
             .store
@@ -515,29 +519,30 @@ fn while_the_password_changes(
 }
 
 #[test]
-fn a_password_that_is_changed_in_the_meantime_was_the_wrong_one() {
+fn a_password_that_changes_between_its_check_and_the_write_is_rejected_as_wrong() {
     let app = TestApp::new();
     let anna = app.employee();
-    let answer = while_the_password_changes(&app, &anna, || app.log_in(&anna.email, PASSWORD));
+    let response =
+        send_while_the_password_changes(&app, &anna, || app.log_in(&anna.email, PASSWORD));
     assert_eq!(
-        (answer.status, answer.code().as_str()),
+        (response.status, response.code().as_str()),
         (401, "wrong_email_or_password")
     );
     let sql = "SELECT count(*) FROM session";
     let sessions: i64 = app.sql().query_row(sql, [], |row| row.get(0)).unwrap();
-    assert_eq!(sessions, 1, "the one that was there before");
+    assert_eq!(sessions, 1, "only the session that existed before");
     let app = TestApp::new();
     let anna = app.employee();
     let body = json!({ "email": "new@example.com", "current_password": PASSWORD });
-    let answer = while_the_password_changes(&app, &anna, || app.patch_me(&anna, body));
-    assert_eq!(answer.code(), "wrong_password");
+    let response = send_while_the_password_changes(&app, &anna, || app.patch_me(&anna, body));
+    assert_eq!(response.code(), "wrong_password");
     assert_eq!(app.get("/me", &anna).json()["email"], anna.email);
 }
 
-// One's own account -------------------------------------------------------------------------------
+// ---- the current user's own account -------------------------------------------------------------
 
 #[test]
-fn everybody_sees_their_own_account() {
+fn each_user_sees_their_own_account() {
     let app = TestApp::new();
     for (i, (role, is_approved)) in [
         (Role::Employee, false),
@@ -547,48 +552,48 @@ fn everybody_sees_their_own_account() {
     .into_iter()
     .enumerate()
     {
-        let person = app.person(&format!("anna{i}"), role, is_approved);
-        let answer = app.get("/me", &person);
-        assert_eq!(answer.status, 200);
-        let mut account = answer.json();
-        account["created_at"].take();
+        let account = app.account(&format!("anna{i}"), role, is_approved);
+        let response = app.get("/me", &account);
+        assert_eq!(response.status, 200);
+        let mut shown = response.json();
+        shown["created_at"].take();
         assert_eq!(
-            account,
+            shown,
             json!({
-                "id": person.id, "username": person.username, "email": person.email,
+                "id": account.id, "username": account.username, "email": account.email,
                 "role": role.as_str(), "is_approved": is_approved, "created_at": null,
             })
         );
         assert_eq!(
-            app.get("/hello", &person).json()["user_name"],
-            person.username
+            app.get("/hello", &account).json()["user_name"],
+            account.username
         );
     }
 }
 
 #[test]
-fn whoever_knows_the_password_changes_e_mail_and_password() {
+fn a_user_with_the_current_password_changes_their_email_and_password() {
     let app = TestApp::new();
     let anna = app.employee();
-    let answer = app.patch_me(
+    let response = app.patch_me(
         &anna,
         json!({ "email": "New@Example.com", "current_password": PASSWORD }),
     );
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.json()["email"], "new@example.com");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.json()["email"], "new@example.com");
     assert_eq!(
         app.get("/me", &anna).json(),
-        answer.json(),
-        "the answer is the account"
+        response.json(),
+        "the response is the stored account"
     );
     assert_eq!(app.log_in("employee@example.com", PASSWORD).status, 401);
     assert_eq!(app.log_in("new@example.com", PASSWORD).status, 200);
 
-    let answer = app.patch_me(
+    let response = app.patch_me(
         &anna,
         json!({ "password": "another password", "current_password": PASSWORD }),
     );
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
     assert_eq!(app.log_in("new@example.com", PASSWORD).status, 401);
     assert_eq!(
         app.log_in("new@example.com", "another password").status,
@@ -606,7 +611,7 @@ fn whoever_knows_the_password_changes_e_mail_and_password() {
 }
 
 #[test]
-fn ones_own_e_mail_may_be_written_in_another_case_and_nothing_may_change() {
+fn a_patch_with_the_same_email_in_another_letter_case_is_200_and_changes_nothing() {
     let app = TestApp::new();
     let anna = app.employee();
     let before = app.get("/me", &anna).json();
@@ -615,22 +620,22 @@ fn ones_own_e_mail_may_be_written_in_another_case_and_nothing_may_change() {
         json!({ "email": "employee@example.com", "current_password": PASSWORD }),
         json!({ "email": "EMPLOYEE@example.com", "current_password": PASSWORD }),
     ] {
-        let answer = app.patch_me(&anna, body.clone());
-        assert_eq!(answer.status, 200, "{body}");
-        assert_eq!(answer.json(), before, "{body}");
+        let response = app.patch_me(&anna, body.clone());
+        assert_eq!(response.status, 200, "{body}");
+        assert_eq!(response.json(), before, "{body}");
     }
 }
 
 #[test]
-fn a_refused_change_to_ones_own_account_changes_nothing() {
+fn a_rejected_change_to_the_current_users_account_changes_nothing() {
     let app = TestApp::new();
     let anna = app.employee();
     app.manager();
-    row_of_the_flask_app(&app, "ben", "Ben@Example.COM", "x");
+    insert_flask_account(&app, "ben", "Ben@Example.COM", "x");
     let (email, password) = ("new@example.com", "another password");
     let before = (
         app.get("/me", &anna).json(),
-        stored(&app, "password_hash", "employee"),
+        stored_column(&app, "password_hash", "employee"),
     );
     let wrong = "not the password";
     for (body, status, code) in [
@@ -650,7 +655,7 @@ fn a_refused_change_to_ones_own_account_changes_nothing() {
             "wrong_password",
         ),
         (json!({ "current_password": wrong }), 403, "wrong_password"),
-        // Whoever does not know the password does not learn who has an account either.
+        // Without the current password, the response does not reveal which e-mails are taken.
         (
             json!({ "email": "manager@example.com", "current_password": wrong }),
             403,
@@ -718,32 +723,33 @@ fn a_refused_change_to_ones_own_account_changes_nothing() {
             "invalid",
         ),
     ] {
-        let answer = app.patch_me(&anna, body.clone());
+        let response = app.patch_me(&anna, body.clone());
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (status, code),
             "{body}"
         );
         let after = (
             app.get("/me", &anna).json(),
-            stored(&app, "password_hash", "employee"),
+            stored_column(&app, "password_hash", "employee"),
         );
         assert_eq!(after, before, "{body}");
     }
     assert_eq!(
-        app.patch_me(&anna, json!({ "email": email })).refused(),
+        app.patch_me(&anna, json!({ "email": email }))
+            .invalid_fields(),
         ["current_password"]
     );
     assert_eq!(app.log_in("employee@example.com", PASSWORD).status, 200);
 }
 
 #[test]
-fn no_answer_holds_a_password_or_its_hash() {
+fn no_response_contains_a_password_or_its_hash() {
     let app = TestApp::new();
     let (admin, anna) = (app.admin(), app.employee());
-    let task = app.task(&admin, json!({ "title": "t", "assigned_user_id": anna.id }));
+    let task = app.create_task(&admin, json!({ "title": "t", "assigned_user_id": anna.id }));
     let change = json!({ "password": "another password", "current_password": PASSWORD });
-    let answers = [
+    let responses = [
         app.sign_up("ben", "ben@example.com", PASSWORD),
         app.sign_up("ben", "ben@example.com", PASSWORD),
         app.sign_up("", "", PASSWORD),
@@ -767,10 +773,10 @@ fn no_answer_holds_a_password_or_its_hash() {
     ];
     let hashes: Vec<String> = ["admin", "employee", "ben"]
         .iter()
-        .map(|name| stored(&app, "password_hash", name))
+        .map(|name| stored_column(&app, "password_hash", name))
         .collect();
-    for answer in &answers {
-        let text = answer.text();
+    for response in &responses {
+        let text = response.text();
         for secret in ["pbkdf2:", "correct horse", "another password"] {
             assert!(!text.contains(secret), "{text}");
         }

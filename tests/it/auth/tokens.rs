@@ -1,4 +1,4 @@
-//! The `Authorization` header and what a token must say to be let in.
+//! The `Authorization` header, and the checks of a token: signature, header and claims.
 
 use std::collections::HashSet;
 
@@ -10,26 +10,28 @@ use task_api::auth::jwt::{JwtSigner, TokenKind};
 use task_api::model::{Role, SessionId};
 
 use crate::support::jwt::{base64, flask_claims, hs256, payload, signed_with};
-use crate::support::{self, Answer, KEY, PASSWORD, Person, START, TestApp, timestamp};
+use crate::support::{
+    self, Account, CLOCK_START, PASSWORD, SIGNING_KEY, TestApp, TestResponse, timestamp,
+};
 
 const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
 const NO_BEARER: &str =
     "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'";
 const BAD_SIGNATURE: &str = "Signature verification failed";
 
-const BARE: &str = "Bearer";
-const INVALID_TOKEN: &str = r#"Bearer error="invalid_token""#;
+const CHALLENGE_WITHOUT_ERROR: &str = "Bearer";
+const INVALID_TOKEN_CHALLENGE: &str = r#"Bearer error="invalid_token""#;
 
 fn signed(header: &Value, claims: &Value) -> String {
-    signed_with(KEY, &header.to_string(), &claims.to_string())
+    signed_with(SIGNING_KEY, &header.to_string(), &claims.to_string())
 }
 
 fn hs256_header() -> Value {
     json!({ "alg": "HS256", "typ": "JWT" })
 }
 
-/// `claims` with one of them set to something else, or left out.
-fn with(claims: &Value, name: &str, value: Option<Value>) -> Value {
+/// `claims` with the member `name` set to `value`, or without it.
+fn with_member(claims: &Value, name: &str, value: Option<Value>) -> Value {
     let mut claims = claims.clone();
     let members = claims.as_object_mut().unwrap();
     match value {
@@ -39,22 +41,22 @@ fn with(claims: &Value, name: &str, value: Option<Value>) -> Value {
     claims
 }
 
-fn hello(app: &TestApp, token: &str) -> Answer {
+fn hello(app: &TestApp, token: &str) -> TestResponse {
     app.send_token("GET /hello", token)
 }
 
-fn hello_with(app: &TestApp, authorization: &str) -> Answer {
+fn hello_with(app: &TestApp, authorization: &str) -> TestResponse {
     app.send_with("GET /hello", None, &[("Authorization", authorization)], "")
 }
 
-fn assert_welcome(answer: &Answer, case: impl std::fmt::Debug) {
-    assert_eq!(answer.status, 200, "{case:?}: {answer:?}");
+fn assert_accepted(response: &TestResponse, case: impl std::fmt::Debug) {
+    assert_eq!(response.status, 200, "{case:?}: {response:?}");
 }
 
-// The header --------------------------------------------------------------------------------------
+// ---- the Authorization header -------------------------------------------------------------------
 
 #[test]
-fn without_credentials_the_challenge_is_bare() {
+fn the_challenge_to_a_request_without_credentials_has_no_error_code() {
     let app = TestApp::new();
     let anna = app.employee();
     let mut cases = vec![(vec![], "Missing Authorization Header".to_owned())];
@@ -71,15 +73,19 @@ fn without_credentials_the_challenge_is_bare() {
         cases.push((vec![("Authorization", value)], msg.to_owned()));
     }
     for (headers, msg) in cases {
-        let answer = app.send_raw("GET /hello", &headers, b"");
-        assert_eq!((answer.status, answer.msg()), (401, msg), "{headers:?}");
-        assert_eq!(answer.code(), "unauthorized", "{headers:?}");
-        assert_eq!(answer.header("WWW-Authenticate"), Some(BARE), "{headers:?}");
+        let response = app.send_raw("GET /hello", &headers, b"");
+        assert_eq!((response.status, response.msg()), (401, msg), "{headers:?}");
+        assert_eq!(response.code(), "unauthorized", "{headers:?}");
+        assert_eq!(
+            response.header("WWW-Authenticate"),
+            Some(CHALLENGE_WITHOUT_ERROR),
+            "{headers:?}"
+        );
     }
 }
 
 #[test]
-fn a_header_that_is_not_scheme_and_token_is_refused() {
+fn an_authorization_header_that_is_not_one_scheme_and_one_token_is_401() {
     let app = TestApp::new();
     let token = app.employee().token;
     for value in [
@@ -98,7 +104,7 @@ fn a_header_that_is_not_scheme_and_token_is_refused() {
 }
 
 #[test]
-fn the_scheme_counts_in_any_case_and_with_any_white_space() {
+fn the_bearer_scheme_is_accepted_in_any_letter_case_and_with_any_whitespace() {
     let app = TestApp::new();
     let token = app.employee().token;
     for value in [
@@ -110,12 +116,12 @@ fn the_scheme_counts_in_any_case_and_with_any_white_space() {
         format!("Bearer\t{token}"),
         format!("Bearer {token} "),
     ] {
-        assert_welcome(&hello_with(&app, &value), value);
+        assert_accepted(&hello_with(&app, &value), value);
     }
 }
 
 #[test]
-fn two_authorization_headers_are_refused_even_if_each_is_right() {
+fn two_authorization_headers_are_401_even_if_each_is_valid() {
     let app = TestApp::new();
     let right = format!("Bearer {}", app.employee().token);
     let other = format!("Bearer {}", app.manager().token);
@@ -131,14 +137,14 @@ fn two_authorization_headers_are_refused_even_if_each_is_right() {
             ("Authorization", first.clone()),
             ("authorization", second.clone()),
         ];
-        let answer = app.send_raw("GET /hello", &headers, b"");
-        assert_eq!(answer.status, 401, "{first:?} {second:?}");
-        assert_eq!(answer.msg(), BAD_HEADER, "{first:?} {second:?}");
+        let response = app.send_raw("GET /hello", &headers, b"");
+        assert_eq!(response.status, 401, "{first:?} {second:?}");
+        assert_eq!(response.msg(), BAD_HEADER, "{first:?} {second:?}");
     }
 }
 
 #[test]
-fn a_token_anywhere_but_in_the_header_is_not_seen() {
+fn a_token_outside_the_authorization_header_is_ignored() {
     let app = TestApp::new();
     let token = app.manager().token;
     let json_type = ("Content-Type", "application/json".to_owned());
@@ -191,42 +197,45 @@ fn a_token_anywhere_but_in_the_header_is_not_seen() {
         ),
     ];
     for (line, headers, body) in cases {
-        let answer = app.send_raw(&line, &headers, body.as_bytes());
-        assert_eq!(answer.status, 401, "{line} {headers:?}");
-        assert_eq!(answer.msg(), "Missing Authorization Header");
-        assert_eq!(answer.header("WWW-Authenticate"), Some(BARE));
+        let response = app.send_raw(&line, &headers, body.as_bytes());
+        assert_eq!(response.status, 401, "{line} {headers:?}");
+        assert_eq!(response.msg(), "Missing Authorization Header");
+        assert_eq!(
+            response.header("WWW-Authenticate"),
+            Some(CHALLENGE_WITHOUT_ERROR)
+        );
     }
 }
 
 #[test]
-fn a_role_that_is_too_low_is_told_so_in_the_challenge() {
+fn the_challenge_of_a_403_for_the_role_has_the_error_insufficient_scope() {
     let app = TestApp::new();
     let (employee, manager) = (app.employee(), app.manager());
-    for (line, person) in [
+    for (line, account) in [
         ("GET /users", &employee),
         ("POST /tasks", &employee),
         ("DELETE /tasks/1", &employee),
         ("PATCH /users/1", &manager),
         ("DELETE /users/1", &manager),
     ] {
-        let answer = app.send(line, person.clone(), "");
+        let response = app.send(line, account.clone(), "");
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (403, "insufficient_role"),
             "{line}"
         );
         assert_eq!(
-            answer.header("WWW-Authenticate"),
+            response.header("WWW-Authenticate"),
             Some(r#"Bearer error="insufficient_scope""#),
             "{line}"
         );
     }
 }
 
-// The signature -----------------------------------------------------------------------------------
+// ---- signature and token header -----------------------------------------------------------------
 
 #[test]
-fn fewer_or_more_than_three_segments_are_no_token() {
+fn a_token_with_fewer_or_more_than_three_segments_is_401() {
     let app = TestApp::new();
     let token = app.employee().token;
     let (two, _) = token.rsplit_once('.').unwrap();
@@ -239,9 +248,12 @@ fn fewer_or_more_than_three_segments_are_no_token() {
         ".".repeat(1_000_000),
         format!("{token}x").repeat(2_000),
     ] {
-        let answer = hello(&app, &long);
-        assert_eq!(answer.status, 401);
-        assert!(answer.body.len() < 200, "it does not come back");
+        let response = hello(&app, &long);
+        assert_eq!(response.status, 401);
+        assert!(
+            response.body.len() < 200,
+            "the response does not repeat the token"
+        );
     }
     for bad in [
         ".",
@@ -257,18 +269,21 @@ fn fewer_or_more_than_three_segments_are_no_token() {
 }
 
 #[test]
-fn whatever_is_wrong_before_the_signature_gets_one_and_the_same_answer() {
+fn every_token_that_fails_decoding_or_the_signature_check_gets_the_same_401() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let good = signed(&hs256_header(), &claims);
-    assert_welcome(&hello(&app, &good), "the token that is spoilt below");
+    assert_accepted(
+        &hello(&app, &good),
+        "the valid token that the cases below modify",
+    );
     let (text, tag) = good.rsplit_once('.').unwrap();
     let (head, payload) = text.split_once('.').unwrap();
     let not_json = base64("not JSON");
     let list = base64("[]");
     let latin = base64(b"{\"alg\":\"HS256\",\"typ\":\"\xff\"}");
-    let spoilt = [
+    let invalid_tokens = [
         "aaaaa.bbbbb.ccccc".to_owned(),
         format!("!!!!.{payload}.{tag}"),
         format!(".{payload}.{tag}"),
@@ -296,21 +311,21 @@ fn whatever_is_wrong_before_the_signature_gets_one_and_the_same_answer() {
     ];
     let expected = hello(&app, &format!("{text}.{}", base64([0; 32])));
     expected.assert_token_refused(BAD_SIGNATURE, "zeros");
-    for token in spoilt {
-        let answer = hello(&app, &token);
-        answer.assert_token_refused(BAD_SIGNATURE, &token);
-        assert_eq!(answer.body, expected.body, "{token}");
+    for token in invalid_tokens {
+        let response = hello(&app, &token);
+        response.assert_token_refused(BAD_SIGNATURE, &token);
+        assert_eq!(response.body, expected.body, "{token}");
     }
 }
 
 #[test]
-fn every_single_character_of_a_token_counts() {
+fn changing_any_one_character_of_a_token_makes_it_invalid() {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=!";
     let app = TestApp::new();
-    let person = app.employee();
-    let flask = signed(&hs256_header(), &flask_claims(&person.username, app.now()));
-    for token in [person.token, flask] {
-        assert_welcome(&hello(&app, &token), &token);
+    let account = app.employee();
+    let flask = signed(&hs256_header(), &flask_claims(&account.username, app.now()));
+    for token in [account.token, flask] {
+        assert_accepted(&hello(&app, &token), &token);
         let expected = hello(&app, &format!("{token}A")).body;
         let mut last_of_segment: Vec<usize> =
             token.match_indices('.').map(|(i, _)| i - 1).collect();
@@ -320,8 +335,8 @@ fn every_single_character_of_a_token_counts() {
             if original == b'.' {
                 continue;
             }
-            // The neighbour in the alphabet differs in the lowest bits, which a lax decoder would
-            // not look at in the last character of a segment; there, all others are tried as well.
+            // The neighbour in the alphabet differs in the lowest bit. A lax decoder ignores the lowest bits
+            // of the last character of a segment, so every other character is tried there.
             let neighbour = ALPHABET.iter().position(|c| *c == original).unwrap() ^ 1;
             let others: Vec<u8> = if last_of_segment.contains(&position) {
                 ALPHABET.to_vec()
@@ -329,24 +344,24 @@ fn every_single_character_of_a_token_counts() {
                 vec![ALPHABET[neighbour], b'x', b'=']
             };
             for other in others.into_iter().filter(|other| *other != original) {
-                let mut flipped = token.clone().into_bytes();
-                flipped[position] = other;
-                let flipped = String::from_utf8(flipped).unwrap();
-                let answer = hello(&app, &flipped);
-                answer.assert_token_refused(BAD_SIGNATURE, (position, other as char));
-                assert_eq!(answer.body, expected, "position {position}");
+                let mut changed = token.clone().into_bytes();
+                changed[position] = other;
+                let changed = String::from_utf8(changed).unwrap();
+                let response = hello(&app, &changed);
+                response.assert_token_refused(BAD_SIGNATURE, (position, other as char));
+                assert_eq!(response.body, expected, "position {position}");
             }
         }
     }
 }
 
 #[test]
-fn hs256_is_the_one_algorithm() {
+fn a_token_of_any_algorithm_except_hs256_is_401() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let payload = base64(claims.to_string());
-    // With an HS256 signature, with none, and with the one that the header promises.
+    // Without a signature, with an HS256 signature, and with the signature that the header names.
     for alg in [
         json!("none"),
         json!("None"),
@@ -366,15 +381,15 @@ fn hs256_is_the_one_algorithm() {
     ] {
         let header = json!({ "alg": alg, "typ": "JWT" });
         let text = format!("{}.{payload}", base64(header.to_string()));
-        let hs384 = Hmac::<Sha384>::new_from_slice(KEY)
+        let hs384 = Hmac::<Sha384>::new_from_slice(SIGNING_KEY)
             .unwrap()
             .chain_update(&text);
-        let hs512 = Hmac::<Sha512>::new_from_slice(KEY)
+        let hs512 = Hmac::<Sha512>::new_from_slice(SIGNING_KEY)
             .unwrap()
             .chain_update(&text);
         for tag in [
             String::new(),
-            base64(hs256(KEY, &text)),
+            base64(hs256(SIGNING_KEY, &text)),
             base64(hs384.finalize().into_bytes()),
             base64(hs512.finalize().into_bytes()),
         ] {
@@ -388,10 +403,10 @@ fn hs256_is_the_one_algorithm() {
 }
 
 #[test]
-fn a_header_that_is_no_json_object_is_refused_however_well_it_is_signed() {
+fn a_correctly_signed_token_whose_header_is_not_a_json_object_is_401() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for header in [
         json!(["HS256"]),
         json!(["HS256", null, null, "JWT"]),
@@ -406,10 +421,10 @@ fn a_header_that_is_no_json_object_is_refused_however_well_it_is_signed() {
 }
 
 #[test]
-fn hints_about_keys_in_the_header_have_no_effect() {
+fn key_hints_in_the_header_of_a_token_are_never_used() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let jwk = json!({ "kty": "oct", "k": base64("the attacker's own key, thirty-two bytes") });
     for (name, value) in [
         ("kid", json!("../../../../dev/null")),
@@ -420,8 +435,8 @@ fn hints_about_keys_in_the_header_have_no_effect() {
         ("cty", json!("text/plain")),
         ("unknown", jwk.clone()),
     ] {
-        let header = with(&hs256_header(), name, Some(value.clone()));
-        assert_welcome(&hello(&app, &signed(&header, &claims)), (name, &value));
+        let header = with_member(&hs256_header(), name, Some(value.clone()));
+        assert_accepted(&hello(&app, &signed(&header, &claims)), (name, &value));
         let forged = signed_with(
             b"the attacker's own key, thirty-two bytes",
             &header.to_string(),
@@ -429,7 +444,7 @@ fn hints_about_keys_in_the_header_have_no_effect() {
         );
         hello(&app, &forged).assert_token_refused(BAD_SIGNATURE, (name, &value));
     }
-    let header = with(&hs256_header(), "jwk", Some(jwk));
+    let header = with_member(&hs256_header(), "jwk", Some(jwk));
     let forged = signed_with(
         b"the attacker's own key, thirty-two bytes",
         &header.to_string(),
@@ -439,56 +454,56 @@ fn hints_about_keys_in_the_header_have_no_effect() {
 }
 
 #[test]
-fn an_unknown_critical_header_is_refused() {
+fn a_token_with_a_crit_header_is_401() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for crit in [
         json!(["exp"]),
         json!(["b64"]),
         json!(["x", "y"]),
         json!("exp"),
     ] {
-        let mut header = with(&hs256_header(), "crit", Some(crit.clone()));
+        let mut header = with_member(&hs256_header(), "crit", Some(crit.clone()));
         header["exp"] = json!(app.now() + 10);
         header["b64"] = json!(false);
         hello(&app, &signed(&header, &claims)).assert_token_refused(BAD_SIGNATURE, crit);
     }
 }
 
-// The claims --------------------------------------------------------------------------------------
+// ---- claims -------------------------------------------------------------------------------------
 
 #[test]
 fn a_token_of_flask_jwt_extended_is_accepted() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
-    let answer = hello(&app, &signed(&hs256_header(), &claims));
-    assert_welcome(&answer, &claims);
-    assert_eq!(answer.json()["user_name"], "employee");
-    // In the bytes that PyJWT writes, and as a fresh one.
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
+    let response = hello(&app, &signed(&hs256_header(), &claims));
+    assert_accepted(&response, &claims);
+    assert_eq!(response.json()["user_name"], "employee");
+    // With the header byte for byte as PyJWT writes it, and as a fresh token.
     let pyjwt = signed_with(
-        KEY,
+        SIGNING_KEY,
         r#"{"alg":"HS256","typ":"JWT"}"#,
-        &with(&claims, "fresh", Some(json!(true))).to_string(),
+        &with_member(&claims, "fresh", Some(json!(true))).to_string(),
     );
-    assert_welcome(&hello(&app, &pyjwt), "PyJWT");
-    // Without the claims that nothing here depends on.
+    assert_accepted(&hello(&app, &pyjwt), "PyJWT");
+    // Without each of the claims that are optional here.
     for name in ["csrf", "fresh", "nbf", "jti"] {
-        let claims = with(&claims, name, None);
-        assert_welcome(&hello(&app, &signed(&hs256_header(), &claims)), name);
+        let claims = with_member(&claims, name, None);
+        assert_accepted(&hello(&app, &signed(&hs256_header(), &claims)), name);
     }
 }
 
 #[test]
-fn a_time_that_is_missing_or_no_number_is_refused() {
+fn a_token_without_exp_or_with_a_malformed_time_claim_is_401() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     let exp = "Expiration Time claim (exp) must be an integer.";
     let nbf = "Not Before claim (nbf) must be an integer.";
     let iat = "Issued At claim (iat) must be an integer.";
-    let missing = with(&claims, "exp", None);
+    let missing = with_member(&claims, "exp", None);
     hello(&app, &signed(&hs256_header(), &missing))
         .assert_token_refused("Missing claim: exp", "no exp");
     for value in [
@@ -506,20 +521,19 @@ fn a_time_that_is_missing_or_no_number_is_refused() {
         json!({}),
     ] {
         for (name, msg) in [("exp", exp), ("nbf", nbf), ("iat", iat)] {
-            let claims = with(&claims, name, Some(value.clone()));
-            let answer = hello(&app, &signed(&hs256_header(), &claims));
-            answer.assert_token_refused(msg, (name, &value));
+            let claims = with_member(&claims, name, Some(value.clone()));
+            let response = hello(&app, &signed(&hs256_header(), &claims));
+            response.assert_token_refused(msg, (name, &value));
         }
     }
 }
 
-/// As above without the words: whatever they are, such a token must never open anything or break
-/// anything.
+/// These tokens must never be accepted and never cause a 500; the message does not matter.
 #[test]
-fn no_odd_time_gets_in_or_breaks_the_server() {
+fn an_unusual_time_claim_is_401_except_a_zero_nbf() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for value in [
         "null",
         "\"\"",
@@ -544,43 +558,43 @@ fn no_odd_time_gets_in_or_breaks_the_server() {
     ] {
         for name in ["exp", "nbf", "iat"] {
             let value: Value = serde_json::from_str(value).unwrap();
-            let claims = with(&claims, name, Some(value.clone()));
-            let answer = hello(&app, &signed(&hs256_header(), &claims));
+            let claims = with_member(&claims, name, Some(value.clone()));
+            let response = hello(&app, &signed(&hs256_header(), &claims));
             let harmless = name == "nbf" && value.as_f64() == Some(0.0);
             let expected = if harmless { 200 } else { 401 };
-            assert_eq!(answer.status, expected, "{name} {value}: {answer:?}");
+            assert_eq!(response.status, expected, "{name} {value}: {response:?}");
         }
     }
 }
 
 #[test]
-fn a_token_ends_at_the_second_of_exp_without_leeway() {
+fn a_token_expires_exactly_at_exp_without_leeway() {
     let app = TestApp::new();
-    let person = app.employee();
+    let account = app.employee();
     let now = app.now();
-    let claims = flask_claims(&person.username, now);
-    for (seconds, good) in [
+    let claims = flask_claims(&account.username, now);
+    for (seconds, is_valid) in [
         (-86_400, false),
         (-1, false),
         (0, false),
         (1, true),
         (900, true),
     ] {
-        let claims = with(&claims, "exp", Some(json!(now + seconds)));
-        let answer = hello(&app, &signed(&hs256_header(), &claims));
-        if good {
-            assert_welcome(&answer, seconds);
+        let claims = with_member(&claims, "exp", Some(json!(now + seconds)));
+        let response = hello(&app, &signed(&hs256_header(), &claims));
+        if is_valid {
+            assert_accepted(&response, seconds);
         } else {
-            answer.assert_token_refused("Token has expired", seconds);
+            response.assert_token_refused("Token has expired", seconds);
         }
     }
-    // To the microsecond.
-    let tokens = JwtSigner::new(&support::keys(KEY, &[]), "1h".parse().unwrap());
+    // Exact to the microsecond.
+    let tokens = JwtSigner::new(&support::keys(SIGNING_KEY, &[]), "1h".parse().unwrap());
     let token = signed(
         &hs256_header(),
-        &with(&claims, "exp", Some(json!(START + 10))),
+        &with_member(&claims, "exp", Some(json!(CLOCK_START + 10))),
     );
-    let micros = (START + 10) * 1_000_000;
+    let micros = (CLOCK_START + 10) * 1_000_000;
     assert!(
         tokens
             .verify(&token, TokenKind::Access, timestamp(micros - 1))
@@ -599,11 +613,11 @@ fn a_token_ends_at_the_second_of_exp_without_leeway() {
 }
 
 #[test]
-fn a_token_may_end_in_the_far_future() {
+fn a_token_that_expires_in_the_far_future_is_accepted() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
-    // 2^31 and 2^32 seconds, where clocks of 32 bits end, and the last second of the year 9999.
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
+    // 2^31 and 2^32 seconds, where 32-bit clocks overflow, and the last second of the year 9999.
     for exp in [
         2_147_483_648_i64,
         4_294_967_295,
@@ -611,41 +625,41 @@ fn a_token_may_end_in_the_far_future() {
         8_589_934_592,
         253_402_300_799,
     ] {
-        let claims = with(&claims, "exp", Some(json!(exp)));
-        assert_welcome(&hello(&app, &signed(&hs256_header(), &claims)), exp);
+        let claims = with_member(&claims, "exp", Some(json!(exp)));
+        assert_accepted(&hello(&app, &signed(&hs256_header(), &claims)), exp);
     }
 }
 
 #[test]
-fn a_token_does_not_count_before_its_time() {
+fn a_token_is_401_before_its_nbf_or_iat() {
     let app = TestApp::new();
-    let person = app.employee();
+    let account = app.employee();
     let now = app.now();
-    let claims = flask_claims(&person.username, now);
+    let claims = flask_claims(&account.username, now);
     for (name, msg) in [
         ("nbf", "The token is not yet valid (nbf)"),
         ("iat", "The token is not yet valid (iat)"),
     ] {
         let token = |seconds: i64| {
-            let claims = with(&claims, name, Some(json!(now + seconds)));
+            let claims = with_member(&claims, name, Some(json!(now + seconds)));
             signed(&hs256_header(), &claims)
         };
-        assert_welcome(&hello(&app, &token(0)), name);
+        assert_accepted(&hello(&app, &token(0)), name);
         for seconds in [1, 60, 900, 80_000] {
             hello(&app, &token(seconds)).assert_token_refused(msg, seconds);
         }
         app.advance(60);
-        assert_welcome(&hello(&app, &token(60)), name);
+        assert_accepted(&hello(&app, &token(60)), name);
         app.advance(-60);
     }
 }
 
 #[test]
-fn only_access_tokens_open_anything() {
+fn a_token_of_any_type_except_access_is_401() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
-    let refresh = with(&claims, "type", Some(json!("refresh")));
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
+    let refresh = with_member(&claims, "type", Some(json!("refresh")));
     hello(&app, &signed(&hs256_header(), &refresh))
         .assert_token_refused("Only non-refresh tokens are allowed", "refresh");
     for value in [
@@ -658,18 +672,21 @@ fn only_access_tokens_open_anything() {
         Some(json!(["access"])),
         Some(json!(true)),
     ] {
-        let claims = with(&claims, "type", value.clone());
-        let answer = hello(&app, &signed(&hs256_header(), &claims));
-        assert_eq!(answer.status, 401, "{value:?}: {answer:?}");
-        assert_eq!(answer.header("WWW-Authenticate"), Some(INVALID_TOKEN));
+        let claims = with_member(&claims, "type", value.clone());
+        let response = hello(&app, &signed(&hs256_header(), &claims));
+        assert_eq!(response.status, 401, "{value:?}: {response:?}");
+        assert_eq!(
+            response.header("WWW-Authenticate"),
+            Some(INVALID_TOKEN_CHALLENGE)
+        );
     }
 }
 
 #[test]
-fn the_subject_is_the_name_of_an_account() {
+fn a_subject_that_is_not_exactly_a_username_is_401() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for (sub, msg) in [
         (None, "Missing claim: sub"),
         (Some(json!("nobody")), "Error loading the user nobody"),
@@ -690,37 +707,37 @@ fn the_subject_is_the_name_of_an_account() {
             "Error loading the user employee@example.com",
         ),
     ] {
-        let claims = with(&claims, "sub", sub.clone());
+        let claims = with_member(&claims, "sub", sub.clone());
         hello(&app, &signed(&hs256_header(), &claims)).assert_token_refused(msg, sub);
     }
 }
 
 #[test]
-fn a_subject_that_is_no_string_is_told_so() {
+fn a_subject_that_is_not_a_string_is_401_with_a_message_about_it() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for sub in [
         json!(null),
-        json!(person.id),
+        json!(account.id),
         json!(["employee"]),
         json!({ "name": "employee" }),
         json!(true),
     ] {
-        let claims = with(&claims, "sub", Some(sub.clone()));
-        let answer = hello(&app, &signed(&hs256_header(), &claims));
-        answer.assert_token_refused("Subject must be a string", sub);
+        let claims = with_member(&claims, "sub", Some(sub.clone()));
+        let response = hello(&app, &signed(&hs256_header(), &claims));
+        response.assert_token_refused("Subject must be a string", sub);
     }
 }
 
 #[test]
-fn a_token_for_another_service_is_refused() {
+fn a_token_with_an_audience_or_an_issuer_is_401() {
     let app = TestApp::new();
-    let person = app.employee();
-    let claims = flask_claims(&person.username, app.now());
+    let account = app.employee();
+    let claims = flask_claims(&account.username, app.now());
     for (name, msg) in [("aud", "Audience doesn't match"), ("iss", "Invalid issuer")] {
         for value in [json!("https://other.example"), json!("")] {
-            let claims = with(&claims, name, Some(value.clone()));
+            let claims = with_member(&claims, name, Some(value.clone()));
             hello(&app, &signed(&hs256_header(), &claims)).assert_token_refused(msg, (name, value));
         }
         for value in [
@@ -730,19 +747,19 @@ fn a_token_for_another_service_is_refused() {
             json!([]),
             json!(["a", "b"]),
         ] {
-            let claims = with(&claims, name, Some(value.clone()));
-            let answer = hello(&app, &signed(&hs256_header(), &claims));
-            assert_eq!(answer.status, 401, "{name} {value}");
+            let claims = with_member(&claims, name, Some(value.clone()));
+            let response = hello(&app, &signed(&hs256_header(), &claims));
+            assert_eq!(response.status, 401, "{name} {value}");
         }
     }
 }
 
 #[test]
-fn claims_that_are_no_object_or_hold_a_name_twice_open_nothing() {
+fn claims_that_are_not_one_json_object_or_repeat_a_name_are_401() {
     let app = TestApp::new();
-    let person = app.employee();
+    let account = app.employee();
     let header = hs256_header().to_string();
-    let claims = flask_claims(&person.username, app.now()).to_string();
+    let claims = flask_claims(&account.username, app.now()).to_string();
     let other = app.manager();
     let sub = format!(r#"{{"sub":"{}","#, other.username);
     for payload in [
@@ -758,19 +775,19 @@ fn claims_that_are_no_object_or_hold_a_name_twice_open_nothing() {
         "[".repeat(100_000),
         r#"{"a":"#.repeat(100_000),
     ] {
-        let answer = hello(&app, &signed_with(KEY, &header, &payload));
-        assert_eq!(answer.status, 401, "{:?}", payload.get(..60));
+        let response = hello(&app, &signed_with(SIGNING_KEY, &header, &payload));
+        assert_eq!(response.status, 401, "{:?}", payload.get(..60));
     }
 }
 
-// Our own tokens ----------------------------------------------------------------------------------
+// ---- tokens issued by this program --------------------------------------------------------------
 
 #[test]
-fn our_tokens_have_the_header_and_the_claims_of_the_contract() {
+fn an_issued_token_has_the_header_and_the_claims_of_the_contract() {
     let app = TestApp::with(|config| config.jwt_access_token_expires = "2h".parse().unwrap());
-    app.person("anna", Role::Employee, false);
+    app.account("anna", Role::Employee, false);
     let now = app.now();
-    let token = app.log_in("anna@example.com", PASSWORD).person().token;
+    let token = app.log_in("anna@example.com", PASSWORD).account().token;
     let segments: Vec<&str> = token.split('.').collect();
 
     let header = Base64UrlSafeNoPadding::decode_to_vec(segments[0], None).unwrap();
@@ -791,14 +808,14 @@ fn our_tokens_have_the_header_and_the_claims_of_the_contract() {
         assert!(claims.get(absent).is_none(), "{claims}");
     }
     let text = format!("{}.{}", segments[0], segments[1]);
-    assert_eq!(segments[2], base64(hs256(KEY, &text)));
+    assert_eq!(segments[2], base64(hs256(SIGNING_KEY, &text)));
 }
 
 #[test]
-fn no_two_tokens_are_equal() {
+fn every_issued_token_has_a_different_jti() {
     let app = TestApp::new();
-    let person = app.employee();
-    let user = app.user(&person);
+    let account = app.employee();
+    let user = app.stored_user(&account);
     let now = app.app.now();
     let mut seen = HashSet::new();
     let session = SessionId::random().unwrap();
@@ -808,94 +825,97 @@ fn no_two_tokens_are_equal() {
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
     for _ in 0..20 {
-        let token = app.log_in(&person.email, PASSWORD).person().token;
+        let token = app.log_in(&account.email, PASSWORD).account().token;
         let claims = payload(&token);
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
 }
 
 #[test]
-fn a_token_lasts_as_long_as_the_setting_says() {
+fn an_issued_token_expires_after_the_configured_time() {
     let app = TestApp::with(|config| config.jwt_access_token_expires = "15m".parse().unwrap());
-    let person = app.employee();
+    let account = app.employee();
     app.advance(899);
-    assert_eq!(app.get("/hello", &person).status, 200);
+    assert_eq!(app.get("/hello", &account).status, 200);
     app.advance(1);
-    app.get("/hello", &person)
+    app.get("/hello", &account)
         .assert_token_refused("Token has expired", "15m");
-    // A clock that goes back does not count a token that is not yet to be used.
+    // When the clock goes back, the token is not valid yet.
     app.advance(-901);
-    assert_eq!(app.get("/hello", &person).status, 401);
+    assert_eq!(app.get("/hello", &account).status, 401);
 }
 
-// Accounts that went away -------------------------------------------------------------------------
+// ---- tokens of deleted accounts -----------------------------------------------------------------
 
-fn sign_up(app: &TestApp, username: &str) -> Answer {
+fn sign_up(app: &TestApp, username: &str) -> TestResponse {
     let email = format!("{username}@example.com");
-    let answer = app.sign_up(username, &email, PASSWORD);
-    assert_eq!(answer.status, 201, "{answer:?}");
-    answer
+    let response = app.sign_up(username, &email, PASSWORD);
+    assert_eq!(response.status, 201, "{response:?}");
+    response
 }
 
-fn token_of(app: &TestApp, username: &str) -> String {
+fn log_in_for_token(app: &TestApp, username: &str) -> String {
     let email = format!("{username}@example.com");
-    app.log_in(&email, PASSWORD).person().token
+    app.log_in(&email, PASSWORD).account().token
 }
 
-fn delete(app: &TestApp, admin: &Person, account: &Answer) {
+fn delete(app: &TestApp, admin: &Account, account: &TestResponse) {
     let line = format!("DELETE /users/{}", account.json()["id"]);
     assert_eq!(app.send(&line, admin.clone(), "").status, 204);
 }
 
 #[test]
-fn a_token_does_not_open_the_next_account_of_the_same_name() {
+fn a_token_of_a_deleted_account_is_401_for_the_next_account_of_the_same_name() {
     let app = TestApp::new();
     let admin = app.admin();
     let second = app.now();
     let account = sign_up(&app, "anna");
-    let token = token_of(&app, "anna");
-    assert_welcome(&hello(&app, &token), "the first anna");
+    let token = log_in_for_token(&app, "anna");
+    assert_accepted(&hello(&app, &token), "the first anna");
 
     delete(&app, &admin, &account);
     hello(&app, &token).assert_token_refused("Error loading the user anna", "no anna");
 
     let again = sign_up(&app, "anna");
-    assert_eq!(app.now(), second, "all of this within one second");
+    assert_eq!(app.now(), second, "all of this happens within one second");
     assert_eq!(
         again.json()["id"],
         account.json()["id"],
-        "SQLite gives the id a second time, which makes it interesting"
+        "SQLite reuses the id, so the id does not tell the two accounts apart"
     );
     hello(&app, &token).assert_token_refused("Token has been revoked", "the second");
-    assert_welcome(&hello(&app, &token_of(&app, "anna")), "the second anna");
+    assert_accepted(
+        &hello(&app, &log_in_for_token(&app, "anna")),
+        "the second anna",
+    );
     app.advance(3_600);
     hello(&app, &token).assert_token_refused("Token has been revoked", "later");
 }
 
 #[test]
-fn a_token_of_the_flask_app_does_not_open_the_next_account_of_the_same_name() {
+fn a_flask_token_of_a_deleted_account_is_401_for_the_next_account_of_the_same_name() {
     let app = TestApp::new();
     let admin = app.admin();
     let account = sign_up(&app, "anna");
     let token = signed(&hs256_header(), &flask_claims("anna", app.now()));
-    assert_welcome(&hello(&app, &token), "the first anna");
+    assert_accepted(&hello(&app, &token), "the first anna");
 
     delete(&app, &admin, &account);
     app.advance(1);
     sign_up(&app, "anna");
     hello(&app, &token).assert_token_refused("Token has been revoked", "the second");
 
-    // Nobody knows whose a token is that does not say since when it is about.
+    // A token without `iat` may have been issued to the deleted account.
     let claims = flask_claims("anna", app.now());
-    let undated = signed(&hs256_header(), &with(&claims, "iat", None));
-    hello(&app, &undated).assert_token_refused("Token has been revoked", "undated");
+    let without_iat = signed(&hs256_header(), &with_member(&claims, "iat", None));
+    hello(&app, &without_iat).assert_token_refused("Token has been revoked", "without iat");
 
     let token = signed(&hs256_header(), &claims);
-    assert_welcome(&hello(&app, &token), "the second anna");
+    assert_accepted(&hello(&app, &token), "the second anna");
 }
 
 #[test]
-fn a_token_of_an_account_without_a_date_does_not_open_the_next_one() {
+fn a_token_of_a_deleted_account_without_a_creation_time_is_401_for_the_next_account() {
     let app = TestApp::new();
     let admin = app.admin();
     let account = sign_up(&app, "anna");
@@ -905,32 +925,38 @@ fn a_token_of_an_account_without_a_date_does_not_open_the_next_one() {
             [],
         )
         .unwrap();
-    let token = token_of(&app, "anna");
-    assert_welcome(&hello(&app, &token), "the first anna");
+    let token = log_in_for_token(&app, "anna");
+    assert_accepted(&hello(&app, &token), "the first anna");
     let claims = flask_claims("anna", app.now());
-    for claims in [with(&claims, "iat", None), claims] {
+    for claims in [with_member(&claims, "iat", None), claims] {
         let token = signed(&hs256_header(), &claims);
-        assert_welcome(&hello(&app, &token), "the first anna, of the Flask app");
+        assert_accepted(&hello(&app, &token), "the first anna, of the Flask app");
     }
     delete(&app, &admin, &account);
     sign_up(&app, "anna");
     hello(&app, &token).assert_token_refused("Token has been revoked", "the second");
 }
 
-// Keys --------------------------------------------------------------------------------------------
+// ---- keys ---------------------------------------------------------------------------------------
 
 #[test]
-fn keys_of_any_length_make_tokens_that_others_understand() {
+fn keys_of_any_length_sign_tokens_as_pyjwt_does() {
     let app = TestApp::new();
-    let user = app.user(&app.employee());
+    let user = app.stored_user(&app.employee());
     let now = app.app.now();
-    for key in [&b"secret"[..], b"x", b"aStrongSecretKey", KEY, &[7; 200]] {
+    for key in [
+        &b"secret"[..],
+        b"x",
+        b"aStrongSecretKey",
+        SIGNING_KEY,
+        &[7; 200],
+    ] {
         let tokens = JwtSigner::new(&support::keys(key, &[]), "1h".parse().unwrap());
         let token = tokens
             .access(&user, SessionId::random().unwrap(), now)
             .unwrap();
         let (text, tag) = token.rsplit_once('.').unwrap();
-        assert_eq!(tag, base64(hs256(key, text)), "as PyJWT would sign it");
+        assert_eq!(tag, base64(hs256(key, text)), "as PyJWT signs it");
         assert_eq!(
             tokens
                 .verify(&token, TokenKind::Access, now)

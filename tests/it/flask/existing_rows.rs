@@ -1,5 +1,5 @@
-//! The Flask app's own database, opened as it lies there: every row is served, whatever it holds, and
-//! nothing of it changes unasked.
+//! A database of the Flask app, opened as it is: every row is returned, whatever values it has, and no value
+//! changes unless a request changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use task_api::config::concurrency::Concurrency;
 use task_api::model::Role;
 use task_api::store::Store;
 
-use crate::support::pagination::walk_links;
-use crate::support::{PASSWORD, Person, SORTS, TestApp, concurrently};
+use crate::support::pagination::follow_links;
+use crate::support::{Account, PASSWORD, SORTS, TestApp, concurrently};
 
-/// What SQLAlchemy's create_all() makes of the tutorial's models.
+/// The tables that SQLAlchemy's `create_all()` creates from the tutorial's models.
 const TABLES: &str = "
     CREATE TABLE user (id INTEGER NOT NULL, username VARCHAR(80) NOT NULL, email VARCHAR(120) NOT NULL,
       password_hash VARCHAR(128) NOT NULL, role VARCHAR(20), is_approved BOOLEAN, created_at DATETIME,
@@ -21,49 +21,55 @@ const TABLES: &str = "
       deadline DATETIME, created_at DATETIME, assigned_user_id INTEGER,
       PRIMARY KEY (id), FOREIGN KEY(assigned_user_id) REFERENCES user (id));";
 
-/// `PASSWORD`, as Werkzeug hashes it.
-const HASH: &str = "pbkdf2:sha256:1000$Kq3vWx9ZtY2mLp8R$7bc8ff71821e217ef18efe3c634d6feda4bedb3dea6f8f413238706f61f3f111";
-/// The same by Werkzeug's default method.
+/// Werkzeug's hash of `PASSWORD`.
+const PBKDF2_HASH: &str = "pbkdf2:sha256:1000$Kq3vWx9ZtY2mLp8R$7bc8ff71821e217ef18efe3c634d6feda4bedb3dea6f8f413238706f61f3f111";
+/// A hash of the same password by Werkzeug's default method.
 const SCRYPT_HASH: &str = "scrypt:32768:8:1$Kq3vWx9ZtY2mLp8R$468846ec9f8cae3480ed14f0ec002d1bce344bbebea426760de85067474e9f6bbb8ad159e2407cd5cc9d49d2ae1f4007b5af3500053022801d1b729a513a7830";
 const OTHER_PASSWORD: &str = "another long password";
 const OTHER_HASH: &str = "pbkdf2:sha256:1000$Zz3vWx9ZtY2mLp8R$a07c754cced31072119afb76a8c4fcdaed644a063d3c5feef790c6b4cd881cf7";
 
-/// The accounts: id, username, e-mail, hash, then role, approval and creation as SQL.
+/// The accounts: id, username, e-mail, hash; then role, approval and creation time as SQL literals.
 const USERS: &[(i64, &str, &str, &str, &str)] = &[
     (
         1,
         "root",
         "Root@Example.com",
-        HASH,
+        PBKDF2_HASH,
         "'admin', 1, '2026-11-23 04:22:41.136817'",
     ),
     (
         2,
         "boss",
         "boss@example.com",
-        HASH,
+        PBKDF2_HASH,
         "'boss', 1, '2026-11-23 04:22:41'",
     ),
-    (3, "roleless", "roleless@example.com", HASH, "NULL, 1, NULL"),
+    (
+        3,
+        "roleless",
+        "roleless@example.com",
+        PBKDF2_HASH,
+        "NULL, 1, NULL",
+    ),
     (
         4,
         "waiting",
         "waiting@example.com",
-        HASH,
+        PBKDF2_HASH,
         "'manager', NULL, 'garbage'",
     ),
     (
         5,
         "Émile Zola",
         "Émile@Example.com",
-        HASH,
+        PBKDF2_HASH,
         "'employee', 1, ''",
     ),
     (
         6,
         "twin",
         "Twin@example.com",
-        HASH,
+        PBKDF2_HASH,
         "'employee', 1, '2026-11-23'",
     ),
     (
@@ -77,7 +83,7 @@ const USERS: &[(i64, &str, &str, &str, &str)] = &[
         8,
         "nothing",
         "nothing@example.com",
-        HASH,
+        PBKDF2_HASH,
         "NULL, NULL, NULL",
     ),
     (
@@ -91,7 +97,7 @@ const USERS: &[(i64, &str, &str, &str, &str)] = &[
         10,
         "ADMIN?",
         "shouting@example.com",
-        HASH,
+        PBKDF2_HASH,
         "'ADMIN', 1, '2026-11-23 04:22:41.1'",
     ),
     (
@@ -103,10 +109,10 @@ const USERS: &[(i64, &str, &str, &str, &str)] = &[
     ),
 ];
 
-/// Who was deleted, though a task is still theirs.
-const DELETED: i64 = 4711;
+/// The id of a deleted account that a task is still assigned to.
+const DELETED_USER_ID: i64 = 4711;
 
-/// The tasks, as SQL.
+/// The tasks, as SQL literals.
 const TASKS: &[&str] = &[
     "1, 'all NULL', NULL, NULL, NULL, NULL, NULL",
     "2, 'plain', 'two\nlines', 'pending', '2026-12-24 18:00:00.000000', '2026-11-23 04:22:41.136817', 2",
@@ -125,11 +131,11 @@ const TASKS: &[&str] = &[
     "15, 'quotes', NULL, 'pending', 'it''s \"soon\"', 'ÿ%_\\', NULL",
 ];
 
-/// A folder with such a database in it.
+/// A folder with a database of these accounts and tasks.
 fn flask_database() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let db = Connection::open(folder.path().join("project.db")).unwrap();
-    // As in the Flask app, where nobody turned it on.
+    // The Flask app does not enforce foreign keys either.
     db.pragma_update(None, "foreign_keys", false).unwrap();
     db.execute_batch(TABLES).unwrap();
     for (id, username, email, hash, rest) in USERS {
@@ -144,22 +150,22 @@ fn flask_database() -> tempfile::TempDir {
     folder
 }
 
-fn opened() -> TestApp {
-    TestApp::on(flask_database(), |_| {})
+fn app_on_flask_database() -> TestApp {
+    TestApp::in_folder(flask_database(), |_| {})
 }
 
-/// Signs in over the API.
-fn sign_in(app: &TestApp, email: &str, password: &str) -> Option<Person> {
-    let answer = app.log_in(email, password);
-    (answer.status != 401).then(|| answer.person())
+/// Logs in over the API. `None` if the response is 401.
+fn log_in(app: &TestApp, email: &str, password: &str) -> Option<Account> {
+    let response = app.log_in(email, password);
+    (response.status != 401).then(|| response.account())
 }
 
-fn root(app: &TestApp) -> Person {
-    sign_in(app, "Root@Example.com", PASSWORD).unwrap()
+fn log_in_as_root(app: &TestApp) -> Account {
+    log_in(app, "Root@Example.com", PASSWORD).unwrap()
 }
 
-/// The raw values of a table's rows as SQL literals, by id and column.
-fn raw(db: &Connection, table: &str) -> BTreeMap<i64, BTreeMap<String, String>> {
+/// The stored values of a table's rows as SQL literals, by id and column.
+fn raw_rows(db: &Connection, table: &str) -> BTreeMap<i64, BTreeMap<String, String>> {
     let mut rows = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
     let columns: Vec<_> = rows
         .column_names()
@@ -186,31 +192,36 @@ fn raw(db: &Connection, table: &str) -> BTreeMap<i64, BTreeMap<String, String>> 
     .unwrap()
 }
 
-/// Every walk shows these ids, each once, in an order that does not depend on the limit.
-fn assert_lists_hold(app: &TestApp, person: &Person, filter: &str, expected: &BTreeSet<i64>) {
+/// Checks that the list has each of these ids once, in every sort order, and that the order of the rows does
+/// not depend on the page size.
+fn assert_lists_contain(app: &TestApp, account: &Account, filter: &str, expected: &BTreeSet<i64>) {
     for sort in SORTS {
-        let whole = walk_links(
+        let expected_order = follow_links(
             app,
-            person,
+            account,
             &format!("/tasks?sort={sort}&limit=100{filter}"),
         );
-        assert_eq!(whole.len(), expected.len(), "{sort}{filter}: {whole:?}");
         assert_eq!(
-            &whole.iter().copied().collect::<BTreeSet<_>>(),
+            expected_order.len(),
+            expected.len(),
+            "{sort}{filter}: {expected_order:?}"
+        );
+        assert_eq!(
+            &expected_order.iter().copied().collect::<BTreeSet<_>>(),
             expected,
             "{sort}{filter}"
         );
         for limit in [1, 2, 3, 7] {
             let url = format!("/tasks?sort={sort}&limit={limit}{filter}");
-            assert_eq!(walk_links(app, person, &url), whole, "{url}");
+            assert_eq!(follow_links(app, account, &url), expected_order, "{url}");
         }
     }
 }
 
 #[test]
-fn every_account_is_shown_and_listed() {
-    let app = opened();
-    let root = root(&app);
+fn every_account_of_the_flask_app_is_shown_and_listed() {
+    let app = app_on_flask_database();
+    let root = log_in_as_root(&app);
     let listed = app.get("/users", &root).items();
     assert_eq!(listed.len(), USERS.len());
     let expected = [
@@ -240,28 +251,28 @@ fn every_account_is_shown_and_listed() {
                 "created_at": expected[2],
             })
         );
-        let answer = app.get(&format!("/users/{id}"), &root);
-        assert_eq!((answer.status, &answer.json()), (200, item));
+        let response = app.get(&format!("/users/{id}"), &root);
+        assert_eq!((response.status, &response.json()), (200, item));
     }
-    let everybody: Vec<_> = USERS.iter().map(|user| user.0).collect();
+    let all_ids: Vec<_> = USERS.iter().map(|user| user.0).collect();
     for limit in [1, 2, 3, 7, 100] {
         assert_eq!(
-            walk_links(&app, &root, &format!("/users?limit={limit}")),
-            everybody
+            follow_links(&app, &root, &format!("/users?limit={limit}")),
+            all_ids
         );
     }
 }
 
 #[test]
-fn every_task_is_shown_and_listed() {
-    let app = opened();
-    let root = root(&app);
+fn every_task_of_the_flask_app_is_shown_and_listed() {
+    let app = app_on_flask_database();
+    let root = log_in_as_root(&app);
     let all: BTreeSet<_> = (1..=TASKS.len() as i64).collect();
-    assert_lists_hold(&app, &root, "", &all);
-    assert_lists_hold(&app, &root, "&q=", &all);
+    assert_lists_contain(&app, &root, "", &all);
+    assert_lists_contain(&app, &root, "&q=", &all);
     for item in app.get("/tasks?limit=100", &root).items() {
-        let answer = app.get(&format!("/tasks/{}", item["id"]), &root);
-        assert_eq!((answer.status, answer.json()), (200, item));
+        let response = app.get(&format!("/tasks/{}", item["id"]), &root);
+        assert_eq!((response.status, response.json()), (200, item));
     }
     for (id, task) in [
         (1, json!(["all NULL", null, null, null, null, null])),
@@ -298,7 +309,7 @@ fn every_task_is_shown_and_listed() {
                 "in_progress",
                 "2026-12-24T18:00:00.000000Z",
                 null,
-                DELETED
+                DELETED_USER_ID
             ]),
         ),
         (
@@ -341,9 +352,9 @@ fn every_task_is_shown_and_listed() {
 }
 
 #[test]
-fn filtered_lists_of_such_rows_lose_none_either() {
-    let app = opened();
-    let root = root(&app);
+fn filtered_lists_of_the_flask_apps_rows_contain_every_match_once() {
+    let app = app_on_flask_database();
+    let root = log_in_as_root(&app);
     for (filter, found) in [
         ("&status=pending", &[2, 8, 13, 14, 15][..]),
         ("&status=completed", &[6]),
@@ -355,13 +366,13 @@ fn filtered_lists_of_such_rows_lose_none_either() {
         ("&q=%C3%A9t%C3%A9", &[10]),
         ("&q=GARBAGE", &[4, 13]),
     ] {
-        assert_lists_hold(&app, &root, filter, &found.iter().copied().collect());
+        assert_lists_contain(&app, &root, filter, &found.iter().copied().collect());
     }
 }
 
-/// SQLite keeps a text that looks like a number as a number in a DATETIME column.
+/// A DATETIME column has numeric affinity: SQLite stores text that looks like a number as a number.
 #[test]
-fn numbers_in_a_time_column_are_served_and_listed_too() {
+fn tasks_with_numbers_in_a_time_column_are_shown_and_listed() {
     let folder = flask_database();
     let db = Connection::open(folder.path().join("project.db")).unwrap();
     let garbage = [
@@ -383,30 +394,30 @@ fn numbers_in_a_time_column_are_served_and_listed_too() {
         db.execute(&sql, []).unwrap();
     }
     drop(db);
-    let app = TestApp::on(folder, |_| {});
-    let root = root(&app);
+    let app = TestApp::in_folder(folder, |_| {});
+    let root = log_in_as_root(&app);
     let count = (TASKS.len() + garbage.len()) as i64;
     for id in TASKS.len() as i64 + 1..=count {
-        let answer = app.get(&format!("/tasks/{id}"), &root);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(answer.json()["deadline"], Value::Null);
-        assert_eq!(answer.json()["created_at"], Value::Null);
+        let response = app.get(&format!("/tasks/{id}"), &root);
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(response.json()["deadline"], Value::Null);
+        assert_eq!(response.json()["created_at"], Value::Null);
     }
-    assert_lists_hold(&app, &root, "", &(1..=count).collect());
+    assert_lists_contain(&app, &root, "", &(1..=count).collect());
 }
 
 #[test]
-fn an_unknown_role_has_an_employees_rights() {
-    let app = opened();
+fn an_account_with_an_unknown_role_has_the_permissions_of_an_employee() {
+    let app = app_on_flask_database();
     for (email, own) in [
         ("boss@example.com", vec![2, 11, 13, 14]),
         ("roleless@example.com", vec![3]),
         ("shouting@example.com", vec![]),
     ] {
-        let person = sign_in(&app, email, PASSWORD).unwrap();
-        assert_eq!(app.get("/me", &person).status, 200, "{email}");
+        let account = log_in(&app, email, PASSWORD).unwrap();
+        assert_eq!(app.get("/me", &account).status, 200, "{email}");
         assert_eq!(
-            walk_links(&app, &person, "/tasks?sort=created_at&limit=2").len(),
+            follow_links(&app, &account, "/tasks?sort=created_at&limit=2").len(),
             own.len(),
             "{email}"
         );
@@ -418,37 +429,37 @@ fn an_unknown_role_has_an_employees_rights() {
             ("POST /tasks", r#"{"title":"t"}"#),
             ("DELETE /tasks/2", ""),
         ] {
-            let answer = app.send(line, person.clone(), body);
+            let response = app.send(line, account.clone(), body);
             assert_eq!(
-                (answer.status, answer.code().as_str()),
+                (response.status, response.code().as_str()),
                 (403, "insufficient_role"),
                 "{email}: {line}"
             );
         }
         for id in 1..=TASKS.len() as i64 {
             let is_own = own.contains(&id);
-            let status = app.get(&format!("/tasks/{id}"), &person).status;
+            let status = app.get(&format!("/tasks/{id}"), &account).status;
             assert_eq!(status, if is_own { 200 } else { 404 }, "{email}: {id}");
             let line = format!("PATCH /tasks/{id}");
-            let answer = app.send(&line, person.clone(), r#"{"title":"mine"}"#);
-            assert_eq!(answer.status, if is_own { 403 } else { 404 }, "{email}");
-            let answer = app.send(&line, person.clone(), r#"{"status":"completed"}"#);
-            assert_eq!(answer.status, if is_own { 200 } else { 404 }, "{email}");
+            let response = app.send(&line, account.clone(), r#"{"title":"mine"}"#);
+            assert_eq!(response.status, if is_own { 403 } else { 404 }, "{email}");
+            let response = app.send(&line, account.clone(), r#"{"status":"completed"}"#);
+            assert_eq!(response.status, if is_own { 200 } else { 404 }, "{email}");
         }
     }
 }
 
 #[test]
-fn an_approval_that_is_null_is_none() {
-    let app = opened();
-    let root = root(&app);
-    let waiting = sign_in(&app, "waiting@example.com", PASSWORD).unwrap();
+fn an_account_whose_approval_is_null_counts_as_unapproved() {
+    let app = app_on_flask_database();
+    let root = log_in_as_root(&app);
+    let waiting = log_in(&app, "waiting@example.com", PASSWORD).unwrap();
     assert_eq!(app.get("/me", &waiting).json()["is_approved"], false);
     assert_eq!(app.get("/hello", &waiting).status, 200);
     for path in ["/tasks", "/tasks/1", "/users"] {
-        let answer = app.get(path, &waiting);
+        let response = app.get(path, &waiting);
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (403, "awaiting_approval")
         );
     }
@@ -465,21 +476,21 @@ fn an_approval_that_is_null_is_none() {
     ] {
         for limit in [1, 2, 100] {
             let url = format!("/users?{filter}&limit={limit}");
-            assert_eq!(walk_links(&app, &root, &url), found, "{url}");
+            assert_eq!(follow_links(&app, &root, &url), found, "{url}");
         }
     }
 }
 
 #[test]
-fn each_of_two_spellings_of_an_e_mail_signs_in_to_its_own_account() {
-    let app = opened();
-    let id = |email: &str, password: &str| sign_in(&app, email, password).map(|person| person.id);
+fn two_emails_that_differ_only_in_letter_case_log_in_to_their_own_accounts() {
+    let app = app_on_flask_database();
+    let id = |email: &str, password: &str| log_in(&app, email, password).map(|account| account.id);
     for (email, password, account) in [
         ("Twin@example.com", PASSWORD, Some(6)),
         ("twin@example.com", OTHER_PASSWORD, Some(7)),
         ("Twin@example.com", OTHER_PASSWORD, None),
         ("twin@example.com", PASSWORD, None),
-        // Where there is one account alone, any spelling is its own.
+        // With only one such account, any letter case logs in to it.
         ("Root@Example.com", PASSWORD, Some(1)),
         ("root@example.com", PASSWORD, Some(1)),
         ("ROOT@EXAMPLE.COM", PASSWORD, Some(1)),
@@ -492,19 +503,19 @@ fn each_of_two_spellings_of_an_e_mail_signs_in_to_its_own_account() {
         ("Twin@example.com", PASSWORD, "twin"),
         ("twin@example.com", OTHER_PASSWORD, "Twin"),
     ] {
-        let person = sign_in(&app, email, password).unwrap();
-        let hello = app.get("/hello", &person);
+        let account = log_in(&app, email, password).unwrap();
+        let hello = app.get("/hello", &account);
         assert_eq!(hello.json()["user_name"], username);
     }
-    // Nobody signs up with a third spelling.
-    let answer = app.sign_up("third", "TWIN@example.com", PASSWORD);
-    assert_eq!(answer.code(), "account_exists");
+    // A sign-up with a third spelling is 409.
+    let response = app.sign_up("third", "TWIN@example.com", PASSWORD);
+    assert_eq!(response.code(), "account_exists");
 }
 
 #[test]
-fn changing_one_field_leaves_the_others_as_they_are_stored() {
-    let app = opened();
-    let root = root(&app);
+fn a_patch_leaves_all_other_columns_as_they_are_stored() {
+    let app = app_on_flask_database();
+    let root = log_in_as_root(&app);
     for (line, table, id, body, changed) in [
         (
             "PATCH /users/2",
@@ -577,7 +588,7 @@ fn changing_one_field_leaves_the_others_as_they_are_stored() {
             r#"{"deadline":null}"#,
             vec![("deadline", "NULL")],
         ),
-        // Whose account is gone: any other field changes, and the task can be given away.
+        // The assigned account is deleted: other fields can change, and the task can be assigned to another user.
         (
             "PATCH /tasks/9",
             "task",
@@ -609,9 +620,9 @@ fn changing_one_field_leaves_the_others_as_they_are_stored() {
         ("PATCH /tasks/12", "task", 12, "{}", vec![]),
     ] {
         let db = app.sql();
-        let (mut users, mut tasks) = (raw(&db, "user"), raw(&db, "task"));
-        let answer = app.send(line, root.clone(), body);
-        assert_eq!(answer.status, 200, "{line} {body}: {answer:?}");
+        let (mut users, mut tasks) = (raw_rows(&db, "user"), raw_rows(&db, "task"));
+        let response = app.send(line, root.clone(), body);
+        assert_eq!(response.status, 200, "{line} {body}: {response:?}");
         let table = if table == "user" {
             &mut users
         } else {
@@ -624,20 +635,20 @@ fn changing_one_field_leaves_the_others_as_they_are_stored() {
                 .insert(column.to_owned(), value.to_owned());
             assert_ne!(before.as_deref(), Some(value), "{line} {body}");
         }
-        assert_eq!(raw(&db, "user"), users, "{line} {body}");
-        assert_eq!(raw(&db, "task"), tasks, "{line} {body}");
+        assert_eq!(raw_rows(&db, "user"), users, "{line} {body}");
+        assert_eq!(raw_rows(&db, "task"), tasks, "{line} {body}");
     }
 }
 
 #[test]
-fn a_row_that_is_deleted_takes_no_other_with_it() {
-    let app = opened();
-    let root = root(&app);
+fn deleting_a_row_deletes_no_other_row() {
+    let app = app_on_flask_database();
+    let root = log_in_as_root(&app);
     assert_eq!(app.send("DELETE /tasks/9", root.clone(), "").status, 204);
     assert_eq!(app.send("DELETE /users/5", root.clone(), "").status, 204);
     let db = app.sql();
-    assert_eq!(raw(&db, "user").len(), USERS.len() - 1);
-    let tasks = raw(&db, "task");
+    assert_eq!(raw_rows(&db, "user").len(), USERS.len() - 1);
+    let tasks = raw_rows(&db, "task");
     assert_eq!(tasks.len(), TASKS.len() - 1);
     for id in [4, 5, 6] {
         assert_eq!(tasks[&id]["assigned_user_id"], "NULL");
@@ -646,20 +657,20 @@ fn a_row_that_is_deleted_takes_no_other_with_it() {
 }
 
 #[test]
-fn the_only_known_admin_is_the_last_one() {
-    let app = opened();
-    let root = root(&app);
-    // `ADMIN` is no role, so the approved account that has it cannot take over.
+fn an_account_with_the_unknown_role_in_capitals_does_not_count_as_an_admin() {
+    let app = app_on_flask_database();
+    let root = log_in_as_root(&app);
+    // `ADMIN` is not a known role, so the approved account with it does not count as another admin.
     assert_eq!(
         app.send("DELETE /users/1", root.clone(), "").code(),
         "last_admin"
     );
-    let answer = app.send("PATCH /users/10", root.clone(), r#"{"role":"admin"}"#);
-    assert_eq!(answer.status, 200);
+    let response = app.send("PATCH /users/10", root.clone(), r#"{"role":"admin"}"#);
+    assert_eq!(response.status, 200);
     assert_eq!(app.send("DELETE /users/1", root, "").status, 204);
 }
 
-/// The statements that made what is in the database.
+/// The SQL definition of each table and index, by type and name.
 fn definitions(db: &Connection) -> BTreeMap<String, Option<String>> {
     db.prepare("SELECT type || ' ' || name, sql FROM sqlite_master")
         .unwrap()
@@ -675,31 +686,38 @@ fn pragma<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> T {
 }
 
 #[test]
-fn opening_adds_to_the_file_and_changes_nothing_that_is_in_it() {
+fn opening_the_database_of_the_flask_app_adds_to_it_and_changes_no_existing_row_or_definition() {
     let folder = flask_database();
     let path = folder.path().join("project.db");
     let db = Connection::open(&path).unwrap();
-    let before = (raw(&db, "user"), raw(&db, "task"), definitions(&db));
+    let before = (
+        raw_rows(&db, "user"),
+        raw_rows(&db, "task"),
+        definitions(&db),
+    );
     assert_eq!(pragma::<String>(&db, "journal_mode"), "delete");
     drop(db);
 
-    let mut opened_once = None;
+    let mut definitions_after_first_open = None;
     for _ in 0..3 {
         drop(Store::open(&path, &Concurrency::for_cores(1)).unwrap());
         let db = Connection::open(&path).unwrap();
         assert_eq!(
-            (raw(&db, "user"), raw(&db, "task")),
+            (raw_rows(&db, "user"), raw_rows(&db, "task")),
             (before.0.clone(), before.1.clone())
         );
         let now = definitions(&db);
         for (name, sql) in &before.2 {
             assert_eq!(now.get(name), Some(sql), "{name}");
         }
-        // Opening again adds nothing to what the first time added.
-        assert_eq!(opened_once.get_or_insert_with(|| now.clone()), &now);
+        // Only the first open adds something.
+        assert_eq!(
+            definitions_after_first_open.get_or_insert_with(|| now.clone()),
+            &now
+        );
         assert_eq!(pragma::<String>(&db, "journal_mode"), "wal");
         assert_eq!(pragma::<String>(&db, "integrity_check"), "ok");
-        // The one broken reference is the Flask app's.
+        // The only broken foreign key is the one that the Flask app left.
         let broken: Vec<(String, i64, String)> = db
             .prepare("PRAGMA foreign_key_check")
             .unwrap()
@@ -717,7 +735,7 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
     let flask = Connection::open_in_memory().unwrap();
     flask.execute_batch(TABLES).unwrap();
     for table in ["user", "task"] {
-        // Name, type, NOT NULL, default and place in the primary key of each column.
+        // Of each column: name, type, NOT NULL, default, and position in the primary key.
         let columns = |db: &Connection| -> Vec<(String, String, bool, Option<String>, i64)> {
             db.prepare(&format!("PRAGMA table_info({table})"))
                 .unwrap()
@@ -736,9 +754,9 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
         };
         assert_eq!(columns(&app.sql()), columns(&flask), "{table}");
     }
-    // The unique names and e-mails, and the reference.
+    // The constraints: unique usernames, unique e-mails, and the foreign key.
     let db = app.sql();
-    app.person("a", Role::Employee, false);
+    app.account("a", Role::Employee, false);
     for sql in [
         "INSERT INTO user (username, email, password_hash) VALUES ('a', 'other', '')",
         "INSERT INTO user (username, email, password_hash) VALUES ('other', 'a@example.com', '')",
@@ -746,7 +764,7 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
     ] {
         assert!(db.execute(sql, []).is_err(), "{sql}");
     }
-    // What the Flask app writes next goes in.
+    // The Flask app can still insert rows.
     db.execute(
         "INSERT INTO user (username, email, password_hash, role, is_approved, created_at)
          VALUES ('A', 'A@example.com', 'x', NULL, NULL, NULL)",
@@ -757,7 +775,7 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
     assert_eq!(pragma::<String>(&db, "integrity_check"), "ok");
 }
 
-fn open_eight_times_at_once(path: &std::path::Path) {
+fn open_eight_times_concurrently(path: &std::path::Path) {
     let results = concurrently(8, |_| Store::open(path, &Concurrency::for_cores(1)));
     for result in &results {
         match result {
@@ -772,24 +790,24 @@ fn open_eight_times_at_once(path: &std::path::Path) {
 }
 
 #[test]
-fn eight_programs_that_start_at_once_on_no_database_all_start() {
+fn eight_concurrent_opens_of_a_new_database_all_succeed() {
     for _ in 0..10 {
         let folder = tempfile::tempdir().unwrap();
-        open_eight_times_at_once(&folder.path().join("project.db"));
+        open_eight_times_concurrently(&folder.path().join("project.db"));
     }
 }
 
 #[test]
-fn eight_programs_that_start_at_once_on_the_flask_apps_database_all_start() {
+fn eight_concurrent_opens_of_the_database_of_the_flask_app_all_succeed_and_keep_one_copy() {
     for _ in 0..10 {
         let folder = flask_database();
         let path = folder.path().join("project.db");
-        let before = raw(&Connection::open(&path).unwrap(), "task");
-        open_eight_times_at_once(&path);
-        assert_eq!(raw(&Connection::open(&path).unwrap(), "task"), before);
+        let before = raw_rows(&Connection::open(&path).unwrap(), "task");
+        open_eight_times_concurrently(&path);
+        assert_eq!(raw_rows(&Connection::open(&path).unwrap(), "task"), before);
         let files = std::fs::read_dir(folder.path()).unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-        // The first one keeps a copy, and the others find nothing to change.
+        // The first open saves a copy and migrates; the other opens find nothing to migrate.
         assert_eq!(names.filter(|name| name.ends_with(".bak")).count(), 1);
     }
 }

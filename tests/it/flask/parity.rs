@@ -1,6 +1,6 @@
-//! What the real Flask stack answers, and what this program does: `flask/parity.json` holds both, and the
-//! reason for every difference. Here its cases are replayed to this program; `flask/parity.py` replays
-//! them to the Flask stack.
+//! Parity with the Flask app: `tests/flask/parity.json` has requests, the responses of the real Flask stack and
+//! of this program, and the reason for each difference. These tests send the requests to this program;
+//! `tests/flask/parity.py` sends them to the Flask stack.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,29 +10,31 @@ use task_api::config::Config;
 use task_api::config::cors::CorsArgs;
 
 use crate::support::jwt::{base64, hs256};
-use crate::support::{Answer, TestApp, keys};
+use crate::support::{TestApp, TestResponse, keys};
 
 fn corpus() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/flask/parity.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// What a list holds; nothing where it is left out.
+/// The items of a list; none if the list is absent.
 fn list(value: &Value) -> Vec<&Value> {
     value.as_array().into_iter().flatten().collect()
 }
 
-/// What an object holds; nothing where it is left out.
+/// The members of an object; none if the object is absent.
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("not a string: {value}"))
 }
 
 /// Calls `check` with every case and the group that it is in.
-fn each_case(corpus: &Value, mut check: impl FnMut(&Value, &Value)) {
+fn for_each_case(corpus: &Value, mut check: impl FnMut(&Value, &Value)) {
     for group in list(&corpus["groups"]) {
         for case in list(&group["cases"]) {
             check(group, case);
@@ -40,27 +42,27 @@ fn each_case(corpus: &Value, mut check: impl FnMut(&Value, &Value)) {
     }
 }
 
-/// The answer that the case expects here.
+/// The response that the case expects of this program.
 fn expected(case: &Value) -> &Value {
     case.get("ours").unwrap_or(&case["flask"])
 }
 
-/// The corpus' token with a case's changes.
+/// The token of the corpus with the changes of a case.
 fn token(corpus: &Value, change: &Value) -> String {
-    // JSON, or text as it is.
+    // A string is encoded as it is, any other value as JSON.
     let part = |value: &Value| match value {
         Value::String(text) => base64(text),
         json => base64(json.to_string()),
     };
-    let usual = &corpus["token"];
-    let mut claims = usual["claims"].as_object().unwrap().clone();
+    let default = &corpus["token"];
+    let mut claims = default["claims"].as_object().unwrap().clone();
     for (name, value) in members(&change["claims"]) {
         claims.insert(name.clone(), value.clone());
     }
     for name in list(&change["without"]) {
         claims.shift_remove(text(name)).unwrap();
     }
-    let header = part(change.get("header").unwrap_or(&usual["header"]));
+    let header = part(change.get("header").unwrap_or(&default["header"]));
     let payload = part(change.get("payload").unwrap_or(&claims.into()));
     let signed = format!("{header}.{payload}");
     let key = text(change.get("key").unwrap_or(&corpus["key"]));
@@ -71,7 +73,7 @@ fn token(corpus: &Value, change: &Value) -> String {
     format!("{signed}.{tag}")
 }
 
-/// The application with the settings of a group. `None` where they stop the start.
+/// The application with the settings of a group. `None` if these settings are rejected.
 fn start(corpus: &Value, settings: &Value) -> Option<TestApp> {
     let setting = |name: &str, default| settings.get(name).map_or(default, text).to_owned();
     let cors = CorsArgs {
@@ -93,7 +95,7 @@ fn start(corpus: &Value, settings: &Value) -> Option<TestApp> {
     Some(app)
 }
 
-fn send(corpus: &Value, app: &TestApp, case: &Value) -> Answer {
+fn send(corpus: &Value, app: &TestApp, case: &Value) -> TestResponse {
     let token = token(corpus, &case["token"]);
     let request = text(&case["request"]).replace("{token}", &token);
     let mut headers = Vec::new();
@@ -110,24 +112,24 @@ fn send(corpus: &Value, app: &TestApp, case: &Value) -> Answer {
     app.send_raw(&request, &headers, body.as_bytes())
 }
 
-/// What the answer has in the places that `expected` names.
-fn seen(answer: &Answer, expected: &Value) -> Value {
-    let mut seen = json!({ "status": answer.status });
+/// The parts of the response that `expected` names.
+fn expected_parts_of(response: &TestResponse, expected: &Value) -> Value {
+    let mut parts = json!({ "status": response.status });
     for (name, _) in members(&expected["body"]) {
-        seen["body"][name] = answer.json()[name].clone();
+        parts["body"][name] = response.json()[name].clone();
     }
     for (name, _) in members(&expected["headers"]) {
-        seen["headers"][name] = json!(answer.header(name));
+        parts["headers"][name] = json!(response.header(name));
     }
-    seen
+    parts
 }
 
 #[test]
-fn every_case_is_answered_as_the_corpus_has_it() {
+fn every_case_of_the_corpus_gets_its_expected_response() {
     let corpus = corpus();
-    each_case(&corpus, |group, case| {
+    for_each_case(&corpus, |group, case| {
         let found = match start(&corpus, &group["settings"]) {
-            Some(app) => seen(&send(&corpus, &app, case), expected(case)),
+            Some(app) => expected_parts_of(&send(&corpus, &app, case), expected(case)),
             None => json!({ "start": "refused" }),
         };
         assert_eq!(
@@ -141,10 +143,10 @@ fn every_case_is_answered_as_the_corpus_has_it() {
 }
 
 #[test]
-fn every_difference_has_a_reason_and_no_reason_is_without_a_case() {
+fn every_difference_from_flask_has_a_reason_and_every_reason_has_a_case() {
     let corpus = corpus();
     let mut given = BTreeSet::new();
-    each_case(&corpus, |_, case| {
+    for_each_case(&corpus, |_, case| {
         let reasons = list(&case["differs"]);
         assert_eq!(
             reasons.is_empty(),
@@ -158,7 +160,7 @@ fn every_difference_has_a_reason_and_no_reason_is_without_a_case() {
 }
 
 #[test]
-fn the_page_for_flask_users_lists_every_difference() {
+fn docs_from_flask_md_lists_every_difference() {
     let mut table = "| the Flask app | here | why |\n|---|---|---|\n".to_owned();
     for (_, difference) in members(&corpus()["differences"]) {
         let [flask, here, why] = ["flask", "here", "why"].map(|name| text(&difference[name]));

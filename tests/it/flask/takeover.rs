@@ -1,5 +1,5 @@
-//! In the Flask app's place: a database and tokens that the real Flask stack has made
-//! (`tests/flask/make_fixtures.py`) are taken over, and nobody loses an account or a session.
+//! Taking over from the Flask app: a database and tokens that the real Flask stack has created
+//! (`tests/flask/make_fixtures.py`) keep working, so that every account and every session stays usable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use task_api::config::concurrency::Concurrency;
 use task_api::store::Store;
 use tempfile::TempDir;
 
-use crate::support::program::{Outcome, Place, finish};
-use crate::support::{self, Answer, KEY, TestApp, jwt, keys, mode};
+use crate::support::program::{CommandOutput, WorkDir, run_command};
+use crate::support::{self, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     folder.join(name)
 }
 
-/// What the Flask stack says about the database that it made.
-fn flask() -> Value {
+/// What the Flask stack recorded about the database: password, key and tokens.
+fn flask_facts() -> Value {
     serde_json::from_slice(&fs::read(fixture("flask.json")).unwrap()).unwrap()
 }
 
@@ -32,22 +32,26 @@ fn text(value: &Value) -> String {
 }
 
 /// A folder with a copy of the Flask app's database.
-fn folder() -> TempDir {
+fn folder_with_flask_database() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(fixture("project.db"), folder.path().join("project.db")).unwrap();
     folder
 }
 
-/// Task API on such a copy, at the time at which it was made, with keys of its own choice.
+/// An application on such a copy, with these signing keys, at the time at which the database was created.
 fn taken_over(change: impl FnOnce(&mut Config), current: &[u8], previous: &[&[u8]]) -> TestApp {
-    let app = TestApp::with_keys(folder(), &keys(current, previous), change);
-    set_clock(&app);
+    let app = TestApp::with_keys(
+        folder_with_flask_database(),
+        &keys(current, previous),
+        change,
+    );
+    set_clock_after_flask_login(&app);
     app
 }
 
-/// To the second after the Flask app's sign-in.
-fn set_clock(app: &TestApp) {
-    let token = text(&flask()["tokens"]["access"]);
+/// Sets the clock to one second after the login to the Flask app.
+fn set_clock_after_flask_login(app: &TestApp) {
+    let token = text(&flask_facts()["tokens"]["access"]);
     app.advance(issued_at(&token) + 1 - app.now());
 }
 
@@ -55,11 +59,11 @@ fn issued_at(token: &str) -> i64 {
     jwt::payload(token)["iat"].as_i64().unwrap()
 }
 
-fn sign_in(app: &TestApp, name: &str, password: &str) -> Answer {
+fn log_in(app: &TestApp, name: &str, password: &str) -> TestResponse {
     app.log_in(&format!("{name}@example.com"), password)
 }
 
-fn hello(app: &TestApp, token: &str) -> Answer {
+fn hello(app: &TestApp, token: &str) -> TestResponse {
     app.send_token("GET /hello", token)
 }
 
@@ -75,55 +79,55 @@ fn hashes(app: &TestApp) -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_form_of_hash_that_werkzeug_writes_signs_in_and_becomes_todays() {
-    let password = text(&flask()["password"]);
+fn a_login_with_any_hash_format_of_werkzeug_succeeds_and_replaces_the_hash() {
+    let password = text(&flask_facts()["password"]);
     let app = taken_over(
         |config| config.passwords.password_iterations = 2000,
-        KEY,
+        SIGNING_KEY,
         &[],
     );
     let before = hashes(&app);
     assert_eq!(before.len(), 6);
     for (name, _) in &before {
-        let refused = sign_in(&app, name, "not the password");
-        assert_eq!(refused.status, 401, "{name}: {refused:?}");
+        let response = log_in(&app, name, "not the password");
+        assert_eq!(response.status, 401, "{name}: {response:?}");
     }
     assert_eq!(hashes(&app), before);
     for (name, _) in &before {
-        let answer = sign_in(&app, name, &password);
-        assert_eq!(answer.status, 200, "{name}: {answer:?}");
-        assert_eq!(hello(&app, &text(&answer.json()["token"])).status, 200);
+        let response = log_in(&app, name, &password);
+        assert_eq!(response.status, 200, "{name}: {response:?}");
+        assert_eq!(hello(&app, &text(&response.json()["token"])).status, 200);
     }
     let after = hashes(&app);
     for ((name, old), (_, new)) in before.iter().zip(&after) {
-        // A million rounds are more than today's.
+        // Its hash already has more iterations than this application uses.
         if name == "pbkdf2" {
             assert_eq!(old, new);
         } else {
             assert!(new.starts_with("pbkdf2:sha256:2000$"), "{name}: {new}");
         }
-        assert_eq!(sign_in(&app, name, &password).status, 200, "{name}");
-        assert_eq!(sign_in(&app, name, "not the password").status, 401);
+        assert_eq!(log_in(&app, name, &password).status, 200, "{name}");
+        assert_eq!(log_in(&app, name, "not the password").status, 401);
     }
-    // Once is enough.
+    // Later logins do not replace the hash again.
     assert_eq!(hashes(&app), after);
 }
 
 #[test]
-fn a_password_is_right_also_while_its_hash_is_renewed() {
-    let password = text(&flask()["password"]);
+fn concurrent_logins_succeed_while_the_hash_is_replaced() {
+    let password = text(&flask_facts()["password"]);
     for name in ["scrypt", "pbkdf2-few"] {
-        let app = taken_over(|_| {}, KEY, &[]);
-        let answers = support::concurrently(4, |_| sign_in(&app, name, &password));
-        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        let app = taken_over(|_| {}, SIGNING_KEY, &[]);
+        let responses = support::concurrently(4, |_| log_in(&app, name, &password));
+        let statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
         assert_eq!(statuses, [200; 4], "{name}");
     }
 }
 
 #[test]
-fn a_hash_that_is_none_or_costs_too_much_is_a_wrong_password_and_nothing_else() {
-    let password = text(&flask()["password"]);
-    let app = taken_over(|_| {}, KEY, &[]);
+fn a_login_to_an_account_with_a_malformed_or_too_expensive_hash_is_401_and_keeps_the_hash() {
+    let password = text(&flask_facts()["password"]);
+    let app = taken_over(|_| {}, SIGNING_KEY, &[]);
     let db = app.sql();
     let key = "0".repeat(128);
     for hash in [
@@ -136,7 +140,7 @@ fn a_hash_that_is_none_or_costs_too_much_is_a_wrong_password_and_nothing_else() 
         format!("pbkdf2:sha256:0$salt${}", &key[..64]),
         format!("pbkdf2:sha256:4294967295$salt${}", &key[..64]),
         format!("pbkdf2:sha512:1000$salt${}", &key[..64]),
-        // A power of two, and no more than 2^20 with the other two.
+        // N must be a power of two, and N × r × p at most 2^20.
         format!("scrypt:1000:8:1$salt${key}"),
         format!("scrypt:1048576:8:1$salt${key}"),
         format!("scrypt:32768:8:99$salt${key}"),
@@ -152,58 +156,58 @@ fn a_hash_that_is_none_or_costs_too_much_is_a_wrong_password_and_nothing_else() 
         let set = "UPDATE user SET password_hash = ?1 WHERE username = 'scrypt'";
         db.execute(set, [&hash]).unwrap();
         let start = Instant::now();
-        let answer = sign_in(&app, "scrypt", &password);
-        assert_eq!(answer.status, 401, "{hash}");
-        assert_eq!(answer.code(), "wrong_email_or_password", "{hash}");
+        let response = log_in(&app, "scrypt", &password);
+        assert_eq!(response.status, 401, "{hash}");
+        assert_eq!(response.code(), "wrong_email_or_password", "{hash}");
         assert!(start.elapsed() < Duration::from_secs(5), "{hash}");
         assert_eq!(hashes(&app)[0].1, hash);
     }
-    assert_eq!(sign_in(&app, "scrypt-other", &password).status, 200);
+    assert_eq!(log_in(&app, "scrypt-other", &password).status, 200);
 }
 
 // ---- sessions -----------------------------------------------------------------------------------
 
 #[test]
-fn a_live_token_of_the_flask_app_is_accepted_and_no_other_kind() {
-    let flask = flask();
+fn a_valid_access_token_of_the_flask_app_is_accepted_and_its_other_tokens_are_401() {
+    let flask = flask_facts();
     let app = taken_over(|_| {}, text(&flask["key"]).as_bytes(), &[]);
-    let answer = hello(&app, &text(&flask["tokens"]["access"]));
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.json()["user_name"], "scrypt");
-    for (name, words) in [
+    let response = hello(&app, &text(&flask["tokens"]["access"]));
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(response.json()["user_name"], "scrypt");
+    for (name, msg) in [
         ("expired", "Token has expired"),
         ("refresh", "Only non-refresh tokens are allowed"),
         ("of nobody", "Error loading the user nobody"),
     ] {
-        let answer = hello(&app, &text(&flask["tokens"][name]));
-        assert_eq!((answer.status, answer.msg().as_str()), (401, words));
+        let response = hello(&app, &text(&flask["tokens"][name]));
+        assert_eq!((response.status, response.msg().as_str()), (401, msg));
     }
-    let app = taken_over(|_| {}, KEY, &[]);
-    let answer = hello(&app, &text(&flask["tokens"]["access"]));
-    assert_eq!(answer.status, 401);
+    let app = taken_over(|_| {}, SIGNING_KEY, &[]);
+    let response = hello(&app, &text(&flask["tokens"]["access"]));
+    assert_eq!(response.status, 401);
 }
 
 #[test]
-fn a_previous_key_verifies_and_never_signs() {
-    let flask = flask();
+fn a_previous_key_verifies_tokens_and_never_signs_them() {
+    let flask = flask_facts();
     let (old, token) = (text(&flask["key"]), text(&flask["tokens"]["access"]));
     let another = b"another key of thirty-two bytes or more";
-    let app = taken_over(|_| {}, KEY, &[another, old.as_bytes()]);
+    let app = taken_over(|_| {}, SIGNING_KEY, &[another, old.as_bytes()]);
     assert_eq!(hello(&app, &token).status, 200);
-    // What is wrong with a token of a previous key is said as it is of the current one's.
+    // An invalid token of a previous key gets the same error as one of the current key.
     let expired = hello(&app, &text(&flask["tokens"]["expired"]));
     assert_eq!(expired.msg(), "Token has expired");
-    let bent = hello(&app, &(token.clone() + "A"));
-    assert_eq!(bent.status, 401);
+    let changed = hello(&app, &(token.clone() + "A"));
+    assert_eq!(changed.status, 401);
 
-    let answer = sign_in(&app, "pbkdf2-few", &text(&flask["password"]));
-    let new = text(&answer.json()["token"]);
+    let response = log_in(&app, "pbkdf2-few", &text(&flask["password"]));
+    let new = text(&response.json()["token"]);
     let before = TestApp::with_keys(app.folder, &keys(old.as_bytes(), &[]), |_| {});
-    set_clock(&before);
+    set_clock_after_flask_login(&before);
     assert_eq!(hello(&before, &token).status, 200);
     assert_eq!(hello(&before, &new).status, 401);
-    let after = TestApp::with_keys(before.close(), &keys(KEY, &[]), |_| {});
-    set_clock(&after);
+    let after = TestApp::with_keys(before.close(), &keys(SIGNING_KEY, &[]), |_| {});
+    set_clock_after_flask_login(&after);
     assert_eq!(hello(&after, &new).status, 200);
 }
 
@@ -224,7 +228,7 @@ fn open(folder: &TempDir) -> Result<Store, String> {
     )
 }
 
-/// Every definition and every row.
+/// Every definition and every row of the database.
 fn content(path: &Path) -> Vec<String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = Connection::open_with_flags(path, flags).unwrap();
@@ -248,105 +252,105 @@ fn content(path: &Path) -> Vec<String> {
     .concat()
 }
 
-fn version(path: &Path) -> i64 {
+fn user_version(path: &Path) -> i64 {
     let db = Connection::open(path).unwrap();
     db.query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap()
 }
 
 #[test]
-fn a_copy_is_kept_before_the_first_change_and_once() {
-    let folder = folder();
+fn the_first_open_keeps_one_copy_of_the_database_before_the_migration() {
+    let folder = folder_with_flask_database();
     let path = folder.path().join("project.db");
     for _ in 0..3 {
         drop(open(&folder).unwrap());
-        assert_eq!(version(&path), 2);
+        assert_eq!(user_version(&path), 2);
         let copies = copies(&folder);
         assert_eq!(copies.len(), 1, "{copies:?}");
-        assert_eq!(version(&copies[0]), 0);
+        assert_eq!(user_version(&copies[0]), 0);
         assert_eq!(content(&copies[0]), content(&fixture("project.db")));
-        assert_eq!(mode(&copies[0]), 0o600);
+        assert_eq!(file_mode(&copies[0]), 0o600);
     }
     assert_ne!(content(&path), content(&fixture("project.db")));
-    // There is nothing to keep of a new file.
+    // A new database needs no copy.
     let new = tempfile::tempdir().unwrap();
     drop(open(&new).unwrap());
     assert!(copies(&new).is_empty());
-    assert_eq!(version(&new.path().join("project.db")), 2);
+    assert_eq!(user_version(&new.path().join("project.db")), 2);
 }
 
-/// Runs a command that may write files of 32 KiB at most. Whoever writes more is killed, or is told that
-/// it failed, as on a full disk.
-fn with_short_files(place: &Place, is_told: bool) -> Outcome {
-    let command = place.command(&["user", "list"]);
-    let handling = if is_told { "trap '' XFSZ" } else { "" };
+/// Runs `user list` with a file size limit of 32 KiB. A write beyond the limit gets an error, as on a full disk,
+/// or kills the process.
+fn list_users_with_a_file_size_limit(work_dir: &WorkDir, gets_an_error: bool) -> CommandOutput {
+    let command = work_dir.command(&["user", "list"]);
+    let handling = if gets_an_error { "trap '' XFSZ" } else { "" };
     let mut shell = Command::new("/bin/sh");
     shell
         .args(["-c", &format!("{handling}\nulimit -f 64\nexec \"$@\"")])
         .arg("sh")
         .arg(command.get_program())
         .args(command.get_args())
-        .current_dir(place.0.path());
-    finish(&mut shell)
+        .current_dir(work_dir.0.path());
+    run_command(&mut shell)
 }
 
 #[test]
-fn a_copy_that_is_not_whole_does_not_pass_for_one() {
-    for is_told in [true, false] {
-        let place = Place(folder());
-        let path = place.path("project.db");
-        sql(
+fn a_failed_copy_leaves_no_bak_file_and_the_next_open_makes_one() {
+    for gets_an_error in [true, false] {
+        let work_dir = WorkDir(folder_with_flask_database());
+        let path = work_dir.path("project.db");
+        execute_sql(
             &path,
             "CREATE TABLE filler (x); INSERT INTO filler VALUES (randomblob(200000))",
         );
         let before = content(&path);
-        let outcome = with_short_files(&place, is_told);
-        if is_told {
-            assert!(outcome.refusal().contains("no copy"), "{outcome:?}");
-            let files = fs::read_dir(place.0.path()).unwrap();
+        let outcome = list_users_with_a_file_size_limit(&work_dir, gets_an_error);
+        if gets_an_error {
+            assert!(outcome.error_line().contains("no copy"), "{outcome:?}");
+            let files = fs::read_dir(work_dir.0.path()).unwrap();
             assert_eq!(files.count(), 1, "nothing but the database");
         }
-        assert_eq!(outcome.code, is_told.then_some(1), "{outcome:?}");
-        assert_eq!((content(&path), version(&path)), (before.clone(), 0));
-        assert!(copies(&place.0).is_empty());
-        // The next start has room for it.
-        drop(open(&place.0).unwrap());
-        assert_eq!(content(&copies(&place.0)[0]), before);
+        assert_eq!(outcome.code, gets_an_error.then_some(1), "{outcome:?}");
+        assert_eq!((content(&path), user_version(&path)), (before.clone(), 0));
+        assert!(copies(&work_dir.0).is_empty());
+        // The next open, without the limit, makes the copy.
+        drop(open(&work_dir.0).unwrap());
+        assert_eq!(content(&copies(&work_dir.0)[0]), before);
     }
 }
 
 #[test]
-fn a_file_of_an_earlier_version_gets_what_it_lacks() {
+fn a_database_of_an_earlier_version_is_copied_and_migrated() {
     let app = TestApp::new();
     let manager = app.manager();
-    app.task(&manager, json!({ "title": "t" }));
+    app.create_task(&manager, json!({ "title": "t" }));
     let (path, rows) = (app.database(), app.rows());
     let now = content(&path);
     drop(app.app);
-    sql(&path, "DROP TABLE idempotency; PRAGMA user_version = 1");
+    execute_sql(&path, "DROP TABLE idempotency; PRAGMA user_version = 1");
     let then = content(&path);
     assert_ne!(then, now);
     for _ in 0..3 {
         drop(open(&app.folder).unwrap());
-        assert_eq!((version(&path), content(&path)), (2, now.clone()));
+        assert_eq!((user_version(&path), content(&path)), (2, now.clone()));
         let copies = copies(&app.folder);
         assert_eq!(copies.len(), 1, "{copies:?}");
         assert_eq!(
-            (version(&copies[0]), content(&copies[0])),
+            (user_version(&copies[0]), content(&copies[0])),
             (1, then.clone())
         );
     }
-    assert_eq!(TestApp::on(app.folder, |_| {}).rows(), rows);
+    assert_eq!(TestApp::in_folder(app.folder, |_| {}).rows(), rows);
 }
 
 #[test]
-fn what_a_killed_writer_left_half_written_is_taken_back() {
-    let folder = folder();
+fn an_unfinished_transaction_of_a_killed_process_is_rolled_back_before_the_copy() {
+    let folder = folder_with_flask_database();
     let path = folder.path().join("project.db");
     let before = content(&path);
     let (crashed, journal) = (tempfile::tempdir().unwrap(), "project.db-journal");
     let db = Connection::open(&path).unwrap();
-    // More than the cache holds, so that the file itself is written before the end.
+    // More pages than the cache holds, so that SQLite writes to the database file before the commit.
     db.execute_batch(
         "PRAGMA cache_size = 1; BEGIN; UPDATE task SET title = 'half'; CREATE TABLE filler (x)",
     )
@@ -369,10 +373,10 @@ fn what_a_killed_writer_left_half_written_is_taken_back() {
     assert_eq!(content(&copies[0]), before);
 }
 
-/// A file that cannot be taken over: what it is, how it comes to be, and what is said about it.
-type Unfit = (&'static str, fn(&Path), &'static str);
+/// A file that cannot be taken over: its description, the function that creates it, and the error message.
+type IncompatibleFile = (&'static str, fn(&Path), &'static str);
 
-const UNFIT: [Unfit; 6] = [
+const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
     (
         "no SQLite",
         |path| fs::write(path, "Dear diary, ".repeat(1000)).unwrap(),
@@ -380,18 +384,18 @@ const UNFIT: [Unfit; 6] = [
     ),
     (
         "newer than this program",
-        |path| sql(path, "PRAGMA user_version = 3"),
+        |path| execute_sql(path, "PRAGMA user_version = 3"),
         "newer version",
     ),
     (
         "without a column",
-        |path| sql(path, "ALTER TABLE user RENAME COLUMN role TO roles"),
+        |path| execute_sql(path, "ALTER TABLE user RENAME COLUMN role TO roles"),
         "no column role",
     ),
     (
         "with other tasks",
         |path| {
-            sql(
+            execute_sql(
                 path,
                 "DROP TABLE task; CREATE TABLE task (id INTEGER PRIMARY KEY, name TEXT)",
             )
@@ -401,7 +405,7 @@ const UNFIT: [Unfit; 6] = [
     (
         "with a column that needs a value",
         |path| {
-            sql(
+            execute_sql(
                 path,
                 "CREATE TABLE u AS SELECT * FROM user; DROP TABLE user;
                  CREATE TABLE user (id INTEGER PRIMARY KEY, username, email, password_hash, role,
@@ -420,7 +424,7 @@ const UNFIT: [Unfit; 6] = [
             )
             .unwrap();
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));
-            // Whoever closes a file as the last one moves the log into it.
+            // Closing the last connection moves the write-ahead log into the database file.
             drop(db);
             for (file, bytes) in files {
                 fs::write(file, bytes).unwrap();
@@ -430,41 +434,44 @@ const UNFIT: [Unfit; 6] = [
     ),
 ];
 
-fn sql(path: &Path, sql: &str) {
+fn execute_sql(path: &Path, sql: &str) {
     let db = Connection::open(path).unwrap();
     db.pragma_update(None, "foreign_keys", false).unwrap();
     db.execute_batch(sql).unwrap();
 }
 
 #[test]
-fn a_file_that_is_not_ours_to_change_stays_as_it_is_byte_for_byte() {
-    for (name, make, said) in UNFIT {
-        let folder = folder();
+fn a_file_that_is_not_a_compatible_database_is_rejected_and_stays_unchanged_byte_for_byte() {
+    for (name, make, message) in INCOMPATIBLE_FILES {
+        let folder = folder_with_flask_database();
         let path = folder.path().join("project.db");
         make(&path);
         let before = fs::read(&path).unwrap();
         let why = open(&folder).map(drop).unwrap_err();
         assert!(why.starts_with("DATABASE_URL: "), "{name}: {why}");
-        assert!(why.contains(said) && !why.contains('\n'), "{name}: {why}");
+        assert!(
+            why.contains(message) && !why.contains('\n'),
+            "{name}: {why}"
+        );
         assert_eq!(fs::read(&path).unwrap(), before, "{name}");
         assert!(copies(&folder).is_empty(), "{name}");
     }
 }
 
 #[test]
-fn a_folder_is_no_database() {
+fn a_folder_in_place_of_the_database_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let why = Store::open(folder.path(), &Concurrency::for_cores(1)).map(drop);
     assert!(why.unwrap_err().contains("it is a folder"));
 }
 
 #[test]
-fn a_file_that_another_program_holds_stays_as_it_is() {
-    // Each waits for the lock for a while.
+fn a_database_that_another_process_has_locked_is_rejected_and_stays_unchanged() {
+    // In parallel, since each open waits for the lock until it times out.
     thread::scope(|scope| {
         for lock in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"] {
             scope.spawn(move || {
-                let folder = folder();
+                let folder = folder_with_flask_database();
                 let path = folder.path().join("project.db");
                 let other = Connection::open(&path).unwrap();
                 other.execute_batch(lock).unwrap();
@@ -479,10 +486,10 @@ fn a_file_that_another_program_holds_stays_as_it_is() {
 }
 
 #[test]
-fn the_flask_apps_task_is_served() {
-    let app = TestApp::on(folder(), |_| {});
+fn a_task_of_the_flask_app_is_returned() {
+    let app = TestApp::in_folder(folder_with_flask_database(), |_| {});
     let admin = app.admin();
-    let answer = app.get("/tasks/1", &admin);
-    assert_eq!(answer.json()["title"], "Made by Flask");
-    assert_eq!(answer.json()["deadline"], "2026-12-24T18:00:00.000000Z");
+    let response = app.get("/tasks/1", &admin);
+    assert_eq!(response.json()["title"], "Made by Flask");
+    assert_eq!(response.json()["deadline"], "2026-12-24T18:00:00.000000Z");
 }

@@ -1,7 +1,7 @@
-//! What a client may take up: bytes, time, connections and descriptors; and that one which takes all
-//! of it is in nobody's way.
+//! The limits on what one client may use: bytes, time, connections and file descriptors. A client that uses
+//! all of it does not delay or shut out other clients.
 
-#![cfg(target_os = "linux")] // the server of other systems has none of these limits
+#![cfg(target_os = "linux")] // the rouille server has none of these limits
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,34 +15,42 @@ use task_api::config::concurrency::BulkheadSize;
 use task_api::config::duration::Timeout;
 use task_api::config::limits::ServerLimits;
 
-use crate::support::http_client::{Client, PATIENCE, exchange, statuses};
-use crate::support::program::{Place, Running};
+use crate::support::http_client::{Client, TEST_TIMEOUT, exchange, statuses};
+use crate::support::program::{RunningServer, WorkDir};
 use crate::support::{PASSWORD, TestApp};
 
-// ---- bytes --------------------------------------------------------------------------------------
+// ---- size of head and body ----------------------------------------------------------------------
 
 #[test]
-fn a_head_up_to_the_limit_is_read_and_a_longer_one_refused() {
+fn a_head_at_the_limit_is_accepted_and_a_longer_one_refused() {
     let app = TestApp::new();
     let server = app.serve();
     let address = server.address();
-    let last = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    let request_line_and_host = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
     let with_length = |length: usize| {
-        let empty = format!("{last}X: \r\n\r\n");
-        format!("{last}X: {}\r\n\r\n", "a".repeat(length - empty.len()))
+        let empty = format!("{request_line_and_host}X: \r\n\r\n");
+        format!(
+            "{request_line_and_host}X: {}\r\n\r\n",
+            "a".repeat(length - empty.len())
+        )
     };
-    let with_fields = |count: usize| format!("{last}{}\r\n", "X: y\r\n".repeat(count - 2));
+    let with_fields = |count: usize| {
+        format!(
+            "{request_line_and_host}{}\r\n",
+            "X: y\r\n".repeat(count - 2)
+        )
+    };
     let with_target =
         |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(length));
     for (name, bytes, status, code) in [
         ("16 KiB", with_length(16 << 10), 200, ""),
         (
-            "a byte more",
+            "16 KiB and one byte",
             with_length((16 << 10) + 1),
             431,
             "header_too_large",
         ),
-        ("far more", with_length(1 << 20), 431, "header_too_large"),
+        ("1 MiB", with_length(1 << 20), 431, "header_too_large"),
         ("100 fields", with_fields(100), 200, ""),
         ("101 fields", with_fields(101), 431, "header_too_large"),
         ("a long target", with_target(16 << 10), 414, "uri_too_long"),
@@ -72,18 +80,18 @@ fn a_head_up_to_the_limit_is_read_and_a_longer_one_refused() {
         ),
     ] {
         let mut client = Client::connect(address);
-        // The server may close before it has seen all.
+        // The server may close the connection before it has read all bytes; the write then fails.
         let _ = client.write(bytes);
-        let answers = client.answers().unwrap();
-        assert_eq!(statuses(&answers), [status], "{name}: {answers:?}");
+        let responses = client.read_responses().unwrap();
+        assert_eq!(statuses(&responses), [status], "{name}: {responses:?}");
         if status != 200 {
-            assert_eq!(answers[0].code(), code, "{name}");
+            assert_eq!(responses[0].code(), code, "{name}");
         }
     }
 }
 
 #[test]
-fn a_body_beyond_the_limit_is_refused_before_it_is_sent() {
+fn a_body_over_the_limit_gets_413_before_the_client_sends_it() {
     let app = TestApp::new();
     let server = app.serve();
     let head = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
@@ -92,15 +100,15 @@ fn a_body_beyond_the_limit_is_refused_before_it_is_sent() {
         "Transfer-Encoding: chunked\r\n\r\n100001\r\n",
         "Expect: 100-continue\r\nContent-Length: 1048577\r\n\r\n",
     ] {
-        // The client waits with the body, for ever.
-        let answers = exchange(server.address(), format!("{head}{framing}"));
-        assert_eq!(statuses(&answers), [413], "{framing}");
-        assert_eq!(answers[0].code(), "body_too_large");
+        // The client never sends the body.
+        let responses = exchange(server.address(), format!("{head}{framing}"));
+        assert_eq!(statuses(&responses), [413], "{framing}");
+        assert_eq!(responses[0].code(), "body_too_large");
     }
 }
 
 #[test]
-fn unfinished_requests_share_a_memory_of_their_own() {
+fn unfinished_requests_share_one_memory_budget() {
     let app = TestApp::with(|config| config.limits.max_buffered_bytes = 1 << 20);
     let server = app.serve();
     let address = server.address();
@@ -116,15 +124,15 @@ fn unfinished_requests_share_a_memory_of_their_own() {
         for client in &mut clients {
             client.write(format!("{head}{begin}")).unwrap();
         }
-        // One of the two is one too many, and the other is not disturbed.
-        let refused = wait_for("an answer", || clients.iter().position(has_answer));
-        let answers = clients[refused].answers().unwrap();
-        assert_eq!(statuses(&answers), [503], "{answers:?}");
-        assert_eq!(answers[0].code(), "busy");
+        // Both bodies together exceed the budget: one request is refused, the other continues.
+        let refused = wait_for("response", || clients.iter().position(is_readable));
+        let responses = clients[refused].read_responses().unwrap();
+        assert_eq!(statuses(&responses), [503], "{responses:?}");
+        assert_eq!(responses[0].code(), "busy");
         let other = &mut clients[1 - refused];
         other.write(end).unwrap();
-        assert_eq!(statuses(&other.answers().unwrap()), [422]);
-        // Small requests are not counted.
+        assert_eq!(statuses(&other.read_responses().unwrap()), [422]);
+        // Small requests need no reservation in the budget.
         assert_eq!(
             Client::connect(address)
                 .send("GET /healthz", None, None)
@@ -134,11 +142,11 @@ fn unfinished_requests_share_a_memory_of_their_own() {
     }
 }
 
-/// Asks again and again until there is something.
-fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+/// Calls `poll` until it returns a value; panics after a minute.
+fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + TEST_TIMEOUT;
     loop {
-        if let Some(found) = ask() {
+        if let Some(found) = poll() {
             return found;
         }
         assert!(Instant::now() < end, "no {what}");
@@ -146,8 +154,8 @@ fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether something has come for this client, which may be the end.
-fn has_answer(client: &Client) -> bool {
+/// Whether the client can read something: bytes of a response, or that the server has closed the connection.
+fn is_readable(client: &Client) -> bool {
     let stream = client.writer();
     stream.set_nonblocking(true).unwrap();
     let seen = stream.peek(&mut [0]);
@@ -155,19 +163,19 @@ fn has_answer(client: &Client) -> bool {
     seen.map_or_else(|why| why.kind() != ErrorKind::WouldBlock, |_| true)
 }
 
-// ---- time ---------------------------------------------------------------------------------------
+// ---- timeouts -----------------------------------------------------------------------------------
 
-/// What is shortened for a test; everything else takes an hour.
-type Shortened = fn(&mut ServerLimits) -> &mut Timeout;
+/// Selects the timeout that a test shortens; all the others are an hour.
+type TimeoutField = fn(&mut ServerLimits) -> &mut Timeout;
 
-const HEAD: Shortened = |limits| &mut limits.head_timeout;
-const BODY: Shortened = |limits| &mut limits.body_timeout;
-const IDLE: Shortened = |limits| &mut limits.idle_timeout;
-const RESPONSE: Shortened = |limits| &mut limits.response_timeout;
+const HEAD: TimeoutField = |limits| &mut limits.head_timeout;
+const BODY: TimeoutField = |limits| &mut limits.body_timeout;
+const IDLE: TimeoutField = |limits| &mut limits.idle_timeout;
+const RESPONSE: TimeoutField = |limits| &mut limits.response_timeout;
 
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
 
-fn impatient(shortened: Shortened) -> TestApp {
+fn app_with_short_timeout(shortened: TimeoutField) -> TestApp {
     TestApp::with(|config| {
         for timeout in [HEAD, BODY, IDLE, RESPONSE] {
             *timeout(&mut config.limits) = "1h".parse().unwrap();
@@ -177,17 +185,17 @@ fn impatient(shortened: Shortened) -> TestApp {
 }
 
 #[test]
-fn whoever_takes_too_long_is_told_and_disconnected() {
+fn a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected() {
     let get = "GET /healthz HTTP/1.1\r\nHost: a\r\n";
     let post = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
     let sized = format!("{post}Content-Length: 99999\r\n\r\n");
     let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
-    // Name, deadline, what is sent at once, what is sent again and again, what is answered.
-    let rows: [(&str, Shortened, String, &str, &[u16]); 14] = [
+    // Description, timeout, bytes sent first, bytes sent repeatedly, statuses of the responses.
+    let rows: [(&str, TimeoutField, String, &str, &[u16]); 14] = [
         ("nothing at all", HEAD, String::new(), "", &[]),
         ("half a line break", HEAD, "\r".into(), "", &[]),
         (
-            "half a line break behind a request",
+            "half a line break after a request",
             IDLE,
             format!("{get}\r\n\r"),
             "",
@@ -196,7 +204,7 @@ fn whoever_takes_too_long_is_told_and_disconnected() {
         ("half a head", HEAD, get.into(), "", &[408]),
         ("a head that never ends", HEAD, get.into(), "a", &[408]),
         (
-            "fields that never end",
+            "header fields that never end",
             HEAD,
             get.into(),
             "X: y\r\n",
@@ -233,7 +241,7 @@ fn whoever_takes_too_long_is_told_and_disconnected() {
             &[408],
         ),
         (
-            "a body that was asked for",
+            "no body after 100 Continue",
             BODY,
             format!("{post}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
             "",
@@ -244,21 +252,24 @@ fn whoever_takes_too_long_is_told_and_disconnected() {
     thread::scope(|scope| {
         for (name, shortened, begin, more, expected) in rows {
             scope.spawn(move || {
-                let app = impatient(shortened);
+                let app = app_with_short_timeout(shortened);
                 let server = app.serve();
                 let start = Instant::now();
                 let mut client = Client::connect(server.address());
                 client.write(begin).unwrap();
-                while !more.is_empty() && !has_answer(&client) {
+                while !more.is_empty() && !is_readable(&client) {
                     let _ = client.write(more);
                     thread::sleep(Duration::from_millis(5));
-                    assert!(start.elapsed() < PATIENCE, "{name}");
+                    assert!(start.elapsed() < TEST_TIMEOUT, "{name}");
                 }
-                let answers = client.answers().unwrap();
+                let responses = client.read_responses().unwrap();
                 let took = start.elapsed();
-                assert!(took >= SHORT && took < PATIENCE, "{name}: {took:?}");
-                assert_eq!(statuses(&answers), expected, "{name}: {answers:?}");
-                if let Some(last) = answers.last().filter(|last| last.status == 408) {
+                assert!(
+                    took >= SHORT_TIMEOUT && took < TEST_TIMEOUT,
+                    "{name}: {took:?}"
+                );
+                assert_eq!(statuses(&responses), expected, "{name}: {responses:?}");
+                if let Some(last) = responses.last().filter(|last| last.status == 408) {
                     assert_eq!(last.code(), "request_timeout", "{name}");
                     assert_eq!(last.header("Connection"), Some("close"), "{name}");
                     assert_eq!(
@@ -273,10 +284,10 @@ fn whoever_takes_too_long_is_told_and_disconnected() {
 }
 
 #[test]
-fn a_request_in_hand_takes_as_long_as_it_takes() {
+fn no_timeout_ends_a_request_that_is_waiting_or_being_processed() {
     let quick = TestApp::new();
-    let slow = TestApp::on(quick.folder, |config| {
-        // A core is busy for a few tenths of a second at least.
+    let slow = TestApp::in_folder(quick.folder, |config| {
+        // This many rounds keep a core busy for a few tenths of a second at least.
         config.passwords.password_iterations = 3_000_000;
         config.concurrency.workers = 1;
         for timeout in [HEAD, BODY, IDLE, RESPONSE] {
@@ -295,11 +306,11 @@ fn a_request_in_hand_takes_as_long_as_it_takes() {
     );
     let request = first.head("POST /signup", &headers) + &body;
     first.write(request).unwrap();
-    // It comes whole and has to wait for the one worker.
-    let answer = second.send("GET /healthz", None, None);
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let answer = first.answer(false).unwrap();
-    assert_eq!(answer.status, 201, "{answer:?}");
+    // The request is complete, but waits for the only worker thread for longer than each timeout.
+    let response = second.send("GET /healthz", None, None);
+    assert_eq!(response.status, 200, "{response:?}");
+    let response = first.read_response(false).unwrap();
+    assert_eq!(response.status, 201, "{response:?}");
     assert!(
         start.elapsed() > Duration::from_millis(150),
         "not slow enough for this test"
@@ -307,35 +318,35 @@ fn a_request_in_hand_takes_as_long_as_it_takes() {
 }
 
 #[test]
-fn whoever_is_told_that_nothing_follows_and_stays_is_disconnected() {
+fn a_client_that_keeps_sending_after_connection_close_is_disconnected() {
     let app = TestApp::new();
     let server = app.serve();
     let mut client = Client::connect(server.address());
     client.write("nonsense\r\n\r\n").unwrap();
-    assert_eq!(statuses(&client.answers().unwrap()), [400]);
-    wait_for("end", || client.write("more\r\n").err());
+    assert_eq!(statuses(&client.read_responses().unwrap()), [400]);
+    wait_for("end of the connection", || client.write("more\r\n").err());
 }
 
-// ---- answers that nobody takes ------------------------------------------------------------------
+// ---- clients that do not read -------------------------------------------------------------------
 
-/// With a hundred tasks that fill a megabyte together: far more than a socket takes at once.
-fn full_of_text(change: impl FnOnce(&mut task_api::config::Config)) -> (TestApp, String) {
+/// An app with a hundred tasks of a megabyte together, which is far more than a socket buffer holds.
+fn app_with_large_list(change: impl FnOnce(&mut task_api::config::Config)) -> (TestApp, String) {
     let app = TestApp::with(change);
     let admin = app.admin();
-    let made = app.task(
+    let task = app.create_task(
         &admin,
         json!({ "title": "a", "description": "d".repeat(10_000) }),
     );
     let copy = "INSERT INTO task (title, description, status, created_at) \
                 SELECT title, description, status, created_at FROM task WHERE id = ?1";
     for _ in 1..100 {
-        app.sql().execute(copy, [made]).unwrap();
+        app.sql().execute(copy, [task]).unwrap();
     }
     (app, admin.token)
 }
 
-/// Asks for more than a connection takes, one answer a little smaller than the other.
-fn ask_for_a_lot(client: &mut Client, token: &str, count: usize) {
+/// Requests `count` lists without reading a response. Each list has one task fewer than the list before.
+fn request_large_lists(client: &mut Client, token: &str, count: usize) {
     for number in 0..count {
         let line = format!("GET /tasks?limit={}", 100 - number);
         let head = client.head(&line, &format!("Authorization: Bearer {token}\r\n"));
@@ -344,46 +355,46 @@ fn ask_for_a_lot(client: &mut Client, token: &str, count: usize) {
 }
 
 #[test]
-fn clients_that_do_not_read_hold_no_thread_and_get_every_answer_in_the_end() {
+fn clients_that_do_not_read_block_no_thread_and_get_all_responses_when_they_read() {
     let workers = 4;
-    let (app, token) = full_of_text(|config| {
+    let (app, token) = app_with_large_list(|config| {
         config.concurrency.workers = workers;
         config.concurrency.run_permits = 2;
     });
     let server = app.serve();
-    let mut lazy: Vec<_> = (0..2 * workers)
+    let mut not_reading: Vec<_> = (0..2 * workers)
         .map(|_| Client::connect(server.address()))
         .collect();
-    for client in &mut lazy {
-        ask_for_a_lot(client, &token, 10);
+    for client in &mut not_reading {
+        request_large_lists(client, &token, 10);
     }
     let mut client = Client::connect(server.address());
     for _ in 0..20 {
-        let answer = client.send("GET /hello", Some(&token), None);
-        assert_eq!(answer.status, 200);
+        let response = client.send("GET /hello", Some(&token), None);
+        assert_eq!(response.status, 200);
     }
-    for client in &mut lazy {
+    for client in &mut not_reading {
         for number in 0..10 {
-            let answer = client.answer(false).unwrap();
-            assert_eq!((answer.status, answer.ids().len()), (200, 100 - number));
+            let response = client.read_response(false).unwrap();
+            assert_eq!((response.status, response.ids().len()), (200, 100 - number));
         }
     }
 }
 
 #[test]
-fn an_answer_that_is_not_taken_in_time_is_dropped() {
-    let (app, token) = full_of_text(|config| {
+fn a_connection_whose_responses_are_not_read_within_the_timeout_is_closed() {
+    let (app, token) = app_with_large_list(|config| {
         config.limits.response_timeout = "300ms".parse().unwrap();
     });
     let server = app.serve();
     let mut client = Client::connect(server.address());
     let start = Instant::now();
-    ask_for_a_lot(&mut client, &token, 50);
-    // The client goes on sending and does not read.
-    wait_for("end", || client.write("\r\n").err());
-    assert!(start.elapsed() >= SHORT);
-    let whole = std::iter::from_fn(|| client.answer(false).ok()).count();
-    assert!(whole < 50, "{whole} answers were taken");
+    request_large_lists(&mut client, &token, 50);
+    // The client keeps sending and does not read.
+    wait_for("end of the connection", || client.write("\r\n").err());
+    assert!(start.elapsed() >= SHORT_TIMEOUT);
+    let complete = std::iter::from_fn(|| client.read_response(false).ok()).count();
+    assert!(complete < 50, "{complete} complete responses were read");
     assert_eq!(
         Client::connect(server.address())
             .send("GET /readyz", None, None)
@@ -394,11 +405,11 @@ fn an_answer_that_is_not_taken_in_time_is_dropped() {
 
 #[test]
 fn a_stop_does_not_wait_for_a_client_that_does_not_read() {
-    let (app, token) = full_of_text(|_| {});
+    let (app, token) = app_with_large_list(|_| {});
     let server = app.serve();
-    let mut lazy = Client::connect(server.address());
-    ask_for_a_lot(&mut lazy, &token, 50);
-    wait_for("answer", || has_answer(&lazy).then_some(()));
+    let mut not_reading = Client::connect(server.address());
+    request_large_lists(&mut not_reading, &token, 50);
+    wait_for("response", || is_readable(&not_reading).then_some(()));
     let start = Instant::now();
     server.stop(Duration::from_millis(500));
     assert!(
@@ -406,15 +417,15 @@ fn a_stop_does_not_wait_for_a_client_that_does_not_read() {
         "{:?}",
         start.elapsed()
     );
-    // What was on its way came before the end, whole or not; nothing was made up.
-    let whole = std::iter::from_fn(|| lazy.answer(false).ok()).count();
-    assert!(whole < 50, "{whole} answers were taken");
+    // Responses sent before the stop are read; the last one may be cut off.
+    let complete = std::iter::from_fn(|| not_reading.read_response(false).ok()).count();
+    assert!(complete < 50, "{complete} complete responses were read");
 }
 
-// ---- what takes long ----------------------------------------------------------------------------
+// ---- bulkheads ----------------------------------------------------------------------------------
 
 #[test]
-fn a_locked_database_leaves_threads_to_those_who_do_not_write() {
+fn while_the_database_is_locked_reads_go_on_and_excess_writes_get_503() {
     let app = TestApp::with(|config| {
         config.concurrency.run_permits = 1;
         config.concurrency.workers = 4;
@@ -422,8 +433,8 @@ fn a_locked_database_leaves_threads_to_those_who_do_not_write() {
     });
     let admin = app.admin();
     let server = app.serve();
-    let other = app.sql();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = app.sql();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let body = r#"{"title":"a"}"#;
     let mut writers: Vec<_> = (0..3).map(|_| Client::connect(server.address())).collect();
     for writer in &mut writers {
@@ -435,69 +446,69 @@ fn a_locked_database_leaves_threads_to_those_who_do_not_write() {
         let request = writer.head("POST /tasks", &headers) + body;
         writer.write(request).unwrap();
     }
-    // One writes, one waits, and the third is told at once.
-    let at = wait_for("refusal", || writers.iter().position(has_answer));
-    let answer = writers.swap_remove(at).answer(false).unwrap();
-    assert_eq!((answer.status, answer.code().as_str()), (503, "busy"));
-    assert!(answer.header("Retry-After").is_some());
+    // One write waits for the lock, one is in the queue, and the third is refused at once.
+    let refused = wait_for("refusal", || writers.iter().position(is_readable));
+    let response = writers.swap_remove(refused).read_response(false).unwrap();
+    assert_eq!((response.status, response.code().as_str()), (503, "busy"));
+    assert!(response.header("Retry-After").is_some());
     let mut client = Client::connect(server.address());
     for _ in 0..3 {
-        let answer = client.send("GET /tasks", Some(&admin.token), None);
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = client.send("GET /tasks", Some(&admin.token), None);
+        assert_eq!(response.status, 200, "{response:?}");
     }
-    assert!(!writers.iter().any(has_answer));
-    other.execute_batch("COMMIT").unwrap();
+    assert!(!writers.iter().any(is_readable));
+    lock.execute_batch("COMMIT").unwrap();
     for writer in &mut writers {
-        let answer = writer.answer(false).unwrap();
-        assert_eq!(answer.status, 201, "{answer:?}");
+        let response = writer.read_response(false).unwrap();
+        assert_eq!(response.status, 201, "{response:?}");
     }
 }
 
 #[test]
-fn many_short_searches_are_no_long_one() {
+fn many_short_lists_do_not_enter_the_bulkhead_for_long_searches() {
     let app = TestApp::new();
     let manager = app.manager();
     for _ in 0..100 {
-        app.task(&manager, json!({ "title": "t" }));
+        app.create_task(&manager, json!({ "title": "t" }));
     }
     for _ in 0..1_000 {
         assert_eq!(app.get("/tasks?limit=100", &manager).status, 200);
     }
     let metrics = app.send("GET /metrics", None, "");
-    let none = r#"bulkhead_wait_seconds_count{bulkhead="long searches"} 0"#;
-    assert!(metrics.text().contains(none), "{}", metrics.text());
+    let unused = r#"bulkhead_wait_seconds_count{bulkhead="long searches"} 0"#;
+    assert!(metrics.text().contains(unused), "{}", metrics.text());
 }
 
 #[test]
-fn long_searches_are_bounded_and_short_ones_are_not() {
-    let many = "INSERT INTO task (title, status) WITH RECURSIVE n (i) AS \
+fn a_long_search_needs_a_permit_and_a_short_one_does_not() {
+    let insert_tasks = "INSERT INTO task (title, status) WITH RECURSIVE n (i) AS \
                 (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
                 SELECT 'task ' || i, 'pending' FROM n";
     let app = TestApp::new();
     let admin = app.admin();
-    app.sql().execute_batch(many).unwrap();
+    app.sql().execute_batch(insert_tasks).unwrap();
     let search = "/tasks?q=nowhere";
-    // Again and again: whoever has searched leaves room for the next one.
+    // Several times: each search returns its permit.
     for _ in 0..20 {
         assert_eq!(app.get(search, &admin).ids(), [0; 0]);
     }
-    let full = TestApp::on(app.folder, |config| {
+    let full = TestApp::in_folder(app.folder, |config| {
         config.concurrency.searches = BulkheadSize {
             max_concurrent: 0,
             max_queued: 0,
         };
     });
-    let answer = full.get(search, &admin);
-    assert_eq!((answer.status, answer.code().as_str()), (503, "busy"));
-    assert!(answer.header("Retry-After").is_some());
+    let response = full.get(search, &admin);
+    assert_eq!((response.status, response.code().as_str()), (503, "busy"));
+    assert!(response.header("Retry-After").is_some());
     assert_eq!(full.get("/tasks?q=task", &admin).ids().len(), 20);
 }
 
 #[test]
-fn the_last_checkpoint_does_not_wait_for_long() {
+fn a_checkpoint_fails_within_three_seconds_while_the_database_is_locked() {
     let app = TestApp::new();
-    let other = app.sql();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = app.sql();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let start = Instant::now();
     assert!(app.app.store.checkpoint().is_err());
     assert!(start.elapsed() < Duration::from_secs(3));
@@ -506,56 +517,56 @@ fn the_last_checkpoint_does_not_wait_for_long() {
 // ---- connections --------------------------------------------------------------------------------
 
 #[test]
-fn the_longest_idle_makes_room_and_nobody_in_the_middle_of_a_request() {
+fn a_new_connection_evicts_the_longest_idle_one_and_none_with_an_unfinished_request() {
     let app = TestApp::with(|config| {
         config.limits.max_connections = 4;
-        // A connection whose answer has come may still be in its thread's hands; with one thread it
-        // is not any more when the next one is answered.
+        // A worker thread may still hold a connection after its response has arrived. With one worker it no
+        // longer does when the next response arrives.
         config.concurrency.workers = 1;
     });
     let server = app.serve();
     let address = server.address();
-    let used = || {
+    let idle_connection = || {
         let mut client = Client::connect(address);
         assert_eq!(client.send("GET /healthz", None, None).status, 200);
         client
     };
     let get = "GET /healthz HTTP/1.1\r\nHost: a\r\n";
     let mut in_head = Client::connect(address);
-    // In one piece: whoever is answered has been read.
+    // In one write: once the first response is here, the server has read the second request's part too.
     in_head.write(format!("{get}\r\n{get}Conn")).unwrap();
-    assert_eq!(in_head.answer(false).unwrap().status, 200);
-    let mut in_body = used();
+    assert_eq!(in_head.read_response(false).unwrap().status, 200);
+    let mut in_body = idle_connection();
     in_body
         .write("POST /login HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\n")
         .unwrap();
-    assert_eq!(in_body.answer(false).unwrap().status, 100);
-    let mut first = used();
-    let mut second = used();
-    let mut third = used();
-    // All four slots are taken; the first idle one was closed, and the second is still served.
-    assert!(first.answers().unwrap().is_empty());
+    assert_eq!(in_body.read_response(false).unwrap().status, 100);
+    let mut first = idle_connection();
+    let mut second = idle_connection();
+    let mut third = idle_connection();
+    // All four slots were in use: the server closed the first idle connection and keeps the second.
+    assert!(first.read_responses().unwrap().is_empty());
     assert_eq!(second.send("GET /healthz", None, None).status, 200);
-    // The second has been used since, so that now it is the third's turn.
-    let fourth = used();
-    assert!(third.answers().unwrap().is_empty());
+    // The second connection has sent a request since, so the third is idle for longest.
+    let fourth = idle_connection();
+    assert!(third.read_responses().unwrap().is_empty());
     assert_eq!(second.send("GET /healthz", None, None).status, 200);
     drop(fourth);
     in_head.write("ection: close\r\n\r\n").unwrap();
-    assert_eq!(statuses(&in_head.answers().unwrap()), [200]);
+    assert_eq!(statuses(&in_head.read_responses().unwrap()), [200]);
     in_body.write("{}").unwrap();
-    assert_eq!(statuses(&in_body.answers().unwrap()), [415]);
+    assert_eq!(statuses(&in_body.read_responses().unwrap()), [415]);
 }
 
 #[test]
-fn whoever_has_not_asked_for_anything_gives_way_to_whoever_has() {
+fn a_connection_without_a_request_is_evicted_before_one_with_a_request() {
     let app = TestApp::with(|config| config.limits.max_connections = 3);
     let server = app.serve();
     let mut upload = Client::connect(server.address());
     upload
         .write("POST /login HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\n")
         .unwrap();
-    assert_eq!(upload.answer(false).unwrap().status, 100);
+    assert_eq!(upload.read_response(false).unwrap().status, 100);
     let silent: Vec<_> = (0..10).map(|_| Client::connect(server.address())).collect();
     assert_eq!(
         Client::connect(server.address())
@@ -564,27 +575,27 @@ fn whoever_has_not_asked_for_anything_gives_way_to_whoever_has() {
         200
     );
     upload.write("{}").unwrap();
-    assert_eq!(statuses(&upload.answers().unwrap()), [415]);
+    assert_eq!(statuses(&upload.read_responses().unwrap()), [415]);
     drop(silent);
 }
 
 #[test]
-fn connections_that_never_send_anything_shut_nobody_out() {
+fn silent_connections_shut_no_client_out() {
     let app = TestApp::with(|config| config.limits.max_connections = 8);
     let server = app.serve();
     let silent: Vec<_> = (0..50).map(|_| Client::connect(server.address())).collect();
     for _ in 0..50 {
-        let answer = Client::connect(server.address()).send("GET /healthz", None, None);
-        assert_eq!(answer.status, 200);
+        let response = Client::connect(server.address()).send("GET /healthz", None, None);
+        assert_eq!(response.status, 200);
     }
     drop(silent);
 }
 
-// ---- descriptors --------------------------------------------------------------------------------
+// ---- file descriptors ---------------------------------------------------------------------------
 
-/// The program, started with limits on its descriptors, which `ulimit` sets.
-fn limited(place: &Place, ulimit: &str) -> Running {
-    let program = place.command(&[]);
+/// Starts the program after `ulimit` has set its limit of file descriptors.
+fn serve_with_ulimit(work_dir: &WorkDir, ulimit: &str) -> RunningServer {
+    let program = work_dir.command(&[]);
     let mut command = Command::new("sh");
     command
         .args(["-c", &format!("{ulimit} && exec \"$0\"")])
@@ -595,14 +606,14 @@ fn limited(place: &Place, ulimit: &str) -> Running {
                 .get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
         )
-        .current_dir(place.0.path());
-    Running::start(&mut command)
+        .current_dir(work_dir.0.path());
+    RunningServer::start(&mut command)
 }
 
 #[test]
-fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
-    let place = Place::new();
-    let server = limited(&place, "ulimit -S -n 256");
+fn the_program_raises_its_soft_limit_of_descriptors_to_the_hard_limit() {
+    let work_dir = WorkDir::new();
+    let server = serve_with_ulimit(&work_dir, "ulimit -S -n 256");
     let limits = fs::read_to_string(format!("/proc/{}/limits", server.child.0.id())).unwrap();
     let line = limits
         .lines()
@@ -614,9 +625,9 @@ fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
 }
 
 #[test]
-fn a_hard_limit_below_the_connections_is_said_and_kept() {
-    let place = Place::new();
-    let server = limited(&place, "ulimit -n 400");
+fn a_hard_limit_below_max_connections_is_logged_and_never_exceeded() {
+    let work_dir = WorkDir::new();
+    let server = serve_with_ulimit(&work_dir, "ulimit -n 400");
     let mut clients = Vec::new();
     for _ in 0..400 {
         let mut client = server.client();
@@ -633,21 +644,21 @@ fn a_hard_limit_below_the_connections_is_said_and_kept() {
 }
 
 #[test]
-fn a_system_out_of_descriptors_is_survived() {
-    let place = Place::new();
-    let mut server = place.serve();
+fn the_server_keeps_answering_when_descriptors_run_out() {
+    let work_dir = WorkDir::new();
+    let mut server = work_dir.serve();
     assert_eq!(server.client().send("GET /readyz", None, None).status, 200);
     let pid = Pid::from_raw(server.child.0.id() as i32).unwrap();
     let open = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero()))
         .unwrap()
         .count() as u64;
-    // The program has the limits of its parent, and has raised the soft one.
+    // The program inherits the limits of this process and has raised the soft one to the hard one.
     let maximum = getrlimit(Resource::Nofile).maximum;
     let set = |current| prlimit(Some(pid), Resource::Nofile, Rlimit { current, maximum }).unwrap();
     let before = set(Some(open + 4));
     let mut clients: Vec<_> = (0..20).map(|_| server.client()).collect();
     server.wait_for_line("cannot accept a connection");
-    // Whoever has waited longest gives way, so that there is an answer all the same.
+    // The server closes the longest idle connection to accept this one.
     assert_eq!(server.client().send("GET /healthz", None, None).status, 200);
     set(before.current);
     clients.clear();

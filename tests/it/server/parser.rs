@@ -185,8 +185,8 @@ proptest! {
     ) {
         let bytes = sent.iter().flat_map(|sent| sent.bytes.clone()).collect::<Vec<_>>();
         let reading = check(&bytes, &sizes);
-        prop_assert_eq!(&reading.refusal, &None);
-        prop_assert_eq!(reading.part, Some(ParserState::BetweenRequests));
+        prop_assert_eq!(&reading.failure, &None);
+        prop_assert_eq!(reading.unfinished, Some(ParserState::BetweenRequests));
         let expected = sent.into_iter().map(|sent| sent.read).collect::<Vec<_>>();
         prop_assert_eq!(reading.requests, expected);
     }
@@ -234,14 +234,14 @@ fn a_few_line_breaks_in_front_of_a_request_are_thrown_away_and_not_any_number() 
     for piece in [1, some.len()] {
         let reading = read(&limits(), some.as_bytes().chunks(piece));
         assert_eq!(
-            (reading.refusal, reading.part),
+            (reading.failure, reading.unfinished),
             (None, Some(ParserState::BetweenRequests))
         );
         assert_eq!(reading.requests.len(), 2);
 
         let more = format!("{}{request}", breaks(9));
         let reading = read(&limits(), more.as_bytes().chunks(piece));
-        assert_eq!(reading.refusal.map(|(status, _)| status), Some(400));
+        assert_eq!(reading.failure.map(|(status, _)| status), Some(400));
         assert_eq!(reading.requests, []);
     }
 }

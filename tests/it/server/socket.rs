@@ -13,7 +13,7 @@ use task_api::model::Role;
 use task_api::server::Server;
 
 use crate::support::TestApp;
-use crate::support::http_client::{Client, PATIENCE};
+use crate::support::http_client::{Client, TEST_TIMEOUT};
 
 /// Rounds that keep a core busy for a few tenths of a second at least.
 const SLOW: u32 = 3_000_000;
@@ -73,7 +73,7 @@ fn a_preflight_is_answered_without_a_body() {
     for _ in 0..2 {
         let head = client.head("OPTIONS /login", headers);
         client.write(&head).unwrap();
-        let answer = client.answer(false).unwrap();
+        let answer = client.read_response(false).unwrap();
         assert_eq!(answer.status, 204);
         assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
         let methods = answer.header("Access-Control-Allow-Methods").unwrap();
@@ -138,7 +138,7 @@ fn thirty_two_clients_at_once_each_get_their_own_data() {
                 let made = client.sign_up(&name);
                 assert_eq!(made.status, 201, "{made:?}");
                 assert_eq!(made.json()["username"], name.as_str());
-                let token = client.token(&name);
+                let token = client.sign_in_for_token(&name);
                 for _ in 0..10 {
                     let hello = client.send("GET /hello", Some(&token), None);
                     assert_eq!(hello.status, 200, "{hello:?}");
@@ -171,7 +171,7 @@ fn connections_that_stay_open_keep_nobody_waiting() {
         }
         // All are open until all are answered.
         for client in &mut clients {
-            assert_eq!(client.answer(false).unwrap().status, 200);
+            assert_eq!(client.read_response(false).unwrap().status, 200);
         }
     }
 }
@@ -196,7 +196,7 @@ fn a_body_over_the_limit_is_refused() {
         // The server may answer, and close, before it has seen all of the body.
         let mut writer = client.writer();
         let writing = thread::spawn(move || writer.write_all(body.as_bytes()));
-        let answer = client.answer(false).unwrap();
+        let answer = client.read_response(false).unwrap();
         assert_eq!(
             (answer.status, answer.code().as_str()),
             (413, "body_too_large"),
@@ -228,13 +228,13 @@ fn a_body_of_just_the_limit_is_read() {
 /// one check in at a time and makes nobody wait.
 fn one_slow_hash() -> TestApp {
     let quick = TestApp::new();
-    quick.person("quick", Role::Employee, true);
-    let slow = TestApp::on(quick.folder, |config| {
+    quick.account("quick", Role::Employee, true);
+    let slow = TestApp::in_folder(quick.folder, |config| {
         config.passwords.password_iterations = SLOW;
         config.concurrency.hashes.max_concurrent = 1;
         config.concurrency.hashes.max_queued = 0;
     });
-    slow.person("slow", Role::Employee, true);
+    slow.account("slow", Role::Employee, true);
     slow
 }
 
@@ -254,7 +254,7 @@ fn a_request_in_hand_is_answered_before_the_server_stops() {
     });
     let mut probe = Client::connect(address);
     while probe.sign_in("quick").status != 503 {}
-    assert!(server.stop(PATIENCE));
+    assert!(server.stop(TEST_TIMEOUT));
     let answer = login.join().unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()["user"]["username"], "slow");
@@ -386,7 +386,10 @@ fn others_are_served_while_sign_ins_use_all_that_they_may() {
             scope.spawn(|| sign_in_again_and_again(client));
         }
         let until_refused = || {
-            let (before, end) = (refused.load(Ordering::SeqCst), Instant::now() + PATIENCE);
+            let (before, end) = (
+                refused.load(Ordering::SeqCst),
+                Instant::now() + TEST_TIMEOUT,
+            );
             while refused.load(Ordering::SeqCst) == before && Instant::now() < end {
                 thread::yield_now();
             }

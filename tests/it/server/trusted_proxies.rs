@@ -5,7 +5,7 @@ use rouille::Request;
 use task_api::config::proxies::TrustedProxies;
 use task_api::http::client_address::Client;
 
-use crate::support::program::{Place, Running};
+use crate::support::program::{RunningServer, WorkDir};
 use crate::support::{self, TestApp, request_from};
 
 /// A request from `peer` with these headers, `"Name: value"` each.
@@ -180,17 +180,17 @@ fn what_is_no_network_stops_the_start() {
 #[test]
 fn the_log_names_the_client_behind_a_trusted_proxy() {
     for (trusted, client) in [("127.0.0.0/8", "203.0.113.9"), ("", "127.0.0.1")] {
-        let place = Place::new();
-        let mut command = place.command(&[]);
+        let work_dir = WorkDir::new();
+        let mut command = work_dir.command(&[]);
         command.env("TRUSTED_PROXIES", trusted);
-        let mut server = Running::start(&mut command);
+        let mut server = RunningServer::start(&mut command);
         let mut proxy = server.client();
         let head = proxy.head(
             "GET /healthz",
             "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n",
         );
         proxy.write(head).unwrap();
-        assert_eq!(proxy.answer(false).unwrap().status, 200);
+        assert_eq!(proxy.read_response(false).unwrap().status, 200);
         let line = server.wait_for_line("path=/healthz");
         assert!(line.ends_with(&format!(" client={client}")), "{line}");
         // Who is trusted has been named, and the log tells nobody to do so.

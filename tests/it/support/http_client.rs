@@ -1,5 +1,5 @@
-//! A client for real sockets, as small as can be: one connection, HTTP/1.1, one answer at a time.
-//! What it sends can be any bytes; what it reads has to be answers in the form that every client knows.
+//! A minimal HTTP/1.1 client on a real socket: one connection, one response at a time.
+//! It can send any bytes. It reads only well-formed responses whose body `Content-Length` delimits.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD};
+use crate::support::{PASSWORD, TestResponse};
 
-/// Far longer than any answer takes: a test that hangs ends.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Much longer than any response takes, so that a test that hangs fails instead.
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection that is kept open.
+/// A persistent connection.
 pub struct Client {
     address: SocketAddr,
     stream: BufReader<TcpStream>,
@@ -20,31 +20,31 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
-        Client::try_connect(address, PATIENCE).unwrap()
+        Client::try_connect(address, TEST_TIMEOUT).unwrap()
     }
 
-    /// A connection whose answers may take this long at most.
-    pub fn try_connect(address: SocketAddr, patience: Duration) -> io::Result<Client> {
-        let stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(patience))?;
+    /// Connects; connecting, each read and each write may take at most `timeout`.
+    pub fn try_connect(address: SocketAddr, timeout: Duration) -> io::Result<Client> {
+        let stream = TcpStream::connect_timeout(&address, timeout)?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_write_timeout(Some(timeout))?;
         stream.set_nodelay(true)?;
         let stream = BufReader::new(stream);
         Ok(Client { address, stream })
     }
 
-    /// Sends `"GET /hello"`, with a token or none, and with a JSON body or none.
-    pub fn send(&mut self, line: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
+    /// Sends a request such as `"GET /hello"`, with an optional access token and an optional JSON body.
+    pub fn send(&mut self, line: &str, token: Option<&str>, body: Option<&Value>) -> TestResponse {
         self.try_send(line, token, body).unwrap()
     }
 
-    /// The same, where it may be that nobody answers.
+    /// As [`Client::send`], but returns an error when the server sends no response.
     pub fn try_send(
         &mut self,
         line: &str,
         token: Option<&str>,
         body: Option<&Value>,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<TestResponse> {
         let mut headers = String::new();
         if let Some(token) = token {
             headers.push_str(&format!("Authorization: Bearer {token}\r\n"));
@@ -55,10 +55,10 @@ impl Client {
             headers.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         self.write(format!("{}{body}", self.head(line, &headers)))?;
-        self.answer(line.starts_with("HEAD"))
+        self.read_response(line.starts_with("HEAD"))
     }
 
-    /// The first bytes of a request; `headers` ends with a line break each.
+    /// The head of a request. Each line of `headers` ends with `\r\n`.
     pub fn head(&self, line: &str, headers: &str) -> String {
         format!("{line} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.address)
     }
@@ -68,18 +68,18 @@ impl Client {
         self.stream.get_mut().write_all(bytes.as_ref())
     }
 
-    /// Says that nothing more will be sent.
-    pub fn end(&mut self) -> io::Result<()> {
+    /// Closes the sending direction of the connection (half-close). Reading still works.
+    pub fn half_close(&mut self) -> io::Result<()> {
         self.stream.get_mut().shutdown(Shutdown::Write)
     }
 
-    /// A second handle on the same connection, to write while this one reads.
+    /// A second handle to the same connection, for writing while this one reads.
     pub fn writer(&self) -> TcpStream {
         self.stream.get_ref().try_clone().unwrap()
     }
 
-    /// Reads one answer.
-    pub fn answer(&mut self, to_head: bool) -> io::Result<Answer> {
+    /// Reads one response. A response to HEAD has no body, whatever its `Content-Length`.
+    pub fn read_response(&mut self, to_head: bool) -> io::Result<TestResponse> {
         let status_line = self.line()?;
         let status = status_line
             .strip_prefix("HTTP/1.1 ")
@@ -94,26 +94,26 @@ impl Client {
                 Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
             }
         }
-        let mut answer = Answer {
+        let mut response = TestResponse {
             status,
             headers,
             body: Vec::new(),
         };
         if !to_head && ![100, 204, 304].contains(&status) {
-            let length = answer.header("Content-Length").expect("a length");
-            answer.body = vec![0; length.parse().unwrap()];
-            self.stream.read_exact(&mut answer.body)?;
+            let length = response.header("Content-Length").expect("Content-Length");
+            response.body = vec![0; length.parse().unwrap()];
+            self.stream.read_exact(&mut response.body)?;
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Reads answers, none of them to HEAD, until the server closes its side.
-    pub fn answers(&mut self) -> io::Result<Vec<Answer>> {
-        let mut answers = Vec::new();
+    /// Reads responses until the server closes the connection. None of them may be to HEAD.
+    pub fn read_responses(&mut self) -> io::Result<Vec<TestResponse>> {
+        let mut responses = Vec::new();
         while !self.stream.fill_buf()?.is_empty() {
-            answers.push(self.answer(false)?);
+            responses.push(self.read_response(false)?);
         }
-        Ok(answers)
+        Ok(responses)
     }
 
     fn line(&mut self) -> io::Result<String> {
@@ -125,7 +125,7 @@ impl Client {
     }
 
     /// Signs up as `username`, with the tests' password.
-    pub fn sign_up(&mut self, username: &str) -> Answer {
+    pub fn sign_up(&mut self, username: &str) -> TestResponse {
         let body = json!({
             "username": username,
             "email": format!("{username}@example.com"),
@@ -135,27 +135,27 @@ impl Client {
     }
 
     /// Signs in as `username`, with the tests' password.
-    pub fn sign_in(&mut self, username: &str) -> Answer {
+    pub fn sign_in(&mut self, username: &str) -> TestResponse {
         let body = json!({ "email": format!("{username}@example.com"), "password": PASSWORD });
         self.send("POST /login", None, Some(&body))
     }
 
-    /// Signs in, which has to succeed, and returns the token.
-    pub fn token(&mut self, username: &str) -> String {
-        let answer = self.sign_in(username);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["token"].as_str().unwrap().to_owned()
+    /// Signs in as `username`, which must succeed, and returns the access token.
+    pub fn sign_in_for_token(&mut self, username: &str) -> String {
+        let response = self.sign_in(username);
+        assert_eq!(response.status, 200, "{response:?}");
+        response.json()["token"].as_str().unwrap().to_owned()
     }
 }
 
-/// All that a server answers to these bytes, until it closes the connection, which it has to do of
-/// itself.
-pub fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<Answer> {
+/// Sends these bytes and reads responses until the server closes the connection, which it must do without a
+/// half-close by the client.
+pub fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Vec<TestResponse> {
     let mut client = Client::connect(address);
     client.write(bytes).unwrap();
-    client.answers().unwrap()
+    client.read_responses().unwrap()
 }
 
-pub fn statuses(answers: &[Answer]) -> Vec<u16> {
-    answers.iter().map(|answer| answer.status).collect()
+pub fn statuses(responses: &[TestResponse]) -> Vec<u16> {
+    responses.iter().map(|response| response.status).collect()
 }

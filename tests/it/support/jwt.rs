@@ -1,4 +1,4 @@
-//! JSON Web Tokens, made and read without the program's own code.
+//! Signs and decodes JSON Web Tokens without the code under test.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use pbkdf2::hmac::{Hmac, KeyInit, Mac};
@@ -16,18 +16,19 @@ pub fn hs256(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// A token with exactly this header and this payload, which need not be JSON.
 pub fn signed_with(key: &[u8], header: &str, payload: &str) -> String {
     let text = format!("{}.{}", base64(header), base64(payload));
-    let tag = base64(hs256(key, &text));
-    format!("{text}.{tag}")
+    let signature = base64(hs256(key, &text));
+    format!("{text}.{signature}")
 }
 
-/// A token with these claims.
+/// A token with these claims and the usual header.
 pub fn signed(key: &[u8], claims: &Value) -> String {
     signed_with(key, r#"{"alg":"HS256","typ":"JWT"}"#, &claims.to_string())
 }
 
-/// A segment of a token.
+/// Decodes one segment of a token.
 fn decoded(segment: &str) -> Value {
     let bytes = Base64UrlSafeNoPadding::decode_to_vec(segment, None).unwrap();
     serde_json::from_slice(&bytes).unwrap()
@@ -38,7 +39,7 @@ pub fn payload(token: &str) -> Value {
     decoded(token.split('.').nth(1).unwrap())
 }
 
-/// The claims of a token as flask-jwt-extended makes it, in its order.
+/// The claims of an access token as flask-jwt-extended issues it, in the same order.
 pub fn flask_claims(sub: &str, iat: i64) -> Value {
     json!({
         "fresh": false,

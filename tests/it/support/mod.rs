@@ -1,13 +1,13 @@
-//! What the tests share: an application to call, clients, and the program in a process of its own.
+//! Shared by the tests: the application under test, an HTTP client, and the program in a child process.
 
-mod answer;
-pub mod description;
 pub mod http_client;
 pub mod jwt;
+pub mod openapi_check;
 pub mod pagination;
 pub mod parser_invariants;
 pub mod program;
 mod test_app;
+mod test_response;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,13 +17,14 @@ use std::sync::Barrier;
 
 use task_api::model::Timestamp;
 
-pub use answer::Answer;
 pub use test_app::{
-    KEY, Person, START, TestApp, World, config, keys, metrics_token, open, request_from, respond,
+    Account, CLOCK_START, Fixture, SIGNING_KEY, TestApp, config, keys, metrics_token, open_app,
+    request_from, respond,
 };
+pub use test_response::TestResponse;
 
-/// What the contract says about a route, written here a second time on purpose: the table in the
-/// router must not be able to change without this one.
+/// Each route of the API contract and who may call it. It repeats the route table in `src/router` on
+/// purpose: a change there fails a test until the contract changes too.
 pub const CONTRACT: &[(&str, &str)] = &[
     ("POST /signup", "anyone"),
     ("POST /login", "anyone"),
@@ -59,10 +60,10 @@ pub const CONTRACT: &[(&str, &str)] = &[
     ("GET /board/{file}", "anyone"),
 ];
 
-/// Everybody's password.
+/// The password of every test account.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// Every order of a list of tasks.
+/// All values of `sort` for a list of tasks.
 pub const SORTS: [&str; 6] = [
     "created_at",
     "-created_at",
@@ -72,7 +73,8 @@ pub const SORTS: [&str; 6] = [
     "-title",
 ];
 
-/// What `act(0)`, `act(1)` and so on return, all of them called at the same moment.
+/// Calls `act(0)`, `act(1)`, ... `act(count - 1)` on one thread each, all at the same moment, and returns
+/// their results in this order.
 pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(count);
     std::thread::scope(|scope| {
@@ -89,18 +91,18 @@ pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> V
     })
 }
 
-/// A moment in microseconds since 1970.
+/// A timestamp, given in microseconds since 1970.
 pub fn timestamp(micros: i64) -> Timestamp {
     let moment = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.unsigned_abs());
     Timestamp::from(moment)
 }
 
-/// The members of a header's list.
+/// The items of a comma-separated header value.
 pub fn comma_separated(list: &str) -> BTreeSet<String> {
-    list.split(',').map(|word| word.trim().to_owned()).collect()
+    list.split(',').map(|item| item.trim().to_owned()).collect()
 }
 
-/// The permissions of a file.
-pub fn mode(path: &Path) -> u32 {
+/// The permission bits of a file.
+pub fn file_mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }

@@ -1,10 +1,9 @@
-//! What holds for the request reader, whatever bytes it is given: shared by the property tests and the
-//! fuzz target.
+//! Invariants of the HTTP request parser, for any input. The property tests and the fuzz target share them.
 
 use task_api::config::limits::ServerLimits;
 use task_api::server::parser::{ParsedRequest, ParserState, RequestParser, Version};
 
-/// Limits that short inputs reach.
+/// Limits so low that short inputs reach them.
 pub fn limits() -> ServerLimits {
     ServerLimits {
         max_body_bytes: 100,
@@ -19,18 +18,18 @@ pub fn limits() -> ServerLimits {
     }
 }
 
-/// What came out of a stream of bytes.
+/// What the parser makes of a stream of bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ParseOutcome {
     pub requests: Vec<ParsedRequest>,
-    /// Status and words.
-    pub refusal: Option<(u16, String)>,
-    /// What was not finished at the end; nothing is, behind a refusal.
-    pub part: Option<ParserState>,
+    /// Status and `msg` of the error that ended the stream.
+    pub failure: Option<(u16, String)>,
+    /// The parser's state at the end of the stream; `None` after a failure.
+    pub unfinished: Option<ParserState>,
 }
 
-/// Reads bytes that come in these pieces.
-pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
+/// Parses a stream that arrives in these pieces.
+pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> ParseOutcome {
     let mut parser = RequestParser::new(limits);
     let mut requests = Vec::new();
     for piece in pieces {
@@ -39,17 +38,18 @@ pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]
             match parser.next_request() {
                 Ok(Some(request)) => requests.push(request),
                 Ok(None) => break,
-                Err(refusal) => {
-                    let public = refusal.error.public();
-                    return Reading {
+                Err(failure) => {
+                    let public = failure.error.public();
+                    return ParseOutcome {
                         requests,
-                        refusal: Some((public.status.as_u16(), public.msg.into_owned())),
-                        part: None,
+                        failure: Some((public.status.as_u16(), public.msg.into_owned())),
+                        unfinished: None,
                     };
                 }
             }
         }
-        // A client costs the limits, and in either buffer its last piece or a step of growth.
+        // Memory per client: the two limits, and in each of the two buffers the last piece or one growth
+        // step.
         let limits = limits.max_head_bytes as usize + limits.max_body_bytes as usize;
         let most = limits + 2 * piece.len().max(1024);
         assert!(
@@ -58,33 +58,35 @@ pub fn read<'a>(limits: &ServerLimits, pieces: impl IntoIterator<Item = &'a [u8]
             parser.allocated_bytes()
         );
     }
-    Reading {
+    ParseOutcome {
         requests,
-        refusal: None,
-        part: Some(parser.state()),
+        failure: None,
+        unfinished: Some(parser.state()),
     }
 }
 
-/// Checks that the bytes are read alike in one piece and in pieces of these sizes, which are used in
-/// turn, and that what comes out is within the limits and means the same when it is sent again.
-pub fn check(bytes: &[u8], sizes: &[u8]) -> Reading {
+/// Checks that the bytes give the same outcome in one piece and in pieces of these sizes (used in turn),
+/// that each parsed request keeps the limits, and that it parses to the same request again after
+/// serialization.
+pub fn check(bytes: &[u8], sizes: &[u8]) -> ParseOutcome {
     let limits = limits();
     let whole = read(&limits, [bytes]);
     assert_eq!(read(&limits, pieces(bytes, sizes)), whole);
-    let mut again = Vec::new();
+    let mut serialized = Vec::new();
     for request in &whole.requests {
         check_limits(request, &limits);
-        again.extend(to_bytes(request));
+        serialized.extend(to_bytes(request));
     }
-    // What is no UTF-8 has become longer, and every request says the length of its body now.
-    let roomy = ServerLimits {
+    // Higher limits: invalid UTF-8 became longer when it was replaced, and each request now has a
+    // Content-Length.
+    let higher_limits = ServerLimits {
         max_head_bytes: 3 * limits.max_head_bytes + 64,
         max_header_fields: limits.max_header_fields + 1,
         ..limits
     };
-    let mut second = read(&roomy, [again.as_slice()]);
+    let mut second = read(&higher_limits, [serialized.as_slice()]);
     assert_eq!(
-        (second.refusal.take(), second.part),
+        (second.failure.take(), second.unfinished),
         (None, Some(ParserState::BetweenRequests))
     );
     let unframed =
@@ -131,7 +133,7 @@ fn check_limits(request: &ParsedRequest, limits: &ServerLimits) {
     }
 }
 
-/// The request as a client would send it that knows the length of its body.
+/// Serializes a request with `Content-Length` framing, whatever framing it arrived with.
 pub fn to_bytes(request: &ParsedRequest) -> Vec<u8> {
     let head = &request.head;
     let version = match head.version {

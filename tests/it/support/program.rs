@@ -1,4 +1,4 @@
-//! The program itself, in a process and a working directory of its own.
+//! Runs the program in a child process with a temporary working directory.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -12,29 +12,29 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::support::PASSWORD;
-use crate::support::http_client::{Client, PATIENCE};
+use crate::support::http_client::{Client, TEST_TIMEOUT};
 
-/// A working directory of its own.
-pub struct Place(pub TempDir);
+/// A temporary working directory, in which the program finds its database and its key.
+pub struct WorkDir(pub TempDir);
 
-/// What a command did.
+/// Exit code, standard output and standard error of a command.
 #[derive(Debug, PartialEq)]
-pub struct Outcome {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
-impl Place {
-    pub fn new() -> Place {
-        Place(tempfile::tempdir().unwrap())
+impl WorkDir {
+    pub fn new() -> WorkDir {
+        WorkDir(tempfile::tempdir().unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// The program with these arguments and nothing of the test's own environment.
+    /// The program with these arguments. It inherits none of the test's environment variables.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_task-api"));
         command
@@ -48,38 +48,39 @@ impl Place {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
-        finish(&mut self.command(arguments))
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+        run_command(&mut self.command(arguments))
     }
 
     /// Runs a command with text on its standard input.
-    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
-        finish_with_input(&mut self.command(arguments), input)
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandOutput {
+        run_command_with_input(&mut self.command(arguments), input)
     }
 
-    /// Makes an account with the tests' password.
-    pub fn create(&self, username: &str, more: &[&str]) -> Outcome {
+    /// Creates an account with the tests' password.
+    pub fn create_account(&self, username: &str, more: &[&str]) -> CommandOutput {
         let email = format!("{username}@example.com");
         let mut arguments = vec!["user", "create", "--username", username, "--email", &email];
         arguments.push("--password-stdin");
         arguments.extend(more);
-        let made = self.run_with_input(&arguments, &format!("{PASSWORD}\n"));
-        assert_eq!(made.code, Some(0), "{made:?}");
-        made
+        let created = self.run_with_input(&arguments, &format!("{PASSWORD}\n"));
+        assert_eq!(created.code, Some(0), "{created:?}");
+        created
     }
 
     pub fn sql(&self) -> Connection {
         Connection::open(self.path("project.db")).unwrap()
     }
 
-    pub fn serve(&self) -> Running {
-        Running::start(&mut self.command(&[]))
+    pub fn serve(&self) -> RunningServer {
+        RunningServer::start(&mut self.command(&[]))
     }
 }
 
-impl Outcome {
-    /// The one line of a refusal.
-    pub fn refusal(&self) -> &str {
+impl CommandOutput {
+    /// The error message of a command that failed: a single line on standard error, and nothing on standard
+    /// output.
+    pub fn error_line(&self) -> &str {
         assert!(self.code.is_some_and(|code| code != 0), "{self:?}");
         assert_eq!(self.out, "", "{self:?}");
         let line = self.err.strip_suffix('\n').unwrap_or(&self.err);
@@ -88,11 +89,11 @@ impl Outcome {
     }
 }
 
-pub fn finish(command: &mut Command) -> Outcome {
-    finish_with_input(command, "")
+pub fn run_command(command: &mut Command) -> CommandOutput {
+    run_command_with_input(command, "")
 }
 
-pub fn finish_with_input(command: &mut Command, input: &str) -> Outcome {
+pub fn run_command_with_input(command: &mut Command, input: &str) -> CommandOutput {
     if !input.is_empty() {
         command.stdin(Stdio::piped());
     }
@@ -101,15 +102,15 @@ pub fn finish_with_input(command: &mut Command, input: &str) -> Outcome {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut child = Guard(child);
+    let mut child = ChildGuard(child);
     if let Some(mut stdin) = child.0.stdin.take() {
-        // A command that refuses before it reads closes the pipe.
+        // A command that fails before it reads its input closes the pipe.
         let _ = stdin.write_all(input.as_bytes());
     }
     let out = collect(child.0.stdout.take().unwrap());
     let err = collect(child.0.stderr.take().unwrap());
     let status = child.wait();
-    Outcome {
+    CommandOutput {
         code: status.code(),
         out: out.join().unwrap(),
         err: err.join().unwrap(),
@@ -124,46 +125,46 @@ fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     })
 }
 
-/// A child that does not outlive the test, however that ends.
-pub struct Guard(pub Child);
+/// A child process that is killed when the guard is dropped, also when the test panics.
+pub struct ChildGuard(pub Child);
 
-impl Guard {
-    /// Waits for the child's end, which has to come.
+impl ChildGuard {
+    /// Waits until the child exits. Panics when it does not within the timeout.
     pub fn wait(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TEST_TIMEOUT;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < end, "the program does not end");
+            assert!(Instant::now() < end, "the program does not exit");
             thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
-impl Drop for Guard {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A server that has said where it listens.
-pub struct Running {
-    pub child: Guard,
+/// A server that has logged the address it listens on.
+pub struct RunningServer {
+    pub child: ChildGuard,
     pub address: SocketAddr,
     lines: Receiver<String>,
     log: Vec<String>,
 }
 
-impl Running {
-    pub fn start(command: &mut Command) -> Running {
+impl RunningServer {
+    pub fn start(command: &mut Command) -> RunningServer {
         let child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut child = Guard(child);
+        let mut child = ChildGuard(child);
         let stderr = BufReader::new(child.0.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -171,7 +172,7 @@ impl Running {
                 let _ = sender.send(line.unwrap());
             }
         });
-        let mut running = Running {
+        let mut running = RunningServer {
             child,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             lines,
@@ -187,11 +188,11 @@ impl Running {
         Client::connect(self.address)
     }
 
-    /// Waits until a line with this text is logged, and returns it.
+    /// Waits until the server logs a line that contains this text, and returns the line.
     pub fn wait_for_line(&mut self, text: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|why| {
-                panic!("{why}, and no {text:?} in {:?}", self.log);
+            let line = self.lines.recv_timeout(TEST_TIMEOUT).unwrap_or_else(|why| {
+                panic!("{why}: no {text:?} in {:?}", self.log);
             });
             self.log.push(line.clone());
             if line.contains(text) {
@@ -200,17 +201,17 @@ impl Running {
         }
     }
 
-    /// Sends a signal and returns how the program ended, and all that it logged.
+    /// Sends a signal, and returns the exit status and all log lines.
     pub fn stop(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
         let kill = format!("kill -s {signal} {}", self.child.0.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
-        assert!(sent.success());
+        let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(kill.success());
         let status = self.child.wait();
         self.log.extend(self.lines.iter());
         (status, self.log)
     }
 
-    /// Stops as an operator does, and returns the log.
+    /// Stops the server with SIGTERM, as an operator does, and returns its log lines.
     pub fn log(self) -> Vec<String> {
         let (status, log) = self.stop("TERM");
         assert_eq!(status.code(), Some(0), "{log:?}");

@@ -1,4 +1,4 @@
-//! An application on a database of its own, accounts of every kind, and a way to send it requests.
+//! An application on a temporary database, methods that create accounts, and methods that send requests.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,31 +30,32 @@ use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
 use tempfile::TempDir;
 
-use super::{Answer, PASSWORD, description, timestamp};
+use super::{PASSWORD, TestResponse, openapi_check, timestamp};
 
 /// The key that signs the tests' tokens.
-pub const KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
+pub const SIGNING_KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
 
-/// When the tests' clock starts: 2026-11-23T12:00:00Z.
-pub const START: i64 = 1_795_435_200;
+/// The initial time of the tests' clock, in seconds since 1970: 2026-11-23T12:00:00Z.
+pub const CLOCK_START: i64 = 1_795_435_200;
 
-/// An application on a temporary database, with a clock that stands still until it is moved.
+/// An application on a temporary database. Its clock advances by one microsecond at each reading and
+/// otherwise stands still until [`TestApp::advance`] moves it.
 pub struct TestApp {
     pub app: Arc<App>,
     pub folder: TempDir,
     clock: Arc<AtomicI64>,
 }
 
-/// Somebody with a token.
+/// An account with an access token.
 #[derive(Debug, Clone)]
-pub struct Person {
+pub struct Account {
     pub id: i64,
     pub username: String,
     pub email: String,
     pub token: String,
 }
 
-/// The settings of a test: few rounds of hashing, a database in `folder`.
+/// The settings for tests: few hash iterations, no rate limits, the database in `folder`.
 pub fn config(folder: &TempDir) -> Config {
     let path = folder.path().join("project.db");
     Config {
@@ -96,7 +97,7 @@ pub fn config(folder: &TempDir) -> Config {
     }
 }
 
-/// One key that signs, and those that did before.
+/// The current signing key and previous ones, which only verify.
 pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
     let key = |bytes: &[u8]| SigningKey {
         bytes: bytes.to_owned(),
@@ -109,7 +110,7 @@ pub fn keys(current: &[u8], previous: &[&[u8]]) -> SigningKeys {
     }
 }
 
-/// The token for `/metrics`.
+/// The token that guards `/metrics`.
 pub fn metrics_token(text: &str) -> MetricsToken {
     let secret = Secret {
         text: text.to_owned(),
@@ -118,8 +119,8 @@ pub fn metrics_token(text: &str) -> MetricsToken {
     MetricsToken::new(&secret).unwrap()
 }
 
-/// The application on its database.
-pub fn open(config: Config, keys: &SigningKeys, clock: Clock) -> App {
+/// Opens the database and builds the application.
+pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(config.database.database_url.path(), &config.concurrency).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
     let static_files = StaticFiles::new(router::openapi_json);
@@ -132,18 +133,18 @@ impl TestApp {
         TestApp::with(|_| {})
     }
 
-    /// An application whose settings `change` has changed.
+    /// An application whose default settings `change` modifies.
     pub fn with(change: impl FnOnce(&mut Config)) -> TestApp {
         let folder = tempfile::tempdir().unwrap();
-        TestApp::on(folder, change)
+        TestApp::in_folder(folder, change)
     }
 
     /// An application on the database `project.db` in this folder.
-    pub fn on(folder: TempDir, change: impl FnOnce(&mut Config)) -> TestApp {
-        TestApp::with_keys(folder, &keys(KEY, &[]), change)
+    pub fn in_folder(folder: TempDir, change: impl FnOnce(&mut Config)) -> TestApp {
+        TestApp::with_keys(folder, &keys(SIGNING_KEY, &[]), change)
     }
 
-    /// The same with other keys for its tokens.
+    /// As [`TestApp::in_folder`], with these signing keys.
     pub fn with_keys(
         folder: TempDir,
         keys: &SigningKeys,
@@ -151,11 +152,12 @@ impl TestApp {
     ) -> TestApp {
         let mut config = config(&folder);
         change(&mut config);
-        // Microseconds since 1970. The clock goes on by one with each look at it, as real ones do.
-        let clock = Arc::new(AtomicI64::new(START * 1_000_000));
-        let hand = Arc::clone(&clock);
-        let now = move || timestamp(hand.fetch_add(1, Ordering::SeqCst));
-        let app = open(config, keys, Box::new(now));
+        // Microseconds since 1970. Each reading advances the clock by one, as time passes between two
+        // readings of a real clock.
+        let clock = Arc::new(AtomicI64::new(CLOCK_START * 1_000_000));
+        let micros = Arc::clone(&clock);
+        let now = move || timestamp(micros.fetch_add(1, Ordering::SeqCst));
+        let app = open_app(config, keys, Box::new(now));
         TestApp {
             app: Arc::new(app),
             folder,
@@ -163,44 +165,44 @@ impl TestApp {
         }
     }
 
-    /// Ends the application; its folder stays.
+    /// Closes the application and keeps its folder.
     pub fn close(self) -> TempDir {
         drop(self.app);
         self.folder
     }
 
-    /// The application on a real socket.
+    /// Serves the application on a real socket.
     pub fn serve(&self) -> Server {
         Server::start(Arc::clone(&self.app), "127.0.0.1", 0).unwrap()
     }
 
-    /// Moves the clock, back too.
+    /// Moves the clock forward, or back when `seconds` is negative.
     pub fn advance(&self, seconds: i64) {
         self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 
-    /// The clock, in whole seconds since 1970.
+    /// The time of the clock, in whole seconds since 1970.
     pub fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst).div_euclid(1_000_000)
     }
 
-    /// The database file.
+    /// The path of the database file.
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("project.db")
     }
 
-    /// A connection of its own, for what no route does.
+    /// A separate database connection, for statements that no route executes.
     pub fn sql(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.database()).unwrap()
     }
 
-    /// How many rows a table has.
+    /// The number of rows in a table.
     pub fn count(&self, table: &str) -> i64 {
         let sql = format!(r#"SELECT count(*) FROM "{table}""#);
         self.sql().query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 
-    /// Every row of every table of the tutorial.
+    /// All rows of the tables `user` and `task`, for a comparison before and after a request.
     pub fn rows(&self) -> Vec<Vec<SqlValue>> {
         let db = self.sql();
         let mut rows = Vec::new();
@@ -218,8 +220,8 @@ impl TestApp {
         rows
     }
 
-    /// An account made beside the API, and a token for it.
-    pub fn person(&self, username: &str, role: Role, is_approved: bool) -> Person {
+    /// Inserts an account into the database without the API, and creates a session for it.
+    pub fn account(&self, username: &str, role: Role, is_approved: bool) -> Account {
         let email = format!("{username}@example.com");
         let password = Password::for_account(PASSWORD, [username, &email]).unwrap();
         let hash = self.app.passwords.hash(&password).unwrap();
@@ -232,8 +234,8 @@ impl TestApp {
             created_at: self.app.now(),
         };
         let user = self.app.store.write(|db| users::insert(db, &row)).unwrap();
-        let token = self.session_of(&user);
-        Person {
+        let token = self.create_session(&user);
+        Account {
             id: user.id.get(),
             username: user.username,
             email: user.email,
@@ -241,8 +243,8 @@ impl TestApp {
         }
     }
 
-    /// Begins a session beside the API, and returns an access token of it.
-    pub fn session_of(&self, user: &User) -> String {
+    /// Inserts a session into the database without the API, and returns its access token.
+    pub fn create_session(&self, user: &User) -> String {
         let (id, now) = (SessionId::random().unwrap(), self.app.now());
         let session = NewSession {
             id,
@@ -260,56 +262,62 @@ impl TestApp {
         self.app.jwt.access(user, id, now).unwrap()
     }
 
-    /// The account of a person, as it is stored.
-    pub fn user(&self, person: &Person) -> User {
+    /// The database row of an account.
+    pub fn stored_user(&self, account: &Account) -> User {
         let store = &self.app.store;
-        let user = store.read(|db| users::by_username(db, &person.username));
+        let user = store.read(|db| users::by_username(db, &account.username));
         user.unwrap().unwrap()
     }
 
-    /// An access token of another session of the same person.
-    pub fn sign_in_again(&self, person: &Person) -> String {
-        self.session_of(&self.user(person))
+    /// Creates another session of this account, and returns its access token.
+    pub fn token_of_new_session(&self, account: &Account) -> String {
+        self.create_session(&self.stored_user(account))
     }
 
-    pub fn admin(&self) -> Person {
-        self.person("admin", Role::Admin, true)
+    pub fn admin(&self) -> Account {
+        self.account("admin", Role::Admin, true)
     }
 
-    pub fn manager(&self) -> Person {
-        self.person("manager", Role::Manager, true)
+    pub fn manager(&self) -> Account {
+        self.account("manager", Role::Manager, true)
     }
 
-    pub fn employee(&self) -> Person {
-        self.person("employee", Role::Employee, true)
+    pub fn employee(&self) -> Account {
+        self.account("employee", Role::Employee, true)
     }
 
-    /// Sends `"PATCH /tasks/2"` with a JSON body (`""` for none) on behalf of a person.
-    pub fn send(&self, line: &str, person: impl Into<Option<Person>>, body: &str) -> Answer {
-        self.send_with(line, person, &[], body)
+    /// Sends a request such as `"PATCH /tasks/2"` as this account (`None`: without a token) with a JSON
+    /// body (`""`: none).
+    pub fn send(
+        &self,
+        line: &str,
+        account: impl Into<Option<Account>>,
+        body: &str,
+    ) -> TestResponse {
+        self.send_with(line, account, &[], body)
     }
 
-    /// The same with more headers.
+    /// As [`TestApp::send`], with additional headers.
     pub fn send_with(
         &self,
         line: &str,
-        person: impl Into<Option<Person>>,
-        more: &[(&str, &str)],
+        account: impl Into<Option<Account>>,
+        extra: &[(&str, &str)],
         body: &str,
-    ) -> Answer {
+    ) -> TestResponse {
         let mut headers = Vec::new();
-        if let Some(person) = person.into() {
-            headers.push(("Authorization", format!("Bearer {}", person.token)));
+        if let Some(account) = account.into() {
+            headers.push(("Authorization", format!("Bearer {}", account.token)));
         }
         if !body.is_empty() {
             headers.push(("Content-Type", "application/json".to_owned()));
         }
-        headers.extend(more.iter().map(|(name, value)| (*name, value.to_string())));
+        headers.extend(extra.iter().map(|(name, value)| (*name, value.to_string())));
         self.send_raw(line, &headers, body.as_bytes())
     }
 
-    /// Sends a request without a body, with this token.
-    pub fn send_token(&self, line: &str, token: &str) -> Answer {
+    /// Sends a request with this access token and without a body.
+    pub fn send_token(&self, line: &str, token: &str) -> TestResponse {
         self.send_with(
             line,
             None,
@@ -318,66 +326,67 @@ impl TestApp {
         )
     }
 
-    /// Sends a GET on behalf of a person.
-    pub fn get(&self, path: &str, person: &Person) -> Answer {
-        self.send(&format!("GET {path}"), person.clone(), "")
+    /// Sends a GET as this account.
+    pub fn get(&self, path: &str, account: &Account) -> TestResponse {
+        self.send(&format!("GET {path}"), account.clone(), "")
     }
 
-    /// Sends exactly these headers and this body.
-    pub fn send_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> Answer {
+    /// Sends a request with exactly these headers and this body.
+    pub fn send_raw(&self, line: &str, headers: &[(&str, String)], body: &[u8]) -> TestResponse {
         let (method, target) = line.split_once(' ').unwrap();
         let headers = headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.clone()))
             .collect();
         let request = Request::fake_http(method, target, headers, body.to_vec());
-        let answer = respond(&self.app, &request);
-        description::check_accepted(method, target, body, &answer);
-        answer
+        let response = respond(&self.app, &request);
+        openapi_check::check_accepted(method, target, body, &response);
+        response
     }
 
-    pub fn sign_up(&self, username: &str, email: &str, password: &str) -> Answer {
+    pub fn sign_up(&self, username: &str, email: &str, password: &str) -> TestResponse {
         let body = json!({ "username": username, "email": email, "password": password });
         self.send("POST /signup", None, &body.to_string())
     }
 
-    pub fn log_in(&self, email: &str, password: &str) -> Answer {
+    pub fn log_in(&self, email: &str, password: &str) -> TestResponse {
         let body = json!({ "email": email, "password": password });
         self.send("POST /login", None, &body.to_string())
     }
 
-    pub fn patch_me(&self, person: &Person, body: Value) -> Answer {
-        self.send("PATCH /me", person.clone(), &body.to_string())
+    pub fn patch_me(&self, account: &Account, body: Value) -> TestResponse {
+        self.send("PATCH /me", account.clone(), &body.to_string())
     }
 
-    /// Makes a task as `person` and returns its id.
-    pub fn task(&self, person: &Person, body: Value) -> i64 {
-        let answer = self.send("POST /tasks", person.clone(), &body.to_string());
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer.json()["id"].as_i64().unwrap()
+    /// Creates a task as this account and returns its id.
+    pub fn create_task(&self, account: &Account, body: Value) -> i64 {
+        let response = self.send("POST /tasks", account.clone(), &body.to_string());
+        assert_eq!(response.status, 201, "{response:?}");
+        response.json()["id"].as_i64().unwrap()
     }
 }
 
-/// An application with one of everything: an admin (1), an employee (2), a task of the latter (1).
-pub struct World {
+/// An application with an admin (id 1), an employee (id 2) and a task (id 1) that is assigned to the
+/// employee.
+pub struct Fixture {
     pub app: TestApp,
-    pub admin: Person,
-    pub employee: Person,
+    pub admin: Account,
+    pub employee: Account,
     pub task: i64,
 }
 
-impl World {
-    pub fn new() -> World {
-        World::on(TestApp::new())
+impl Fixture {
+    pub fn new() -> Fixture {
+        Fixture::with_app(TestApp::new())
     }
 
-    pub fn on(app: TestApp) -> World {
+    pub fn with_app(app: TestApp) -> Fixture {
         let (admin, employee) = (app.admin(), app.employee());
-        let task = app.task(
+        let task = app.create_task(
             &admin,
             json!({ "title": "water the plants", "assigned_user_id": employee.id }),
         );
-        World {
+        Fixture {
             app,
             admin,
             employee,
@@ -386,7 +395,7 @@ impl World {
     }
 }
 
-/// A request as it comes from this address, with headers of the form `"Name: value"`.
+/// A request from this client address, with headers of the form `"Name: value"`.
 pub fn request_from(peer: &str, line: &str, headers: &[&str], body: &str) -> Request {
     let peer = SocketAddr::new(peer.parse().unwrap(), 50_000);
     let (method, target) = line.split_once(' ').unwrap();
@@ -397,9 +406,9 @@ pub fn request_from(peer: &str, line: &str, headers: &[&str], body: &str) -> Req
     Request::fake_http_from(peer, method, target, headers.collect(), body.into())
 }
 
-/// What the application answers, which the description has to have.
-pub fn respond(app: &App, request: &Request) -> Answer {
-    let answer = Answer::from(handle(app, request));
-    description::check(request.method(), request.raw_url(), &answer);
-    answer
+/// Passes a request to the application. Panics unless the OpenAPI document describes the response.
+pub fn respond(app: &App, request: &Request) -> TestResponse {
+    let response = TestResponse::from(handle(app, request));
+    openapi_check::check(request.method(), request.raw_url(), &response);
+    response
 }

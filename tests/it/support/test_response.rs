@@ -1,22 +1,22 @@
-//! An answer, and what the tests ask of it.
+//! A response, and the methods with which the tests read it.
 
 use std::fmt::Debug;
 use std::io::Read;
 
 use serde_json::Value;
 
-use super::Person;
+use super::Account;
 
-/// An answer.
+/// A response as the client receives it.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl From<rouille::Response> for Answer {
-    fn from(response: rouille::Response) -> Answer {
+impl From<rouille::Response> for TestResponse {
+    fn from(response: rouille::Response) -> TestResponse {
         let mut body = Vec::new();
         response
             .data
@@ -29,7 +29,7 @@ impl From<rouille::Response> for Answer {
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        Answer {
+        TestResponse {
             status: response.status_code,
             headers,
             body,
@@ -37,8 +37,8 @@ impl From<rouille::Response> for Answer {
     }
 }
 
-impl Answer {
-    /// The value of a header that is there once at most.
+impl TestResponse {
+    /// The value of a header that may occur at most once.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self
             .headers
@@ -47,7 +47,7 @@ impl Answer {
         let value = values.next().map(|(_, value)| value.as_str());
         assert!(
             values.next().is_none(),
-            "{name} is there twice: {:?}",
+            "{name} occurs twice: {:?}",
             self.headers
         );
         value
@@ -63,17 +63,17 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|why| panic!("{why}: {self:?}"))
     }
 
-    /// The error's code.
+    /// The `code` of an error response.
     pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The error's words.
+    /// The `msg` of an error response.
     pub fn msg(&self) -> String {
         self.json()["msg"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The rows of a list.
+    /// The items of a list.
     #[track_caller]
     pub fn items(&self) -> Vec<Value> {
         assert_eq!(self.status, 200, "{self:?}");
@@ -82,7 +82,7 @@ impl Answer {
         items.unwrap_or_else(|| panic!("no list: {self:?}")).clone()
     }
 
-    /// The ids of a list's rows.
+    /// The ids of a list's items.
     #[track_caller]
     pub fn ids(&self) -> Vec<i64> {
         let items = self.items();
@@ -92,13 +92,13 @@ impl Answer {
             .collect()
     }
 
-    /// Who has signed in, and the access token.
+    /// The account that `POST /login` returns, with its access token.
     #[track_caller]
-    pub fn person(&self) -> Person {
+    pub fn account(&self) -> Account {
         assert_eq!(self.status, 200, "{self:?}");
         let json = self.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        Person {
+        Account {
             id: json["user"]["id"].as_i64().unwrap(),
             username: text(&json["user"]["username"]),
             email: text(&json["user"]["email"]),
@@ -106,7 +106,8 @@ impl Answer {
         }
     }
 
-    /// 401 with these words; the challenge says that it was the token. A failure shows `case`.
+    /// Asserts 401 with this `msg` and a `WWW-Authenticate` challenge that says `invalid_token`. `case` is
+    /// part of the message when the assertion fails.
     #[track_caller]
     pub fn assert_token_refused(&self, msg: &str, case: impl Debug) {
         let found = (self.status, self.msg());
@@ -120,8 +121,8 @@ impl Answer {
         );
     }
 
-    /// The names of the fields that a 422 refuses, and nothing but them.
-    pub fn refused(&self) -> Vec<String> {
+    /// The names of all fields in `errors`, after a check that the status is 422.
+    pub fn invalid_fields(&self) -> Vec<String> {
         assert_eq!(self.status, 422, "{self:?}");
         self.json()["errors"]
             .as_object()
