@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::support::program::{Place, finish};
+use crate::support::program::{WorkDir, run_command};
 
 const LOCK: &str = include_str!("../../Cargo.lock");
 const CRATES: &str = include_str!("../../licenses/crates.txt");
@@ -82,9 +82,9 @@ fn the_notices_of_swagger_ui_are_of_the_crate_that_carries_it() {
 
 #[test]
 fn licenses_prints_every_notice_without_a_database_or_a_setting() {
-    let place = Place::new();
-    let printed = finish(
-        place
+    let work_dir = WorkDir::new();
+    let printed = run_command(
+        work_dir
             .command(&["licenses"])
             .env("DATABASE_URL", "nonsense")
             .env("PORT", "nonsense"),
@@ -106,13 +106,13 @@ fn licenses_prints_every_notice_without_a_database_or_a_setting() {
         let part = part.trim_end();
         assert!(printed.out.contains(part), "no {part}");
     }
-    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(work_dir.0.path()).unwrap().count(), 0);
 }
 
 #[test]
 fn licenses_stops_without_an_error_when_its_reader_does() {
-    let place = Place::new();
-    let mut program = place
+    let work_dir = WorkDir::new();
+    let mut program = work_dir
         .command(&["licenses"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -129,10 +129,10 @@ fn licenses_stops_without_an_error_when_its_reader_does() {
 
 #[test]
 fn licenses_explains_itself() {
-    let place = Place::new();
-    let all = place.run(&["--help"]);
+    let work_dir = WorkDir::new();
+    let all = work_dir.run(&["--help"]);
     assert!(all.out.contains("licenses"), "{}", all.out);
-    let help = place.run(&["licenses", "--help"]);
+    let help = work_dir.run(&["licenses", "--help"]);
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
     for text in ["Swagger UI", "no database"] {
         assert!(help.out.contains(text), "no {text}: {}", help.out);
