@@ -16,7 +16,8 @@ RUN mkdir src \
  && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')" \
  && rm -r src
 
-COPY schema.sql ./
+COPY schema.sql LICENSE-MIT LICENSE-APACHE ./
+COPY licenses licenses
 COPY web web
 COPY src src
 # Cargo compares modification times, and those of the sources may be older than those of the empty files.

@@ -3,6 +3,7 @@
 mod audit;
 mod first_admin;
 mod healthcheck;
+mod licenses;
 mod openapi;
 mod password_input;
 mod serve;
@@ -59,6 +60,11 @@ enum Command {
     Openapi,
     /// Check whether the server on this machine is ready: exit code 0 if it is, else 1
     Healthcheck(AddressArgs),
+    /// Print the licence, and the licences of the software inside this program
+    ///
+    /// Prints the licence of Task API and the notices of the Rust crates, SQLite, Swagger UI and the other
+    /// software that the binary contains. It needs no database, no settings and no running server.
+    Licenses,
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -80,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => audit::run(command),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(address) => healthcheck::run(&address),
+        Command::Licenses => licenses::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -48,6 +48,7 @@ mod flask {
 mod cli;
 mod docs;
 mod input_properties;
+mod licenses;
 mod metrics;
 mod openapi;
 mod pages;
