@@ -382,6 +382,59 @@ fn every_quoted_line_is_in_its_file() {
     assert!(count > 15, "{count}");
 }
 
+/// What stands before a parenthesis in the tutorial's code and is not defined here: functions of the standard
+/// library and of rusqlite, and `pub(super)`.
+const FOREIGN: [&str; 18] = [
+    "Ok",
+    "collect",
+    "contains",
+    "execute",
+    "into",
+    "join",
+    "map",
+    "next",
+    "ok",
+    "params_from_iter",
+    "parse",
+    "prepare",
+    "prepare_cached",
+    "pub",
+    "query",
+    "query_map",
+    "starts_with",
+    "unwrap",
+];
+
+#[test]
+fn the_code_of_the_tutorial_calls_functions_that_exist() {
+    let code = text_of(&root().join("src")) + &text_of(&root().join("tests/it"));
+    let blocks = parse(&read("docs/add-an-endpoint.md")).1.into_iter();
+    let added: String = blocks
+        .filter(|block| block.language == "diff")
+        .flat_map(|block| block.lines)
+        .filter_map(|line| Some(line.strip_prefix('+')?.to_owned() + "\n"))
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    let (mut missing, mut count) = (Vec::new(), 0);
+    for before in added.split('(') {
+        let is_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+        let start = before.rfind(|c: char| !is_path(c)).map_or(0, |at| at + 1);
+        for name in before[start..].split("::").filter(|name| !name.is_empty()) {
+            count += 1;
+            let is_known = FOREIGN.contains(&name) || is_crate(name);
+            if !is_known && !defines(&code, name) && !defines(&added, name) {
+                missing.push(before[start..].to_owned());
+            }
+        }
+    }
+    assert_none("functions that do not exist", &missing);
+    assert!(count > 40, "{count}");
+}
+
+fn is_crate(name: &str) -> bool {
+    read("Cargo.toml").contains(&format!("\n{name} = "))
+}
+
 #[test]
 fn the_landing_page_lists_every_folder_and_names_code_that_exists() {
     let page = landing_page();
