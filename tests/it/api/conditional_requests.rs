@@ -243,7 +243,7 @@ const LISTS: &[(&[&str], bool, bool)] = &[
     (&[r#"W/%, %"#], true, true),
     (&[" \t,, % , ,"], true, true),
     (&["\"stale\"\t,\t%"], true, true),
-    // An ETag may contain commas and any visible character.
+    // An ETag may contain commas and non-ASCII characters.
     (&[r#""a,b", %"#], true, true),
     (&[r#""!#~é\", %"#], true, true),
     // Several header lines are one list.

@@ -535,7 +535,7 @@ fn a_new_account_with_a_reused_id_does_not_inherit_the_tasks_of_the_old_one() {
     let app = TestApp::new();
     let manager = app.manager();
     let task = app.create_task(&manager, json!({ "title": "left over" }));
-    // The Flask app leaves it so: the account is deleted, and the task keeps its id.
+    // As in the Flask app: the account is deleted, and the task still has its id.
     let sql = app.sql();
     sql.pragma_update(None, "foreign_keys", false).unwrap();
     sql.execute("UPDATE task SET assigned_user_id = ?1", [manager.id + 1])
