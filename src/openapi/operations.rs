@@ -8,6 +8,7 @@ use crate::handlers::auth::TokenResponse;
 use crate::handlers::health::Health;
 use crate::handlers::hello::Greeting;
 use crate::handlers::sessions::{OwnSession, OwnSessions};
+#[cfg(any(feature = "board", feature = "docs"))]
 use crate::http::embedded_files;
 use crate::metrics::exposition::MEDIA_TYPE;
 use crate::model::{
@@ -308,6 +309,7 @@ pub fn openapi() -> Operation {
 }
 
 /// `GET /docs`
+#[cfg(feature = "docs")]
 pub fn docs() -> Operation {
     Operation::new("docs", PAGES, "Returns the documentation page")
         .responds_with_file("An HTML page", &["text/html"])
@@ -315,6 +317,7 @@ pub fn docs() -> Operation {
 }
 
 /// `GET /docs/{file}`
+#[cfg(feature = "docs")]
 pub fn docs_file() -> Operation {
     file(
         "docsFile",
@@ -324,6 +327,7 @@ pub fn docs_file() -> Operation {
 }
 
 /// `GET /`
+#[cfg(feature = "board")]
 pub fn board() -> Operation {
     Operation::new("board", PAGES, "Returns the task board")
         .responds_with_file("An HTML page", &["text/html"])
@@ -331,10 +335,12 @@ pub fn board() -> Operation {
 }
 
 /// `GET /board/{file}`
+#[cfg(feature = "board")]
 pub fn board_file() -> Operation {
     file("boardFile", "Returns a file of the task board", "/board/")
 }
 
+#[cfg(any(feature = "board", feature = "docs"))]
 fn file(id: &'static str, summary: &'static str, folder: &str) -> Operation {
     Operation::new(id, PAGES, summary)
         .path_file(embedded_files::names_in(folder))
