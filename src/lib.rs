@@ -40,8 +40,8 @@
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
 //! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
 //! | [`store`] | every SQL statement, one file for each table; connection pools, transactions, migration |
-//! | [`concurrency`] | bulkheads for expensive work, run permits for worker threads |
 //! | [`config`] | every setting |
+//! | [`concurrency`] | bulkheads for expensive work, run permits for worker threads |
 //! | [`model`] | accounts, sessions, tasks, permissions: plain types that are valid by construction |
 //! | [`crypto`] | random bytes, SHA-256, key derivation |
 //! | [`metrics`] | counters and histograms for Prometheus |
