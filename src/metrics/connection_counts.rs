@@ -1,4 +1,4 @@
-//! Counts of connections, and of the limits that close them.
+//! Counts of connections: accepted, open, and closed because of a limit. Only the server `epoll` counts them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,15 +11,17 @@ use super::exposition::Exposition;
 pub struct ConnectionCounts {
     /// Connections accepted since the start.
     accepted: Counter,
+    /// Connections open now.
     open: Arc<AtomicU64>,
+    /// Connections closed since the start, by [`CloseReason`].
     closed_for: [Counter; SETTINGS.len()],
 }
 
-/// Counts a connection as open until it is dropped.
+/// Counts a connection as open until this value is dropped.
 #[derive(Debug)]
 pub struct OpenConnection(Arc<AtomicU64>);
 
-/// The limit for which the server closes a connection.
+/// The limit because of which the server closes a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum CloseReason {
     /// Too many connections are open: the one that has been idle longest makes room for a new one.
@@ -36,7 +38,7 @@ pub enum CloseReason {
     MaxBufferedBytes,
 }
 
-/// The setting behind each [`CloseReason`], in the order of the variants.
+/// The name of the setting of each [`CloseReason`], in the order of the variants.
 const SETTINGS: [&str; 6] = [
     "MAX_CONNECTIONS",
     "HEAD_TIMEOUT",
@@ -48,15 +50,20 @@ const SETTINGS: [&str; 6] = [
 
 impl ConnectionCounts {
     /// Counts a connection that the server accepts.
-    pub fn accept(&self) -> OpenConnection {
+    pub fn count_accepted(&self) -> OpenConnection {
         self.accepted.add(1);
         self.open.fetch_add(1, Ordering::Relaxed);
         OpenConnection(Arc::clone(&self.open))
     }
 
+    /// Counts a connection that the server closes for this reason. Returns the number of them since the start.
+    pub fn count_closed(&self, reason: CloseReason) -> u64 {
+        self.closed_for[reason as usize].add(1)
+    }
+
     /// Writes the metrics of connections.
     pub fn write(&self, text: &mut Exposition) {
-        text.gauge("http_connections_open", "Open self.")
+        text.gauge("http_connections_open", "Connections open now.")
             .sample(&[], self.open());
         text.counter(
             "http_connections_accepted_total",
@@ -77,12 +84,7 @@ impl ConnectionCounts {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Counts a connection that is closed for this reason, and returns how many there have been.
-    pub fn close_for(&self, reason: CloseReason) -> u64 {
-        self.closed_for[reason as usize].add(1)
-    }
-
-    /// The number of connections that each limit has closed, by the name of its setting.
+    /// The name of each limit's setting, and the number of connections closed because of it.
     fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
         SETTINGS
             .into_iter()

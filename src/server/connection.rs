@@ -44,11 +44,13 @@ pub struct Connection {
     wait: WaitState,
     /// Whether the last read emptied the socket: the next one would block.
     socket_is_empty: bool,
+    /// This connection's part of the memory budget.
     reservation: Reservation,
+    /// Counts the connection as open until it is dropped.
     _open: OpenConnection,
 }
 
-/// The state of the connection; how far a request has arrived is the parser's state.
+/// The state of the connection. [`ParserState`] adds how much of the next request has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// No request has been handled yet.
@@ -57,9 +59,9 @@ enum State {
     KeepAlive,
     /// The last response is being sent. The server closes its side after it (half-close).
     LastResponse,
-    /// Lingering close: the server's side is closed, and what the client still sends is read and dropped.
-    /// Closing a socket with unread bytes sends a reset, and the client could lose the response (RFC 9112,
-    /// 9.6).
+    /// Lingering close: the server's side is closed, and bytes that the client still sends are read and
+    /// dropped. Closing a socket with unread bytes sends a reset, which could make the client lose the response
+    /// (RFC 9112, 9.6).
     Lingering,
 }
 
@@ -74,7 +76,7 @@ pub enum WaitReason {
     RestOfHead,
     /// The rest of a request body.
     RestOfBody,
-    /// The client receiving the response, so that the socket accepts more of it.
+    /// Room in the socket for the rest of the response: the client has to receive some of it first.
     ResponseSent,
     /// The client closing its side (lingering close).
     PeerClose,
@@ -96,8 +98,8 @@ impl WaitReason {
         }
     }
 
-    /// The reason that the metrics count after the timeout. The end of a lingering close is not counted: the
-    /// connection is over anyway.
+    /// The reason that the metrics count after the timeout. The end of a lingering close is not counted, since
+    /// the last response has been sent by then.
     fn close_reason(self) -> Option<CloseReason> {
         match self {
             WaitReason::NextRequest => Some(CloseReason::IdleTimeout),
@@ -131,13 +133,13 @@ pub enum NextAction {
     WaitReadable,
     /// Wait until the socket is writable.
     WaitWritable,
-    /// Continue after the connections that are ready now.
+    /// Run the connection again, after the connections that are ready now.
     Requeue,
     /// Close the connection.
     Close,
 }
 
-/// What a thread passes to every connection that it runs.
+/// What a thread passes to each connection that it runs.
 #[derive(Debug)]
 pub struct WorkerContext<'a> {
     /// The application that handles the requests.
@@ -168,7 +170,7 @@ impl Connection {
             },
             socket_is_empty: false,
             reservation: memory.reserve_nothing(),
-            _open: app.metrics.connections.accept(),
+            _open: app.metrics.connections.count_accepted(),
         }
     }
 
@@ -177,7 +179,7 @@ impl Connection {
         &self.stream
     }
 
-    /// What it waits for between two runs.
+    /// What the connection waits for between two runs.
     pub fn wait(&self) -> WaitState {
         self.wait
     }
@@ -195,7 +197,7 @@ impl Connection {
         self.update_wait();
         if !self.resize_reservation() {
             let connections = &context.app.metrics.connections;
-            connections.close_for(CloseReason::MaxBufferedBytes);
+            connections.count_closed(CloseReason::MaxBufferedBytes);
             let cause = "MAX_BUFFERED_BYTES is used up".to_owned();
             return self.abort(Error::Busy(cause), context);
         }
@@ -223,8 +225,8 @@ impl Connection {
         Ok(NextAction::Requeue)
     }
 
-    /// Handles the next request if it has arrived completely, and reads otherwise. Returns `None` if another
-    /// step can follow at once.
+    /// Handles the next request if it has arrived completely, and reads otherwise. Like the other steps, it
+    /// returns `None` if the next step can follow at once.
     fn handle_or_read(&mut self, context: &mut WorkerContext) -> io::Result<Option<NextAction>> {
         // A handler may have released this thread's run permit. A pipelined request is then left to a thread
         // that holds one.
@@ -308,7 +310,8 @@ impl Connection {
         self.write_response(response, framing)
     }
 
-    /// Sends an error response and closes the connection after it: where the next request begins is unknown.
+    /// Sends an error response and closes the connection after it, because the start of the next request is
+    /// unknown.
     fn reject(
         &mut self,
         error: Error,
@@ -357,8 +360,8 @@ impl Connection {
         self.reservation.try_resize(buffered)
     }
 
-    /// Derives the wait reason from the state. A new reason restarts the timeout, with one exception: the time
-    /// for the first head begins when the connection is accepted, not with its first byte.
+    /// Derives the wait reason from the state. A new reason restarts the timeout, with one exception: the
+    /// timeout of the first head runs from the moment when the connection is accepted, not from its first byte.
     fn update_wait(&mut self) {
         let reason = self.wait_reason();
         let is_first_head =
@@ -380,8 +383,8 @@ impl Connection {
         }
     }
 
-    /// Times out an overdue connection, unless it has unread bytes: that the server has not read them yet is
-    /// not the client's fault.
+    /// Times out an overdue connection, unless its socket holds bytes that the server has not read yet: the
+    /// client has sent in time then, and the server is late.
     pub fn check_timeout(&mut self, context: &mut WorkerContext) -> NextAction {
         match rustix::io::ioctl_fionread(&self.stream) {
             Ok(1..) if self.wait.reason != WaitReason::ResponseSent => NextAction::WaitReadable,
@@ -391,12 +394,12 @@ impl Connection {
 
     fn time_out(&mut self, context: &mut WorkerContext) -> NextAction {
         if let Some(reason) = self.wait.reason.close_reason() {
-            context.app.metrics.connections.close_for(reason);
+            context.app.metrics.connections.count_closed(reason);
         }
         self.abort(Error::Timeout, context)
     }
 
-    /// Ends the connection: with an error response if a request has arrived in part, else at once.
+    /// Ends the connection: with an error response if a request has arrived in part, otherwise at once.
     pub fn abort(&mut self, error: Error, context: &mut WorkerContext) -> NextAction {
         let is_mid_request = matches!(
             self.wait.reason,
@@ -414,7 +417,7 @@ impl Connection {
 }
 
 impl Head {
-    /// Stands for a head that could not be parsed, in the access log for example.
+    /// A placeholder for a head that could not be parsed; the access log shows it as `-`.
     fn unknown() -> Head {
         Head {
             method: "-".to_owned(),

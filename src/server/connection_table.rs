@@ -1,8 +1,8 @@
 //! The table of open connections, one entry each.
 //!
-//! A mutex in each entry gives one thread at a time exclusive access to the connection. Beside it, an atomic
-//! holds what the connection waits for. The deadline sweep and the eviction read only this atomic and lock
-//! the few connections that are due: a look at ten thousand connections disturbs none of them.
+//! Each entry has a mutex, which gives one thread at a time exclusive access to the connection, and an atomic,
+//! which holds what the connection waits for. The deadline sweep and the eviction read only the atomics and
+//! lock the few connections that are due. So a scan of ten thousand connections does not delay any of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Connection, WaitReason, WaitState};
 
-/// A table of fixed size. An entry's index is what epoll reports for its connection.
+/// A table of fixed size. The index of an entry is the data of its connection's epoll events.
 #[derive(Debug)]
 pub struct ConnectionTable {
     entries: Box<[Entry]>,
-    /// The indices of the unused entries, as a stack.
+    /// The indices of the unused entries: a free list.
     free: Mutex<Vec<usize>>,
     /// Notified of every entry that becomes free.
     freed: Condvar,
@@ -35,7 +35,7 @@ struct Entry {
 /// An entry that this thread has locked.
 pub type LockedConnection<'a> = MutexGuard<'a, Option<Box<Connection>>>;
 
-/// A reason's index is its packed form.
+/// The wait reasons in the order of the variants: a reason's number is its packed form.
 const REASONS: [WaitReason; 6] = [
     WaitReason::FirstRequest,
     WaitReason::NextRequest,
@@ -97,17 +97,14 @@ impl ConnectionTable {
     /// Stores what a connection waits for from now on. The caller holds the entry's lock.
     pub fn set_wait(&self, index: usize, wait: WaitState) {
         let since = wait.since.saturating_duration_since(self.epoch).as_millis() as u64;
-        let reason = REASONS
-            .iter()
-            .position(|reason| *reason == wait.reason)
-            .unwrap_or_default() as u64;
-        let packed = ((since + 1) << REASON_BITS) | reason;
+        let packed = ((since + 1) << REASON_BITS) | wait.reason as u64;
         self.entries[index]
             .packed_wait
             .store(packed, Ordering::SeqCst);
     }
 
-    /// Closes a connection and frees its entry.
+    /// Closes a connection and frees its entry. The socket is closed first, so that epoll reports nothing more
+    /// about it under an index that belongs to a new connection.
     pub fn close(&self, index: usize, mut entry: LockedConnection) {
         let connection = entry.take();
         self.entries[index].packed_wait.store(0, Ordering::SeqCst);

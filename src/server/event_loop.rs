@@ -31,14 +31,14 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::metrics::CloseReason;
 
-/// How many connections the kernel queues until they are accepted. The usual 128 overflows in a burst; a client
-/// that is dropped tries again after a second.
+/// How many connections the kernel queues until they are accepted. The standard library's 128 overflows in a
+/// burst, and a client whose connection is dropped tries again only after a second.
 const BACKLOG: i32 = 4096;
 
 /// The interval of the deadline sweep, and of the checks while the server stops.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The pause after a system call that could fail again at once (no file descriptors, for example).
+/// The pause after a failed system call that could fail again at once (no file descriptors, for example).
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
 /// The size of a thread's read buffer in bytes.
@@ -62,7 +62,8 @@ struct ServerState {
     epoll: OwnedFd,
     run_permits: Arc<RunPermits>,
     memory: MemoryBudget,
-    /// No connection is accepted any more, and each one closes after its present request.
+    /// True from the start of a stop: no connection is accepted any more, and each one closes after its
+    /// present request.
     stopping: AtomicBool,
     /// An eventfd that wakes the accept thread; readable once `stopping` is true.
     stop_event: OwnedFd,
@@ -99,7 +100,7 @@ impl EpollServer {
         })
     }
 
-    /// The address that it listens on.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -220,6 +221,7 @@ fn accept_loop(state: &ServerState, listener: &TcpListener) {
             _ if stopping => return,
             Ok(()) => {
                 let wanted = PollFlags::IN;
+                // An error (EINTR, for example) only makes the next round begin early.
                 let _ = poll(
                     &mut [
                         PollFd::new(listener, wanted),
@@ -294,8 +296,8 @@ impl ServerState {
         }
     }
 
-    /// Closes the connection that has been idle longest, to make room for a new one (LRU eviction). Returns
-    /// whether one was closed.
+    /// Closes one connection to make room for a new one (LRU eviction): the
+    /// [eviction candidate](ConnectionTable::eviction_candidate) of the table. Returns whether one was closed.
     fn evict_idle(&self) -> bool {
         let Some(index) = self.connections.eviction_candidate() else {
             return false;
@@ -305,8 +307,8 @@ impl ServerState {
         };
         self.connections.close(index, entry);
         let connections = &self.app.metrics.connections;
-        let count = connections.close_for(CloseReason::MaxConnections);
-        // Logs the 1st, 2nd, 4th, 8th, ...: one line for each would fill the disk during an attack.
+        let count = connections.count_closed(CloseReason::MaxConnections);
+        // Logs the 1st, 2nd, 4th, 8th, ... eviction: one line for each would fill the disk during an attack.
         if count.is_power_of_two() {
             log::warn!(
                 "the longest idle connection was closed to make room for a new one; closed so far: {count}"
@@ -318,8 +320,8 @@ impl ServerState {
 
 // ---- workers ------------------------------------------------------------------------------------
 
-/// Waits for an event, runs its connection, and repeats. Ends at [`EXIT_EVENT`]; the end of the thread releases
-/// its run permit, so that the next worker gets the event too.
+/// Waits for an event, runs its connection, and repeats. Returns at [`EXIT_EVENT`]. The end of the thread
+/// releases its run permit, so that the next worker can receive the event too.
 fn worker_loop(state: &ServerState) {
     let mut scratch = Vec::new();
     // One event at a time: a second one would wait here while the first request is handled, although another
@@ -335,7 +337,7 @@ fn worker_loop(state: &ServerState) {
                 thread::sleep(ERROR_PAUSE);
             }
         }
-        // Allocated at the first event: most workers run only under heavy load, and need no buffer until then.
+        // Allocated after the first wait: most workers run only under heavy load and need no buffer before.
         scratch.resize(SCRATCH_SIZE, 0);
         for event in &events {
             match event.data.u64() {
@@ -369,7 +371,7 @@ impl ServerState {
         mut entry: LockedConnection,
         run: impl FnOnce(&mut Connection) -> NextAction,
     ) {
-        // The event may be older than the connection's end: the entry is empty then.
+        // The entry is empty if another thread has closed the connection since epoll reported the event.
         let Some(connection) = entry.as_mut() else {
             return;
         };
@@ -379,8 +381,8 @@ impl ServerState {
         let flags = match action {
             NextAction::WaitReadable => EventFlags::IN,
             NextAction::WaitWritable => EventFlags::OUT,
-            // The socket is writable, so that epoll reports it at once, after the connections that are ready
-            // already.
+            // The socket is writable, so epoll reports the connection again at once, but after those that are
+            // ready already.
             NextAction::Requeue => EventFlags::IN | EventFlags::OUT,
             NextAction::Close => return self.connections.close(index, entry),
         };
@@ -419,7 +421,7 @@ fn wait_for_signal(event: &OwnedFd, timeout: Duration) -> bool {
 }
 
 impl ServerState {
-    /// Runs every connection that waits and that `is_due` selects, on this thread.
+    /// Runs, on this thread, every waiting connection that `is_due` selects.
     fn run_waiting(
         &self,
         is_due: impl Fn(WaitState) -> bool,
@@ -438,8 +440,8 @@ impl ServerState {
         self.run_waiting(waits_for_input, |_| NextAction::Requeue);
     }
 
-    /// The second half of a stop: rejects the requests that have arrived in part, with 503, and closes the
-    /// other connections. Those that are sending a response may go on until the deadline.
+    /// The second half of a stop: rejects with 503 each request that has arrived in part, and closes the other
+    /// connections that wait for the client. One that is sending a response may continue until the deadline.
     fn abort_connections(&self) {
         let mut scratch = vec![0; SCRATCH_SIZE];
         self.run_waiting(waits_for_input, |connection| {

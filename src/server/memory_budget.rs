@@ -2,7 +2,7 @@
 //! for responses that are not sent yet.
 //!
 //! The limits of a single request are not enough: ten thousand bodies of a megabyte each exceed the memory of
-//! most machines. Small requests are not counted, so a used-up budget does not stop them.
+//! most machines. Small requests are not counted, so they are served even while the budget is used up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

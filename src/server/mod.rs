@@ -5,9 +5,9 @@
 //! 1. The accept thread takes it from the kernel, stores it in the table of open connections and registers it
 //!    with epoll (`event_loop.rs`, `connection_table.rs`).
 //! 2. When it is readable, one worker of the pool runs its state machine (`connection.rs`).
-//! 3. The parser turns the bytes into a request, and rejects whatever a proxy could read in another way
-//!    (`parser/`). The memory for large requests and responses comes from a shared budget
-//!    (`memory_budget.rs`).
+//! 3. The parser turns the bytes into a request (`parser/`). It rejects bytes that a proxy could read as a
+//!    different request (request smuggling). The memory for large requests and responses comes from a shared
+//!    budget (`memory_budget.rs`).
 //! 4. The worker calls [`crate::middleware::handle`], which returns the response.
 //! 5. The response is serialized and written; the part that the socket does not accept waits in a buffer
 //!    (`serializer.rs`, `write_buffer.rs`).
@@ -38,8 +38,8 @@ use std::time::Duration;
 use crate::app::App;
 use crate::config::server::ServerKind;
 
-/// The time limit of a graceful shutdown. Container runtimes kill a process 10 s after they tell it to stop,
-/// and the database needs some of that time for its last checkpoint.
+/// The time limit of a graceful shutdown. Container runtimes kill a process 10 s after SIGTERM, and the
+/// database needs some of that time for its last checkpoint.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(8);
 
 /// A running server. It handles each request with [`crate::middleware::handle`].
@@ -69,7 +69,7 @@ impl Server {
         Ok(Server(kind))
     }
 
-    /// The address that it listens on.
+    /// The address that the server listens on, with the actual port.
     pub fn address(&self) -> SocketAddr {
         match &self.0 {
             #[cfg(target_os = "linux")]

@@ -4,6 +4,7 @@
 //! requests, which enable request smuggling behind a proxy.
 
 use std::fmt;
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::middleware;
 
-/// How often the poller checks whether the server is closing, and the waker connects.
+/// How often the poller checks whether the server closes, and how often the waker connects.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 type Handler = Box<dyn Fn(&Request) -> Response + Send + Sync>;
@@ -43,16 +44,23 @@ impl RouilleServer {
     /// Binds the address and starts the threads. Port 0 is any free port.
     ///
     /// # Errors
-    /// A message for the operator: the address cannot be bound, for example.
+    /// A message for the operator: the address cannot be bound, or the system denies a thread.
     pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<RouilleServer, String> {
         let workers = app.config.concurrency.workers;
         let flags = Arc::new(StopFlags::default());
         let handler = handler(app, Arc::clone(&flags));
         let http = rouille::Server::new((host, port), handler)
             .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
-        let http = Arc::new(http.pool_size(workers));
-        let poller = spawn_poller(Arc::clone(&http), Arc::clone(&flags));
-        spawn_waker(http.server_addr(), Arc::clone(&flags));
+        RouilleServer::start_threads(Arc::new(http.pool_size(workers)), flags)
+            .map_err(|why| format!("cannot start the server: {why}"))
+    }
+
+    fn start_threads(
+        http: Arc<rouille::Server<Handler>>,
+        flags: Arc<StopFlags>,
+    ) -> io::Result<RouilleServer> {
+        let poller = spawn_poller(Arc::clone(&http), Arc::clone(&flags))?;
+        spawn_waker(http.server_addr(), Arc::clone(&flags))?;
         Ok(RouilleServer {
             http,
             flags,
@@ -60,7 +68,7 @@ impl RouilleServer {
         })
     }
 
-    /// The address that it listens on.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.http.server_addr()
     }
@@ -85,10 +93,14 @@ impl RouilleServer {
         let (sender, joined) = mpsc::channel::<()>();
         let http = Arc::clone(&self.http);
         // `join` has no timeout. The thread drops the sender after it, which disconnects the channel.
-        thread::spawn(move || {
+        let waiting = spawn("join", move || {
             http.join();
             drop(sender);
         });
+        if let Err(why) = waiting {
+            log::error!("cannot wait for the requests in progress: {why}");
+            return false;
+        }
         let timeout = deadline.saturating_duration_since(Instant::now());
         joined.recv_timeout(timeout) == Err(RecvTimeoutError::Disconnected)
     }
@@ -106,30 +118,41 @@ fn handler(app: Arc<App>, flags: Arc<StopFlags>) -> Handler {
     })
 }
 
-/// Passes requests to the pool until the server closes. The channel is disconnected then.
-fn spawn_poller(http: Arc<rouille::Server<Handler>>, flags: Arc<StopFlags>) -> Receiver<()> {
+/// Starts a thread that passes requests to the pool until the server closes. The thread then disconnects the
+/// channel.
+fn spawn_poller(
+    http: Arc<rouille::Server<Handler>>,
+    flags: Arc<StopFlags>,
+) -> io::Result<Receiver<()>> {
     let (sender, ended) = mpsc::channel();
-    thread::spawn(move || {
+    spawn("poller", move || {
         while !flags.closing.load(Ordering::SeqCst) {
             http.poll_timeout(POLL_INTERVAL);
         }
         drop(sender);
-    });
-    ended
+    })?;
+    Ok(ended)
 }
 
-/// Connects to the server at each interval, until it closes. This works around stuck connections.
+/// Starts a thread that connects to the server at each interval until the server closes. This works around
+/// stuck connections.
 ///
-/// When several connections arrive at once, rouille's server may queue some of them for a thread that has just
-/// been given another one. They wait there until that other connection closes. The next new connection starts
-/// a thread, and that thread then serves the queued ones.
-fn spawn_waker(address: SocketAddr, flags: Arc<StopFlags>) {
-    thread::spawn(move || {
+/// When several connections arrive at once, rouille's server may queue some of them for a thread that already
+/// serves another one. They wait until that other connection closes, or until a new connection makes the server
+/// start a thread: that thread then serves the queued ones.
+fn spawn_waker(address: SocketAddr, flags: Arc<StopFlags>) -> io::Result<()> {
+    spawn("waker", move || {
         while !flags.closing.load(Ordering::SeqCst) {
             thread::sleep(POLL_INTERVAL);
             drop(TcpStream::connect_timeout(&address, POLL_INTERVAL));
         }
-    });
+    })
+}
+
+/// Starts a thread. Unlike [`thread::spawn`], it does not panic where the system denies one.
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(run).map(drop)
 }
 
 impl fmt::Debug for RouilleServer {

@@ -1,4 +1,5 @@
-//! Serializes a response to bytes (RFC 9112).
+//! Serializes a response to the bytes of HTTP/1.1 (RFC 9112), and adds the headers that only the server knows:
+//! `Connection`, `Content-Length`, `Date`, `Server`.
 
 use std::io::{self, Read};
 use std::time::SystemTime;
@@ -8,7 +9,7 @@ use rouille::Response;
 
 use super::parser::Version;
 
-/// What the request decides about the form of its response.
+/// The facts about the request and the connection that determine how a response is written.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseFraming {
     /// The client's version of HTTP.
@@ -19,7 +20,7 @@ pub struct ResponseFraming {
     pub keep_alive: bool,
 }
 
-/// The usual size of a status line and header fields is below this, in bytes.
+/// Bytes reserved for the status line and the header fields; a usual response needs less.
 const HEAD_CAPACITY: usize = 1024;
 
 /// Returns the complete response in one buffer, so that head and body can share a TCP segment.
@@ -70,7 +71,7 @@ pub fn serialize(response: Response, framing: ResponseFraming) -> io::Result<Vec
     Ok(bytes)
 }
 
-/// Whether a header is about the connection or the framing, which only the server knows.
+/// Whether a header belongs to the server: a handler knows neither the connection nor the framing.
 fn is_set_by_server(name: &str) -> bool {
     [
         "Connection",
@@ -102,7 +103,8 @@ fn is_safe(name: &str, value: &str) -> bool {
     is_safe
 }
 
-/// For human readers; programs use the status code (RFC 9110, 15).
+/// The reason phrase, for human readers: programs use the status code. Empty for an unregistered status, which
+/// RFC 9112, 4 permits.
 fn reason_phrase(status: u16) -> &'static str {
     let status = StatusCode::from_u16(status).ok();
     status

@@ -1,4 +1,5 @@
-//! Request bodies: a `Content-Length`, or chunked transfer coding (RFC 9112, 6 and 7).
+//! The body of a request: of fixed length (`Content-Length`) or in chunks (`Transfer-Encoding: chunked`), as
+//! RFC 9112, 6 and 7 define them. A body above `MAX_BODY_BYTES` is rejected before the excess is stored.
 
 use std::mem;
 
@@ -14,14 +15,15 @@ use crate::error::Error;
 pub enum BodyDecoder {
     /// As many bytes as `Content-Length` says; 0 without that header.
     Sized(usize),
+    /// Chunked transfer coding.
     Chunked(ChunkedDecoder),
 }
 
 impl BodyDecoder {
     /// Chooses the decoder from the header fields (RFC 9112, 6.3).
     ///
-    /// A request whose length could be read in two ways is rejected, because a proxy could read it the other
-    /// way (request smuggling): both headers, a repeated `Content-Length`, any other coding than `chunked`.
+    /// A request is rejected where a proxy could determine another length (request smuggling): with both
+    /// headers, with a repeated `Content-Length`, with any coding other than `chunked`.
     pub fn for_request(head: &Head, limits: &ServerLimits) -> Result<BodyDecoder, Error> {
         let mut codings = head.values("Transfer-Encoding");
         let mut lengths = head.values("Content-Length");

@@ -7,8 +7,8 @@ use crate::error::Error;
 
 pub const CRLF: &[u8] = b"\r\n";
 
-/// A recipient may accept a bare LF as a line end (RFC 9112, 2.2). Some do and some do not, and such a
-/// difference enables request smuggling.
+/// RFC 9112, 2.2 permits a recipient to accept a bare LF as a line end. Some recipients do and some do not, and
+/// such a difference enables request smuggling.
 const BARE_LF: Error = Error::BadRequest("a line ends with LF instead of CRLF");
 
 /// Appends to a vector and grows it by no more than needed, or by [`GROWTH_STEP`]. The usual doubling would
@@ -25,10 +25,10 @@ const GROWTH_STEP: usize = 1024;
 #[derive(Debug, Default)]
 pub struct ReadBuffer {
     bytes: Vec<u8>,
-    /// Start of the bytes that are not consumed.
+    /// Start of the bytes that are not consumed yet.
     start: usize,
-    /// Start of the first line without a known end. The search for an empty line resumes here, so that a
-    /// client that sends single bytes does not make every read search the whole head again.
+    /// Start of the first line whose end has not been found. The search for an empty line resumes here;
+    /// otherwise a client that sends single bytes would make every read search the whole head again.
     line_start: usize,
 }
 

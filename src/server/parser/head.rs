@@ -1,5 +1,5 @@
-//! The head of a request: request line and header fields (RFC 9112, 2 to 5). `httparse` splits it; the checks
-//! beyond the grammar are made here.
+//! The head of a request: request line and header fields (RFC 9112, 2 to 5). The crate `httparse` checks the
+//! grammar and splits the head. This file checks the rest: `Host`, the request target, `Expect`.
 
 use std::mem::MaybeUninit;
 
@@ -17,8 +17,8 @@ pub const INVALID_REQUEST_LINE: Error =
 pub struct Head {
     /// As sent; methods are case-sensitive.
     pub method: String,
-    /// A path with its query, or `*`. A target in absolute form has been reduced to one of these, and its
-    /// authority has replaced the value of `Host` (RFC 9112, 3.2.2).
+    /// A path with its query, or `*`. [`Head::parse`] reduces a target in absolute form to one of these and
+    /// replaces the value of `Host` by the target's authority (RFC 9112, 3.2.2).
     pub target: String,
     /// Names and values in the order in which they arrived.
     pub fields: Vec<(String, String)>,
@@ -54,9 +54,12 @@ impl Head {
             }
             _ => return Err(INVALID_REQUEST_LINE),
         }
+        let (Some(method), Some(target)) = (request.method, request.path) else {
+            return Err(INVALID_REQUEST_LINE);
+        };
         let mut head = Head {
-            method: request.method.unwrap_or_default().to_owned(),
-            target: request.path.unwrap_or_default().to_owned(),
+            method: method.to_owned(),
+            target: target.to_owned(),
             version: match request.version {
                 Some(0) => Version::Http10,
                 _ => Version::Http11,
@@ -68,7 +71,7 @@ impl Head {
         Ok(head)
     }
 
-    /// Reduces the target to a path or `*`. An absolute form's authority replaces the value of `Host`.
+    /// Reduces the target to a path or `*`. The authority of an absolute form replaces the value of `Host`.
     fn normalize_target(&mut self) -> Result<(), Error> {
         if !self.target.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::BadRequest(
@@ -124,7 +127,7 @@ impl Head {
         }
     }
 
-    /// The values of every header field with this name, in any case.
+    /// The values of every header field with this name. Names are case-insensitive (RFC 9110, 5.1).
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields
             .iter()
@@ -147,8 +150,8 @@ impl Head {
     }
 }
 
-/// Whether the third word of the first line is a version of HTTP. If so, the version is unsupported (505);
-/// if not, the line is malformed (400).
+/// Whether the third word of the first line is a version of HTTP. If it is, the version is unsupported (505);
+/// otherwise the line is malformed (400).
 fn names_http_version(section: &[u8]) -> bool {
     let mut words = section.split(|byte| *byte == b' ');
     words.nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))

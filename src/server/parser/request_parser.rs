@@ -1,4 +1,5 @@
-//! The parser of one connection: collects bytes until a request is complete.
+//! The parser of one connection: collects bytes until a request is complete. It uses `buffer.rs` for the bytes,
+//! `head.rs` for the request line and the header fields, and `body_decoder.rs` for the body.
 
 use std::mem;
 
@@ -20,7 +21,7 @@ pub struct ParsedRequest {
 /// Why the parser stopped. The connection has to be closed.
 #[derive(Debug)]
 pub struct ParseFailure {
-    /// What the client is told.
+    /// Determines the error response.
     pub error: Error,
     /// The head of the request, if it was parsed before the error.
     pub head: Option<Head>,
@@ -59,8 +60,8 @@ struct PartialRequest {
 }
 
 impl RequestParser {
-    /// Some clients send an extra CRLF after a body (RFC 9112, 2.2). A few are skipped; an endless stream of
-    /// them is not a request.
+    /// The most empty lines before a request. Some clients send an extra CRLF after a body, which RFC 9112, 2.2
+    /// asks a server to skip. The bound stops an endless stream of them.
     const MAX_EMPTY_LINES: u8 = 8;
 
     /// A parser for a new connection.
@@ -128,8 +129,8 @@ impl RequestParser {
         self.buffer.capacity() + decoded
     }
 
-    /// Whether the client has to be sent `100 Continue` (RFC 9110, 10.1.1): it asked for it and has not sent
-    /// any of the body. True once per request.
+    /// Whether to send `100 Continue` now (RFC 9110, 10.1.1): the client expects it and has not sent any of the
+    /// body. Returns true at most once per request.
     pub fn take_continue_request(&mut self) -> bool {
         let no_body_yet = self.buffer.is_empty();
         match &mut self.partial {
@@ -188,8 +189,8 @@ impl RequestParser {
         }
     }
 
-    /// Rejects input that cannot be a request line at its first byte. A TLS client hello, for example, may
-    /// contain no line end: its client would wait for a response until the timeout.
+    /// Rejects input whose first byte cannot begin a request line. A TLS ClientHello, for example, may contain
+    /// no line end: without this check its client would wait for a response until the timeout.
     fn check_first_byte(&self) -> Result<(), Error> {
         match self.buffer.first() {
             Some(byte) if !byte.is_ascii_graphic() && byte != b'\r' => Err(INVALID_REQUEST_LINE),
