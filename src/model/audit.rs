@@ -54,7 +54,7 @@ impl PartialSchema for Action {
     }
 }
 
-/// The actor of an entry: the account that acts, its address, and the time.
+/// Who acts, from which client address, and when. Each entry of the audit log has an actor.
 #[derive(Debug, Clone, Copy)]
 pub struct Actor<'a> {
     /// The account that is signed in. `None` at sign-up and sign-in, and on the command line.
@@ -66,7 +66,7 @@ pub struct Actor<'a> {
 }
 
 impl Actor<'static> {
-    /// The operator, who acts on the command line or through settings.
+    /// The actor of an action on the command line or at startup.
     pub fn operator(at: Timestamp) -> Actor<'static> {
         Actor {
             account: None,
@@ -79,7 +79,7 @@ impl Actor<'static> {
 /// An entry of the audit log. Usernames and ids are stored as they were at the time.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AuditEntry {
-    /// Entries are numbered 1, 2, 3 and so on, without a gap.
+    /// The number of the entry: 1, 2, 3 and so on, without a gap.
     pub id: Id,
     /// The time of the action.
     #[schema(required)]
@@ -128,7 +128,7 @@ pub struct AuditFilter {
     pub actor_id: Option<Id>,
     /// Entries of actions about this account.
     pub subject_id: Option<Id>,
-    /// Entries of this moment or later.
+    /// Entries at or after this moment.
     pub since: Option<Timestamp>,
     /// Entries before this moment.
     pub before: Option<Timestamp>,

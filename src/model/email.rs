@@ -15,8 +15,8 @@ pub struct Email(String);
 impl Email {
     const MAX_CHARS: usize = 120;
 
-    /// The pattern in the schema. `format: email` would refuse `.a.@example.com` and `é`, which the parser
-    /// accepts.
+    /// The pattern in the JSON Schema. The schema does not use `format: email`, which refuses addresses that
+    /// the parser accepts, such as `.a.@example.com` and addresses with an `é`.
     const PATTERN: &str = concat!(
         r"^[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]+",
         r"@[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?",
@@ -38,9 +38,8 @@ impl FromStr for Email {
         let text = parse_line(text, Self::MAX_CHARS, is_control)?.to_lowercase();
         let is_atom = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
         let is_label = |label: &str| {
-            let inside = |c: char| c.is_alphanumeric() || c == '-';
             (1..=63).contains(&label.len())
-                && label.chars().all(inside)
+                && label.chars().all(|c| c.is_alphanumeric() || c == '-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };

@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::json_schema::Schema;
 
-/// The primary key of a row: a positive 64-bit integer, as SQLite assigns them.
+/// The primary key of a row: a 64-bit integer from 1, as SQLite assigns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(into = "i64")]
 pub struct Id(i64);
@@ -31,6 +31,8 @@ impl From<Id> for i64 {
     }
 }
 
+const NOT_AN_ID: &str = "must be an id, a whole number from 1";
+
 impl TryFrom<i64> for Id {
     type Error = String;
 
@@ -38,7 +40,7 @@ impl TryFrom<i64> for Id {
         if number >= 1 {
             Ok(Id(number))
         } else {
-            Err("must be an id, a whole number from 1".to_owned())
+            Err(NOT_AN_ID.to_owned())
         }
     }
 }
@@ -48,12 +50,9 @@ impl FromStr for Id {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Id, String> {
-        let number = text.parse::<i64>().unwrap_or(0);
-        let id = Id::try_from(number)?;
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Id::try_from(0)
+        match text.parse::<i64>().map(Id::try_from) {
+            Ok(Ok(id)) if id.to_string() == text => Ok(id),
+            _ => Err(NOT_AN_ID.to_owned()),
         }
     }
 }

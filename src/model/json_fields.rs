@@ -1,5 +1,5 @@
-//! Reads the members of a JSON object or the parameters of a query by name, and collects every error, so
-//! that a 422 names each refused field at once.
+//! Reads the members of a JSON object or the parameters of a query by name. Only the fields that a reader asks
+//! for are accepted (allow list), and all errors are collected, so that one 422 names every refused field.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +26,7 @@ pub struct Fields<V> {
 }
 
 impl<V> Fields<V> {
-    /// Fields that no reader has taken yet.
+    /// Creates the fields of a request.
     pub fn new(values: BTreeMap<String, V>) -> Self {
         Fields {
             values,
@@ -35,8 +35,8 @@ impl<V> Fields<V> {
         }
     }
 
-    /// Runs the reader function on empty input and records which fields it asks for, in that order. So the
-    /// OpenAPI document cannot differ from what the program reads.
+    /// Runs the reader function on empty input and records which fields it asks for, in that order. The OpenAPI
+    /// document is generated from this, so it cannot differ from what the program reads.
     pub fn describe<T>(read: impl FnOnce(&mut Fields<V>) -> T) -> Vec<FieldSpec> {
         let mut fields = Fields::new(BTreeMap::new());
         fields.specs = Some(Vec::new());
@@ -44,7 +44,7 @@ impl<V> Fields<V> {
         fields.specs.unwrap_or_default()
     }
 
-    /// Records a field for [`Fields::describe`]. Where a reader takes a field twice, the first time counts.
+    /// Records a field for [`Fields::describe`]. If a reader takes a field twice, the first specification counts.
     fn record_spec(&mut self, name: &str, is_required: bool, schema: impl FnOnce() -> Schema) {
         let Some(specs) = &mut self.specs else {
             return;
@@ -62,7 +62,7 @@ impl<V> Fields<V> {
         self.errors.insert(name.to_owned(), reason.into());
     }
 
-    /// Returns `value` if every field was accepted and none is left.
+    /// Returns `value`, which the reader function has built, if every field was accepted and none is left.
     ///
     /// # Errors
     /// [`Error::Invalid`] with each refused, missing and unknown field.
@@ -81,7 +81,7 @@ impl<V> Fields<V> {
 
 impl Fields<Scalar> {
     /// Takes a field that must be present. `parse` converts the JSON value: [`string`], [`integer`] or
-    /// [`boolean`]. The reason of a refusal must not repeat the value, which may be a password.
+    /// [`boolean`]. Its error text must not repeat the value, which may be a password.
     pub fn required<T: PartialSchema>(
         &mut self,
         name: &str,

@@ -82,7 +82,7 @@ pub fn open_enum(description: &str, known: ObjectBuilder) -> Schema {
         .into()
 }
 
-/// Allows `null` as well.
+/// The schema that allows `null` in addition.
 pub fn nullable(schema: Schema) -> Schema {
     match schema {
         RefOr::T(JsonSchema::Object(mut object)) => {
@@ -98,7 +98,7 @@ pub fn nullable(schema: Schema) -> Schema {
     }
 }
 
-/// The specification of a field, for the OpenAPI document.
+/// The specification of a field, from which the OpenAPI document is generated.
 pub struct FieldSpec {
     /// The name of the JSON member or the query parameter.
     pub name: String,

@@ -1,4 +1,5 @@
-//! Enums whose texts are stored in the database, and stored texts that are not in the enum.
+//! Open enums: columns that should hold one of a few texts, such as `role` and `status`, but may hold any other.
+//! Also the list of an enum's texts, for error messages and JSON Schemas.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,7 +43,7 @@ pub fn texts<T: VariantArray + Copy + Into<&'static str>>() -> impl Iterator<Ite
     T::VARIANTS.iter().map(|variant| (*variant).into())
 }
 
-/// The reason for refusing a text that is no variant of the enum.
+/// The error text for a text that is not one of the enum's.
 pub fn must_be_one_of<T: VariantArray + Copy + Into<&'static str>>(_: &str) -> String {
     format!(
         "must be one of {}",

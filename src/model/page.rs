@@ -1,6 +1,6 @@
-//! Keyset pagination: a page starts after the row that ended the page before, not at a row number. So a
-//! page costs the same anywhere in the list, and rows that are inserted or deleted meanwhile neither repeat
-//! nor hide others.
+//! Keyset pagination: a page starts after the last row of the page before, not at a row number. So a page
+//! costs the same anywhere in the list, and when a row is inserted or deleted between two requests, no other
+//! row appears twice or is skipped. The statements are in `store/tasks.rs`.
 
 use std::str::FromStr;
 
@@ -10,7 +10,8 @@ use utoipa::openapi::{Object, Type};
 use super::id::Id;
 use super::json_schema::Schema;
 
-/// The position of a row in a list: its sort key and its id. A cursor is a sealed position.
+/// The position of a row in a list: its sort key and its id. The client receives it as a cursor, authenticated
+/// with an HMAC (see `http/cursor.rs`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// The row's sort key as it is stored. `None` if it is NULL, or if the list is ordered by id only.
@@ -29,12 +30,12 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Makes a page of at most `limit` rows from up to `limit + 1` rows that were read: the extra row shows
+    /// Creates a page of at most `limit` rows from up to `limit + 1` rows that were read: the extra row shows
     /// that there is a next page. `end` is the position of row number `limit`.
-    pub fn of(mut found: Vec<T>, limit: usize, end: Option<Position>) -> Page<T> {
-        let next = end.filter(|_| found.len() > limit);
-        found.truncate(limit);
-        Page { items: found, next }
+    pub fn from_rows(mut rows: Vec<T>, limit: usize, end: Option<Position>) -> Page<T> {
+        let next = end.filter(|_| rows.len() > limit);
+        rows.truncate(limit);
+        Page { items: rows, next }
     }
 }
 

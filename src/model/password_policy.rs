@@ -15,9 +15,9 @@ const MIN_CHARS: usize = 8;
 /// The maximum length, in characters of the form NFC.
 const MAX_CHARS: usize = 128;
 
-/// The longest text that is normalised, so that the work is bounded. Text beyond it cannot be a password
-/// that this program has accepted, since one character in NFC replaces four at most. The Flask app has no
-/// limit and hashes the text as typed, so of longer text only that form is tried.
+/// The longest text that is normalised, in characters, so that the work is bounded. Longer text cannot be a
+/// password that this program has accepted, since one character in NFC replaces four at most. The Flask app has
+/// no limit and hashes the text as typed, so longer text is tried in that form only.
 const MAX_NORMALISED_CHARS: usize = 4 * MAX_CHARS;
 
 /// A password that a client sent to be verified. Its `Debug` form does not contain it, so that it cannot
@@ -87,11 +87,12 @@ const COMMON: &str = include_str!("common_passwords.txt");
 pub struct Password(PasswordAttempt);
 
 impl Password {
-    /// The only constructor. `names` are the account's username and e-mail address.
+    /// Checks a text by the password policy. `names` are the account's username and e-mail address. This is the
+    /// only constructor.
     ///
     /// # Errors
-    /// The reason for the refusal (sections of OWASP ASVS 5.0): the length (6.2.1, 6.2.9), one of the most
-    /// common passwords (6.2.4), or one of the names (6.2.11). Case is ignored.
+    /// The text of the error: the length is wrong (OWASP ASVS 5.0, 6.2.1 and 6.2.9), or the password is one of
+    /// the most common ones (6.2.4) or one of the names (6.2.11). Upper and lower case count as equal.
     pub fn for_account<'a>(
         text: &str,
         names: impl IntoIterator<Item = &'a str>,

@@ -16,14 +16,14 @@ use super::user::{Role, User};
 use crate::error::Error;
 
 impl User {
-    /// Whether the account may create and delete tasks, see those of every account, and change every field.
-    /// Managers and admins may.
+    /// Whether the account may create and delete tasks, see the tasks of every account, and change every field
+    /// of a task. Managers and admins may.
     pub fn manages_tasks(&self) -> bool {
         self.role() >= Role::Manager
     }
 
-    /// The assignee whose tasks the account may see: an employee's is the account itself. `None` means
-    /// every task.
+    /// The assignee whose tasks the account may see. An employee may see only the tasks assigned to the
+    /// employee's own account; `None` means every task.
     pub fn task_visibility(&self) -> Option<Id> {
         (!self.manages_tasks()).then_some(self.id)
     }
@@ -34,7 +34,7 @@ impl User {
         self.is_same_account(other) && rights(self) == rights(other)
     }
 
-    /// Whether the account may administrate the other accounts.
+    /// Whether the account may administer other accounts.
     pub fn is_approved_admin(&self) -> bool {
         self.is_approved && self.role() == Role::Admin
     }

@@ -1,4 +1,5 @@
-//! Sessions: one for each sign-in, its ids, and the proof types that authentication returns.
+//! Sessions (one for each sign-in), the ids of sessions and refresh tokens, and the callers that authentication
+//! returns.
 
 use std::fmt;
 use std::ops::Deref;
@@ -97,8 +98,8 @@ impl RefreshId {
         &self.0
     }
 
-    /// The SHA-256 of the id, in hex. The database stores only this, so that its content cannot be used to
-    /// make tokens.
+    /// The SHA-256 of the id, in hex. The database stores only this digest, from which no valid token can be
+    /// computed.
     pub fn digest(&self) -> String {
         sha256_hex(&self.0)
     }
@@ -142,8 +143,8 @@ pub enum Credential {
     },
 }
 
-/// A verified refresh token: one of the keys signed it, it has not expired, and its session exists. Whether
-/// it has been used before is for the store to decide.
+/// A verified refresh token: one of the keys signed it, it has not expired, and its session exists.
+/// [`crate::store::sessions::exchange`] checks whether it has been used before.
 #[derive(Debug)]
 pub struct RefreshToken {
     /// The account that the session belongs to.

@@ -178,6 +178,7 @@ impl NewTask {
     /// Reads `{title, description?, status?, deadline?, assigned_user_id?}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewTask> {
         let title = fields.required("title", string);
+        // All other fields are read as in a change. `title` has been taken already, so the patch has none.
         let rest = TaskPatch::from_fields(fields)?;
         Some(NewTask {
             title: title?,
@@ -250,7 +251,7 @@ impl Default for Sort {
 }
 
 impl Sort {
-    /// The value of the parameter `sort`, the column, and whether the order is descending.
+    /// Each value of the parameter `sort`, with its column and whether the order is descending.
     const PARAMETERS: [(&str, SortKey, bool); 6] = [
         ("created_at", SortKey::CreatedAt, false),
         ("-created_at", SortKey::CreatedAt, true),
@@ -292,7 +293,7 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    /// Whether there is no bound. Only such a range contains tasks without a deadline.
+    /// Whether there is no bound. Only then are tasks without a deadline in the range.
     pub fn is_everything(&self) -> bool {
         self.after.is_none() && self.before.is_none()
     }
@@ -301,8 +302,8 @@ impl Deadlines {
 /// The filter, order and page size of a list of tasks. A filter that is `None` matches every task.
 #[derive(Debug, Default)]
 pub struct TaskFilter {
-    /// Shows only tasks assigned to this account, in addition to every other filter: an employee sees no
-    /// others.
+    /// Tasks assigned to this account, for an employee, who may see no others. It applies in addition to
+    /// `assigned_user_id`.
     pub visible_to: Option<Id>,
     /// Tasks assigned to this account.
     pub assigned_user_id: Option<Id>,

@@ -51,21 +51,19 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Normalises text to NFC, in which it may have `max` characters (code points).
+/// Normalises text to NFC. Refuses text that has more than `max` characters (code points) in that form.
 pub fn nfc_of_at_most(text: &str, max: usize) -> Result<String, String> {
     // A character in NFC replaces four at most, so longer text is refused before the work of normalising it.
     if text.chars().nth(4 * max).is_some() {
         return Err(too_long(max));
     }
     let text = nfc(text).into_owned();
-    match text.chars().nth(max) {
-        None => Ok(text),
-        Some(_) => Err(too_long(max)),
-    }
+    check_length(&text, max)?;
+    Ok(text)
 }
 
-/// Makes texts equal that differ only in upper and lower case or in Unicode normalisation. The result is in
-/// NFC.
+/// Case folding for searches and comparisons: two texts that differ only in upper and lower case, or in Unicode
+/// normalisation, become equal. The result is in NFC.
 ///
 /// Each letter is lowercased by itself, so that a part of a word folds as it does within the word:
 /// `str::to_lowercase` writes a sigma at the end of a word as another letter.
@@ -83,18 +81,23 @@ pub fn fold_case(text: &str) -> String {
     }
 }
 
-/// Parses one line of text: removes the white space around it; refuses text that shows nothing, that contains
-/// a `forbidden` character, or that has more than `max` characters (code points).
+/// Parses one line of text and removes the white space around it. Refuses text without a visible character, with
+/// a `forbidden` character, or with more than `max` characters (code points).
 pub fn parse_line(text: &str, max: usize, forbidden: fn(char) -> bool) -> Result<String, String> {
     let text = text.trim();
     if text.chars().all(is_invisible) {
         return Err("must not be empty".to_owned());
     }
     check_characters(text, forbidden)?;
-    match text.chars().nth(max) {
-        None => Ok(text.to_owned()),
-        Some(_) => Err(too_long(max)),
+    check_length(text, max)?;
+    Ok(text.to_owned())
+}
+
+fn check_length(text: &str, max: usize) -> Result<(), String> {
+    if text.chars().nth(max).is_some() {
+        return Err(too_long(max));
     }
+    Ok(())
 }
 
 fn too_long(max: usize) -> String {
@@ -116,9 +119,9 @@ pub fn is_control(c: char) -> bool {
         || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Characters that titles and search texts must not contain: those of [`is_control`] without the
-/// directional marks, which are text like any other to authors of Arabic or Hebrew, whose keyboards have
-/// them. U+061C and the joiners U+200C and U+200D are allowed by [`is_control`] too.
+/// Characters that titles and search texts must not contain: those of [`is_control`] except the directional
+/// marks, which authors of Arabic or Hebrew type in ordinary text. [`is_control`] does not include U+061C and
+/// the joiners U+200C and U+200D, so they are allowed everywhere.
 pub fn is_unsafe_in_line(c: char) -> bool {
     let is_directional =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

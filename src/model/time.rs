@@ -1,4 +1,4 @@
-//! Moments in the three forms that this program reads and writes: RFC 3339 in JSON, SQLAlchemy's form in the
+//! Timestamps in the three forms that this program reads and writes: RFC 3339 in JSON, SQLAlchemy's form in the
 //! database, and Unix time in tokens.
 
 use std::str::FromStr;
@@ -38,7 +38,7 @@ impl Timestamp {
         SystemTime::now().into()
     }
 
-    /// Converts to UTC and drops what is below a microsecond. `None` outside the years 1 to 9999.
+    /// Converts to UTC and truncates to microseconds. `None` outside the years 1 to 9999.
     fn from_offset(moment: OffsetDateTime) -> Option<Timestamp> {
         let moment = moment.checked_to_offset(UtcOffset::UTC)?;
         let micros = moment.microsecond() * 1_000;
@@ -136,7 +136,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Adds missing seconds, and the missing colon of an offset.
+/// Adds what RFC 3339 requires and [`Timestamp`] does not: seconds, and the colon of an offset.
 fn complete_rfc3339(text: &str) -> String {
     const DATE_AND_MINUTE: usize = "2026-11-23T18:00".len();
     let mut text = text.to_owned();

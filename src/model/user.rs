@@ -97,11 +97,12 @@ impl User {
         }
     }
 
-    /// Whether `other` is the same account, and not a later one with the same id or name: after a deletion
-    /// both can be given to a new account.
+    /// Whether `other` is the same account. Id and username alone do not identify it: after a deletion, both can
+    /// be given to a new account.
     pub fn is_same_account(&self, other: &User) -> bool {
-        let identity = |user: &User| (user.id, user.created_at, user.username.clone());
-        identity(self) == identity(other)
+        self.id == other.id
+            && self.created_at == other.created_at
+            && self.username == other.username
     }
 }
 
@@ -238,7 +239,7 @@ impl UserFilter {
     }
 }
 
-/// `true` or `false` as a query parameter. Gives `bool` a reason for the refusal in the words of the API.
+/// `true` or `false` as a query parameter. The parser of `bool` has another error text than the API.
 struct BooleanParameter(bool);
 
 impl PartialSchema for BooleanParameter {

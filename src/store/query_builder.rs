@@ -106,7 +106,7 @@ impl Query {
             key: None,
             id: id(row),
         });
-        Ok(Page::of(rows, size.get(), end))
+        Ok(Page::from_rows(rows, size.get(), end))
     }
 
     /// The query plan (EXPLAIN QUERY PLAN), and the SQL text for messages.

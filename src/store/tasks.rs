@@ -1,4 +1,4 @@
-//! The statements for the table `task`, and the essay on how lists are paged.
+//! The statements for the table `task`, and the explanation of how lists are paged.
 //!
 //! # Keyset pagination
 //!
@@ -166,7 +166,7 @@ pub fn list(
             Ok(())
         })?;
     }
-    Ok(Page::of(found, limit, end))
+    Ok(Page::from_rows(found, limit, end))
 }
 
 /// The keyset of a row that [`select_range`] has selected.
@@ -177,7 +177,7 @@ fn position(row: &Row) -> rusqlite::Result<Position> {
     })
 }
 
-/// A part of a sorted list that one index search finds. "Later" means later in the order of the list.
+/// A part of a sorted list that one index search finds. "Later" refers to the order of the list.
 pub(super) enum KeyRange<'a> {
     /// The rows that have a sort key.
     NonNull,
@@ -251,8 +251,8 @@ fn column(key: SortKey) -> &'static str {
 /// The exclusive bounds of the sort key in a range, in the stored form.
 ///
 /// A list by deadline may have a bound from the filter and one from the keyset on the same side. They are merged
-/// into one condition, since SQLite searches the index by one condition for each side and checks any other row
-/// by row.
+/// into one condition, since SQLite searches the index by one condition for each side, and would test a second
+/// one on each row.
 #[derive(Default, PartialEq)]
 struct KeyBounds {
     above: Option<String>,
