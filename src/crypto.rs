@@ -11,16 +11,16 @@ use crate::error::Error;
 /// HMAC-SHA256 that already holds its key.
 pub type HmacSha256 = Hmac<Sha256>;
 
-/// Derives the HMAC key for one purpose from the key that signs tokens (domain separation): a value
+/// Derives the HMAC key for one purpose from the key that signs tokens (domain separation): a value that is
 /// authenticated for one purpose is not valid for another.
 pub fn derive_hmac(signing_key: &[u8], purpose: &str) -> HmacSha256 {
     let derived = keyed_hmac(signing_key).chain_update(purpose).finalize();
     keyed_hmac(&derived.into_bytes())
 }
 
-/// Fits a key of any length to HMAC's block: a longer key is hashed, a shorter one is padded with zeros (RFC
-/// 2104, 2). The library's constructor for keys of any length returns a `Result`; the one for a whole block
-/// cannot fail.
+/// Creates an HMAC with a key of any length. A key longer than HMAC's block is hashed, a shorter one is padded
+/// with zeros (RFC 2104, 2). That is done here because the library's constructor for any length returns a
+/// `Result`, and the one for a whole block cannot fail.
 fn keyed_hmac(key: &[u8]) -> HmacSha256 {
     let mut block = Key::<HmacSha256>::default();
     if key.len() <= block.len() {

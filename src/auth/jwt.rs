@@ -23,8 +23,8 @@ use crate::config::duration::Lifetime;
 use crate::error::Error;
 use crate::model::{RefreshId, SessionId, Timestamp, User};
 
-/// Signs tokens with the current key and verifies those of the current and the previous keys. Accepts no
-/// other algorithm than HS256, whatever the header of a token says (RFC 8725, 3.1).
+/// Signs tokens with the current key, and verifies tokens that the current key or a previous one has signed.
+/// Accepts no other algorithm than HS256, whatever the header of a token says (RFC 8725, 3.1).
 #[derive(Debug)]
 pub struct JwtSigner {
     key: HS256Key,
@@ -70,7 +70,7 @@ pub struct Claims {
 }
 
 impl JwtSigner {
-    /// Access tokens are valid for `lifetime`.
+    /// Prepares the keys. Access tokens will be valid for `lifetime`.
     pub fn new(keys: &SigningKeys, lifetime: Lifetime) -> JwtSigner {
         JwtSigner {
             key: hs256(&keys.current),
@@ -148,12 +148,12 @@ impl JwtSigner {
             .map_err(|why| Error::Internal(format!("signing a token: {why}")))
     }
 
-    /// Verifies a token and returns its claims: one of the keys signed it, it is of this kind, and it is
-    /// valid at `now`.
+    /// Verifies a token and returns its claims. It is valid if one of the keys has signed it, its kind is
+    /// `kind`, and its time claims include `now`.
     ///
     /// # Errors
-    /// [`Error::InvalidToken`]. Everything that is wrong up to the signature gets the same text (except a
-    /// missing segment), so the response to a forged token says nothing about its content.
+    /// [`Error::InvalidToken`]. Every fault in the header or the signature gets the same text (except a missing
+    /// segment), so the response to a forged token says nothing about its content.
     pub fn verify(&self, token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, Error> {
         let options = || VerificationOptions {
             // Turns off the library's time checks: they have 15 minutes of leeway, accept a token without
@@ -175,7 +175,7 @@ impl JwtSigner {
     }
 }
 
-/// Whether another key may still verify the token.
+/// Whether this key has not signed the token. Another key may have.
 fn is_wrong_signature(why: &jwt_simple::Error) -> bool {
     matches!(why.downcast_ref(), Some(JWTError::InvalidAuthenticationTag))
 }
@@ -188,7 +188,7 @@ fn hs256(key: &SigningKey) -> HS256Key {
     HS256Key::from_bytes(&key)
 }
 
-/// The text for a token that the library has refused.
+/// The error text for a token that the library has refused.
 fn refusal_text(
     token: &str,
     kind: TokenKind,
@@ -251,6 +251,7 @@ fn refused(why: &'static str) -> Error {
     Error::InvalidToken(why.to_owned())
 }
 
+/// Converts a time claim, in seconds since 1970. Earlier times count as 1970.
 fn seconds(unix: i64) -> UnixTimeStamp {
     UnixTimeStamp::from_secs(u64::try_from(unix).unwrap_or(0))
 }
@@ -261,8 +262,9 @@ fn decode_segment<T: DeserializeOwned>(token: &str, index: usize) -> Option<T> {
     serde_json::from_slice(&BASE64URL_NOPAD.decode(segment.as_bytes()).ok()?).ok()
 }
 
-/// Checks the time claims (RFC 7519, 4.1.4 to 4.1.6): `exp` is required and must be in the future; `nbf`
-/// and `iat` must not be. To the microsecond and without leeway, as in PyJWT. Returns the time of `exp`.
+/// Checks the time claims (RFC 7519, 4.1.4 to 4.1.6): `exp` is required and must be in the future; `nbf` and
+/// `iat` must not be in the future. Exact to the microsecond and without leeway, as in PyJWT. Returns the time of
+/// `exp`.
 fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static str> {
     let now = now.unix_micros() as f64 / 1e6;
     let read = |name: &str, wrong: &'static str| match claims.get(name) {

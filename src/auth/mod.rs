@@ -1,5 +1,6 @@
-//! Authentication: password hashes, access and refresh tokens, the keys that sign them, and the token for
-//! `/metrics`. Which account a token belongs to is decided in [`crate::router`], since that needs the database.
+//! Authentication: password hashes, access and refresh tokens, the keys that sign them, the token for
+//! `/metrics`, and the times at which sessions were last used. This folder does not use the database:
+//! [`crate::router`] finds the account of a token.
 
 pub mod jwt;
 pub mod metrics_token;

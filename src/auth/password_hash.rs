@@ -12,17 +12,16 @@ use scrypt::Params;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use crate::concurrency::bulkhead::Bulkhead;
-use crate::concurrency::bulkhead::BulkheadSize;
+use crate::concurrency::bulkhead::{Bulkhead, BulkheadSize};
 use crate::crypto::random_bytes;
 use crate::error::Error;
 use crate::model::{Id, Password, PasswordAttempt};
 
-/// The most iterations of a stored PBKDF2 hash: a row in the database must not keep a core busy for long.
+/// The most iterations that a stored PBKDF2 hash may have: no row of the database can keep a core busy for long.
 const MAX_ITERATIONS: u32 = 10_000_000;
 
-/// The most work of a stored scrypt hash, N × r × p: the strongest parameters that OWASP lists, which take 128
-/// MiB.
+/// The most work that a stored scrypt hash may take, N × r × p: the strongest parameters that OWASP lists. They
+/// need 128 MiB of memory.
 const MAX_SCRYPT_WORK: u32 = 1 << 20;
 
 /// Hashes and verifies passwords, as many at a time as there are cores. A hash takes a tenth of a second of a
@@ -31,7 +30,7 @@ const MAX_SCRYPT_WORK: u32 = 1 << 20;
 pub struct PasswordHasher {
     iterations: u32,
     bulkhead: Bulkhead,
-    /// Verified in place of a hash that does not exist, to take the same time. Never counts as a match.
+    /// Verified if there is no stored hash, so that the response takes the same time. Never counts as a match.
     dummy: StoredHash,
 }
 
@@ -89,11 +88,11 @@ impl PasswordHasher {
     }
 
     /// Verifies a password against a stored hash, in each Unicode form that it may have been hashed in. `stored`
-    /// is the account's id, for the log, and its hash.
+    /// is the account's id, for the log, and its hash. Returns `None` if the password is wrong.
     ///
-    /// Without a stored hash, because the account does not exist, or with an invalid one, this takes as long as
-    /// with a wrong password (OWASP ASVS 5.0, 6.3.8). Only a hash of another method, or with more iterations
-    /// than new ones, takes its own time.
+    /// Timing equalisation: if the account does not exist or its hash is invalid, this takes as long as a wrong
+    /// password does (OWASP ASVS 5.0, 6.3.8). The time differs only for a hash of another method, or one with
+    /// more iterations than new hashes have.
     ///
     /// # Errors
     /// [`Error::Busy`] if the bulkhead is full.
@@ -125,13 +124,13 @@ impl PasswordHasher {
         let is_match = ct_codecs::verify(&key, &hash.key);
         if !is_match && let Some(missing) = hash.method.missing_iterations(self.iterations) {
             let padding = Method::Pbkdf2(Digest::Sha256, missing);
-            // An empty password: a long one would cost additional time once more.
+            // With an empty password: HMAC hashes a long one first, which `derive` above has already cost.
             std::hint::black_box(padding.derive("", &hash.salt)?);
         }
         Ok(is_match)
     }
 
-    /// Whether new hashes are made by this method, with at most as many iterations.
+    /// Whether a hash by this method is as strong as a new one: the same method, and at least as many iterations.
     fn is_current(&self, method: &Method) -> bool {
         matches!(method, Method::Pbkdf2(Digest::Sha256, iterations) if *iterations >= self.iterations)
     }
@@ -167,7 +166,7 @@ fn random_salt() -> Result<String, Error> {
 #[derive(Debug)]
 struct StoredHash {
     method: Method,
-    /// The characters themselves are the salt; they are not decoded.
+    /// The salt is this text itself; it is not decoded.
     salt: String,
     key: Vec<u8>,
 }
@@ -217,10 +216,13 @@ impl Method {
         }
     }
 
-    /// How many iterations a hash by the current method has fewer than `target`; `None` if it has enough.
+    /// The iterations that PBKDF2-HMAC-SHA256, the method of new hashes, lacks up to `target`. `None` if it has
+    /// enough, and for other methods.
     fn missing_iterations(&self, target: u32) -> Option<u32> {
         match self {
-            Method::Pbkdf2(Digest::Sha256, own) => target.checked_sub(*own).filter(|n| *n > 0),
+            Method::Pbkdf2(Digest::Sha256, iterations) => {
+                target.checked_sub(*iterations).filter(|n| *n > 0)
+            }
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
-//! Refresh token rotation: each refresh token is valid for one exchange, which gives the client the next one
-//! (RFC 9700, 4.14.2). This file computes which token is the next; [`crate::store::sessions::exchange`] replaces
-//! it and detects reuse.
+//! Refresh token rotation: each refresh token is valid for one exchange, in which the client receives the next
+//! one (RFC 9700, 4.14.2). This file computes the id of the next token; [`crate::store::sessions::exchange`]
+//! replaces the token and detects reuse.
 
 use pbkdf2::hmac::Mac;
 
@@ -21,7 +21,7 @@ impl RefreshTokenChain {
     }
 
     /// The id of the token that follows `id`: an HMAC of `id`. So two requests with the same token, such as from
-    /// two browser tabs, get the same next token, although no token is stored.
+    /// two browser tabs, get the same next token, although the database stores no token.
     pub fn next_id(&self, id: &RefreshId) -> RefreshId {
         let full = self.mac.clone().chain_update(id.as_str()).finalize();
         RefreshId::from_bytes(full.into_bytes().into())

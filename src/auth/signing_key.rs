@@ -1,5 +1,5 @@
 //! The keys that sign tokens (HS256). Key rotation: the current key signs and verifies, previous keys only
-//! verify, so a change of keys signs no account out.
+//! verify, so a change of keys does not sign users out.
 //!
 //! The keys for other purposes are derived from the current one, see [`crate::crypto::derive_hmac`].
 
@@ -21,7 +21,7 @@ const MIN_BYTES: usize = 32;
 pub struct SigningKeys {
     /// Signs and verifies tokens.
     pub current: SigningKey,
-    /// Only verify tokens.
+    /// Verify tokens, and never sign.
     pub previous: Vec<SigningKey>,
 }
 
@@ -40,7 +40,7 @@ impl SigningKey {
     /// Checks a key that the operator has set.
     ///
     /// # Errors
-    /// One line for the operator: the key is weak.
+    /// One line for the operator: the key is empty, or shorter than 32 bytes and `allow_weak` is not set.
     pub fn new(secret: &Secret, allow_weak: bool) -> Result<SigningKey, String> {
         let Secret { text: key, source } = secret;
         let weak = key.len() < MIN_BYTES;
@@ -59,7 +59,7 @@ impl SigningKey {
         })
     }
 
-    /// Reads the key from the file beside the database. The first start generates it.
+    /// Reads the key from the file beside the database, which the first start creates with a random key.
     ///
     /// # Errors
     /// One line for the operator: the file cannot be read or created, or its key is weak.

@@ -16,7 +16,7 @@ use crate::model::{Action, Actor, AuditEntry, AuditFilter, Page, Position, User}
 
 const COLUMNS: &str = "id, at, action, actor_id, actor, subject_id, subject, address, detail";
 
-/// Appends a row. `subject` is the account to which the action is done.
+/// Appends a row. `subject` is the account that the action is about.
 pub fn record(
     db: &Connection,
     actor: &Actor,
@@ -44,7 +44,7 @@ pub fn record(
     ChainHead { count: id, hash }.write(db)
 }
 
-/// The time of the row with this id; empty if there is none.
+/// The time of the row with this id; an empty text, which is less than every time, if there is no such row.
 fn time_of(db: &Connection, id: i64) -> Result<String, Error> {
     let found = db
         .prepare_cached("SELECT at FROM audit WHERE id = ?1")?
@@ -179,9 +179,9 @@ impl StoredRow {
 /// The result of [`verify`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verification {
-    /// The chain is unbroken. The number of rows, and the hash of the last one.
+    /// The chain is intact: the number of rows, and the hash of the last one.
     Intact(i64, String),
-    /// The first row at which the chain is broken, and how.
+    /// The chain is broken: the number of the first wrong row, and what is wrong with it.
     Broken(i64, &'static str),
 }
 
@@ -253,7 +253,7 @@ fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
 }
 
 pub(super) fn select_page(filter: &AuditFilter, after: Option<&Position>, limit: usize) -> Query {
-    // Rows are numbered in the order of time, so a filter by time is turned into one by id: the first row at or
+    // Rows are numbered in the order of time, so a filter by time becomes one by id: the id of the first row at or
     // after that time, or the largest integer if there is none.
     const FIRST_SINCE: &str = "coalesce((SELECT id FROM audit WHERE at >= ? ORDER BY at, id LIMIT 1), 9223372036854775807)";
     let mut select = SelectBuilder::new(COLUMNS, "audit");

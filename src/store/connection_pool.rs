@@ -24,7 +24,7 @@ pub const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 // ---- pools --------------------------------------------------------------------------------------
 
-/// A pool of connections that are set up alike, either readers or the writer.
+/// A pool of connections: the read-only ones, or the one that writes.
 #[derive(Debug)]
 pub struct ConnectionPool {
     pool: Pool<SqliteConnectionManager>,
@@ -33,6 +33,9 @@ pub struct ConnectionPool {
 
 impl ConnectionPool {
     /// Opens all `size` connections.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if they are not open within [`WAIT_TIMEOUT`].
     pub fn open(manager: SqliteConnectionManager, size: usize) -> Result<ConnectionPool, Error> {
         let waits = WaitHistogram::default();
         let pool = Pool::builder()
@@ -52,6 +55,9 @@ impl ConnectionPool {
     }
 
     /// Takes a connection, and waits up to [`WAIT_TIMEOUT`] for it. It returns to the pool when dropped.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] after that time.
     pub fn get(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
         self.get_timeout(WAIT_TIMEOUT)
     }
@@ -74,7 +80,7 @@ impl ConnectionPool {
     }
 }
 
-/// Receives the waiting times, which r2d2 measures anyway.
+/// Records the waiting times, which r2d2 measures anyway.
 #[derive(Debug, Clone, Default)]
 struct WaitHistogram(Arc<Histogram>);
 
@@ -129,8 +135,8 @@ fn set_up(db: &mut Connection) -> rusqlite::Result<()> {
 // ---- long reads ---------------------------------------------------------------------------------
 //
 // How long a search takes is only known while it runs. SQLite calls the connection's progress handler each
-// time it has executed a number of steps. The handler lets a short read pass, and makes a long one take a
-// permit of a bulkhead before it continues, so that long searches cannot occupy every core.
+// time it has executed a number of steps. The handler lets a short read continue. For a long read it first
+// acquires a permit of the bulkhead for searches, so that long searches cannot occupy every core.
 
 /// Steps of SQLite's virtual machine between two calls of the progress handler: about a millisecond. A page of
 /// a list takes a tenth of that.
@@ -169,8 +175,8 @@ fn may_continue(searches: &Bulkhead) -> bool {
     })
 }
 
-/// Guard of one read: when it is dropped, the next read of this thread counts as short again, and a permit is
-/// released.
+/// Guard of one read. Dropping it releases the permit of a long read, and the thread's next read counts as short
+/// again.
 pub struct ReadGuard;
 
 impl Drop for ReadGuard {

@@ -1,5 +1,5 @@
-//! The statements for the table `idempotency`: it stores the first response to each request with an
-//! `Idempotency-Key`, so that a retry is not carried out a second time and gets the same response
+//! The statements for the table `idempotency`. It stores the first response to each request with an
+//! `Idempotency-Key`, so that a retry creates nothing a second time and gets the same response
 //! (draft-ietf-httpapi-idempotency-key-header).
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -30,9 +30,9 @@ pub struct StoredResponse {
     pub is_replay: bool,
 }
 
-/// Carries out `create`, unless a stored response exists; then returns that. Without a fingerprint, which is a
-/// request without an `Idempotency-Key`, it is always carried out. The new row and the stored response are
-/// written in one transaction, so a crash leaves both or neither.
+/// Returns the stored response if there is one. Otherwise runs `create` and stores its result as the response.
+/// Without a fingerprint (a request without an `Idempotency-Key`) `create` always runs and nothing is stored. The
+/// new row and the stored response are written in one transaction, so a crash leaves both or neither.
 ///
 /// # Errors
 /// Those of `create`, after which no response is stored, and those of [`find`].

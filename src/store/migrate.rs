@@ -1,4 +1,4 @@
-//! Schema migration: brings a database file to the present schema before the pools open it.
+//! Schema migration: brings a database file to the current schema before the pools open it.
 //!
 //! The file may be new, the Flask app's, or an earlier version's. The schema version is stored in the file
 //! (`PRAGMA user_version`), and the migration runs `schema.sql`, whose statements are idempotent, in one
@@ -81,7 +81,7 @@ fn internal(why: impl ToString) -> Error {
     Error::Internal(why.to_string())
 }
 
-/// Leaves an existing file and its mode as they are.
+/// Creates an empty database file. Leaves an existing file and its mode as they are.
 fn create_if_missing(path: &Path) -> io::Result<()> {
     match create_private(path) {
         Err(why) if why.kind() != ErrorKind::AlreadyExists => Err(why),
@@ -151,7 +151,7 @@ fn check_table(db: &Connection, table: &str, expected: &[&str]) -> Result<(), Er
     if columns.is_empty() {
         return Ok(());
     }
-    let exists = |name: &&&str| columns.iter().any(|(column, _)| column == *name);
+    let exists = |name: &str| columns.iter().any(|(column, _)| column == name);
     if let Some(missing) = expected.iter().find(|name| !exists(name)) {
         return Err(foreign_table(table, &format!("has no column {missing}")));
     }
@@ -192,7 +192,8 @@ fn back_up(path: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let backup = backup_path(path);
-    // The name is given at the end, so that a killed process leaves nothing that looks like a complete backup.
+    // The copy gets its final name at the end, so that a killed process leaves nothing that looks like a complete
+    // backup.
     let partial = with_suffix(&backup, ".part");
     let result =
         copy_database(&db, &partial).and_then(|()| fs::rename(&partial, &backup).map_err(internal));

@@ -50,7 +50,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database file. Creates it if it does not exist, and migrates it to the present schema.
+    /// Opens the database file. Creates it if it does not exist, and migrates it to the current schema.
     /// `concurrency` gives the number of connections and the sizes of the bulkheads.
     ///
     /// # Errors
@@ -72,8 +72,8 @@ impl Store {
         })
     }
 
-    /// Runs `f` with a read-only connection. A statement that turns out to take long has to pass the
-    /// bulkhead for long searches, and releases the thread's run permit for that.
+    /// Runs `f` with a read-only connection. A statement that proves to take long acquires a permit of the
+    /// bulkhead for long searches before it continues, and thereby releases the thread's run permit.
     ///
     /// # Errors
     /// Those of `f`; [`Error::Busy`] if no connection becomes free, or if that bulkhead is full.
@@ -124,10 +124,11 @@ impl Store {
         [("readers", readers), ("writer", writer)]
     }
 
-    /// Runs a query that is as short as possible, to check that the database responds.
+    /// Runs a short query, to check that the database responds.
     ///
     /// # Errors
-    /// The reason why it does not.
+    /// [`Error::Busy`] if no connection becomes free or the database is locked; [`Error::Internal`] for any other
+    /// error of SQLite.
     pub fn ping(&self) -> Result<(), Error> {
         self.read(|db| {
             Ok(db

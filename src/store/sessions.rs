@@ -2,7 +2,7 @@
 //!
 //! A session belongs to one account, which is identified by its id together with the time of its creation:
 //! SQLite reuses the ids of deleted accounts, and the Flask app deletes an account without its sessions. So a
-//! statement that relates a session to an account compares `user_created_at` as well.
+//! statement that shows a session or accepts its tokens compares `user_created_at` as well.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -21,7 +21,7 @@ const GRACE_SECONDS: i64 = 10;
 /// The values of a new session.
 #[derive(Debug)]
 pub struct NewSession<'a> {
-    /// Random.
+    /// A random id, see [`SessionId::random`].
     pub id: SessionId,
     /// The account that signs in.
     pub user_id: Id,
@@ -165,7 +165,7 @@ impl StoredTokens {
     }
 }
 
-/// Reads a time that only this program writes, so it is a valid timestamp. Anything else counts as long past.
+/// Reads a time that only this program writes. A value that is not a timestamp counts as 1970: long past.
 fn timestamp_or_epoch(row: &Row, column: usize) -> rusqlite::Result<Timestamp> {
     Ok(decode::timestamp(row, column)?.unwrap_or(Timestamp::EPOCH))
 }

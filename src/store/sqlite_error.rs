@@ -1,6 +1,6 @@
 //! Maps SQLite's error codes to this program's errors.
 //!
-//! Without an entry here an error is a 500. A violated constraint becomes a client error in the function that
+//! An error without an entry here is a 500. A violated constraint becomes a client error in the function that
 //! runs the statement, because only that function knows which field is meant.
 
 use rusqlite::ErrorCode;
@@ -31,7 +31,7 @@ impl From<rusqlite::Error> for Error {
     fn from(why: rusqlite::Error) -> Error {
         match why.sqlite_error_code() {
             _ if is_busy(&why) => database_locked(),
-            // Only the progress handler interrupts a statement: see `pool::may_continue`.
+            // Only the progress handler interrupts a statement: see `connection_pool::may_continue`.
             Some(ErrorCode::OperationInterrupted) => {
                 Error::Busy("too many long searches are waiting".to_owned())
             }

@@ -16,7 +16,7 @@ use crate::model::{
 
 const COLUMNS: &str = "id, username, email, role, is_approved, created_at";
 
-/// The same columns for a JOIN with a table that has columns of these names.
+/// [`COLUMNS`] for a JOIN with the table `session`, which has columns `id` and `created_at` too.
 pub(super) const QUALIFIED_COLUMNS: &str =
     r#""user".id, username, email, role, is_approved, "user".created_at"#;
 
@@ -128,13 +128,15 @@ pub fn by_username(db: &Connection, username: &str) -> Result<Option<User>, Erro
         .optional()?)
 }
 
-/// Reads the account with this e-mail address, ignoring case, and its password hash. If the Flask app has made
-/// several accounts from several spellings, an exact match is preferred.
+/// Reads the account with this e-mail address, ignoring case, and its password hash. The Flask app may have
+/// created several accounts whose addresses differ only in case; then an exact match is preferred.
 pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, Error> {
     let sql = format!(
         r#"SELECT {COLUMNS}, password_hash FROM "user"
            WHERE email = ?1 OR lower(email) IN (lower(?1), ?2) ORDER BY email <> ?1, id LIMIT 1"#
     );
+    // SQLite's lower() folds ASCII only. The second value has every letter in lower case, as this program stores
+    // addresses.
     let found = db
         .prepare_cached(&sql)?
         .query_row([email, &email.to_lowercase()], |row| {
@@ -218,7 +220,7 @@ fn check_admin_remains(db: &Connection, before: &User) -> Result<(), Error> {
     }
 }
 
-/// Whether there is an account that may approve others.
+/// Whether an approved admin exists. Without one, no account can approve others.
 pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
     let sql = r#"SELECT EXISTS (SELECT 1 FROM "user" WHERE role = ?1 AND coalesce(is_approved, FALSE) = TRUE)"#;
     Ok(db
@@ -281,7 +283,7 @@ pub fn confirm_password(
     }
 }
 
-/// Replaces the password hash, whatever it is now. For the operator's command.
+/// Replaces the password hash without a check of the old one. For the operator's command `user set-password`.
 pub fn set_password_hash(db: &Connection, id: Id, hash: &str) -> Result<(), Error> {
     db.prepare_cached(r#"UPDATE "user" SET password_hash = ?2 WHERE id = ?1"#)?
         .execute(params![id.get(), hash])?;
