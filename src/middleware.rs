@@ -23,7 +23,7 @@ use crate::router;
 /// The response to HEAD has the body of GET. The server computes `Content-Length` from it and does not send
 /// it.
 pub fn handle(app: &App, request: &Request) -> Response {
-    let context = RequestContext::new(request, &app.config.trusted_proxies);
+    let context = RequestContext::new(request, &app.config);
     let matched = router::match_route(context.method(), context.path());
     let pattern = matched.pattern();
     run(app, &context, pattern, |username| {
@@ -34,7 +34,7 @@ pub fn handle(app: &App, request: &Request) -> Response {
 /// Returns the response to a request that the server rejects before it reaches the router. It passes
 /// through the same chain, so it is logged, counted and readable for a website like any other.
 pub fn reject(app: &App, request: &Request, error: Error) -> Response {
-    let context = RequestContext::new(request, &app.config.trusted_proxies);
+    let context = RequestContext::new(request, &app.config);
     run(app, &context, None, |_| Err(error))
 }
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::auth::password_hash::Verified;
 use crate::error::Error;
-use crate::http::json_body::JsonBody;
+use crate::http::json_body::{JsonBody, parse_json};
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{
@@ -22,7 +22,7 @@ use crate::store::{audit, idempotency, users};
 pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
     app.rate_limits
         .check_sign_up(context.client.address, app.now())?;
-    let body = JsonBody::read(context, app.config.limits.max_body_bytes)?;
+    let body = JsonBody::read(context)?;
     let new = body.parse(NewUser::from_fields)?;
     let fingerprint = super::fingerprint(app, context, "POST /signup", None, &body)?;
     let find = |db: &_| idempotency::find(db, fingerprint.as_ref(), app.now());
@@ -65,7 +65,7 @@ pub type SignInResult = Result<(User, Response), Error>;
 /// Starts a session. An unknown e-mail and a wrong password get the same response after the same time (OWASP
 /// ASVS 5.0, 6.3.8). Returns the account too, for the access log.
 pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
-    let given = context.parse_json(app.config.limits.max_body_bytes, Credentials::from_fields)?;
+    let given = parse_json(context, Credentials::from_fields)?;
     let attempt = app
         .rate_limits
         .check_sign_in(context.client.address, &given.email, app.now())?;

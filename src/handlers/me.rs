@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::error::Error;
 use crate::http::etag::Preconditions;
+use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, ProfilePatch, SignedIn, User};
@@ -16,9 +17,7 @@ pub fn show(_: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResu
 /// Changes the e-mail or the password of a caller who knows the current password. A new password ends the
 /// account's other sessions (OWASP ASVS 5.0, 7.4.3).
 pub fn update(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
-    let patch = context.parse_json(app.config.limits.max_body_bytes, |fields| {
-        ProfilePatch::from_fields(fields, caller)
-    })?;
+    let patch = parse_json(context, |fields| ProfilePatch::from_fields(fields, caller))?;
     let preconditions = context.preconditions()?;
     // A stale version costs no password hash, and counts for no rate limit.
     preconditions.check_before_write(&caller.user)?;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::pagination::paginate;
 use crate::app::App;
 use crate::error::Error;
-use crate::http::json_body::JsonBody;
+use crate::http::json_body::{JsonBody, parse_json};
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, Approved, Id, Manager, NewTask, TaskFilter, TaskPatch};
@@ -21,7 +21,7 @@ pub fn list(app: &App, context: &RequestContext, user: &Approved) -> HandlerResu
 
 /// Creates a task.
 pub fn create(app: &App, context: &RequestContext, manager: &Manager) -> HandlerResult {
-    let body = JsonBody::read(context, app.config.limits.max_body_bytes)?;
+    let body = JsonBody::read(context)?;
     let new = body.parse(NewTask::from_fields)?;
     let fingerprint = super::fingerprint(app, context, "POST /tasks", Some(manager), &body)?;
     let stored = app.store.write(|db| {
@@ -44,7 +44,7 @@ pub fn show(app: &App, context: &RequestContext, user: &Approved, id: Id) -> Han
 
 /// Changes a task. An employee may change only the status.
 pub fn update(app: &App, context: &RequestContext, user: &Approved, id: Id) -> HandlerResult {
-    let patch = context.parse_json(app.config.limits.max_body_bytes, TaskPatch::from_fields)?;
+    let patch = parse_json(context, TaskPatch::from_fields)?;
     let preconditions = context.preconditions()?;
     let task = app.store.write(|db| {
         super::recheck_permissions(db, user)?;

@@ -2,6 +2,7 @@
 
 use super::pagination::paginate;
 use crate::app::App;
+use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, Admin, Id, Manager, UserFilter, UserPatch};
@@ -25,7 +26,7 @@ pub fn show(app: &App, context: &RequestContext, _: &Manager, id: Id) -> Handler
 
 /// Changes the role of an account, or approves it.
 pub fn update(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
-    let patch = context.parse_json(app.config.limits.max_body_bytes, UserPatch::from_fields)?;
+    let patch = parse_json(context, UserPatch::from_fields)?;
     let preconditions = context.preconditions()?;
     let user = app.store.write(|db| {
         super::recheck_permissions(db, admin)?;

@@ -15,12 +15,13 @@ use crate::model::json_fields::{Fields, Scalar};
 pub struct JsonBody(Vec<u8>);
 
 impl JsonBody {
-    /// Reads the body of a request. `max_bytes` is the largest body that is read.
+    /// Reads the body of a request.
     ///
     /// # Errors
     /// [`Error::NotJson`], [`Error::ContentCoding`], [`Error::BodyTooLarge`], [`Error::Malformed`], in this
     /// order.
-    pub fn read(context: &RequestContext, max_bytes: u64) -> Result<JsonBody, Error> {
+    pub fn read(context: &RequestContext) -> Result<JsonBody, Error> {
+        let max_bytes = context.max_body_bytes;
         if !context.header("Content-Type").is_some_and(is_json) {
             return Err(Error::NotJson);
         }
@@ -69,6 +70,18 @@ impl JsonBody {
         let value = read(&mut fields);
         fields.finish(value)
     }
+}
+
+/// Reads the body of a request and parses the JSON object in it with `read_fields`, such as
+/// `TaskPatch::from_fields`.
+///
+/// # Errors
+/// Those of [`JsonBody::read`] and of [`JsonBody::parse`], in this order.
+pub fn parse_json<T>(
+    context: &RequestContext,
+    read_fields: impl FnOnce(&mut Fields<Scalar>) -> Option<T>,
+) -> Result<T, Error> {
+    JsonBody::read(context)?.parse(read_fields)
 }
 
 fn read_at_most(body: impl Read, max_bytes: u64) -> Result<Vec<u8>, Error> {

@@ -10,11 +10,10 @@ use uuid::Uuid;
 
 use super::client_address::{self, Client};
 use super::etag::Preconditions;
-use super::json_body::JsonBody;
+use crate::config::Config;
 use crate::config::proxies::TrustedProxies;
 use crate::error::Error;
 use crate::model::is_control;
-use crate::model::json_fields::{Fields, Scalar};
 
 /// A request together with its id and its client.
 #[derive(Debug)]
@@ -24,12 +23,14 @@ pub struct RequestContext<'a> {
     pub request_id: String,
     /// The client that sent the request.
     pub client: Client,
+    /// The largest body that is read, in bytes.
+    pub max_body_bytes: u64,
 }
 
 impl<'a> RequestContext<'a> {
     /// Keeps the client's `X-Request-Id` if it is safe to log, and makes one otherwise. The headers of
-    /// `trusted` proxies decide about the client's address.
-    pub fn new(request: &'a Request, trusted: &TrustedProxies) -> RequestContext<'a> {
+    /// trusted proxies decide about the client's address.
+    pub fn new(request: &'a Request, config: &Config) -> RequestContext<'a> {
         let request_id = match request.header("X-Request-Id") {
             Some(id) if is_safe_request_id(id) => id.to_owned(),
             _ => Uuid::new_v4().to_string(),
@@ -37,7 +38,8 @@ impl<'a> RequestContext<'a> {
         RequestContext {
             request,
             request_id,
-            client: Client::of(request, trusted),
+            client: Client::of(request, &config.trusted_proxies),
+            max_body_bytes: config.limits.max_body_bytes,
         }
     }
 
@@ -182,19 +184,6 @@ impl<'a> RequestContext<'a> {
     pub fn body(&self) -> Result<impl Read, Error> {
         let body = self.request.data();
         body.ok_or_else(|| Error::Internal("the body was read twice".to_owned()))
-    }
-
-    /// Parses the JSON object in the body with `read`, such as `TaskPatch::from_fields`. `max_bytes` is the
-    /// largest body that is read.
-    ///
-    /// # Errors
-    /// Those of [`JsonBody::read`] and of [`JsonBody::parse`], in this order.
-    pub fn parse_json<T>(
-        &self,
-        max_bytes: u64,
-        read: impl FnOnce(&mut Fields<Scalar>) -> Option<T>,
-    ) -> Result<T, Error> {
-        JsonBody::read(self, max_bytes)?.parse(read)
     }
 }
 
