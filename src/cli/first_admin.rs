@@ -1,5 +1,5 @@
-//! Creates the first admin at the start, from settings. This is for containers, in which no
-//! operator runs `task-api user create`.
+//! Creates the first admin at startup, from settings. This is for containers, in which no operator runs
+//! `task-api user create`.
 
 use log::info;
 
@@ -48,7 +48,8 @@ impl FirstAdmin {
     /// Creates the account, unless there is an approved admin already.
     ///
     /// # Errors
-    /// One line for the operator: the username or the e-mail address belongs to another account.
+    /// One line for the operator: the username or the e-mail address belongs to another account, or the database
+    /// cannot be read or written.
     pub fn create(&self, app: &App) -> Result<(), String> {
         match self.try_create(app) {
             Ok(true) => {

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use crate::config::server::AddressArgs;
 
-/// For connecting, and for each read and write.
+/// The timeout for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Sends `GET /readyz` to the server on this machine.
+///
+/// # Errors
+/// One line for the operator: the server cannot be reached, or the status is not 200.
 pub fn run(address: &AddressArgs) -> Result<(), String> {
     // A server that listens on all addresses is reached at the loopback address.
     let host = match address.host.as_str() {

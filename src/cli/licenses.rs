@@ -5,7 +5,7 @@
 
 use super::terminal::print_text;
 
-/// What is printed, in this order: a heading, and the text below it.
+/// The parts of the output in their order: a heading, and the text below it.
 const PARTS: &[(&str, &str)] = &[
     (
         "Task API is licensed under the MIT licence or the Apache License 2.0, at your option.\n\

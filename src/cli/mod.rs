@@ -110,14 +110,14 @@ fn no_command() -> clap::Error {
     Cli::command().error(ErrorKind::MissingSubcommand, "a command is required")
 }
 
-/// Prints what clap returns instead of a command. Help and version are also of this type and go to standard
-/// output; an invalid value is reported in one line that names the setting.
+/// Prints what clap returns instead of a command: an error, or the text of `--help` or `--version`, which goes to
+/// standard output. An invalid value is reported in one line that names the setting.
 fn report_usage_error(why: &clap::Error) -> ExitCode {
     match why.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             eprintln!("task-api: {}", one_line(&invalid_value(why)));
         }
-        // clap does not say which setting it is.
+        // The error of clap does not name the setting.
         ErrorKind::InvalidUtf8 => eprintln!("task-api: {}not UTF-8", settings_not_utf8()),
         _ => {
             let _ = why.print();

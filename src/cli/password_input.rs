@@ -8,6 +8,7 @@ use clap::Args;
 use crate::model::Password;
 
 #[derive(Debug, Args)]
+#[allow(missing_docs)] // clap would show the comment in `--help`
 pub struct PasswordInput {
     /// Read the password from standard input instead of a prompt
     #[arg(long)]
@@ -17,6 +18,9 @@ pub struct PasswordInput {
 impl PasswordInput {
     /// Reads a password and checks it by the password policy. `names` are the account's username and e-mail
     /// address, which must not be the password.
+    ///
+    /// # Errors
+    /// One line for the operator: the password cannot be read, or violates the policy.
     pub fn read(&self, names: [&str; 2]) -> Result<Password, String> {
         let text = if self.password_stdin {
             from_standard_input()?

@@ -86,7 +86,8 @@ impl ValidSecrets {
     }
 }
 
-/// Without a key in the settings, the one in the file beside the database signs tokens.
+/// Returns the signing keys. If the settings contain no current key, it is the one in the file beside the
+/// database.
 fn load_keys(
     current: Option<SigningKey>,
     previous: Vec<SigningKey>,
@@ -156,8 +157,8 @@ fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
 
 // ---- stop ---------------------------------------------------------------------------------------
 
-/// Completes the requests in progress, then empties the write-ahead log, so that the whole database is in one
-/// file.
+/// Graceful shutdown: completes the requests in progress, then empties the write-ahead log (checkpoint), so that
+/// the whole database is in one file.
 fn stop(signal: &str, maintenance: Maintenance, server: Server, app: &App) {
     let seconds = STOP_DEADLINE.as_secs();
     info!("{signal}: completing the requests in progress, within {seconds} s");

@@ -1,9 +1,9 @@
 //! The signals SIGTERM and SIGINT (Ctrl-C), which stop the server.
 //!
-//! The first signal starts a graceful shutdown, a second one ends the process at once. Until the server is ready,
-//! the first one already ends the process: the migration of a large database takes long, and nothing needs to be
-//! completed yet. The program handles the signals from the beginning, because the kernel has no default action
-//! for them in process 1 of a container.
+//! The first signal starts a graceful shutdown; a second one ends the process at once. Before the server is ready,
+//! the first signal ends the process: the migration of a large database takes long, and there are no requests to
+//! complete. The program handles the signals from the beginning, because the kernel's default action does not
+//! apply to process 1 of a container.
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use log::warn;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// A thread that receives the signals, and the channel on which it passes the first one on.
+/// The receiver of the signals: a thread, which sends the first signal over a channel.
 pub struct StopSignals {
     is_serving: Arc<AtomicBool>,
     first: Receiver<c_int>,
@@ -42,7 +42,7 @@ impl StopSignals {
         Ok(StopSignals { is_serving, first })
     }
 
-    /// From now on the first signal is left to [`StopSignals::wait`].
+    /// From now on the first signal does not end the process: [`StopSignals::wait`] returns it.
     pub fn defer_first(&self) {
         self.is_serving.store(true, Ordering::SeqCst);
     }

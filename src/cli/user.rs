@@ -1,5 +1,5 @@
-//! `task-api user ...`: lets an operator create, list and change accounts. The commands work on the database
-//! itself, whether the server is running or not.
+//! `task-api user ...`: creates, lists and changes accounts, for an operator. The commands open the database
+//! directly, whether the server is running or not.
 
 use clap::{Args, Subcommand};
 

@@ -1,5 +1,5 @@
-//! How much work runs concurrently: numbers of threads, bulkhead sizes and database connections, computed from
-//! the number of cores. These are not settings, since they only work in combination.
+//! How much work runs concurrently: the numbers of threads and database connections and the sizes of the
+//! bulkheads, computed from the number of cores. They are not settings, since they only work in combination.
 
 use crate::concurrency::bulkhead::BulkheadSize;
 
@@ -21,8 +21,7 @@ pub struct Concurrency {
 
 impl Concurrency {
     /// The numbers for a machine with this many cores.
-    pub fn for_cores(cores: u32) -> Concurrency {
-        let cores = cores as usize;
+    pub fn for_cores(cores: usize) -> Concurrency {
         // More than cores, so that another thread is ready to run while one waits for a lock.
         let run_permits = 3 * cores;
         let hashes = BulkheadSize {
@@ -57,6 +56,7 @@ impl Concurrency {
 impl Default for Concurrency {
     fn default() -> Concurrency {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Concurrency::for_cores(u32::try_from(cores).unwrap_or(1).min(64))
+        // Bounds the threads and connections: 64 cores already mean 832 worker threads and 384 readers.
+        Concurrency::for_cores(cores.min(64))
     }
 }

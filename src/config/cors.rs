@@ -1,5 +1,5 @@
-//! Cross-origin resource sharing: `CORS_ORIGINS` and `CORS_SUPPORTS_CREDENTIALS`. The names and the defaults are
-//! flask-cors's.
+//! Cross-origin resource sharing: `CORS_ORIGINS` and `CORS_SUPPORTS_CREDENTIALS`. Names and defaults are those of
+//! flask-cors.
 
 use std::str::FromStr;
 

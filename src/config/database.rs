@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-/// The setting that all commands share which work on the database.
+/// The setting that all commands on the database share.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
     /// SQLite file: sqlite:///relative/path or sqlite:////absolute/path

@@ -3,8 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long a token is valid: 1 second to 10 years. Whole seconds, as in the claims of the tokens that this
-/// program signs.
+/// How long a token is valid: 1 second to 10 years, in whole seconds like the claims of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lifetime(i64);
 
@@ -52,7 +51,7 @@ impl FromStr for Timeout {
     }
 }
 
-/// Parses a number as seconds, and everything else as humantime does.
+/// Parses a plain number as seconds, and any other text with humantime.
 fn parse_duration(text: &str) -> Option<Duration> {
     match text.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),

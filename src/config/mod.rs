@@ -107,7 +107,8 @@ impl Config {
                     .to_owned(),
             );
         }
-        // A session's row must exist for as long as an access token of that session is valid.
+        // An access token is valid only while the row of its session exists, which is deleted when the session
+        // expires.
         if self.jwt_refresh_token_expires < self.jwt_access_token_expires {
             return Err(
                 "JWT_REFRESH_TOKEN_EXPIRES must not be shorter than JWT_ACCESS_TOKEN_EXPIRES"

@@ -1,8 +1,8 @@
 //! The four secrets: the key that signs tokens, the previous signing keys, the first admin's password, and the
 //! bearer token for `/metrics`.
 //!
-//! Each is an environment variable, or the content of a file that a setting ending in `_FILE` names (such as a
-//! container's secret). Both at once is an error.
+//! Each is set in an environment variable, or in a file (such as a container's secret) whose path a setting ending
+//! in `_FILE` gives. Both at once are an error.
 
 use std::env::{self, VarError};
 use std::fmt;
@@ -34,8 +34,8 @@ impl fmt::Debug for Secret {
 pub struct Secrets {
     /// `JWT_SECRET_KEY`: signs tokens.
     pub signing_key: Option<Secret>,
-    /// `JWT_SECRET_KEY_PREVIOUS`: verify tokens that were signed before a key rotation. Separated by commas in
-    /// the variable, one per line in the file.
+    /// `JWT_SECRET_KEY_PREVIOUS`: the keys that verify tokens signed before a key rotation. Separated by commas
+    /// in the variable, one per line in the file.
     pub previous_signing_keys: Vec<Secret>,
     /// `ADMIN_PASSWORD`: the password of the first admin.
     pub admin_password: Option<Secret>,
@@ -133,7 +133,7 @@ pub struct SigningKeyArgs {
     pub allow_weak_jwt_secret: bool,
 }
 
-/// The first admin, which a start creates if there is no approved admin.
+/// The first admin, whom the server creates at startup if there is no approved admin.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AdminArgs {
     /// Username of the first admin, which the start creates if there is no approved admin

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::duration::Timeout;
 
-/// What clients may use of the server. `--server rouille` enforces only `MAX_BODY_BYTES`.
+/// The limits of what clients may use. `--server rouille` enforces only `MAX_BODY_BYTES`.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ServerLimits {
     /// Maximum size of a request body, in bytes (413)

@@ -1,4 +1,5 @@
-//! Assembles the OpenAPI document from the endpoints.
+//! Assembles the OpenAPI document: paths and operations from the endpoints, security requirements from their
+//! access levels, error responses from [`Error`] itself, and the components that operations refer to.
 
 use std::collections::BTreeMap;
 
@@ -58,8 +59,8 @@ safe to send the same request with the same key again.
 Any path may also respond with 400 `bad_request` (not valid HTTP/1.1), 404 `not_found`, 405 \
 `method_not_allowed`, 408 `request_timeout`, 413 `body_too_large`, 414 `uri_too_long`, 417 \
 `expectation_failed`, 431 `header_too_large` and 505 `http_version_not_supported`. Every response has an \
-`X-Request-Id`, which the server's log contains too. The server keeps the client's own if it has 1 to 128 \
-letters, digits or `-_.:=+/@~`.";
+`X-Request-Id`, which the server's log contains too. The server keeps the one of the request if it has 1 to \
+128 letters, digits or `-_.:=+/@~`.";
 
 /// The response headers that belong to this API: name, description, example.
 const HEADERS: &[(&str, &str, &str)] = &[
@@ -101,7 +102,7 @@ const HEADERS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// The document as indented JSON.
+/// Generates the document as indented JSON.
 ///
 /// # Errors
 /// [`Error::Internal`] if it cannot be serialised.
@@ -276,8 +277,8 @@ fn group_by_status(errors: Vec<Error>) -> BTreeMap<u16, BTreeMap<&'static str, E
     groups
 }
 
-/// The response that is one of these errors, keyed by code. [`error_body`] and [`error_header`] write the
-/// real ones.
+/// Describes the response of one status: one of these errors, keyed by code. Bodies and headers come from
+/// [`error_body`] and [`error_header`], which write the real error responses.
 fn error_response(errors: &BTreeMap<&'static str, Error>) -> Response {
     let lines = errors.iter().map(|(code, error)| {
         let msg = error.public().msg;

@@ -1,8 +1,8 @@
-//! The OpenAPI 3.1 document, generated from the route table. For each endpoint it combines the
-//! [`Operation`] that describes the handler with what follows from the access level: the security
-//! requirement and the 401, 403 and 429 responses.
+//! The OpenAPI 3.1 document, generated from the route table. For each endpoint it combines two sources: the
+//! [`Operation`](operation_builder::Operation) in `operations.rs`, which describes the handler, and the access
+//! level ([`Caller`]), from which the security requirement and the 401, 403 and 429 responses follow.
 //!
-//! The functions receive the endpoints as an argument, so this module does not import the router.
+//! [`to_json`] receives the endpoints as an argument, so this module does not import the router.
 
 mod document;
 pub(crate) mod operation_builder;

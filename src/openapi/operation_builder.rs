@@ -1,6 +1,6 @@
-//! A builder for the OpenAPI operation of a route. A method also adds what always comes along: a request
-//! body adds its 400, 413, 415 and 422 responses. What depends on the route's access is added in
-//! [`openapi`](crate::openapi).
+//! A builder for the OpenAPI operation of a route. Each method adds a part of the operation together with the
+//! responses that follow from it: a request body adds its 400, 413, 415 and 422. The parts that depend on the
+//! route's access level are added in `document.rs`.
 
 use std::any::type_name;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub const JSON: &str = "application/json";
 /// The security scheme of `GET /metrics`.
 pub const METRICS_TOKEN: &str = "metricsToken";
 
-/// The description of a route, as far as its handler decides it.
+/// The description of a handler: everything about a route except its method, path and access level.
 pub struct Operation {
     /// The `operationId`, which code generators use as a function name.
     pub id: &'static str,
@@ -45,8 +45,8 @@ pub struct Operation {
     pub errors: Vec<Error>,
     /// The component schemas that the operation refers to, with their names.
     pub schemas: Vec<(String, Schema)>,
-    /// Overrides the security requirement that follows from the route's access, for a handler that
-    /// authenticates the caller itself.
+    /// The security requirement of a handler that authenticates the caller itself. Empty for all others; theirs
+    /// follows from the route's access level.
     pub security: Vec<SecurityRequirement>,
 }
 
@@ -73,7 +73,7 @@ impl Operation {
         self
     }
 
-    /// Adds an error response. Its status and code come from the error, which is also the example.
+    /// Adds an error response. The error gives its status and code, and is also its example.
     pub fn error(mut self, error: Error) -> Operation {
         self.errors.push(error);
         self

@@ -1,8 +1,10 @@
-//! The OpenAPI operation of each endpoint, as far as its handler decides it: one function for each line of
-//! the route table.
+//! The OpenAPI operation of each endpoint: one function for each line of the route table. It describes the
+//! handler: parameters, request body, responses, and an example of each. The schemas come from the types and
+//! reader functions that the handlers use.
 
 use serde_json::json;
 
+use super::operation_builder::Operation;
 use crate::error::Error;
 use crate::handlers::auth::TokenResponse;
 use crate::handlers::health::Health;
@@ -16,7 +18,6 @@ use crate::model::{
     Role, Session, SessionId, Status, Task, TaskFilter, TaskPatch, Timestamp, User, UserFilter,
     UserPatch,
 };
-use crate::openapi::operation_builder::Operation;
 
 /// The groups of operations and their descriptions.
 pub const TAGS: &[(&str, &str)] = &[
@@ -77,8 +78,8 @@ pub fn refresh() -> Operation {
     Operation::new("refresh", SIGN_IN, "Exchanges a refresh token for new tokens")
         .description(
             "Refresh token rotation: each refresh token is valid for one exchange. For ten seconds it can \
-             be sent again and returns the same successor. After that, a second use counts as theft and \
-             ends the session.",
+             be sent again and returns the same next refresh token. After that, a second use counts as \
+             theft and ends the session.",
         )
         .responds(200, "New tokens for the same session", &tokens())
 }
@@ -295,7 +296,7 @@ pub fn metrics() -> Operation {
     Operation::new("metrics", OPERATION, "Returns metrics for Prometheus")
         .description(
             "If the server's setting METRICS_TOKEN is set, clients that send it as a bearer token may call \
-             it. Otherwise only clients on the same machine may; others get 404.",
+             it. Otherwise only clients on the server's machine and its trusted proxies may; others get 404.",
         )
         .responds_with_file("Metrics in Prometheus' text format", &[MEDIA_TYPE])
         .metrics_token()
@@ -353,6 +354,7 @@ fn file(id: &'static str, summary: &'static str, folder: &str) -> Operation {
 
 // The examples are those of the README: the account `ada` and its task.
 
+/// 2026-11-23T08:29:56Z.
 fn moment() -> Timestamp {
     Timestamp::EPOCH.plus_seconds(1_795_422_596)
 }
@@ -399,7 +401,7 @@ fn task() -> Task {
         title: "water the plants".to_owned(),
         description: None,
         status: OpenEnum::Known(Status::InProgress),
-        deadline: Some(Timestamp::EPOCH.plus_seconds(1_796_061_600)),
+        deadline: Some(Timestamp::EPOCH.plus_seconds(1_796_061_600)), // 2026-11-30T18:00:00Z
         created_at: Some(moment()),
         assigned_user_id: Some(Id::FIRST),
     }
