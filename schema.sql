@@ -41,9 +41,9 @@ CREATE TABLE IF NOT EXISTS task (
 -- From here on the tables are this program's own. They are separate, so that the Flask app's tables stay as
 -- they are.
 
--- A sign-in starts a session. Its access tokens are valid as long as this row exists: to delete the row is to
--- sign out. The row holds no token, only the SHA-256 of the refresh token's random id, so a reader of the
--- database cannot sign in with it.
+-- A sign-in starts a session. Its access tokens are valid as long as this row exists; a sign-out deletes the
+-- row. The row holds no token, only the SHA-256 of the refresh token's random id, so a reader of the database
+-- cannot sign in with it.
 --
 -- Refresh token rotation: each use of a refresh token replaces it. `previous_digest` detects the reuse of a
 -- token that has been replaced already, which means that it has been stolen; the session ends then. It is
@@ -81,9 +81,9 @@ CREATE TABLE IF NOT EXISTS token_cutoff (
 );
 
 -- Audit log -------------------------------------------------------------------------------------
--- Who did what to which account. Append-only: rows are never changed. Each row's hash covers the hash of the
--- row before it (hash chain), so `task-api audit verify` detects a row that is changed, removed or inserted
--- later.
+-- Security-relevant actions: the acting account, the affected account, time and client address. Append-only:
+-- rows are never changed. Each row's hash covers the hash of the row before it (hash chain), so `task-api audit
+-- verify` detects a row that is changed, removed or inserted later.
 CREATE TABLE IF NOT EXISTS audit (
   id         INTEGER     NOT NULL,      -- 1, 2, 3 and so on, in the order of time, without gaps
   at         DATETIME    NOT NULL,
@@ -108,10 +108,10 @@ CREATE TABLE IF NOT EXISTS audit_head (
 );
 
 -- Idempotency -----------------------------------------------------------------------------------
--- The responses of POST /tasks and POST /signup to requests with an Idempotency-Key: a retry creates nothing
--- twice and gets the same response. `key` and `body` are HMACs and not plain text, since the body of a sign-up
--- holds a password. A row is written in one transaction with the task or account that it describes. It does
--- not refer to that row, so the response stays the same after the task is changed or deleted.
+-- The first responses of POST /tasks and POST /signup to requests with an Idempotency-Key: a retry creates
+-- nothing a second time and gets the same response. `key` and `body` are HMACs and not plain text, since the
+-- body of a sign-up holds a password. A row is written in one transaction with the task or account that it
+-- describes. It does not refer to that row, so the response stays the same after the task is changed or deleted.
 CREATE TABLE IF NOT EXISTS idempotency (
   key        BLOB    NOT NULL,         -- HMAC of the header, the route and the caller
   body       BLOB    NOT NULL,         -- HMAC of these and the request body

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::database::open_existing;
 use super::terminal::{explain, print};
-use super::user::open_existing;
 use crate::config::database::DatabaseArgs;
 use crate::store::audit::{self, Verification};
 

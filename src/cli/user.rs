@@ -3,6 +3,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::database::{open, open_existing};
 use super::password_input::PasswordInput;
 use super::terminal::{explain, print};
 use crate::auth::password_hash::PasswordHasher;
@@ -279,21 +280,6 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
 }
 
 // ---- what the commands share --------------------------------------------------------------------
-
-/// Opens a database that must exist, so that a mistyped path creates no new one.
-pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
-    let path = database.database_url.path();
-    if path.exists() {
-        open(database)
-    } else {
-        Err(format!("there is no database {}", path.display()))
-    }
-}
-
-/// Opens the database with as few connections as possible: a command is one thread.
-fn open(database: &DatabaseArgs) -> Result<Store, String> {
-    Store::open(database.database_url.path(), &Concurrency::for_cores(1))
-}
 
 fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
     PasswordHasher::new(
