@@ -1,4 +1,5 @@
-//! The error type of every request. [`crate::http::error_response`] maps it to status, code and message.
+//! The one error type of requests. Every function on the way from the socket to the database returns it, and
+//! [`crate::http::error_response`] maps it to status, code and message.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub enum Error {
     /// 401: the token is malformed, expired, revoked or of the wrong kind. Holds flask-jwt-extended's
     /// message.
     InvalidToken(String),
-    /// 401 at sign-in: e-mail or password is wrong. The response does not say which, since that would tell
+    /// 401 at sign-in: e-mail or password is wrong. The response does not say which, since that would reveal
     /// whether an account exists.
     WrongEmailOrPassword,
     /// 403: the account is not approved yet.
@@ -35,7 +36,7 @@ pub enum Error {
     WrongPassword,
     /// 404: the resource does not exist, or the caller may not see it.
     NotFound,
-    /// 405. Holds the methods that the path supports, for `Allow`.
+    /// 405: the path does not support the method. Holds the methods that it supports, for `Allow`.
     MethodNotAllowed(String),
     /// 408: the rest of the request does not arrive in time.
     Timeout,
@@ -45,9 +46,9 @@ pub enum Error {
     LastAdmin,
     /// 412: the current version does not satisfy `If-Match` or `If-None-Match`.
     PreconditionFailed,
-    /// 413. Holds the limit in bytes.
+    /// 413: the body is too large. Holds the limit in bytes.
     BodyTooLarge(u64),
-    /// 414. Holds the limit in bytes.
+    /// 414: the request line is too long. Holds the limit in bytes.
     TargetTooLong(u32),
     /// 415: the `Content-Type` is not `application/json`.
     NotJson,
@@ -56,13 +57,13 @@ pub enum Error {
     ContentCoding,
     /// 417: `Expect` is not `100-continue`.
     ExpectationFailed,
-    /// 422. Holds every invalid field.
+    /// 422: the body or the query has invalid values. Holds every invalid field.
     Invalid(FieldErrors),
-    /// 429. Holds the time until the next attempt is permitted, for `Retry-After`.
+    /// 429: a rate limit is used up. Holds the time until the next request is permitted, for `Retry-After`.
     TooManyRequests(Duration),
     /// 422: the `Idempotency-Key` was used before with another body.
     IdempotencyKeyReused,
-    /// 431. Holds the limit with its unit.
+    /// 431: the header fields are too large or too many. Holds the limit with its unit.
     HeaderTooLarge(String),
     /// 503, unless the handler retries: another request changed the row between reading and writing
     /// (optimistic concurrency).
@@ -70,7 +71,7 @@ pub enum Error {
     /// 503: the server is overloaded or stopping: a queue is full, a wait has timed out, or the memory budget
     /// is used up. Holds the cause, for the log.
     Busy(String),
-    /// 500. Holds the cause, for the log.
+    /// 500: a fault of the server, its database or the system. Holds the cause, for the log.
     Internal(String),
     /// 505: the version is neither HTTP/1.0 nor HTTP/1.1.
     HttpVersion,

@@ -3,7 +3,7 @@
 //! This page is the map. The crate is a library so that tests can call [`middleware::handle`] without a
 //! socket; the program `task-api` only calls [`cli::run`].
 //!
-//! # The way of a request
+//! # The path of a request
 //!
 //! ```text
 //!            bytes                                            bytes
@@ -32,9 +32,9 @@
 //! |---|---|
 //! | [`cli`] | the command line: `serve`, `user`, `audit`, `openapi`, `licenses`, `healthcheck` |
 //! | [`server`] | sockets, HTTP/1.1 parsing, connections, deadlines, graceful shutdown |
-//! | [`middleware`] | what every request passes: log and metrics, security headers, CORS, panics |
+//! | [`middleware`] | the chain around every request: log and metrics, security headers, CORS, panic guard |
 //! | [`router`] | the route table, path matching, authentication |
-//! | [`openapi`] | the OpenAPI document, made from the route table |
+//! | [`openapi`] | the OpenAPI document, generated from the route table |
 //! | [`handlers`] | one function for each endpoint |
 //! | [`app`] | the state that handlers share, and background maintenance |
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
@@ -51,25 +51,25 @@
 //!
 //! 1. [`router::ROUTES`]: every endpoint, and who may call it, on one screen.
 //! 2. A handler, such as [`handlers::tasks::update`]: input, store, response.
-//! 3. What it uses: [`model::TaskPatch`], the pure permission functions in `model/permissions.rs`, and
-//!    [`store::tasks`], below which is only `schema.sql`.
-//! 4. [`router::dispatch`] and [`router::authenticate`]: how the handler got its caller.
+//! 3. What it uses: [`model::TaskPatch`], the pure permission functions in `model/permissions.rs`, and the SQL
+//!    statements in [`store::tasks`], for the tables in `schema.sql`.
+//! 4. [`router::dispatch`] and [`router::authenticate`]: how the handler gets its caller.
 //! 5. [`middleware::handle`]: the whole application as one function.
 //! 6. [`error::Error`] and [`http::error_response`]: from a cause to a status.
-//! 7. [`auth`] and [`http::rate_limit`]: passwords, tokens, and what slows an attacker.
-//! 8. [`server`]: last, since nothing above needs to know it.
+//! 7. [`auth`] and [`http::rate_limit`]: passwords, tokens, and rate limiting against guessing.
+//! 8. [`server`]: last, since none of the parts above depends on it.
 //!
-//! `docs/tour.md` walks this way with two requests; `docs/glossary.md` explains the terms.
+//! `docs/tour.md` follows two requests along this path; `docs/glossary.md` explains the terms.
 //!
 //! # Architecture invariants
 //!
-//! - No handler contains SQL, and no file in [`store`] knows HTTP.
+//! - No handler contains SQL, and no file in [`store`] depends on HTTP.
 //! - Only [`http::error_response`] writes an error, and no cause of an [`Error::Internal`](error::Error)
 //!   reaches a client.
 //! - Who may call a handler is in its type: an `&Admin` exists only for an approved admin, and a handler that
 //!   takes an id fits no path without `{id}`.
-//! - Whether an account may touch a row is a pure function in `model/permissions.rs`, and is checked in the
-//!   transaction that changes the row.
+//! - Whether an account may see or change a row is a pure function in `model/permissions.rs`. A write calls it in
+//!   the transaction that changes the row.
 //! - A write is one transaction that takes the lock first (`BEGIN IMMEDIATE`) and is on the disk before the
 //!   response is sent.
 //! - A value that exists is valid: text from a client becomes a type of [`model`] before any code uses it.

@@ -31,15 +31,15 @@ pub fn handle(app: &App, request: &Request) -> Response {
     })
 }
 
-/// Returns the response to a request that the server rejects before it reaches the router. It passes
-/// through the same chain, so it is logged, counted and readable for a website like any other.
+/// Returns the response to a request that the server rejects before it reaches the router. The response passes
+/// through the same chain, so it is logged and counted, and CORS permits websites to read it.
 pub fn reject(app: &App, request: &Request, error: Error) -> Response {
     let context = RequestContext::new(request, &app.config);
     run(app, &context, None, |_| Err(error))
 }
 
-/// Runs the chain; the outermost middleware comes first. `pattern` is the path in the route table.
-/// `endpoint` stores the caller's username in its argument once it is known.
+/// Runs the chain; the outermost middleware comes first. `pattern` is the path in the route table, such as
+/// `/tasks/{id}`. `endpoint` stores the caller's username in its argument once it is known.
 fn run(
     app: &App,
     context: &RequestContext,
@@ -107,17 +107,18 @@ fn log_word(text: &str) -> String {
     }
 }
 
-/// Adds security headers for browsers (OWASP ASVS 5.0, 3.4): responses hold personal data and are no
-/// documents to display.
+/// Adds security headers for browsers (OWASP ASVS 5.0, 3.4): responses hold personal data and are not pages to
+/// display.
 ///
 /// - `Cache-Control: no-store`: no cache stores them.
 /// - `X-Content-Type-Options: nosniff`: a browser does not guess another media type.
 /// - `Content-Security-Policy`: a browser neither loads anything for them nor shows them in a frame.
 /// - `Referrer-Policy`: no other website learns their URL.
-/// - `Strict-Transport-Security`: a browser that used TLS uses only TLS for the next year. Browsers ignore
-///   the header without TLS (RFC 6797, 8.1), where it must not be sent (7.2).
+/// - `Strict-Transport-Security`: a browser that has used TLS uses only TLS for the next year. The header is
+///   sent only over TLS: without TLS RFC 6797 forbids it (7.2), and browsers ignore it (8.1).
 ///
-/// A response that has one of the first four already keeps its own: the pages need a wider policy.
+/// A response that already has one of the first four headers keeps its own value: HTML pages need a wider
+/// policy.
 fn security_headers(context: &RequestContext, next: impl FnOnce() -> Response) -> Response {
     let response = [
         ("Cache-Control", "no-store"),
@@ -137,7 +138,7 @@ fn security_headers(context: &RequestContext, next: impl FnOnce() -> Response) -
     }
 }
 
-/// Adds the header, unless the response has one of this name.
+/// Adds the header, unless the response already has one of this name.
 fn with_default(response: Response, (name, value): (&'static str, &'static str)) -> Response {
     if response.headers.iter().any(|(given, _)| given == name) {
         response
@@ -153,11 +154,11 @@ const REQUEST_HEADERS: &str =
 const EXPOSED_HEADERS: &str =
     "ETag, Idempotency-Replayed, Location, Link, Retry-After, X-Request-Id";
 
-/// CORS (Fetch Standard, 3.2): tells browsers which websites may call the API. It wraps everything that can
-/// fail, so that a website can read error responses too.
+/// CORS (Fetch Standard, 3.2): adds the headers by which a browser decides which websites may call the API. It
+/// wraps everything that can fail, so that a website can read error responses too.
 fn cors(config: &CorsArgs, context: &RequestContext, next: impl FnOnce() -> Response) -> Response {
     let mut response = next();
-    // A cache must not mix up the responses to different origins; this holds for rejected origins too.
+    // The response differs by origin, also for a rejected one, so a cache must store it per origin.
     if config.cors_origins != CorsOrigins::Any {
         response = response.with_additional_header("Vary", "Origin");
     }
@@ -171,7 +172,8 @@ fn cors(config: &CorsArgs, context: &RequestContext, next: impl FnOnce() -> Resp
     if !is_preflight(context) {
         return response.with_additional_header("Access-Control-Expose-Headers", EXPOSED_HEADERS);
     }
-    // The router's response to OPTIONS has the methods of the path in `Allow`; an unknown path has none.
+    // The router's response to OPTIONS has the methods of the path in `Allow`. It has no `Allow` if the path is
+    // unknown.
     let allow = response
         .headers
         .iter()
@@ -186,7 +188,7 @@ fn cors(config: &CorsArgs, context: &RequestContext, next: impl FnOnce() -> Resp
     }
 }
 
-/// The value of `Access-Control-Allow-Origin`; `None` where the origin may not call.
+/// The value of `Access-Control-Allow-Origin`; `None` if the origin may not call the API.
 fn allowed_origin(origins: &CorsOrigins, origin: Option<&str>) -> Option<String> {
     match origins {
         CorsOrigins::Any => Some("*".to_owned()),
@@ -203,11 +205,11 @@ fn is_preflight(context: &RequestContext) -> bool {
         && context.header("Access-Control-Request-Method").is_some()
 }
 
-/// Converts an error into an error response, and a panic into a 500: a panic ends one request, not the
-/// server.
+/// Panic guard: converts a panic into a 500, so that it ends one request and not the server. Also converts the
+/// errors of the router and the handlers into error responses.
 fn catch_panic(context: &RequestContext, next: impl FnOnce() -> HandlerResult) -> Response {
-    // Unwind safety: a panic rolls the open transaction back and drops every guard, so no state is half
-    // changed.
+    // Unwind safety: unwinding rolls the open transaction back and releases every lock and permit, so no shared
+    // state stays half changed.
     let result = catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|_| {
         Err(Error::Internal(
             "the handler panicked; the panic is logged above".to_owned(),

@@ -1,4 +1,5 @@
-//! Background maintenance: writes the last-used times of sessions, deletes expired rows.
+//! Background maintenance: once a minute a thread writes the last-used times of sessions to the database and
+//! deletes expired sessions and idempotency keys, in small batches.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -18,9 +19,10 @@ const BATCH: u32 = 500;
 /// Pause between two transactions, so that waiting requests can write.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The maintenance thread. It stops when this is dropped.
+/// The maintenance thread. It stops when this value is dropped.
 #[derive(Debug)]
 pub struct Maintenance {
+    /// Its drop disconnects the channel on which the thread waits between two runs.
     _running: Sender<()>,
 }
 

@@ -1,4 +1,5 @@
-//! The running application: the state that handlers share, and background maintenance.
+//! The running application: the state that handlers share ([`App`]), and background maintenance
+//! ([`maintenance`]).
 
 pub mod maintenance;
 mod state;

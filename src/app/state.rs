@@ -1,4 +1,5 @@
-//! The application's shared state: settings, database, keys, limits and clock. Every handler borrows it.
+//! The application's shared state: settings, database, keys, rate limits, metrics and clock. It is created once
+//! at the start, and every handler borrows it.
 
 use std::fmt;
 
@@ -33,7 +34,7 @@ pub struct App {
     pub refresh_tokens: RefreshTokenChain,
     /// Rate limiting.
     pub rate_limits: RateLimits,
-    /// When sessions were last used.
+    /// When sessions were last used, in memory until maintenance writes it to the database.
     pub session_activity: SessionActivity,
     /// Hashes and verifies passwords.
     pub passwords: PasswordHasher,
@@ -41,7 +42,7 @@ pub struct App {
     pub cursors: CursorCodec,
     /// Fingerprints of requests with an `Idempotency-Key`.
     pub fingerprints: IdempotencyFingerprints,
-    /// The bearer token for `/metrics`. Without one, the client's address decides.
+    /// The bearer token for `/metrics`. Without one, only this machine and trusted proxies may read them.
     pub metrics_token: Option<MetricsToken>,
     /// Counters and histograms.
     pub metrics: Metrics,
@@ -51,7 +52,7 @@ pub struct App {
 }
 
 impl App {
-    /// Assembles the application. Every key is derived from the current one of `keys`.
+    /// Assembles the application. Keys for other purposes are derived from the current signing key.
     ///
     /// # Errors
     /// One line for the operator: the system provides no random bytes.
@@ -94,7 +95,7 @@ impl App {
         (self.clock)()
     }
 
-    /// Every bulkhead.
+    /// Every bulkhead, for the metrics.
     pub fn bulkheads(&self) -> [&Bulkhead; 3] {
         let [writes, searches] = self.store.bulkheads();
         [self.passwords.bulkhead(), writes, searches]

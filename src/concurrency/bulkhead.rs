@@ -1,4 +1,5 @@
-//! Bulkheads: bounded concurrency with a bounded wait queue.
+//! Bulkheads: bounded concurrency with a bounded wait queue. The program has one each for password hashes,
+//! writes and long searches.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -71,8 +72,8 @@ impl Bulkhead {
         }))
     }
 
-    /// Takes a permit, waiting in the queue if necessary. Releases the thread's run permit first, since
-    /// both the wait and the work take long.
+    /// Takes a permit, waiting in the queue if necessary. Releases the thread's run permit first, since both
+    /// the wait and the work can take long.
     ///
     /// # Errors
     /// [`Error::Busy`]: at once when the queue is full, or after [`WAIT_TIMEOUT`].
@@ -118,7 +119,7 @@ impl Bulkhead {
         &self.0.waits
     }
 
-    // A poisoned lock is harmless: the code that holds it does not panic, and each counter changes in one step.
+    // A poisoned lock is harmless: each counter changes in one step, so a panic leaves none half changed.
     fn lock(&self) -> MutexGuard<'_, Usage> {
         self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,5 @@
-//! Run permits: a semaphore for worker threads.
+//! Run permits: a semaphore that limits how many worker threads run at once. The server acquires a permit for
+//! each worker; code that is about to block releases it.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,7 +16,7 @@ pub struct RunPermits {
     released: Condvar,
 }
 
-/// One of the permits; returned when dropped.
+/// One permit of the semaphore; released when dropped.
 #[derive(Debug)]
 struct RunPermit(Arc<RunPermits>);
 

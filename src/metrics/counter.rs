@@ -1,8 +1,8 @@
-//! A counter.
+//! A counter: an atomic number that only goes up. Histograms and all other counts are built from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that only goes up. Relaxed ordering is enough, since no code derives from it what another
+/// A number that only goes up. Relaxed ordering is enough, since no code concludes from its value what another
 /// thread has written elsewhere.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);

@@ -1,4 +1,5 @@
-//! A histogram of durations.
+//! A histogram of durations with fixed buckets. [`exposition`](super::exposition) writes it in Prometheus'
+//! format.
 
 use std::time::Duration;
 

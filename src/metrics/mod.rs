@@ -1,8 +1,7 @@
-//! Metrics for Prometheus: counters and histograms.
+//! Metrics for Prometheus: counters, histograms, and the text format in which they are read.
 //!
-//! Each request is counted in atomics without a lock. Metrics libraries find a counter by hashing its
-//! labels and take a lock for that; here the first label is an index into a table that is as long as the
-//! route table.
+//! Each request is counted in atomics without a lock. Metrics libraries hash the labels to find a counter and
+//! take a lock for that. Here all routes are known at the start: each has a fixed place in an array.
 
 mod connection_counts;
 mod counter;

@@ -1,4 +1,4 @@
-//! Metrics of this process. Memory and file descriptors are read from `/proc`. On systems other than Linux these
+//! Metrics of this process. Memory and file descriptors are read from `/proc`; on systems without it these two
 //! metrics are missing.
 
 use std::fs;
@@ -41,6 +41,6 @@ fn resident_memory() -> Option<u64> {
 /// The number of open file descriptors.
 fn open_descriptors() -> Option<usize> {
     let descriptors = fs::read_dir("/proc/self/fd").ok()?;
-    // Without the descriptor of the folder itself, which is open for this reading only.
+    // One of them is the folder itself, which is open only while it is read.
     descriptors.count().checked_sub(1)
 }

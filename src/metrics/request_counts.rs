@@ -1,4 +1,4 @@
-//! Counts and durations of requests, by method, route and status.
+//! Counts of requests by method, route and status, and their durations by route.
 
 use std::iter;
 use std::sync::OnceLock;
@@ -28,7 +28,7 @@ pub struct RequestCounts {
 }
 
 /// The requests of one route. Aligned to 128 bytes against false sharing: threads that count for different
-/// routes write to different cache lines, and processors prefetch lines in pairs.
+/// routes do not write to the same cache line. A line has 64 bytes, and processors prefetch lines in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct RouteCounts {
@@ -65,7 +65,7 @@ impl RequestCounts {
         }
     }
 
-    /// Counts a request, by the status of its response and the time that it took.
+    /// Counts a request: its method, its route, the status of its response, and the time that it took.
     pub fn count(&self, method: &str, route: Option<&str>, status: u16, duration: Duration) {
         let route = &self.counts[index_of(&self.routes, route.unwrap_or(UNMATCHED))];
         route.of_status(status).by_method[index_of(&METHODS, method)].add(1);
