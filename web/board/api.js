@@ -5,8 +5,8 @@ import { AppError } from './app-error.js';
 
 // The tokens are kept in this variable only. Any script of the origin can read localStorage and
 // sessionStorage at any later time; an injected script could steal a token there that is valid for a day.
-// (The page's Content-Security-Policy is what keeps such a script out.) The price is that a reload signs
-// the user out. An HttpOnly cookie would avoid that, but browsers also attach cookies to requests that
+// (The page's Content-Security-Policy blocks such scripts.) The disadvantage is that a reload signs the user
+// out. An HttpOnly cookie would avoid that, but browsers also attach cookies to requests that
 // other websites cause (CSRF), and the API would need a second way to authenticate.
 let tokens = null;
 
@@ -19,7 +19,7 @@ export const connection = new EventTarget();
 // Each of these four resolves to `{ json, version }`: the response body and its ETag.
 
 export const get = (path) => authorizedRequest('GET', path);
-/** With `version` the request is conditional (optimistic concurrency): 412 if the ETag is another by then. */
+/** With `version` the request is conditional (optimistic concurrency): 412 if the resource has another ETag now. */
 export const patch = (path, body, version) =>
   authorizedRequest('PATCH', path, { body, headers: version && { 'If-Match': version } });
 export const remove = (path, version) =>

@@ -99,7 +99,7 @@ const columnAt = (columns, x, y) => [...columns.children].find((column) => {
   return x >= box.left && x < box.right && y >= box.top && y < box.bottom;
 }) ?? null;
 
-/** On a narrow screen the next column is outside of the view. */
+/** Scrolls the columns if the pointer is near an edge: on a narrow screen the next column is out of view. */
 function scrollAtEdge(columns, x) {
   const box = columns.getBoundingClientRect();
   if (x < box.left + SCROLL_MARGIN) columns.scrollBy({ left: -SCROLL_SPEED });

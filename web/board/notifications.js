@@ -4,7 +4,7 @@
 import { toAppError } from './app-error.js';
 import { byId, cloneTemplate, part } from './dom.js';
 
-/** Tells screen readers about a change that is only visible otherwise. */
+/** Announces a change to screen readers, for which it would not be noticeable otherwise. */
 export function announce(text) {
   byId('announcer').textContent = text;
 }

@@ -5,10 +5,12 @@ use pbkdf2::hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+/// Base64url without padding, the encoding of a token's segments (RFC 7515, 2).
 pub fn base64(bytes: impl AsRef<[u8]>) -> String {
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap()
 }
 
+/// HMAC-SHA256 of a text: the signature algorithm HS256 (RFC 7518, 3.2).
 pub fn hs256(key: &[u8], text: &str) -> Vec<u8> {
     let mac = Hmac::<Sha256>::new_from_slice(key)
         .unwrap()

@@ -91,7 +91,7 @@ pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> V
     })
 }
 
-/// A timestamp, given in microseconds since 1970.
+/// A timestamp, given in microseconds since 1970; not negative.
 pub fn timestamp(micros: i64) -> Timestamp {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.unsigned_abs());
     Timestamp::from(time)

@@ -27,7 +27,7 @@ const HEADERS: [&str; 7] = [
     "X-Request-Id",
 ];
 
-/// Follows `$ref` until the value is none. Returns other values unchanged.
+/// Follows a `$ref`, and the `$ref` that it leads to, to the value itself. Returns other values unchanged.
 pub fn resolve_ref(value: &Value) -> &Value {
     match value["$ref"].as_str() {
         Some(reference) => {

@@ -18,7 +18,7 @@ pub fn limits() -> ServerLimits {
     }
 }
 
-/// What the parser makes of a stream of bytes.
+/// The result of parsing a stream of bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ParseOutcome {
     pub requests: Vec<ParsedRequest>,

@@ -39,8 +39,8 @@ pub const SIGNING_KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
 /// The initial time of the tests' clock, in seconds since 1970: 2026-11-23T12:00:00Z.
 pub const CLOCK_START: i64 = 1_795_435_200;
 
-/// An application on a temporary database. Its clock advances by one microsecond at each reading and
-/// otherwise stands still until [`TestApp::advance`] moves it.
+/// An application on a temporary database. Its clock advances by one microsecond at each reading. Only
+/// [`TestApp::advance`] moves it further.
 pub struct TestApp {
     pub app: Arc<App>,
     pub folder: TempDir,
