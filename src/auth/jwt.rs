@@ -16,10 +16,11 @@ use jwt_simple::token::Token;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use uuid::Uuid;
+use uuid::Builder;
 
 use super::signing_key::{SigningKey, SigningKeys};
 use crate::config::duration::Lifetime;
+use crate::crypto::random_bytes;
 use crate::error::Error;
 use crate::model::{RefreshId, SessionId, Timestamp, User};
 
@@ -87,9 +88,12 @@ impl JwtSigner {
     /// Signs a new access token for a session.
     ///
     /// # Errors
-    /// [`Error::Internal`] if signing fails.
+    /// [`Error::Internal`] if signing fails or the system provides no random bytes.
     pub fn access(&self, user: &User, sid: SessionId, now: Timestamp) -> Result<String, Error> {
-        let id = Uuid::new_v4().to_string();
+        // `Uuid::new_v4` would panic where the system provides no random bytes.
+        let id = Builder::from_random_bytes(random_bytes()?)
+            .into_uuid()
+            .to_string();
         let now = now.unix_seconds();
         let until = now + self.lifetime.seconds();
         self.sign(TokenKind::Access, user, sid, id, now, until)

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::database::open_existing;
-use super::terminal::{explain, print};
+use super::terminal::{explain, print, print_to_stderr};
 use crate::config::database::DatabaseArgs;
 use crate::store::audit::{self, Verification};
 
@@ -32,7 +32,7 @@ pub fn run(AuditCommand::Verify(command): AuditCommand) -> Result<(), String> {
     let store = open_existing(&command.database)?;
     let progress = |rows| {
         if rows % STEP == 0 {
-            eprintln!("{rows} rows so far");
+            print_to_stderr(format_args!("{rows} rows so far"));
         }
     };
     match store

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use self::terminal::one_line;
+use self::terminal::print_to_stderr;
 use crate::config::Config;
 use crate::config::server::AddressArgs;
 
@@ -92,7 +92,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("task-api: {}", one_line(&why));
+            print_to_stderr(format_args!("task-api: {why}"));
             ExitCode::FAILURE
         }
     }
@@ -116,10 +116,12 @@ fn no_command() -> clap::Error {
 fn report_usage_error(why: &clap::Error) -> ExitCode {
     match why.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
-            eprintln!("task-api: {}", one_line(&invalid_value(why)));
+            print_to_stderr(format_args!("task-api: {}", invalid_value(why)));
         }
         // The error of clap does not name the setting.
-        ErrorKind::InvalidUtf8 => eprintln!("task-api: {}not UTF-8", settings_not_utf8()),
+        ErrorKind::InvalidUtf8 => {
+            print_to_stderr(format_args!("task-api: {}not UTF-8", settings_not_utf8()));
+        }
         _ => {
             let _ = why.print();
         }

@@ -23,13 +23,16 @@ pub struct StopSignals {
 
 impl StopSignals {
     /// Starts to handle the signals: each ends the process at once until [`StopSignals::defer_first`] is called.
+    ///
+    /// # Errors
+    /// One line for the operator: the system does not allow to handle a signal or to start a thread.
     pub fn catch() -> Result<StopSignals, String> {
         let mut signals = Signals::new([SIGTERM, SIGINT])
             .map_err(|why| format!("cannot handle signals: {why}"))?;
         let (sender, first) = mpsc::channel();
         let is_serving = Arc::new(AtomicBool::new(false));
         let serving = Arc::clone(&is_serving);
-        thread::spawn(move || {
+        let receive = move || {
             for signal in signals.forever() {
                 // The main thread receives the first signal and stops the server; `swap` makes the next one end
                 // the process.
@@ -38,7 +41,12 @@ impl StopSignals {
                     std::process::exit(1);
                 }
             }
-        });
+        };
+        // Unlike `thread::spawn`, this does not panic where the system denies a thread.
+        let thread = thread::Builder::new().name("signals".to_owned());
+        thread
+            .spawn(receive)
+            .map_err(|why| format!("cannot handle signals: {why}"))?;
         Ok(StopSignals { is_serving, first })
     }
 

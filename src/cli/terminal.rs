@@ -1,7 +1,7 @@
 //! Output to the operator's terminal.
 
 use std::fmt;
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 
 use crate::error::Error;
 use crate::model::is_control;
@@ -20,9 +20,15 @@ pub fn print_text(text: &str) -> Result<(), String> {
     }
 }
 
+/// Prints one line to standard error, with control characters escaped. A failure is ignored, since it cannot be
+/// reported anywhere; `eprintln!` would panic.
+pub fn print_to_stderr(line: fmt::Arguments) {
+    let _ = stderr().write_all((one_line(&line.to_string()) + "\n").as_bytes());
+}
+
 /// Escapes control characters, including line breaks, since they could control the terminal or forge a second
 /// line.
-pub fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> String {
     let escape = |c: char| {
         if is_control(c) {
             c.escape_default().to_string()
