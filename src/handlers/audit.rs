@@ -1,4 +1,4 @@
-//! The audit log.
+//! The audit log, for admins. It is read-only over HTTP; the store writes its entries.
 
 use super::pagination::paginate;
 use crate::app::App;

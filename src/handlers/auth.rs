@@ -1,4 +1,4 @@
-//! Sign-up, sign-in, refresh and sign-out.
+//! Sign-up, sign-in, refresh token rotation and sign-out.
 
 use rouille::Response;
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
     let new = body.parse(NewUser::from_fields)?;
     let fingerprint = super::fingerprint(app, context, "POST /signup", None, &body)?;
     let find = |db: &_| idempotency::find(db, fingerprint.as_ref(), app.now());
-    // A retry is found before the password is hashed again.
+    // The first lookup is before the hash, so that a retry does not hash the password again.
     let stored = match app.store.read(find)? {
         Some(stored) => stored,
         None => create_account(app, context, &new, fingerprint.as_ref())?,
@@ -34,6 +34,8 @@ pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
     super::created(&stored)
 }
 
+/// Hashes the password and creates the account. `run_once` looks the retry up again, in the transaction: two
+/// retries may arrive at the same time.
 fn create_account(
     app: &App,
     context: &RequestContext,
@@ -75,6 +77,10 @@ pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
     Ok((tokens.user, response))
 }
 
+/// Verifies the password and starts a session.
+///
+/// # Errors
+/// [`Error::WriteConflict`] if the password has changed between its verification and the write.
 fn sign_in(
     app: &App,
     context: &RequestContext,
@@ -92,8 +98,8 @@ fn sign_in(
     start_session(app, context, user, hash, renewed.as_deref())
 }
 
-/// Writes a refused sign-in to the audit log, without the e-mail as typed: it may be a password in the wrong
-/// field.
+/// Writes a refused sign-in to the audit log and returns the error for the client. The entry does not hold
+/// the e-mail as typed, since it may be a password in the wrong field.
 fn refuse(app: &App, context: &RequestContext, user: Option<&User>) -> Error {
     let recorded = app.store.write(|db| {
         let actor = super::anonymous_actor(app, context);
@@ -102,8 +108,8 @@ fn refuse(app: &App, context: &RequestContext, user: Option<&User>) -> Error {
     recorded.err().unwrap_or(Error::WrongEmailOrPassword)
 }
 
-/// Hashes the password again where the stored hash was written by the Flask app or has fewer rounds than the
-/// setting. Where that fails, for example because the server is busy, the next sign-in tries again.
+/// Hashes the password again if the stored hash was written by the Flask app or has fewer iterations than the
+/// setting. If that fails, for example because the server is busy, the next sign-in tries again.
 fn renewed_hash(app: &App, context: &RequestContext, verified: &Verified) -> Option<String> {
     app.passwords.renew(verified).unwrap_or_else(|why| {
         let id = &context.request_id;
@@ -112,8 +118,8 @@ fn renewed_hash(app: &App, context: &RequestContext, verified: &Verified) -> Opt
     })
 }
 
-/// Starts a session, if `verified_hash` is still the hash of the account's password, and replaces that hash
-/// by `renewed`.
+/// Starts a session if `verified_hash` is still the hash of the account's password. Replaces that hash by
+/// `renewed` if there is one.
 fn start_session(
     app: &App,
     context: &RequestContext,
@@ -138,12 +144,13 @@ fn start_session(
         let actor = super::anonymous_actor(app, context);
         audit::record(db, &actor, Action::SignIn, Some(user), None)
     })?;
-    let validity = (session.now, session.expires_at);
+    let validity = (now, session.expires_at);
     TokenResponse::issue(app, user, session.id, &refresh_id, validity)
 }
 
-/// Refresh token rotation: exchanges a refresh token for new tokens. A token is valid for one exchange; used
-/// again, two clients hold it, and its session ends (RFC 9700, 4.14.2).
+/// Refresh token rotation: exchanges a refresh token for new tokens. A token is valid for one exchange. If it
+/// is used again, two clients hold it, so its session ends (RFC 9700, 4.14.2); only a retry shortly after the
+/// exchange gets the same tokens again.
 pub fn refresh(app: &App, context: &RequestContext, presented: &RefreshToken) -> HandlerResult {
     let next = app.refresh_tokens.next_id(&presented.id);
     match exchange(app, context, presented, &next)? {
@@ -175,7 +182,7 @@ fn exchange(
     })
 }
 
-/// Ends the session, its access tokens included.
+/// Ends the session of the request; its access tokens and its refresh token are invalid from then on.
 pub fn log_out(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
     app.store.write(|db| {
         match &caller.credential {
@@ -205,8 +212,8 @@ pub struct TokenResponse {
 }
 
 impl TokenResponse {
-    /// Signs a new access token, and the refresh token with this id. The refresh token is valid between the
-    /// two moments.
+    /// Signs a new access token, and the refresh token with this id, which is valid from `from` until
+    /// `until`.
     fn issue(
         app: &App,
         user: &User,

@@ -1,4 +1,4 @@
-//! Health checks for load balancers and containers.
+//! Health checks for load balancers and containers: liveness (`/healthz`) and readiness (`/readyz`).
 
 use serde::Serialize;
 use utoipa::ToSchema;

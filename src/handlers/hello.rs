@@ -1,4 +1,4 @@
-//! The tutorial's protected resource.
+//! The tutorial's protected resource: a greeting for every signed-in caller.
 
 use serde::Serialize;
 use utoipa::ToSchema;

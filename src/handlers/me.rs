@@ -1,4 +1,4 @@
-//! The caller's own account.
+//! The caller's own account: show, change the e-mail or the password.
 
 use crate::app::App;
 use crate::error::Error;
@@ -19,9 +19,10 @@ pub fn show(_: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResu
 pub fn update(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
     let patch = parse_json(context, |fields| ProfilePatch::from_fields(fields, caller))?;
     let preconditions = context.preconditions()?;
-    // A stale version costs no password hash, and counts for no rate limit.
+    // Checked first, so that a request with a stale version neither hashes a password nor counts as an
+    // attempt.
     preconditions.check_before_write(&caller.user)?;
-    // A stolen token must not be a way to guess the password.
+    // The rate limit of sign-ins: a client with a stolen token must not be able to guess the password.
     let attempt =
         app.rate_limits
             .check_sign_in(context.client.address, &caller.email, app.now())?;
@@ -33,7 +34,8 @@ pub fn update(app: &App, context: &RequestContext, caller: &SignedIn) -> Handler
     response::json_with_etag(&changed)
 }
 
-/// Returns the hash that `current_password` matches. A wrong password goes to the audit log.
+/// Returns the account's password hash if `current_password` matches it. A wrong password goes to the audit
+/// log.
 fn verify_password(
     app: &App,
     context: &RequestContext,
@@ -53,7 +55,10 @@ fn verify_password(
     Err(Error::WrongPassword)
 }
 
-/// Writes the change, if `current_hash` is still the hash of the password.
+/// Writes the change if `current_hash` is still the account's password hash.
+///
+/// # Errors
+/// [`Error::WriteConflict`] if it is not, so that the caller of this function can retry.
 fn change(
     app: &App,
     context: &RequestContext,

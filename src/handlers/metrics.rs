@@ -1,4 +1,5 @@
-//! Metrics in Prometheus' format. Each part of the program writes its own.
+//! Metrics in Prometheus' text format. Each part of the program writes its own metrics; this handler checks
+//! who may read them and joins them.
 
 use rouille::Response;
 
@@ -23,8 +24,8 @@ pub fn show(app: &App, context: &RequestContext) -> HandlerResult {
     Ok(Response::from_data(MEDIA_TYPE, text.into_string()))
 }
 
-/// With METRICS_TOKEN, the client must send it. Without, the request must come from this machine or a trusted
-/// proxy; for any other client the route does not exist.
+/// Checks that the client may read the metrics. If `METRICS_TOKEN` is set, the client must send it. Otherwise
+/// the request must come from this machine or from a trusted proxy itself; any other client gets 404.
 fn authorize(app: &App, context: &RequestContext) -> Result<(), Error> {
     match &app.metrics_token {
         Some(token) if token.matches(context.bearer_token()?) => Ok(()),

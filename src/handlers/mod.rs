@@ -1,4 +1,5 @@
-//! Handlers: each takes its input, uses the store, and returns a response.
+//! Handlers, one function for each endpoint: each takes its input, uses the store, and returns a response.
+//! This file has the steps that several of them share.
 
 pub(crate) mod audit;
 pub(crate) mod auth;
@@ -21,7 +22,8 @@ use crate::model::{Actor, User};
 use crate::store::idempotency::{Fingerprint, StoredResponse};
 use crate::store::{Connection, users as accounts};
 
-/// Runs the attempt again, once, where another request changed the row between reading and writing.
+/// Runs the attempt again, once, if another request has changed the row between its read and its write
+/// (optimistic concurrency).
 fn retry_on_conflict<T>(attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     match attempt() {
         Err(Error::WriteConflict) => attempt(),
@@ -29,8 +31,9 @@ fn retry_on_conflict<T>(attempt: impl Fn() -> Result<T, Error>) -> Result<T, Err
     }
 }
 
-/// Checks inside the write transaction that the caller still has the rights that the router found. Without it
-/// a change of role could come between check and act (OWASP ASVS 5.0, 15.4.2).
+/// Checks inside the write transaction that the caller still has the rights that the router found. Without
+/// this check the role could change between the router's check and the write (time-of-check to time-of-use,
+/// OWASP ASVS 5.0, 15.4.2).
 fn recheck_permissions(db: &Connection, caller: &User) -> Result<(), Error> {
     match accounts::by_username(db, &caller.username)? {
         Some(user) if user.has_rights_of(caller) => Ok(()),
@@ -56,7 +59,7 @@ fn anonymous_actor(app: &App, context: &RequestContext) -> Actor<'static> {
 }
 
 /// The fingerprint by which a retry of this request is recognised; `None` without an `Idempotency-Key`.
-/// `route` names the endpoint.
+/// `route` names the endpoint, such as `POST /tasks`.
 fn fingerprint(
     app: &App,
     context: &RequestContext,

@@ -1,5 +1,5 @@
-//! Keyset pagination over HTTP: filters and cursor from the query, a page and the next cursor in the
-//! response.
+//! Keyset pagination over HTTP: reads the filters and the cursor from the query, and responds with a page and
+//! the cursor of the next page.
 
 use serde::Serialize;
 
@@ -11,8 +11,11 @@ use crate::model::json_fields::Fields;
 use crate::model::{Page, Position};
 use crate::store::Store;
 
-/// Responds with a page of a list. `read_filter` reads the list's own parameters, `find` reads the rows after
-/// a position.
+/// Responds with a page of a list. `read_filter` reads the parameters of this list from the query, `find`
+/// reads the rows after a position from the store.
+///
+/// # Errors
+/// [`Error::Invalid`] for an invalid parameter or a cursor of another list, and those of `find`.
 pub fn paginate<F, T: Serialize>(
     app: &App,
     context: &RequestContext,
@@ -25,8 +28,8 @@ pub fn paginate<F, T: Serialize>(
     let filter = read_filter(&mut query);
     let filter = query.finish(Some(filter))?;
     parameters.retain(|_, value| !value.trim().is_empty());
-    // A cursor is valid for one list: the same filters and the same sort order. Only the page size may
-    // change.
+    // A cursor is valid for one list, that is for the same filters and the same sort order. Only the page
+    // size may change.
     let is_paging = |name: &str| matches!(name, "cursor" | "limit");
     let list = context.url(parameters.iter().filter(|(name, _)| !is_paging(name)));
     let after = match cursor {

@@ -1,4 +1,4 @@
-//! The sessions of the caller's account.
+//! The sessions of the caller's account: list, end one, end all.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! The files of the board and of the documentation page, and the OpenAPI document.
+//! Static files: those of the board and of the documentation page, and the OpenAPI document.
 
 use crate::app::App;
 use crate::http::request::RequestContext;

@@ -33,7 +33,7 @@ pub fn create(app: &App, context: &RequestContext, manager: &Manager) -> Handler
     Ok(super::created(&stored)?.with_additional_header("Location", location))
 }
 
-/// Shows a task. For an employee a task of another account does not exist.
+/// Shows a task. An employee gets 404 for a task of another account.
 pub fn show(app: &App, context: &RequestContext, user: &Approved, id: Id) -> HandlerResult {
     let task = app.store.read(|db| tasks::by_id(db, id))?;
     if !task.visible_to(user) {

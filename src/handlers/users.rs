@@ -1,4 +1,4 @@
-//! Accounts: managers read them, admins change them.
+//! Accounts: list, show, change, delete. Managers and admins may read them, only admins may change them.
 
 use super::pagination::paginate;
 use crate::app::App;
@@ -39,7 +39,7 @@ pub fn update(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> Han
     response::json_with_etag(&user)
 }
 
-/// Deletes an account; its tasks stay, unassigned.
+/// Deletes an account. Its tasks stay and become unassigned.
 pub fn delete(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
     let preconditions = context.preconditions()?;
     app.store.write(|db| {

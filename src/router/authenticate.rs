@@ -1,5 +1,6 @@
-//! Authentication of a request: `Authorization` header, then token, then account. The rate limits of these
-//! requests are checked here too, since they count per session where the token has one.
+//! Authentication of a request: the `Authorization` header has a token, and the token names an account. The
+//! rate limits of these requests are checked here too, since they count per session if the token belongs to
+//! one.
 
 use crate::app::App;
 use crate::auth::jwt::{Claims, TokenKind};
@@ -11,10 +12,10 @@ use crate::model::{Credential, RefreshId, RefreshToken, SessionId, SignedIn, Use
 use crate::store::{Connection, sessions, users};
 
 /// Returns the account whose access token the request carries. `username` receives its name, for the access
-/// log. A request without a valid token counts for its address.
+/// log. The rate limit counts a request without a valid token per client address.
 ///
 /// # Errors
-/// Those of [`authenticate`]; [`Error::TooManyRequests`].
+/// Those of [`authenticate`]; [`Error::TooManyRequests`], which takes precedence.
 pub fn caller(
     app: &App,
     context: &RequestContext,
@@ -30,7 +31,8 @@ pub fn caller(
     caller
 }
 
-/// Returns the session whose refresh token the request carries. Everything else is as in [`caller`].
+/// Returns the account and the session whose refresh token the request carries. `username` and the rate limit
+/// are as in [`caller`].
 ///
 /// # Errors
 /// Those of [`caller`].
@@ -52,8 +54,8 @@ pub fn refresh_caller(
     caller
 }
 
-/// The token names the account; role, approval and the session are read from the database for each request,
-/// so that a change takes effect with the next one.
+/// Verifies the access token, which names the account. The session, role and approval are read from the
+/// database for each request, so that a change takes effect with the next request.
 ///
 /// # Errors
 /// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
@@ -69,6 +71,8 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
     Ok(SignedIn { user, credential })
 }
 
+/// Verifies the refresh token and reads its account. Whether the token has been exchanged before is checked
+/// by [`sessions::exchange`], in the transaction that replaces it.
 fn verify_refresh_token(app: &App, context: &RequestContext) -> Result<RefreshToken, Error> {
     let token = context.bearer_token()?;
     let claims = app.jwt.verify(token, TokenKind::Refresh, app.now())?;
@@ -80,6 +84,8 @@ fn verify_refresh_token(app: &App, context: &RequestContext) -> Result<RefreshTo
     Ok(RefreshToken { user, session, id })
 }
 
+/// Reads the account of a session. If there is none, the session has ended or the account does not exist; the
+/// second case has a message of its own.
 fn in_session(db: &Connection, session: SessionId, claims: &Claims) -> Result<User, Error> {
     match sessions::user(db, session, &claims.username)? {
         Some(user) => Ok(user),
@@ -93,8 +99,9 @@ fn by_name(db: &Connection, claims: &Claims) -> Result<User, Error> {
         .ok_or_else(|| Error::InvalidToken(format!("Error loading the user {name}")))
 }
 
-/// A token of the Flask app names no session. It is valid until it expires, unless it was signed out, or is
-/// older than the account and so belongs to an earlier account of the same name.
+/// Reads the account of a token of the Flask app, which names no session. The token is valid until it
+/// expires, unless it has been revoked. A token that is older than the account belongs to an earlier account
+/// of the same name; one without `iat` counts as issued in 1970.
 fn by_flask_token(db: &Connection, token: &str, claims: &Claims) -> Result<SignedIn, Error> {
     let user = by_name(db, claims)?;
     let digest = sha256_hex(token);

@@ -1,9 +1,10 @@
-//! Dispatch: authenticates the caller as the route demands, and calls the handler.
+//! Dispatch: from the match of a request to the call of its handler. The access level of the route decides
+//! how the caller is authenticated and which proof type the handler gets.
 
 use rouille::Response;
 
 use super::authenticate::{caller, refresh_caller};
-use super::match_route::{Match, Matched};
+use super::match_route::Match;
 use super::routes::Access;
 use crate::app::App;
 use crate::error::Error;
@@ -22,8 +23,8 @@ pub fn dispatch(
     matched: Match,
     username: &mut Option<String>,
 ) -> HandlerResult {
-    let Matched { route, params } = match matched {
-        Match::Route(matched) => matched,
+    let (route, params) = match matched {
+        Match::Route { route, params } => (route, params),
         Match::Options { allow, .. } => {
             return Ok(Response::empty_204().with_additional_header("Allow", allow));
         }

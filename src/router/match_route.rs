@@ -1,4 +1,6 @@
-//! Route matching: from the method and the path of a request to a line of the route table.
+//! Route matching: finds the line of the route table for the method and the path of a request. If no line
+//! matches, [`Match`] holds the reason: the method is OPTIONS (204), the path has other methods (405), or the
+//! path is unknown (404).
 
 use percent_encoding::percent_decode_str;
 
@@ -8,8 +10,13 @@ use super::routes::{ROUTES, Route};
 /// What the router finds for the method and the path of a request.
 #[derive(Debug)]
 pub enum Match {
-    /// A route, with its path parameters.
-    Route(Matched),
+    /// A route of the table matches.
+    Route {
+        /// The line of the route table.
+        route: &'static Route,
+        /// The path parameters of the request.
+        params: PathParams,
+    },
     /// OPTIONS: `Allow` for a path, or for the server as a whole (`*`; RFC 9110, 9.3.7).
     Options {
         /// The path in the route table.
@@ -28,20 +35,12 @@ pub enum Match {
     NotFound,
 }
 
-/// A route, and the path parameters of the request.
-#[derive(Debug)]
-pub struct Matched {
-    /// The line of the route table.
-    pub route: &'static Route,
-    /// The path parameters.
-    pub params: PathParams,
-}
-
 impl Match {
-    /// The path in the route table, such as `/tasks/{id}`: a label for metrics that no client chooses.
+    /// The path in the route table, such as `/tasks/{id}`. The metrics use it as a label, since a label from
+    /// the client would let it create series without limit.
     pub fn pattern(&self) -> Option<&'static str> {
         match self {
-            Match::Route(matched) => Some(matched.route.path),
+            Match::Route { route, .. } => Some(route.path),
             Match::MethodNotAllowed { pattern, .. } => Some(pattern),
             Match::Options { pattern, .. } => *pattern,
             Match::NotFound => None,
@@ -49,7 +48,7 @@ impl Match {
     }
 }
 
-/// Finds the route for a method and a path, both as sent. HEAD matches the routes of GET.
+/// Finds the route for a method and a path, both as sent by the client. HEAD matches the routes of GET.
 pub fn match_route(method: &str, path: &str) -> Match {
     if (method, path) == ("OPTIONS", "*") {
         let allow = allow(ROUTES);
@@ -82,10 +81,10 @@ pub fn match_route(method: &str, path: &str) -> Match {
     }
     let method = if method == "HEAD" { "GET" } else { method };
     match routes.iter().find(|route| route.method == method) {
-        Some(route) => Match::Route(Matched {
+        Some(route) => Match::Route {
             route,
             params: PathParams::read(route.path, &segments),
-        }),
+        },
         None => Match::MethodNotAllowed {
             pattern,
             allow: allow(routes),
@@ -93,8 +92,8 @@ pub fn match_route(method: &str, path: &str) -> Match {
     }
 }
 
-/// The segments of a path, decoded one by one, so that `%2F` does not split a segment. `None` where one is
-/// not UTF-8.
+/// The segments of a path, percent-decoded one by one, so that `%2F` does not split a segment. `None` if one
+/// of them is not UTF-8.
 fn decode_segments(path: &str) -> Option<Vec<String>> {
     let decode = |segment| {
         let decoded = percent_decode_str(segment).decode_utf8();
@@ -116,7 +115,7 @@ fn matches(pattern: &str, segments: &[String]) -> bool {
     all && parts.next().is_none()
 }
 
-/// The value of `Allow` (RFC 9110, 10.2.1): the methods of these routes, HEAD with GET, and OPTIONS.
+/// The value of `Allow` (RFC 9110, 10.2.1): the methods of these routes, HEAD where GET is one, and OPTIONS.
 fn allow<'a>(routes: impl IntoIterator<Item = &'a Route>) -> String {
     let mut methods: Vec<&str> = Vec::new();
     for route in routes {

@@ -1,4 +1,7 @@
 //! The router: finds the route of a request, authenticates the caller, and calls the handler.
+//!
+//! [`ROUTES`] is the table of all endpoints. [`match_route()`] finds a line of it, and [`dispatch()`]
+//! authenticates the caller and calls the line's handler.
 
 pub(crate) mod authenticate;
 mod dispatch;

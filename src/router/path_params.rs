@@ -1,4 +1,4 @@
-//! Path parameters.
+//! Path parameters: the segment of the request's path in the place of `{id}`, and its conversion to an id.
 
 use std::str::FromStr;
 
@@ -15,13 +15,13 @@ impl PathParams {
     /// The `{id}`, parsed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the segment is not an id, since no row can have it.
+    /// [`Error::NotFound`] if the segment is not an id, since no row can have it.
     pub fn id<T: FromStr>(&self) -> Result<T, Error> {
         let id = self.id.as_deref().and_then(|text| text.parse().ok());
         id.ok_or(Error::NotFound)
     }
 
-    /// Reads the segments of a path that matches `pattern`.
+    /// Picks the parameters out of the segments of a path that matches `pattern`.
     pub fn read(pattern: &str, segments: &[String]) -> PathParams {
         let position = pattern.split('/').skip(1).position(|part| part == "{id}");
         PathParams {

@@ -1,4 +1,5 @@
-//! The route table: every endpoint, who may call it, its handler, and its description.
+//! The route table: every endpoint, who may call it, its handler, and its description. [`ROUTES`] is at the
+//! end of the file; the types before it make a wrong line fail to compile.
 
 use crate::app::App;
 use crate::handlers::auth::SignInResult;
@@ -28,8 +29,8 @@ pub struct Route {
     pub describe: fn() -> Operation,
 }
 
-/// Who may call a route. The type of the handler's last argument proves it: a handler that takes an
-/// `&Admin` fits no other variant than [`Access::AdminOnly`].
+/// The access level of a route: who may call it. The type of the handler's caller argument proves it: a
+/// handler that takes an `&Admin` fits only [`Access::AdminOnly`].
 #[derive(Debug, Clone, Copy)]
 pub enum Access {
     /// Every client.
@@ -48,8 +49,8 @@ pub enum Access {
     AdminOnly(Handler<Admin>),
 }
 
-/// A handler for a caller of type `C`. One that needs the `{id}` of the path takes it as an argument, so it
-/// fits no path without `{id}`: [`route`] checks that when the program is compiled.
+/// A handler for a caller of type `C`. A handler that needs the `{id}` of the path takes it as an argument.
+/// [`route`] checks at compile time that the path of such a handler has an `{id}`.
 #[derive(Debug)]
 pub enum Handler<C> {
     /// For a path without `{id}`.
@@ -73,7 +74,7 @@ impl<C> Handler<C> {
     /// Calls the handler.
     ///
     /// # Errors
-    /// [`NotFound`](crate::error::Error::NotFound) where `{id}` is not an id, and those of the handler.
+    /// [`NotFound`](crate::error::Error::NotFound) if `{id}` is not an id, and those of the handler.
     pub fn call(
         self,
         app: &App,
@@ -129,8 +130,8 @@ impl Route {
     }
 }
 
-/// Creates a line of the table. The program does not compile where a path has `{id}` and its handler takes
-/// none, or the other way around.
+/// Creates a line of the table. The program does not compile if a path has an `{id}` that its handler does
+/// not take, or if a handler takes an id that its path does not have.
 const fn route(
     method: &'static str,
     path: &'static str,
@@ -149,6 +150,7 @@ const fn route(
     }
 }
 
+/// Whether the path contains `{id}`. Compares bytes, since `str::contains` is not `const`.
 const fn has_id(path: &str) -> bool {
     let bytes = path.as_bytes();
     let mut at = 0;
