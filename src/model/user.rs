@@ -126,9 +126,7 @@ impl NewUser {
             username.as_ref().map(Username::as_str),
             email.as_ref().map(Email::as_str),
         ];
-        let password = fields.required("password", |value| {
-            Password::for_account(&string::<String>(value)?, names.into_iter().flatten())
-        });
+        let password = fields.required("password", |value| new_password(value, names));
         Some(NewUser {
             username: username?,
             email: email?,
@@ -182,15 +180,23 @@ impl ProfilePatch {
             Some(user.email.as_str()),
             email.as_ref().map(Email::as_str),
         ];
-        let password = fields.optional("password", |value| {
-            Password::for_account(&string::<String>(value)?, names.into_iter().flatten())
-        });
+        let password = fields.optional("password", |value| new_password(value, names));
         Some(ProfilePatch {
             current_password: fields.required("current_password", string)?,
             email,
             password,
         })
     }
+}
+
+/// Parses a new password and checks it by the policy. `names` are the account's username and e-mail address, as
+/// far as they are valid.
+fn new_password<'a>(
+    value: Scalar,
+    names: impl IntoIterator<Item = Option<&'a str>>,
+) -> Result<Password, String> {
+    let text: String = string(value)?;
+    Password::for_account(&text, names.into_iter().flatten())
 }
 
 /// The body of `PATCH /users/{id}`. `None` keeps a stored value.

@@ -213,41 +213,36 @@ impl Caller {
     }
 }
 
+/// Adds the operation of an endpoint to the paths, and its schemas and error responses to the components.
 fn add_endpoint(
     paths: PathsBuilder,
     components: ComponentsBuilder,
     endpoint: &Endpoint,
 ) -> (PathsBuilder, ComponentsBuilder) {
-    let operation = (endpoint.describe)();
-    let caller = endpoint.caller;
-    let mut errors = operation.errors;
-    let (sentence, security) = if operation.security.is_empty() {
-        errors.extend(caller.errors());
-        (caller.sentence(), caller.security())
-    } else {
-        // The handler authenticates the caller itself, and its own text describes that.
-        ("", operation.security)
-    };
-    let description = format!("{sentence} {}", operation.description);
+    let mut operation = (endpoint.describe)();
+    // A handler that authenticates the caller itself describes that itself.
+    if operation.security.is_empty() {
+        add_access(&mut operation, endpoint.caller);
+    }
     // Any request can fail with these.
-    errors.push(Error::Internal(String::new()));
-    errors.push(Error::Busy(String::new()));
+    operation.errors.push(Error::Internal(String::new()));
+    operation.errors.push(Error::Busy(String::new()));
 
     let mut documented = OperationBuilder::new()
         .operation_id(Some(operation.id))
         .tag(operation.tag)
         .summary(Some(operation.summary))
-        .description(Some(description.trim()))
+        .description(Some(operation.description.trim()))
         .parameters(Some(operation.parameters))
         .request_body(operation.request_body)
-        .securities(Some(security));
+        .securities(Some(operation.security));
     for (status, response) in operation.responses {
         let response = ResponseBuilder::from(response);
         let response = response.header_ref("X-Request-Id", header("X-Request-Id"));
         documented = documented.response(status.to_string(), response);
     }
     let mut components = components.schemas_from_iter(operation.schemas);
-    for (status, errors) in group_by_status(errors) {
+    for (status, errors) in group_by_status(operation.errors) {
         let name = errors.keys().copied().collect::<Vec<_>>().join("-or-");
         documented = documented.response(status.to_string(), Ref::from_response_name(&name));
         components = components.response(name, error_response(&errors));
@@ -256,7 +251,15 @@ fn add_endpoint(
     (paths.path(endpoint.path, item), components)
 }
 
-/// The route table has no other methods than these four.
+/// Adds what follows from the access level: the first sentence of the description, the security requirement, and
+/// the errors.
+fn add_access(operation: &mut Operation, caller: Caller) {
+    operation.description = format!("{} {}", caller.sentence(), operation.description);
+    operation.security = caller.security();
+    operation.errors.extend(caller.errors());
+}
+
+/// The route table has no other methods than these four. A test compares the document with the table.
 fn http_method(name: &str) -> HttpMethod {
     match name {
         "POST" => HttpMethod::Post,

@@ -9,14 +9,13 @@ use crate::error::Error;
 use crate::handlers::auth::TokenResponse;
 use crate::handlers::health::Health;
 use crate::handlers::hello::Greeting;
-use crate::handlers::sessions::{OwnSession, OwnSessions};
 #[cfg(any(feature = "board", feature = "docs"))]
 use crate::http::embedded_files;
 use crate::metrics::exposition::MEDIA_TYPE;
 use crate::model::{
-    Action, AuditEntry, AuditFilter, Credentials, Id, NewTask, NewUser, OpenEnum, ProfilePatch,
-    Role, Session, SessionId, Status, Task, TaskFilter, TaskPatch, Timestamp, User, UserFilter,
-    UserPatch,
+    Action, AuditEntry, AuditFilter, Credentials, Id, NewTask, NewUser, OpenEnum, OwnSession,
+    OwnSessions, ProfilePatch, Role, Session, SessionId, Status, Task, TaskFilter, TaskPatch,
+    Timestamp, User, UserFilter, UserPatch,
 };
 
 /// The groups of operations and their descriptions.
