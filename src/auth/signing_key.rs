@@ -36,6 +36,25 @@ pub struct SigningKey {
     pub weak: bool,
 }
 
+impl SigningKeys {
+    /// The keys of this process. Without a configured current key, it is the one in the file beside the
+    /// database.
+    ///
+    /// # Errors
+    /// Those of [`SigningKey::load_or_create`].
+    pub fn load(
+        current: Option<SigningKey>,
+        previous: Vec<SigningKey>,
+        database: &DatabaseUrl,
+    ) -> Result<SigningKeys, String> {
+        let current = match current {
+            Some(key) => key,
+            None => SigningKey::load_or_create(database)?,
+        };
+        Ok(SigningKeys { current, previous })
+    }
+}
+
 impl SigningKey {
     /// Checks a key that the operator has set.
     ///
@@ -63,7 +82,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// One line for the operator: the file cannot be read or created, or its key is weak.
-    pub fn load_or_create(database: &DatabaseUrl) -> Result<SigningKey, String> {
+    fn load_or_create(database: &DatabaseUrl) -> Result<SigningKey, String> {
         let path = database.secret_path();
         let source = format!("the file {}", path.display());
         let text = read_or_create(&path)

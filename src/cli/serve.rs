@@ -12,7 +12,6 @@ use crate::app::maintenance::Maintenance;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::config::Config;
-use crate::config::database::DatabaseUrl;
 use crate::config::passwords::RECOMMENDED_ITERATIONS;
 use crate::config::secrets::Secrets;
 use crate::http::embedded_files::StaticFiles;
@@ -31,7 +30,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let signals = StopSignals::catch()?;
     let database = config.database.database_url.clone();
     let store = Store::open(database.path(), &config.concurrency)?;
-    let keys = load_keys(secrets.current_key, secrets.previous_keys, &database)?;
+    let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &database)?;
     warn_of_weak_settings(&config, &keys);
     let app = Arc::new(new_app(config, store, &keys, secrets.metrics_token)?);
     if let Some(admin) = secrets.first_admin {
@@ -84,20 +83,6 @@ impl ValidSecrets {
             metrics_token: metrics_token.map(MetricsToken::new).transpose()?,
         })
     }
-}
-
-/// Returns the signing keys. If the settings contain no current key, it is the one in the file beside the
-/// database.
-fn load_keys(
-    current: Option<SigningKey>,
-    previous: Vec<SigningKey>,
-    database: &DatabaseUrl,
-) -> Result<SigningKeys, String> {
-    let current = match current {
-        Some(key) => key,
-        None => SigningKey::load_or_create(database)?,
-    };
-    Ok(SigningKeys { current, previous })
 }
 
 fn new_app(

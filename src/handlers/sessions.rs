@@ -1,12 +1,9 @@
 //! The sessions of the caller's account: list, end one, end all.
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use crate::app::App;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{Action, Session, SessionId, SignedIn};
+use crate::model::{Action, OwnSession, OwnSessions, SessionId, SignedIn};
 use crate::store::{audit, sessions};
 
 /// Lists the sessions of the account, and marks the one of this request.
@@ -22,23 +19,6 @@ pub fn list(app: &App, _: &RequestContext, caller: &SignedIn) -> HandlerResult {
         })
         .collect();
     Ok(response::json(&OwnSessions { items }))
-}
-
-/// The sessions of the caller's account.
-#[derive(Serialize, ToSchema)]
-pub struct OwnSessions {
-    /// Every session that has not ended.
-    pub items: Vec<OwnSession>,
-}
-
-/// A session in the list of its owner.
-#[derive(Serialize, ToSchema)]
-pub struct OwnSession {
-    /// The session itself.
-    #[serde(flatten)]
-    pub session: Session,
-    /// Whether it is the session of this request.
-    pub current: bool,
 }
 
 /// Ends one of the account's sessions.

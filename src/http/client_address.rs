@@ -1,7 +1,7 @@
 //! The address of the client: the peer of the connection or, where the peer is a trusted proxy, the address
 //! that the proxy reports in `X-Forwarded-For`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Once;
 
 use rouille::Request;
@@ -31,7 +31,7 @@ const OTHER_PROXY_HEADERS: [&str; 5] = [
 ];
 
 impl Client {
-    /// Determines the client of a request. Only the headers of `trusted` proxies are believed.
+    /// Determines the client of a request. Forwarding headers count only if a `trusted` proxy has added them.
     pub fn of(request: &Request, trusted: &TrustedProxies) -> Client {
         let peer = peer(request);
         let is_proxy = trusted.contains(peer);
@@ -49,8 +49,8 @@ impl Client {
     }
 }
 
-/// Warns once: with a proxy that is not listed, all clients of the proxy share one rate limit, and the
-/// operator could not see why.
+/// Warns once per process: without the warning, the operator of a proxy that is not listed could not see why
+/// all of its clients share one rate limit.
 fn warn_of_ignored_header(peer: IpAddr) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -64,9 +64,9 @@ fn warn_of_ignored_header(peer: IpAddr) {
 /// Whether a request comes from this machine or from a trusted proxy itself, and is not forwarded for another
 /// client.
 ///
-/// The address alone does not show this: a proxy on this machine connects from a loopback address too, but
-/// adds headers; a script of a website runs in a browser on this machine too, but the browser adds
-/// `Origin`.
+/// The address alone does not show this. A proxy on this machine connects from a loopback address too, but it
+/// adds forwarding headers. A website that is open in a browser on this machine can send requests from it
+/// too, but the browser adds `Origin`.
 pub fn is_local(request: &Request, trusted: &TrustedProxies) -> bool {
     let (address, is_complete) = forwarded_address(request, trusted);
     let has = |name: &&str| request.header(name).is_some();
@@ -76,11 +76,11 @@ pub fn is_local(request: &Request, trusted: &TrustedProxies) -> bool {
     is_local_address && !is_forwarded && !has(&"Origin")
 }
 
-/// Returns the client's address, and whether every address in `X-Forwarded-For` was believed.
+/// Returns the client's address, and whether every address in `X-Forwarded-For` was used.
 ///
-/// Reads the header from the right: each proxy appends the address it heard from, so an element is believed
-/// only while the address to its right, which added it, is a trusted proxy. The client can have written
-/// everything further left itself (OWASP ASVS 5.0, 4.1.3).
+/// Reads the header from the right: each proxy appends the address that it received the request from. So an
+/// element is used only if the address to its right (at the end, the peer), which appended it, is a trusted
+/// proxy. The client can have written everything further left itself (OWASP ASVS 5.0, 4.1.3).
 fn forwarded_address(request: &Request, trusted: &TrustedProxies) -> (IpAddr, bool) {
     let mut address = peer(request);
     for hop in values(request, FORWARDED_FOR).rev() {
@@ -117,4 +117,28 @@ fn parse(hop: &str) -> Option<IpAddr> {
         .parse()
         .or_else(|_| hop.parse().map(|with_port: SocketAddr| with_port.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// The network of a client: an IPv4 address, or an IPv6 /64. A household gets a whole /64 (RFC 4291, 2.5.4)
+/// and can use any address in it, so a limit per IPv6 address would have no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network(Ipv6Addr);
+
+impl Network {
+    /// The network that the address belongs to.
+    pub fn of(address: IpAddr) -> Network {
+        match address {
+            IpAddr::V4(address) => Network(address.to_ipv6_mapped()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Network(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        }
+    }
+
+    /// The /48 that the address belongs to.
+    pub fn site_of(address: Ipv6Addr) -> Network {
+        let [a, b, c, ..] = address.segments();
+        Network(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+    }
 }

@@ -1,5 +1,5 @@
-//! Cursors of keyset pagination: the position after which the next page begins, authenticated with an HMAC so
-//! that the server accepts only cursors that it made.
+//! Cursors of keyset pagination: the position after which the next page begins, authenticated with an HMAC,
+//! so that the server accepts only cursors that it has issued.
 
 use data_encoding::BASE64URL_NOPAD;
 use pbkdf2::hmac::Mac;
@@ -12,21 +12,22 @@ const TAG_LENGTH: usize = 16;
 
 /// Encodes and decodes cursors: base64url of authentication tag, id and sort key.
 ///
-/// The tag covers the list that the cursor belongs to as well. With another filter or sort order the same
-/// position would skip rows without an error.
+/// The tag also covers the list that the cursor belongs to. Without that, a cursor could be used with another
+/// filter or sort order, where its position would skip rows without an error.
 #[derive(Debug)]
 pub struct CursorCodec {
     mac: HmacSha256,
 }
 
 impl CursorCodec {
-    /// Derives the key from the key that signs tokens.
+    /// Derives the HMAC key from the signing key of the tokens (domain separation).
     pub fn new(signing_key: &[u8]) -> CursorCodec {
         let mac = crypto::derive_hmac(signing_key, "task-api: cursors of lists");
         CursorCodec { mac }
     }
 
-    /// Returns the cursor for a position in `list`: the URL of the list without the parameters of paging.
+    /// Returns the cursor for a position in `list`, which is the URL of the list without the parameters
+    /// `cursor` and `limit`.
     pub fn encode(&self, list: &str, position: &Position) -> String {
         let mut payload = position.id.get().to_be_bytes().to_vec();
         if let Some(key) = &position.key {
@@ -36,7 +37,8 @@ impl CursorCodec {
         BASE64URL_NOPAD.encode(&[&self.sign(list, &payload)[..], &payload[..]].concat())
     }
 
-    /// Decodes a cursor that [`CursorCodec::encode`] made for the same list; `None` for any other text.
+    /// Decodes a cursor that [`CursorCodec::encode`] has returned for the same list; `None` for any other
+    /// text.
     pub fn decode(&self, list: &str, cursor: &str) -> Option<Position> {
         let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
         let (tag, payload) = bytes.split_at_checked(TAG_LENGTH)?;
@@ -54,8 +56,8 @@ impl CursorCodec {
         })
     }
 
-    /// Computes the authentication tag. The length of `list` comes first, so that no other split of the same
-    /// bytes into list and payload has the same tag.
+    /// Computes the authentication tag. The length of `list` comes first, so that the same bytes, divided
+    /// differently into list and payload, have another tag.
     fn sign(&self, list: &str, payload: &[u8]) -> [u8; TAG_LENGTH] {
         let length = (list.len() as u64).to_be_bytes();
         let full = self

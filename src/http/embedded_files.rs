@@ -37,17 +37,17 @@ enum Content {
 pub struct StaticFile {
     /// The `Content-Type`.
     pub media_type: &'static str,
-    /// The `Content-Security-Policy`; only HTML pages have one of their own.
+    /// The `Content-Security-Policy`; `None` for the default, since only HTML pages need another one.
     pub security_policy: Option<&'static str>,
     /// The content, compressed with gzip.
     pub gzip: Cow<'static, [u8]>,
-    /// The entity tag of the compressed content. The plain content has another one, since a strong tag
-    /// identifies bytes (RFC 9110, 8.8.3.3).
+    /// The entity tag of the compressed content. The plain content has another tag, since a strong tag
+    /// identifies the bytes as sent (RFC 9110, 8.8.3.3).
     pub gzip_etag: ETag,
 }
 
 impl StaticFiles {
-    /// The files of this build. `openapi_json` generates the content of `/openapi.json`.
+    /// The files of this build; none is loaded yet. `openapi_json` generates the content of `/openapi.json`.
     pub fn new(openapi_json: fn() -> Result<String, Error>) -> StaticFiles {
         let openapi = Source {
             path: "/openapi.json",
@@ -76,7 +76,7 @@ impl StaticFiles {
     }
 }
 
-/// The names of the files in a folder, `/docs/` or `/board/`.
+/// The names of the files in a folder, `/docs/` or `/board/`; the OpenAPI document lists them.
 pub fn names_in(folder: &str) -> Vec<&'static str> {
     pages()
         .filter_map(|source| source.path.strip_prefix(folder))
@@ -173,7 +173,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 #[cfg(feature = "board")]
 fn board() -> Vec<Source> {
     /// Permits only files and requests of this server: no inline script or style, no frames. Trusted Types
-    /// forbid that a script turns text into HTML. All of this limits what injected text can do (cross-site
+    /// prevent scripts from turning text into HTML. The policy limits the damage of injected text (cross-site
     /// scripting).
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \

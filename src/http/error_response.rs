@@ -1,5 +1,5 @@
-//! From an [`Error`] to the response that the client sees: the one mapping to status, code and message, and the
-//! one place that writes an error response.
+//! Error responses: [`Error::public`] is the one mapping from an error to its status, code and message, and
+//! [`error_response`] is the only function that writes the response. The cause of an error goes to the log.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::request::RequestContext;
 use crate::error::{Error, FieldErrors};
 
-/// The response for an error: `{"msg": "for people", "code": "for_programs"}`. The cause, which the client
-/// must not see, goes to the log.
+/// Returns the response for an error: `{"msg": "for people", "code": "for_programs"}`. Logs the cause, which
+/// the client must not see.
 pub fn error_response(context: &RequestContext, error: &Error) -> Response {
     let request_id = &context.request_id;
     match error {
@@ -31,18 +31,18 @@ pub fn error_response(context: &RequestContext, error: &Error) -> Response {
 
 /// The body of an error response.
 pub fn error_body(error: &Error) -> Value {
-    let Public { code, msg, .. } = error.public();
+    let PublicError { code, msg, .. } = error.public();
     let mut body = json!({ "msg": msg, "code": code });
     match error {
         Error::Invalid(errors) => body["errors"] = json!(errors),
-        // The tutorial's own key for this text, which its front ends read.
+        // The tutorial sends the text under this key too, and its front ends read it there.
         Error::AccountExists => body["message"] = json!(msg),
         _ => {}
     }
     body
 }
 
-/// The header that an error response has, if any.
+/// The additional header of an error response, if the error has one.
 pub fn error_header(error: &Error) -> Option<(&'static str, Cow<'static, str>)> {
     Some(match error {
         // RFC 6750, 3: no error code where the request had no credentials.
@@ -65,7 +65,7 @@ pub fn error_header(error: &Error) -> Option<(&'static str, Cow<'static, str>)> 
 
 /// The part of an [`Error`] that the client sees.
 #[derive(Debug)]
-pub struct Public<'a> {
+pub struct PublicError<'a> {
     /// The HTTP status.
     pub status: StatusCode,
     /// The error code for programs. It stays the same when `msg` is reworded.
@@ -76,7 +76,7 @@ pub struct Public<'a> {
 
 impl Error {
     /// Returns status, code and message. This is the only place that assigns them.
-    pub fn public(&self) -> Public<'_> {
+    pub fn public(&self) -> PublicError<'_> {
         let (status, code, msg): (StatusCode, &'static str, Cow<str>) = match self {
             Error::Malformed(why) => (
                 StatusCode::BAD_REQUEST,
@@ -206,12 +206,12 @@ impl Error {
                 "This server supports only HTTP/1.0 and HTTP/1.1".into(),
             ),
         };
-        Public { status, code, msg }
+        PublicError { status, code, msg }
     }
 }
 
-/// Converts a wait to whole seconds, the unit of `Retry-After` (RFC 9110, 10.2.3). Rounds up, so that a
-/// client that waits exactly this long is not too early.
+/// Converts a wait to whole seconds, the unit of `Retry-After` (RFC 9110, 10.2.3). Rounds up to at least 1,
+/// so that a client that waits exactly this long is not too early.
 pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_micros().div_ceil(1_000_000).max(1) as u64
 }

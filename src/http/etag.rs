@@ -1,8 +1,8 @@
 //! Entity tags and conditional requests (RFC 9110, 8.8.3 and 13).
 //!
-//! Reads use them for revalidation: 304 where `If-None-Match` names the current version. Writes use them for
-//! optimistic concurrency: 412 where `If-Match` names another version, so that a client cannot overwrite a
-//! change that it has not seen.
+//! Reads use them for revalidation: 304 if `If-None-Match` names the current version. Writes use them for
+//! optimistic concurrency: 412 if `If-Match` names another version, so that a client cannot overwrite a
+//! change that it has not seen (a lost update).
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// Bytes of the hash in a tag. 128 bits are enough that two versions never get the same tag.
+/// Bytes of the hash in a tag. With 128 bits, two versions do not get the same tag in practice.
 const LENGTH: usize = 16;
 
 /// The strong entity tag of a representation: a truncated SHA-256, so equal bytes have equal tags.
@@ -23,7 +23,7 @@ impl ETag {
     /// Computes the tag of a value from its JSON.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the value cannot be serialized.
+    /// [`Error::Internal`] if the value cannot be serialized.
     pub fn of(value: &impl Serialize) -> Result<ETag, Error> {
         match serde_json::to_vec(value) {
             Ok(json) => Ok(ETag::of_bytes(&json)),
@@ -55,7 +55,7 @@ impl Preconditions {
     /// Parses the two headers. Each argument yields the values of all lines of one header.
     ///
     /// # Errors
-    /// [`Error::BadRequest`] where a header is neither `*` nor a list of entity tags.
+    /// [`Error::BadRequest`] if a header is neither `*` nor a list of entity tags.
     pub fn parse<'a>(
         if_match: impl Iterator<Item = &'a str>,
         if_none_match: impl Iterator<Item = &'a str>,
@@ -72,11 +72,11 @@ impl Preconditions {
         })
     }
 
-    /// For a read: whether `If-None-Match` names the current version, so that the response is 304. `If-Match`
-    /// is evaluated first (RFC 9110, 13.2.2).
+    /// For a read: whether `If-None-Match` names the current version, which makes the response a 304.
+    /// `If-Match` is evaluated first (RFC 9110, 13.2.2).
     ///
     /// # Errors
-    /// [`Error::PreconditionFailed`] where `If-Match` does not name the current version.
+    /// [`Error::PreconditionFailed`] if `If-Match` does not name the current version.
     pub fn is_not_modified(&self, current: &ETag) -> Result<bool, Error> {
         let if_match = self.if_match.as_ref();
         if if_match.is_some_and(|tags| !tags.contains(current, Tag::strongly_matches)) {
@@ -86,12 +86,12 @@ impl Preconditions {
         Ok(if_none_match.is_some_and(|tags| tags.contains(current, Tag::weakly_matches)))
     }
 
-    /// For a write: checks both preconditions against `before`, the resource before the change. Called inside
-    /// the transaction of the change, so that no other write can happen between check and change (RFC 9110,
-    /// 13.2.1).
+    /// For a write: checks both preconditions against `before`, the resource before the change. Callers call
+    /// it inside the transaction of the change, so that no other write can happen between the check and the
+    /// change (RFC 9110, 13.2.1).
     ///
     /// # Errors
-    /// [`Error::PreconditionFailed`].
+    /// [`Error::PreconditionFailed`] if `If-Match` does not name the version of `before`, or `If-None-Match` does.
     pub fn check_before_write(&self, before: &impl Serialize) -> Result<(), Error> {
         if self.is_not_modified(&ETag::of(before)?)? {
             Err(Error::PreconditionFailed)
@@ -106,6 +106,7 @@ impl Preconditions {
 enum Tags {
     /// `*`, which matches every version.
     Any,
+    /// Entity tags; at least one.
     Listed(Vec<Tag>),
 }
 

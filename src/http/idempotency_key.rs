@@ -1,5 +1,5 @@
-//! Fingerprints of requests with an idempotency key (draft-ietf-httpapi-idempotency-key-header). The store
-//! recognises a retry by them.
+//! Fingerprints of requests with an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
+//! [`crate::store::idempotency`] stores the fingerprint with the response and recognises a retry by it.
 
 use pbkdf2::hmac::Mac;
 use serde_json::json;
@@ -10,24 +10,24 @@ use crate::store::idempotency::Fingerprint;
 
 /// Computes the fingerprints of requests that have an `Idempotency-Key`.
 ///
-/// They are HMACs, because the body of a sign-up holds a password: a plain SHA-256 would let an attacker
-/// who has the database test guesses offline, and very fast. After a change of the signing key, earlier
-/// requests are not recognised any more.
+/// They are HMACs, because the body of a sign-up holds a password: with plain SHA-256, an attacker who has
+/// the database could test guesses offline and very fast. After a change of the signing key, retries of
+/// earlier requests are no longer recognised.
 #[derive(Debug)]
 pub struct IdempotencyFingerprints {
     mac: HmacSha256,
 }
 
 impl IdempotencyFingerprints {
-    /// Derives the key from the key that signs tokens.
+    /// Derives the HMAC key from the signing key of the tokens (domain separation).
     pub fn new(signing_key: &[u8]) -> IdempotencyFingerprints {
         let mac = crypto::derive_hmac(signing_key, "task-api: requests that come again");
         IdempotencyFingerprints { mac }
     }
 
-    /// Computes the fingerprint of a request. It depends on route and caller, so two callers, or two
-    /// routes, can use the same `key`. The caller counts by id and creation time, since SQLite can reuse
-    /// the id of a deleted account.
+    /// Computes the fingerprint of a request. It depends on the route and the caller, so that two callers or
+    /// two routes can use the same `key`. The caller is identified by id and creation time, since SQLite can
+    /// reuse the id of a deleted account.
     pub fn of(&self, key: &str, route: &str, caller: Option<&User>, body: &[u8]) -> Fingerprint {
         let caller = caller.map(|user| (user.id, user.created_at));
         let key = json!([route, caller, key]).to_string();

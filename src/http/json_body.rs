@@ -1,5 +1,5 @@
 //! JSON request bodies. The size and the number of members are bounded, nested values are not stored, and
-//! duplicate names are rejected.
+//! duplicate names are rejected. [`Fields`] then reads the members and collects every invalid one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::request::RequestContext;
 use crate::error::Error;
 use crate::model::json_fields::{Fields, Scalar};
 
-/// A request body that is declared as JSON.
+/// The bytes of a request body whose `Content-Type` is JSON.
 pub struct JsonBody(Vec<u8>);
 
 impl JsonBody {
@@ -35,8 +35,7 @@ impl JsonBody {
             return Err(Error::BodyTooLarge(max_bytes));
         }
         let bytes = read_at_most(context.body()?, max_bytes)?;
-        // The part that a broken connection delivered can be valid JSON by chance: `{"a":1}` of
-        // `{"a":1}, ...`.
+        // If the connection breaks, the part that has arrived can be valid JSON by chance.
         if declared.is_some_and(|declared| (bytes.len() as u64) < declared) {
             return Err(Error::Malformed(
                 "it is shorter than Content-Length".to_owned(),
@@ -111,8 +110,8 @@ fn malformed(why: serde_json::Error) -> Error {
     Error::Malformed(why.to_string())
 }
 
-/// The members of a JSON object. The map of serde_json would silently keep the last of two members with one
-/// name, so this type rejects duplicates.
+/// The members of a JSON object. Rejects duplicate names, of which a map of serde_json would silently keep
+/// the last one.
 struct Members(BTreeMap<String, Scalar>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -148,6 +147,6 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
-/// More members than any object of this API has. Without the bound a body of names alone would take many
-/// times its size in memory.
+/// More members than any object of this API has. Without the bound, a body that consists of names would take
+/// many times its size in memory.
 const MAX_MEMBERS: usize = 20;

@@ -1,4 +1,5 @@
-//! HTTP as handlers see it: the request, the response, and the mechanisms of the protocol.
+//! HTTP as handlers see it: the request, the response, and the mechanisms of the protocol: entity tags,
+//! cursors, idempotency keys, rate limits, the client's address. Bytes and sockets are in [`crate::server`].
 
 pub mod client_address;
 pub mod cursor;

@@ -1,17 +1,18 @@
-//! Rate limiting by GCRA (the generic cell rate algorithm of ITU-T I.371), against password guessing and
+//! Rate limiting with GCRA (the generic cell rate algorithm of ITU-T I.371), against password guessing and
 //! floods.
 //!
-//! Attempts to sign in count per network, and per network and account. They never count per account alone: an
-//! attacker could then lock the owner out by guessing wrong on purpose.
+//! Attempts to sign in count per network, and per network and account. They never count per account alone:
+//! otherwise an attacker could lock the owner out by guessing wrong on purpose.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
 
+use super::client_address::Network;
 use crate::config::rate_limits::{RateLimitArgs, Switch};
 use crate::error::Error;
 use crate::metrics::Counter;
@@ -21,17 +22,17 @@ use crate::model::{SessionId, SignedIn, Timestamp};
 /// Attempts to sign in to one account from one network.
 const SIGN_IN_PER_NETWORK_AND_ACCOUNT: Quota = Quota::new(10, Duration::from_secs(30));
 /// Attempts to sign in from one network to accounts that have not signed in from there before. The burst
-/// lets a whole class sign in at the same moment from behind one address.
+/// lets a whole school class that shares one address sign in at the same moment.
 const SIGN_IN_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(5));
 /// The same attempts from one site: an IPv6 /48, which a provider assigns to any customer on request (RFC
-/// 6177, 2). Without it, each of the site's 65,536 networks would have a quota of its own.
+/// 6177, 2). Without this quota, each of the site's 65,536 networks would have only its own.
 const SIGN_IN_PER_SITE: Quota = Quota::new(240, Duration::from_secs(1));
 /// Sign-ups from one network.
 const SIGN_UP_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(10));
 /// Refreshes of one session, and requests with an invalid refresh token from one network.
 const REFRESH: Quota = Quota::new(120, Duration::from_secs(1));
 
-/// The most keys that one limiter remembers. The least recently used key makes room for a new one, so that an
+/// The most keys that one limiter tracks. Above that, the least recently used key is evicted, so that an
 /// attacker with many addresses cannot fill the memory.
 const MAX_TRACKED_KEYS: usize = 50_000;
 
@@ -59,15 +60,15 @@ pub struct RateLimits {
     sign_in_per_network_and_account: GcraLimiter<NetworkAndAccount>,
     sign_in_per_network: GcraLimiter<Network>,
     sign_in_per_site: GcraLimiter<Network>,
-    /// The pairs that have signed in before.
+    /// The pairs of network and account that have signed in before.
     known_pairs: Mutex<LruCache<NetworkAndAccount, ()>>,
     sign_up: GcraLimiter<Network>,
     refresh: GcraLimiter<RateLimitKey>,
     requests: GcraLimiter<RateLimitKey>,
 }
 
-/// What requests are counted by. For a signed-in caller it is the session, not the account: otherwise a
-/// thief with a stolen token could use up the limit and keep the owner from ending the session.
+/// What requests are counted by. For a signed-in caller it is the session, not the account: otherwise a thief
+/// with a stolen token could use up the account's limit, and the owner could not end the thief's session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RateLimitKey {
     /// The caller's session.
@@ -118,7 +119,8 @@ impl RateLimits {
         }
     }
 
-    /// Counts an attempt to sign in, or to prove the current password.
+    /// Counts an attempt to prove a password: a sign-in, or the change of an account's own e-mail or
+    /// password.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
@@ -134,8 +136,8 @@ impl RateLimits {
         let pair = (network, account);
         if self.is_on {
             self.sign_in_per_network_and_account.check(pair, now)?;
-            // A known pair skips the limits of its network: guessing by other clients behind the same address
-            // does not lock the owner out.
+            // A known pair skips the limits of its network: otherwise other clients with the same address
+            // could lock the owner out by guessing.
             if lock(&self.known_pairs).get(&pair).is_none() {
                 self.sign_in_per_network.check(network, now)?;
                 if let IpAddr::V6(address) = from {
@@ -147,8 +149,8 @@ impl RateLimits {
         Ok(SignInAttempt(pair))
     }
 
-    /// Records that the attempt has succeeded: the pair becomes a known one, and its earlier attempts no
-    /// longer count.
+    /// Records that the attempt has succeeded: its pair of network and account is known from now on, and the
+    /// pair's earlier attempts no longer count.
     pub fn record_success(&self, SignInAttempt(pair): SignInAttempt) {
         if self.is_on {
             self.sign_in_per_network_and_account.reset(&pair);
@@ -203,7 +205,7 @@ impl RateLimits {
         ]
     }
 
-    /// The number of keys that all limiters together remember.
+    /// The number of keys that all limiters together track. Tests check that it stays bounded.
     pub fn tracked_keys(&self) -> usize {
         self.sign_in_per_network_and_account.len()
             + self.sign_in_per_network.len()
@@ -228,40 +230,17 @@ impl RateLimits {
     }
 }
 
-/// The network of a client: an IPv4 address, or an IPv6 /64. A household gets a whole /64 (RFC 4291,
-/// 2.5.4), so a single IPv6 address identifies nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Network(Ipv6Addr);
-
-impl Network {
-    fn of(address: IpAddr) -> Network {
-        match address {
-            IpAddr::V4(address) => Network(address.to_ipv6_mapped()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Network(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        }
-    }
-
-    /// The /48 that the address belongs to.
-    fn site_of(address: Ipv6Addr) -> Network {
-        let [a, b, c, ..] = address.segments();
-        Network(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
-    }
-}
-
 /// A rate limiter that counts each key separately (GCRA).
 ///
-/// It stores one moment for each key: the theoretical arrival time, at which the key's whole burst is
-/// available again. Each request moves it on by one interval. A request that would move it further ahead of
-/// the present than `burst` intervals is rejected and changes nothing.
+/// It stores one time for each key, the theoretical arrival time: the time at which the key's whole burst is
+/// available again. Each request adds one interval to it. A request that would move it more than `burst`
+/// intervals into the future is rejected and changes nothing.
 #[derive(Debug)]
 struct GcraLimiter<K: Hash + Eq> {
     name: &'static str,
     quota: Quota,
     rejected: Counter,
-    /// In microseconds of Unix time.
+    /// The theoretical arrival time of each key, in microseconds of Unix time.
     theoretical_arrival: Mutex<LruCache<K, i64>>,
 }
 
@@ -280,7 +259,8 @@ impl<K: Hash + Eq> GcraLimiter<K> {
         let interval = self.quota.interval.as_micros() as i64;
         let burst_tolerance = self.quota.burst * interval;
         let mut tracked = lock(&self.theoretical_arrival);
-        // A moment further ahead than the tolerance was stored before the clock was set back: ignored.
+        // A stored time further in the future than the tolerance means that the clock has been set back
+        // since. It is ignored; otherwise the key would stay rejected until the clock has caught up.
         let theoretical_arrival = tracked
             .get(&key)
             .copied()
@@ -303,13 +283,13 @@ impl<K: Hash + Eq> GcraLimiter<K> {
         lock(&self.theoretical_arrival).len()
     }
 
-    /// Forgets the requests of a key.
+    /// Forgets the requests of a key: its whole burst is available again.
     fn reset(&self, key: &K) {
         lock(&self.theoretical_arrival).pop(key);
     }
 }
 
-/// Inserts, and evicts the least recently used key when there are more than [`MAX_TRACKED_KEYS`].
+/// Inserts the key, and evicts the least recently used key if there are more than [`MAX_TRACKED_KEYS`].
 fn insert_bounded<K: Hash + Eq, V>(cache: &mut LruCache<K, V>, key: K, value: V) {
     cache.put(key, value);
     if cache.len() > MAX_TRACKED_KEYS {

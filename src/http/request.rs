@@ -1,4 +1,5 @@
-//! A request as handlers see it: headers, query and body, each bounded and checked.
+//! A request as handlers see it: [`RequestContext`] reads headers, query and body, checks them, and bounds
+//! their size.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,11 +16,11 @@ use crate::config::proxies::TrustedProxies;
 use crate::error::Error;
 use crate::model::is_control;
 
-/// A request together with its id and its client.
+/// A request, together with its request id and the client that sent it.
 #[derive(Debug)]
 pub struct RequestContext<'a> {
     request: &'a Request,
-    /// Identifies this request in every line of the log and in the response (`X-Request-Id`).
+    /// Identifies this request in the log lines about it and in the response (`X-Request-Id`).
     pub request_id: String,
     /// The client that sent the request.
     pub client: Client,
@@ -28,8 +29,8 @@ pub struct RequestContext<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    /// Keeps the client's `X-Request-Id` if it is safe to log, and makes one otherwise. The headers of
-    /// trusted proxies decide about the client's address.
+    /// Keeps the client's `X-Request-Id` if it is safe to log, and generates a random one otherwise. The
+    /// headers of trusted proxies determine the client's address.
     pub fn new(request: &'a Request, config: &Config) -> RequestContext<'a> {
         let request_id = match request.header("X-Request-Id") {
             Some(id) if is_safe_request_id(id) => id.to_owned(),
@@ -53,7 +54,7 @@ impl<'a> RequestContext<'a> {
         self.request.raw_url().split('?').next().unwrap_or_default()
     }
 
-    /// The first value of a header.
+    /// The first value of a header. Names are case-insensitive (RFC 9110, 5.1).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.request.header(name)
     }
@@ -66,8 +67,8 @@ impl<'a> RequestContext<'a> {
             .map(|(_, value)| value)
     }
 
-    /// Whether the client can decompress gzip (RFC 9110, 12.5.3). `*` does not count: a browser lists the
-    /// codings that it supports.
+    /// Whether the client accepts gzip (RFC 9110, 12.5.3). `*` does not count as gzip: browsers list the
+    /// codings that they support by name.
     pub fn accepts_gzip(&self) -> bool {
         self.headers("Accept-Encoding")
             .flat_map(parse_priority_header)
@@ -155,7 +156,7 @@ impl<'a> RequestContext<'a> {
     /// The parameters of the query, form-decoded: `+` is a space.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a parameter is given twice or is not UTF-8.
+    /// [`Error::Invalid`] if a parameter is given twice or is not UTF-8.
     pub fn query_parameters(&self) -> Result<BTreeMap<String, String>, Error> {
         let query = self.request.raw_query_string();
         let decode = |text: &str| {
@@ -177,7 +178,7 @@ impl<'a> RequestContext<'a> {
         Ok(parameters)
     }
 
-    /// The body as a stream, once.
+    /// The body as a stream. It can be taken only once.
     ///
     /// # Errors
     /// [`Error::Internal`] if it was taken before.
@@ -187,7 +188,8 @@ impl<'a> RequestContext<'a> {
     }
 }
 
-/// Letters, digits and common punctuation: nothing that could break out of a log line or a header.
+/// Whether the id has 1 to 128 letters, digits and common punctuation: nothing that could break out of a log
+/// line or a header.
 fn is_safe_request_id(id: &str) -> bool {
     (1..=128).contains(&id.len())
         && id

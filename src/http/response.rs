@@ -20,23 +20,23 @@ pub fn json(body: &impl Serialize) -> Response {
 /// 200 with an account or a task, and the entity tag of its version in `ETag`.
 ///
 /// # Errors
-/// [`Error::Internal`].
+/// Those of [`ETag::of`].
 pub fn json_with_etag(body: &impl Serialize) -> HandlerResult {
     Ok(with_etag(json(body), &ETag::of(body)?))
 }
 
-/// A conditional GET (RFC 9110, 13): like [`json_with_etag`], but 304 without a body where `If-None-Match`
-/// names the current version.
+/// The response to a conditional GET (RFC 9110, 13): as [`json_with_etag`], but 304 without a body if
+/// `If-None-Match` names the current version.
 ///
 /// # Errors
-/// [`Error::BadRequest`] for a malformed precondition, [`Error::PreconditionFailed`] where `If-Match` names
-/// another version.
+/// [`Error::BadRequest`] for a malformed precondition, [`Error::PreconditionFailed`] if `If-Match` does not name
+/// the current version.
 pub fn json_or_304(context: &RequestContext, body: &impl Serialize) -> HandlerResult {
     full_or_304(context, &ETag::of(body)?, || json(body))
 }
 
-/// 200 with a static file. The browser caches it and revalidates it each time (`no-cache`), so that a page of
-/// a new binary never runs a script of an old one.
+/// 200 with a static file, or 304. The browser caches the file and revalidates it each time (`no-cache`), so
+/// that a page of a new binary never runs a script of an old one.
 ///
 /// # Errors
 /// Those of [`json_or_304`].
@@ -59,7 +59,7 @@ pub fn static_file(context: &RequestContext, file: &StaticFile) -> HandlerResult
     })
 }
 
-/// The response of `full`, or 304 where `If-None-Match` names this version.
+/// The response of `full`, or 304 if `If-None-Match` names this version; both with `ETag`.
 fn full_or_304(
     context: &RequestContext,
     etag: &ETag,
@@ -73,10 +73,10 @@ fn full_or_304(
     Ok(with_etag(response, etag))
 }
 
-/// 201 with an account or a task, and its entity tag.
+/// 201 with an account or a task, and the entity tag of its version in `ETag`.
 ///
 /// # Errors
-/// [`Error::Internal`].
+/// Those of [`ETag::of`].
 pub fn created(body: &impl Serialize) -> HandlerResult {
     Ok(json_with_etag(body)?.with_status_code(201))
 }
@@ -91,7 +91,7 @@ pub fn no_content() -> Response {
 }
 
 /// 200 with a page of a list: `{"items": [...], "next_cursor": "..." | null}`, and the URL of the next page
-/// in `Link` (RFC 8288). `next` is the cursor and the URL.
+/// in `Link` (RFC 8288). `next` is the cursor and the URL of the next page; `None` on the last page.
 pub fn page<T: Serialize>(page: &Page<T>, next: Option<(String, String)>) -> Response {
     #[derive(Serialize)]
     struct Body<'a, T> {

@@ -28,22 +28,7 @@ macro_rules! visible_line {
         )
     };
 }
-
-/// The pattern of a username.
-pub const USERNAME: &str =
-    visible_line!(r"\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff");
-
-/// The pattern of a task's title: a tab and the directional marks are allowed.
-pub const TITLE: &str = visible_line!(
-    r"\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff"
-);
-
-/// The pattern of a task's description: control characters are refused except tabs and line breaks.
-pub const DESCRIPTION: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
-
-/// The pattern of a search text. It may be blank.
-pub const SEARCH_TEXT: &str =
-    r"^[^\u0000-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff]*$";
+pub(super) use visible_line;
 
 /// A string of `min` to `max` characters.
 pub fn string_of_length(min: usize, max: usize) -> ObjectBuilder {

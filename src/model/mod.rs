@@ -30,7 +30,9 @@ pub use open_enum::OpenEnum;
 pub use page::{Page, PageSize, Position};
 pub use password_policy::{Password, PasswordAttempt};
 pub use permissions::{Admin, Approved, Manager};
-pub use session::{Credential, RefreshId, RefreshToken, Session, SessionId, SignedIn};
+pub use session::{
+    Credential, OwnSession, OwnSessions, RefreshId, RefreshToken, Session, SessionId, SignedIn,
+};
 pub use task::{
     Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
 };

@@ -129,6 +129,23 @@ pub struct Session {
     pub user_agent: Option<String>,
 }
 
+/// The sessions of the caller's account.
+#[derive(Serialize, ToSchema)]
+pub struct OwnSessions {
+    /// Every session that has not ended.
+    pub items: Vec<OwnSession>,
+}
+
+/// A session in the list of its owner.
+#[derive(Serialize, ToSchema)]
+pub struct OwnSession {
+    /// The session itself.
+    #[serde(flatten)]
+    pub session: Session,
+    /// Whether it is the session of this request.
+    pub current: bool,
+}
+
 /// The access token that authenticated a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {

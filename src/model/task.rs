@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::id::Id;
 use super::json_fields::{Fields, Scalar, integer, string};
-use super::json_schema::{self, Schema};
+use super::json_schema::{self, Schema, visible_line};
 use super::open_enum::{OpenEnum, must_be_one_of};
 use super::page::PageSize;
 use super::text_rules::{SearchText, is_unsafe_in_line, nfc_of_at_most, parse_line};
@@ -92,6 +92,11 @@ fn stored_status() -> Schema {
 pub struct Title(String);
 
 impl Title {
+    /// The pattern of a task's title: a tab and the directional marks are allowed.
+    pub const PATTERN: &str = visible_line!(
+        r"\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff"
+    );
+
     const MAX_CHARS: usize = 255;
 
     /// The title in NFC, as it is stored.
@@ -113,7 +118,7 @@ impl FromStr for Title {
 impl PartialSchema for Title {
     fn schema() -> Schema {
         json_schema::string_of_length(1, Self::MAX_CHARS)
-            .pattern(Some(json_schema::TITLE))
+            .pattern(Some(Self::PATTERN))
             .description(Some(
                 "Stored in Unicode's form NFC, in which its length is counted.",
             ))
@@ -127,6 +132,9 @@ impl PartialSchema for Title {
 pub struct Description(String);
 
 impl Description {
+    /// The pattern of a task's description: control characters are refused except tabs and line breaks.
+    pub const PATTERN: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+
     const MAX_CHARS: usize = 10_000;
 
     /// The description in NFC, as it is stored.
@@ -151,7 +159,7 @@ impl FromStr for Description {
 impl PartialSchema for Description {
     fn schema() -> Schema {
         json_schema::string_of_length(0, Self::MAX_CHARS)
-            .pattern(Some(json_schema::DESCRIPTION))
+            .pattern(Some(Self::PATTERN))
             .description(Some(
                 "Stored in Unicode's form NFC, in which its length is counted.",
             ))

@@ -15,6 +15,10 @@ use super::json_schema::{self, Schema};
 pub struct SearchText(String);
 
 impl SearchText {
+    /// The JSON Schema pattern of a search text. It may be blank. A test compares it with the parser.
+    pub const PATTERN: &str =
+        r"^[^\u0000-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff]*$";
+
     const MAX_CHARS: usize = 200;
 
     /// The text with [`fold_case`] applied.
@@ -36,7 +40,7 @@ impl FromStr for SearchText {
 impl PartialSchema for SearchText {
     fn schema() -> Schema {
         json_schema::string_of_length(0, Self::MAX_CHARS)
-            .pattern(Some(json_schema::SEARCH_TEXT))
+            .pattern(Some(Self::PATTERN))
             .into()
     }
 }

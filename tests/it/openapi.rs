@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
-use task_api::model::{Description, SearchText, Title, Username, json_schema};
+use task_api::model::{Description, SearchText, Title, Username};
 use task_api::router::ROUTES;
 
 use crate::support::openapi_check::{OPENAPI, resolve_ref, strict_validator};
@@ -318,9 +318,9 @@ fn each_pattern_accepts_exactly_the_characters_that_the_parser_accepts() {
     let alone = |c: char| c.to_string();
     let inside = |c: char| format!("a{c}b");
     for text_around in [alone, inside] {
-        compare::<Username>(json_schema::USERNAME, text_around);
-        compare::<Title>(json_schema::TITLE, text_around);
-        compare::<Description>(json_schema::DESCRIPTION, text_around);
-        compare::<SearchText>(json_schema::SEARCH_TEXT, text_around);
+        compare::<Username>(Username::PATTERN, text_around);
+        compare::<Title>(Title::PATTERN, text_around);
+        compare::<Description>(Description::PATTERN, text_around);
+        compare::<SearchText>(SearchText::PATTERN, text_around);
     }
 }

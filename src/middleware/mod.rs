@@ -1,0 +1,12 @@
+//! The middleware chain that wraps every request: access log and metrics, security headers, CORS, panic
+//! guard.
+//!
+//! A middleware is a function with a `next`: the rest of the chain as a closure.
+
+mod access_log;
+mod catch_panic;
+mod chain;
+mod cors;
+mod security_headers;
+
+pub use self::chain::{handle, reject};
