@@ -91,7 +91,8 @@ impl Preconditions {
     /// change (RFC 9110, 13.2.1).
     ///
     /// # Errors
-    /// [`Error::PreconditionFailed`] if `If-Match` does not name the version of `before`, or `If-None-Match` does.
+    /// [`Error::PreconditionFailed`] if `If-Match` does not name the version of `before`, or if `If-None-Match`
+    /// names it.
     pub fn check_before_write(&self, before: &impl Serialize) -> Result<(), Error> {
         if self.is_not_modified(&ETag::of(before)?)? {
             Err(Error::PreconditionFailed)

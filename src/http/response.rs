@@ -29,8 +29,8 @@ pub fn json_with_etag(body: &impl Serialize) -> HandlerResult {
 /// `If-None-Match` names the current version.
 ///
 /// # Errors
-/// [`Error::BadRequest`] for a malformed precondition, [`Error::PreconditionFailed`] if `If-Match` does not name
-/// the current version.
+/// [`Error::BadRequest`] for a malformed precondition, [`Error::PreconditionFailed`] if `If-Match` does not
+/// name the current version.
 pub fn json_or_304(context: &RequestContext, body: &impl Serialize) -> HandlerResult {
     full_or_304(context, &ETag::of(body)?, || json(body))
 }

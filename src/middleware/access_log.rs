@@ -1,5 +1,5 @@
-//! Observability of requests: one line of access log and one count in the metrics for each. Text from clients is
-//! escaped, so that it cannot forge a log entry (log injection).
+//! Observability of requests: one line of access log and one count in the metrics for each. Text from clients
+//! is escaped, so that it cannot forge a log entry (log injection).
 
 use std::time::Instant;
 
@@ -37,8 +37,8 @@ pub fn observe(
     response.with_unique_header("X-Request-Id", context.request_id.clone())
 }
 
-/// Returns the response and the length of its body in bytes; `None` where the length is unknown.
-/// rouille reveals the length only by taking the body out of the response, so the body is put back.
+/// Returns the response and the length of its body in bytes; `None` if the length is unknown. rouille reveals
+/// the length only when the body is taken out of the response, so the body is put back.
 fn measure(response: Response) -> (Response, Option<usize>) {
     let (reader, size) = response.data.into_reader_and_size();
     let data = match size {

@@ -1,5 +1,5 @@
-//! The chain: nests the middleware functions around the router. The order in which they are written is the order
-//! in which they run.
+//! The chain: nests the middleware functions around the router. The order in which they are written is the
+//! order in which they run.
 
 use rouille::{Request, Response};
 
@@ -26,8 +26,8 @@ pub fn handle(app: &App, request: &Request) -> Response {
     })
 }
 
-/// Returns the response to a request that the server rejects before it reaches the router. The response passes
-/// through the same chain, so it is logged and counted, and CORS permits websites to read it.
+/// Returns the response to a request that the server rejects before it reaches the router. The response
+/// passes through the same chain, so it is logged and counted, and CORS permits websites to read it.
 pub fn reject(app: &App, request: &Request, error: Error) -> Response {
     let context = RequestContext::new(request, &app.config);
     run(app, &context, None, |_| Err(error))

@@ -1,5 +1,5 @@
-//! Cross-origin resource sharing (CORS): tells browsers which websites may call the API and read its responses,
-//! and answers preflight requests.
+//! Cross-origin resource sharing (CORS): tells browsers which websites may call the API and read its
+//! responses, and adds the headers of preflight responses. The settings are in `config/cors.rs`.
 
 use rouille::Response;
 
@@ -13,8 +13,8 @@ const REQUEST_HEADERS: &str =
 const EXPOSED_HEADERS: &str =
     "ETag, Idempotency-Replayed, Location, Link, Retry-After, X-Request-Id";
 
-/// CORS (Fetch Standard, 3.2): adds the headers by which a browser decides which websites may call the API. It
-/// wraps everything that can fail, so that a website can read error responses too.
+/// CORS (Fetch Standard, 3.2): adds the headers by which a browser decides which websites may call the API.
+/// It wraps everything that can fail, so that a website can read error responses too.
 pub fn cors(
     config: &CorsArgs,
     context: &RequestContext,
@@ -35,8 +35,8 @@ pub fn cors(
     if !is_preflight(context) {
         return response.with_additional_header("Access-Control-Expose-Headers", EXPOSED_HEADERS);
     }
-    // The router's response to OPTIONS has the methods of the path in `Allow`. It has no `Allow` if the path is
-    // unknown.
+    // The router's response to OPTIONS has the methods of the path in `Allow`. It has no `Allow` if the path
+    // is unknown.
     let allow = response
         .headers
         .iter()
@@ -62,6 +62,8 @@ fn allowed_origin(origins: &CorsOrigins, origin: Option<&str>) -> Option<String>
     }
 }
 
+/// Whether the request is a preflight (Fetch Standard, 3.2.2): a browser asks before it sends the actual
+/// request.
 fn is_preflight(context: &RequestContext) -> bool {
     context.method() == "OPTIONS"
         && context.header("Origin").is_some()

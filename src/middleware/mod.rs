@@ -1,7 +1,8 @@
 //! The middleware chain that wraps every request: access log and metrics, security headers, CORS, panic
 //! guard.
 //!
-//! A middleware is a function with a `next`: the rest of the chain as a closure.
+//! A middleware is a function with a `next`: the rest of the chain as a closure. `chain.rs` nests them; each
+//! other file is one middleware.
 
 mod access_log;
 mod catch_panic;

@@ -4,8 +4,8 @@ use rouille::Response;
 
 use crate::http::request::RequestContext;
 
-/// Adds security headers for browsers (OWASP ASVS 5.0, 3.4): responses hold personal data and are not pages to
-/// display.
+/// Adds security headers for browsers (OWASP ASVS 5.0, 3.4): responses hold personal data and are not pages
+/// to display.
 ///
 /// - `Cache-Control: no-store`: no cache stores them.
 /// - `X-Content-Type-Options: nosniff`: a browser does not guess another media type.
