@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 use flate2::Compression;
 use flate2::read::{GzDecoder, GzEncoder};
 
+#[cfg(any(feature = "board", feature = "docs"))]
+use super::content_security_policy;
 use super::etag::ETag;
 use crate::error::Error;
 
@@ -172,14 +174,12 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 /// The task board. A new file in `web/board/` needs a line here.
 #[cfg(feature = "board")]
 fn board() -> Vec<Source> {
-    /// Permits only files and requests of this server: no inline script or style, no frames. Trusted Types
-    /// prevent scripts from turning text into HTML. The policy limits the damage of injected text (cross-site
-    /// scripting).
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-        connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-        require-trusted-types-for 'script'; trusted-types 'none'";
     vec![
-        page("/", POLICY, include_str!("../../web/board/index.html")),
+        page(
+            "/",
+            content_security_policy::BOARD,
+            include_str!("../../web/board/index.html"),
+        ),
         web!("board/style.css", CSS),
         web!("board/icon.svg", SVG),
         web!("board/account-dialog.js", JAVASCRIPT),
@@ -203,13 +203,12 @@ fn board() -> Vec<Source> {
 /// The documentation page. It embeds Swagger UI, whose files come from the crate `utoipa-swagger-ui`.
 #[cfg(feature = "docs")]
 fn docs() -> Vec<Source> {
-    /// Like the board's, without Trusted Types, and with `data:` images: Swagger UI's style sheet holds its
-    /// icons as `data:` URLs.
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-        img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-        frame-ancestors 'none'";
     vec![
-        page("/docs", POLICY, include_str!("../../web/docs/index.html")),
+        page(
+            "/docs",
+            content_security_policy::DOCS,
+            include_str!("../../web/docs/index.html"),
+        ),
         web!("docs/main.js", JAVASCRIPT),
         web!("docs/style.css", CSS),
         swagger_ui("/docs/swagger-ui.css", CSS, "swagger-ui.css"),

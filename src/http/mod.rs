@@ -2,6 +2,7 @@
 //! cursors, idempotency keys, rate limits, the client's address. Bytes and sockets are in [`crate::server`].
 
 pub mod client_address;
+pub(crate) mod content_security_policy;
 pub mod cursor;
 pub mod embedded_files;
 pub(crate) mod error_response;

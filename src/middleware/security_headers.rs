@@ -2,6 +2,7 @@
 
 use rouille::Response;
 
+use crate::http::content_security_policy;
 use crate::http::request::RequestContext;
 
 /// Adds security headers for browsers (OWASP ASVS 5.0, 3.4): responses hold personal data and are not pages
@@ -20,10 +21,7 @@ pub fn security_headers(context: &RequestContext, next: impl FnOnce() -> Respons
     let response = [
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
-        (
-            "Content-Security-Policy",
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
+        ("Content-Security-Policy", content_security_policy::API),
         ("Referrer-Policy", "no-referrer"),
     ]
     .into_iter()

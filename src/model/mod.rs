@@ -16,6 +16,7 @@ mod open_enum;
 mod page;
 mod password_policy;
 mod permissions;
+mod search_text;
 mod session;
 mod task;
 mod text_rules;
@@ -30,13 +31,14 @@ pub use open_enum::OpenEnum;
 pub use page::{Page, PageSize, Position};
 pub use password_policy::{Password, PasswordAttempt};
 pub use permissions::{Admin, Approved, Manager};
+pub use search_text::SearchText;
 pub use session::{
     Credential, OwnSession, OwnSessions, RefreshId, RefreshToken, Session, SessionId, SignedIn,
 };
 pub use task::{
     Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
 };
-pub use text_rules::{SearchText, fold_case, is_control};
+pub use text_rules::{fold_case, is_control};
 pub use time::Timestamp;
 pub use user::{Credentials, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch};
 pub use username::Username;

@@ -11,7 +11,8 @@ use super::json_fields::{Fields, Scalar, integer, string};
 use super::json_schema::{self, Schema, visible_line};
 use super::open_enum::{OpenEnum, must_be_one_of};
 use super::page::PageSize;
-use super::text_rules::{SearchText, is_unsafe_in_line, nfc_of_at_most, parse_line};
+use super::search_text::SearchText;
+use super::text_rules::{is_unsafe_in_line, nfc_of_at_most, parse_line};
 use super::time::Timestamp;
 use super::user::User;
 

@@ -1,49 +1,10 @@
 //! Rules for text: Unicode normalisation, case folding, and characters that are refused or invisible.
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
-use utoipa::PartialSchema;
-
-use super::json_schema::{self, Schema};
-
-/// The search text of a list (`?q=`): matches any part of a text, in upper or lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SearchText(String);
-
-impl SearchText {
-    /// The JSON Schema pattern of a search text. It may be blank. A test compares it with the parser.
-    pub const PATTERN: &str =
-        r"^[^\u0000-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff]*$";
-
-    const MAX_CHARS: usize = 200;
-
-    /// The text with [`fold_case`] applied.
-    pub fn folded(&self) -> String {
-        fold_case(&self.0)
-    }
-}
-
-impl FromStr for SearchText {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<SearchText, String> {
-        let text = nfc_of_at_most(text, Self::MAX_CHARS)?;
-        check_characters(&text, is_unsafe_in_line)?;
-        Ok(SearchText(text))
-    }
-}
-
-impl PartialSchema for SearchText {
-    fn schema() -> Schema {
-        json_schema::string_of_length(0, Self::MAX_CHARS)
-            .pattern(Some(Self::PATTERN))
-            .into()
-    }
-}
 
 /// Normalises text to NFC (Unicode Standard Annex 15), so that equal text is equal bytes: an `é` is one code
 /// point from one keyboard and two from another. Text that a quick check finds to be in NFC is not copied.
@@ -108,7 +69,7 @@ fn too_long(max: usize) -> String {
     format!("must be at most {max} characters")
 }
 
-fn check_characters(text: &str, forbidden: fn(char) -> bool) -> Result<(), String> {
+pub fn check_characters(text: &str, forbidden: fn(char) -> bool) -> Result<(), String> {
     if text.contains(forbidden) {
         return Err("must not contain control characters".to_owned());
     }

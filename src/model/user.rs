@@ -13,7 +13,7 @@ use super::json_schema::{self, Schema};
 use super::open_enum::{OpenEnum, must_be_one_of};
 use super::page::PageSize;
 use super::password_policy::{Password, PasswordAttempt};
-use super::text_rules::SearchText;
+use super::search_text::SearchText;
 use super::time::Timestamp;
 use super::username::Username;
 

@@ -17,7 +17,7 @@ use utoipa::openapi::{
 use super::operation_builder::{
     EXAMPLE_ETAG, JSON, METRICS_TOKEN, Operation, header, too_many_requests, unauthenticated,
 };
-use super::operations::TAGS;
+use super::tags::TAGS;
 use crate::error::Error;
 use crate::http::error_response::{error_body, error_header};
 use crate::model::json_schema::{self, Schema};

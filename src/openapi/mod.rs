@@ -7,5 +7,6 @@
 mod document;
 pub(crate) mod operation_builder;
 pub(crate) mod operations;
+mod tags;
 
 pub use self::document::{Caller, Endpoint, to_json};

@@ -5,6 +5,7 @@
 use serde_json::json;
 
 use super::operation_builder::Operation;
+use super::tags::{ME, OPERATION, PAGES, SIGN_IN, TASKS, USERS};
 use crate::error::Error;
 use crate::handlers::auth::TokenResponse;
 use crate::handlers::health::Health;
@@ -17,26 +18,6 @@ use crate::model::{
     OwnSessions, ProfilePatch, Role, Session, SessionId, Status, Task, TaskFilter, TaskPatch,
     Timestamp, User, UserFilter, UserPatch,
 };
-
-/// The groups of operations and their descriptions.
-pub const TAGS: &[(&str, &str)] = &[
-    (SIGN_IN, "Sign-up, sign-in, token refresh and sign-out."),
-    (ME, "The current user's account and sessions."),
-    (
-        USERS,
-        "Accounts and the audit log, for managers and admins.",
-    ),
-    (TASKS, "Tasks, for approved accounts."),
-    (OPERATION, "Health checks and metrics, for operators."),
-    (PAGES, "Pages and files for browsers."),
-];
-
-const SIGN_IN: &str = "sign-in";
-const ME: &str = "me";
-const USERS: &str = "users";
-const TASKS: &str = "tasks";
-const OPERATION: &str = "operation";
-const PAGES: &str = "pages";
 
 /// `POST /signup`
 pub fn sign_up() -> Operation {
