@@ -26,7 +26,8 @@
 //!
 //! # The folders, from the top down
 //!
-//! Imports go in one direction only: each folder uses those below it.
+//! Imports go in one direction only: each folder uses those below it. Each file mod.rs only lists the
+//! modules of its folder and the names that it re-exports.
 //!
 //! | folder | what it does |
 //! |---|---|

@@ -4,6 +4,9 @@ use rouille::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::audit_actor::{actor, anonymous_actor};
+use super::concurrent_changes::retry_on_conflict;
+use super::idempotency::{created, fingerprint};
 use crate::app::App;
 use crate::auth::password_hash::Verified;
 use crate::error::Error;
@@ -24,14 +27,14 @@ pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
         .check_sign_up(context.client.address, app.now())?;
     let body = JsonBody::read(context)?;
     let new = body.parse(NewUser::from_fields)?;
-    let fingerprint = super::fingerprint(app, context, "POST /signup", None, &body)?;
+    let fingerprint = fingerprint(app, context, "POST /signup", None, &body)?;
     let find = |db: &_| idempotency::find(db, fingerprint.as_ref(), app.now());
     // The first lookup is before the hash, so that a retry does not hash the password again.
     let stored = match app.store.read(find)? {
         Some(stored) => stored,
         None => create_account(app, context, &new, fingerprint.as_ref())?,
     };
-    super::created(&stored)
+    created(&stored)
 }
 
 /// Hashes the password and creates the account. `run_once` looks the retry up again, in the transaction: two
@@ -50,7 +53,7 @@ fn create_account(
         is_approved: false,
         created_at: app.now(),
     };
-    let actor = super::anonymous_actor(app, context);
+    let actor = anonymous_actor(app, context);
     app.store.write(|db| {
         let insert = || {
             let user = users::insert(db, &row)?;
@@ -71,7 +74,7 @@ pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
     let attempt = app
         .rate_limits
         .check_sign_in(context.client.address, &given.email, app.now())?;
-    let tokens = super::retry_on_conflict(|| sign_in(app, context, &given))?;
+    let tokens = retry_on_conflict(|| sign_in(app, context, &given))?;
     app.rate_limits.record_success(attempt);
     let response = response::json(&tokens);
     Ok((tokens.user, response))
@@ -102,7 +105,7 @@ fn sign_in(
 /// the e-mail as typed, since it may be a password in the wrong field.
 fn refuse(app: &App, context: &RequestContext, user: Option<&User>) -> Error {
     let recorded = app.store.write(|db| {
-        let actor = super::anonymous_actor(app, context);
+        let actor = anonymous_actor(app, context);
         audit::record(db, &actor, Action::SignInRefused, user, None)
     });
     recorded.err().unwrap_or(Error::WrongEmailOrPassword)
@@ -141,7 +144,7 @@ fn start_session(
     app.store.write(|db| {
         users::confirm_password(db, user.id, verified_hash, renewed)?;
         sessions::insert(db, &session)?;
-        let actor = super::anonymous_actor(app, context);
+        let actor = anonymous_actor(app, context);
         audit::record(db, &actor, Action::SignIn, Some(user), None)
     })?;
     let validity = (now, session.expires_at);
@@ -175,7 +178,7 @@ fn exchange(
         let digests = (id.digest(), next.digest());
         let exchange = sessions::exchange(db, *session, &digests, now, app.session_expiry(now))?;
         if exchange == Exchange::Reused {
-            let actor = super::anonymous_actor(app, context);
+            let actor = anonymous_actor(app, context);
             audit::record(db, &actor, Action::RefreshReused, Some(user), None)?;
         }
         Ok(exchange)
@@ -191,7 +194,7 @@ pub fn log_out(app: &App, context: &RequestContext, caller: &SignedIn) -> Handle
                 sessions::end_token(db, digest, *expires_at)?;
             }
         }
-        let actor = super::actor(app, context, caller);
+        let actor = actor(app, context, caller);
         audit::record(db, &actor, Action::SignOut, Some(caller), None)
     })?;
     Ok(response::no_content())

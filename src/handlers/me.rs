@@ -1,5 +1,7 @@
 //! The caller's own account: show, change the e-mail or the password.
 
+use super::audit_actor::actor;
+use super::concurrent_changes::retry_on_conflict;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::etag::Preconditions;
@@ -26,7 +28,7 @@ pub fn update(app: &App, context: &RequestContext, caller: &SignedIn) -> Handler
     let attempt =
         app.rate_limits
             .check_sign_in(context.client.address, &caller.email, app.now())?;
-    let changed = super::retry_on_conflict(|| {
+    let changed = retry_on_conflict(|| {
         let current = verify_password(app, context, caller, &patch)?;
         change(app, context, caller, &patch, &current, &preconditions)
     })?;
@@ -49,7 +51,7 @@ fn verify_password(
         return Ok(hash);
     }
     app.store.write(|db| {
-        let actor = super::actor(app, context, caller);
+        let actor = actor(app, context, caller);
         audit::record(db, &actor, Action::SignInRefused, Some(caller), None)
     })?;
     Err(Error::WrongPassword)
@@ -79,7 +81,7 @@ fn change(
         preconditions.check_before_write(&before)?;
         let (email, hash) = (patch.email.as_ref(), new_hash.as_deref());
         let changed = users::change_profile(db, caller.id, current_hash, email, hash)?;
-        let actor = super::actor(app, context, caller);
+        let actor = actor(app, context, caller);
         audit::record_changes(db, &actor, &before, &changed)?;
         if new_hash.is_some() {
             sessions::end_all(db, caller.id, caller.session(), actor.at)?;

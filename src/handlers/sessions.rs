@@ -1,5 +1,6 @@
 //! The sessions of the caller's account: list, end one, end all.
 
+use super::audit_actor::actor;
 use crate::app::App;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
@@ -25,7 +26,7 @@ pub fn list(app: &App, _: &RequestContext, caller: &SignedIn) -> HandlerResult {
 pub fn end(app: &App, context: &RequestContext, caller: &SignedIn, id: SessionId) -> HandlerResult {
     app.store.write(|db| {
         sessions::end_own(db, caller.id, id)?;
-        let actor = super::actor(app, context, caller);
+        let actor = actor(app, context, caller);
         audit::record(db, &actor, Action::SessionEnded, Some(caller), None)
     })?;
     Ok(response::no_content())
@@ -35,7 +36,7 @@ pub fn end(app: &App, context: &RequestContext, caller: &SignedIn, id: SessionId
 pub fn end_all(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
     app.store.write(|db| {
         sessions::end_all(db, caller.id, None, app.now())?;
-        let actor = super::actor(app, context, caller);
+        let actor = actor(app, context, caller);
         audit::record(db, &actor, Action::SessionsEnded, Some(caller), None)
     })?;
     Ok(response::no_content())

@@ -2,6 +2,9 @@
 
 use serde_json::json;
 
+use super::audit_actor::actor;
+use super::concurrent_changes::recheck_permissions;
+use super::idempotency::{created, fingerprint};
 use super::pagination::paginate;
 use crate::app::App;
 use crate::error::Error;
@@ -23,14 +26,14 @@ pub fn list(app: &App, context: &RequestContext, user: &Approved) -> HandlerResu
 pub fn create(app: &App, context: &RequestContext, manager: &Manager) -> HandlerResult {
     let body = JsonBody::read(context)?;
     let new = body.parse(NewTask::from_fields)?;
-    let fingerprint = super::fingerprint(app, context, "POST /tasks", Some(manager), &body)?;
+    let fingerprint = fingerprint(app, context, "POST /tasks", Some(manager), &body)?;
     let stored = app.store.write(|db| {
-        super::recheck_permissions(db, manager)?;
+        recheck_permissions(db, manager)?;
         let insert = || tasks::insert(db, &new, app.now());
         idempotency::run_once(db, fingerprint.as_ref(), app.now(), insert)
     })?;
     let location = format!("/tasks/{}", stored.body["id"]);
-    Ok(super::created(&stored)?.with_additional_header("Location", location))
+    Ok(created(&stored)?.with_additional_header("Location", location))
 }
 
 /// Shows a task. An employee gets 404 for a task of another account.
@@ -47,7 +50,7 @@ pub fn update(app: &App, context: &RequestContext, user: &Approved, id: Id) -> H
     let patch = parse_json(context, TaskPatch::from_fields)?;
     let preconditions = context.preconditions()?;
     let task = app.store.write(|db| {
-        super::recheck_permissions(db, user)?;
+        recheck_permissions(db, user)?;
         let before = tasks::by_id(db, id)?;
         if !before.visible_to(user) {
             return Err(Error::NotFound);
@@ -63,10 +66,10 @@ pub fn update(app: &App, context: &RequestContext, user: &Approved, id: Id) -> H
 pub fn delete(app: &App, context: &RequestContext, manager: &Manager, id: Id) -> HandlerResult {
     let preconditions = context.preconditions()?;
     app.store.write(|db| {
-        super::recheck_permissions(db, manager)?;
+        recheck_permissions(db, manager)?;
         preconditions.check_before_write(&tasks::by_id(db, id)?)?;
         tasks::delete(db, id)?;
-        let actor = super::actor(app, context, manager);
+        let actor = actor(app, context, manager);
         let detail = json!({ "task_id": id });
         audit::record(db, &actor, Action::TaskDeleted, None, Some(detail))
     })?;

@@ -1,5 +1,7 @@
 //! Accounts: list, show, change, delete. Managers and admins may read them, only admins may change them.
 
+use super::audit_actor::actor;
+use super::concurrent_changes::recheck_permissions;
 use super::pagination::paginate;
 use crate::app::App;
 use crate::http::json_body::parse_json;
@@ -29,11 +31,11 @@ pub fn update(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> Han
     let patch = parse_json(context, UserPatch::from_fields)?;
     let preconditions = context.preconditions()?;
     let user = app.store.write(|db| {
-        super::recheck_permissions(db, admin)?;
+        recheck_permissions(db, admin)?;
         let before = users::by_id(db, id)?;
         preconditions.check_before_write(&before)?;
         let user = users::update(db, id, patch)?;
-        audit::record_changes(db, &super::actor(app, context, admin), &before, &user)?;
+        audit::record_changes(db, &actor(app, context, admin), &before, &user)?;
         Ok(user)
     })?;
     response::json_with_etag(&user)
@@ -43,11 +45,11 @@ pub fn update(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> Han
 pub fn delete(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
     let preconditions = context.preconditions()?;
     app.store.write(|db| {
-        super::recheck_permissions(db, admin)?;
+        recheck_permissions(db, admin)?;
         let before = users::by_id(db, id)?;
         preconditions.check_before_write(&before)?;
         users::delete(db, id)?;
-        let actor = super::actor(app, context, admin);
+        let actor = actor(app, context, admin);
         audit::record(db, &actor, Action::AccountDeleted, Some(&before), None)
     })?;
     Ok(response::no_content())

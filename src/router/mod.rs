@@ -11,14 +11,4 @@ mod routes;
 
 pub use self::dispatch::dispatch;
 pub use self::match_route::match_route;
-pub use self::routes::{Access, Handler, ROUTES, Route};
-use crate::error::Error;
-use crate::openapi;
-
-/// The OpenAPI document of the whole API, as JSON.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn openapi_json() -> Result<String, Error> {
-    openapi::to_json(ROUTES.iter().map(Route::endpoint))
-}
+pub use self::routes::{Access, Handler, ROUTES, Route, openapi_json};

@@ -2,6 +2,7 @@
 //! end of the file; the types before it make a wrong line fail to compile.
 
 use crate::app::App;
+use crate::error::Error;
 use crate::handlers::auth::SignInResult;
 use crate::handlers::{
     audit, auth, health, hello, me, metrics, sessions, static_files, tasks, users,
@@ -10,7 +11,7 @@ use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
 use crate::model::{Admin, Approved, Id, Manager, RefreshToken, SessionId, SignedIn};
 use crate::openapi::operation_builder::Operation;
-use crate::openapi::{Caller, Endpoint, operations};
+use crate::openapi::{self, Caller, Endpoint, operations};
 
 use super::path_params::PathParams;
 use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, Refresh, SignIn, SignedInOnly};
@@ -164,6 +165,14 @@ const fn has_id(path: &str) -> bool {
         at += 1;
     }
     false
+}
+
+/// The OpenAPI document of the whole API, as JSON.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn openapi_json() -> Result<String, Error> {
+    openapi::to_json(ROUTES.iter().map(Route::endpoint))
 }
 
 /// The route table: the whole API, one line for each endpoint.

@@ -495,6 +495,36 @@ fn imports_go_down_the_table_of_the_landing_page() {
     assert!(count > 200, "{count}");
 }
 
+#[test]
+fn a_mod_rs_only_declares_modules_and_re_exports() {
+    let mut folders = vec![root().join("src")];
+    let (mut files, mut found) = (0, Vec::new());
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap();
+        folders.extend(
+            entries
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.is_dir()),
+        );
+        let Ok(source) = fs::read_to_string(folder.join("mod.rs")) else {
+            continue;
+        };
+        files += 1;
+        let definition = |line: &&str| {
+            let line = line.trim_start_matches("pub").trim_start_matches("(crate)");
+            let first = line.split_whitespace().next().unwrap_or_default();
+            matches!(
+                first,
+                "fn" | "struct" | "enum" | "trait" | "impl" | "const" | "static" | "type"
+            )
+        };
+        let lines = source.lines().filter(definition);
+        found.extend(lines.map(|line| format!("{}: {line}", folder.display())));
+    }
+    assert_none("definitions in a mod.rs", &found);
+    assert!(files > 10, "{files}");
+}
+
 /// Whether `handlers::tasks::update` is code: a module, or what a module defines.
 fn is_code(path: &str) -> bool {
     let mut place = root().join("src");

@@ -1,0 +1,22 @@
+//! The actor of a request, for the audit log: who did it, from which address and when.
+
+use crate::app::App;
+use crate::http::request::RequestContext;
+use crate::model::{Actor, User};
+
+/// The actor of this request, for the audit log.
+pub fn actor<'a>(app: &App, context: &RequestContext, account: &'a User) -> Actor<'a> {
+    Actor {
+        account: Some(account),
+        ..anonymous_actor(app, context)
+    }
+}
+
+/// The actor of a request whose caller is not signed in.
+pub fn anonymous_actor(app: &App, context: &RequestContext) -> Actor<'static> {
+    Actor {
+        account: None,
+        address: Some(context.client.address),
+        at: app.now(),
+    }
+}
