@@ -14,6 +14,7 @@ pub(crate) mod json_fields;
 pub mod json_schema;
 mod open_enum;
 mod page;
+mod password_attempt;
 mod password_policy;
 mod permissions;
 mod search_text;
@@ -29,7 +30,8 @@ pub use email::Email;
 pub use id::Id;
 pub use open_enum::OpenEnum;
 pub use page::{Page, PageSize, Position};
-pub use password_policy::{Password, PasswordAttempt};
+pub use password_attempt::PasswordAttempt;
+pub use password_policy::Password;
 pub use permissions::{Admin, Approved, Manager};
 pub use search_text::SearchText;
 pub use session::{
