@@ -7,10 +7,11 @@ use serde_json::Value;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::closed_enum::{self, must_be_one_of};
 use super::id::Id;
 use super::json_fields::Fields;
-use super::json_schema::{self, Schema};
-use super::open_enum::{OpenEnum, must_be_one_of};
+use super::json_schema::Schema;
+use super::open_enum::{self, OpenEnum};
 use super::page::PageSize;
 use super::time::Timestamp;
 use super::user::User;
@@ -50,7 +51,7 @@ impl Action {
 
 impl PartialSchema for Action {
     fn schema() -> Schema {
-        json_schema::closed_enum::<Action>().into()
+        closed_enum::schema::<Action>().into()
     }
 }
 
@@ -108,9 +109,9 @@ pub struct AuditEntry {
 }
 
 fn stored_action() -> Schema {
-    json_schema::open_enum(
+    open_enum::schema(
         "The action. An entry that another program has written may have any text, or null.",
-        json_schema::closed_enum::<Action>(),
+        closed_enum::schema::<Action>(),
     )
 }
 

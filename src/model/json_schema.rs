@@ -5,11 +5,8 @@
 //! Schemathesis read alike; characters above U+FFFF are written as themselves. A test compares each pattern
 //! with its type's parser, for every character.
 
-use strum::VariantArray;
 use utoipa::openapi::schema::{AdditionalProperties, AnyOf, Schema as JsonSchema, SchemaType};
 use utoipa::openapi::{Object, ObjectBuilder, RefOr, Type};
-
-use super::open_enum::texts;
 
 /// A schema, or a reference to one among the document's components.
 pub type Schema = RefOr<JsonSchema>;
@@ -50,21 +47,6 @@ pub fn string_enum(values: impl IntoIterator<Item = &'static str>) -> ObjectBuil
     Object::builder()
         .schema_type(Type::String)
         .enum_values(Some(values))
-}
-
-/// A string that is one of the texts of a Rust enum.
-pub fn closed_enum<T: VariantArray + Copy + Into<&'static str>>() -> ObjectBuilder {
-    string_enum(texts::<T>())
-}
-
-/// The schema of an [`OpenEnum`](super::open_enum::OpenEnum): the known values, or any string or `null` that
-/// another program has written.
-pub fn open_enum(description: &str, known: ObjectBuilder) -> Schema {
-    AnyOf::builder()
-        .description(Some(description))
-        .item(known)
-        .item(nullable(Object::builder().schema_type(Type::String).into()))
-        .into()
 }
 
 /// The schema that allows `null` in addition.

@@ -8,6 +8,7 @@
 //! that the schema has to agree with.
 
 mod audit;
+mod closed_enum;
 mod email;
 mod id;
 pub(crate) mod json_fields;

@@ -1,11 +1,13 @@
 //! Open enums: columns that should hold one of a few texts, such as `role` and `status`, but may hold any other.
-//! Also the list of an enum's texts, for error messages and JSON Schemas.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
-use strum::VariantArray;
+use utoipa::openapi::schema::AnyOf;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
+
+use super::json_schema::{self, Schema};
 
 /// An open enum: a stored value that should be a variant of `T` but may be any text or NULL, since the
 /// Flask app shares the database and checks nothing. Responses show such a value unchanged, so reading a
@@ -38,15 +40,14 @@ impl<T: fmt::Display> fmt::Display for OpenEnum<T> {
     }
 }
 
-/// The texts of all variants, in the order of declaration.
-pub fn texts<T: VariantArray + Copy + Into<&'static str>>() -> impl Iterator<Item = &'static str> {
-    T::VARIANTS.iter().map(|variant| (*variant).into())
-}
-
-/// The error text for a text that is not one of the enum's.
-pub fn must_be_one_of<T: VariantArray + Copy + Into<&'static str>>(_: &str) -> String {
-    format!(
-        "must be one of {}",
-        texts::<T>().collect::<Vec<_>>().join(", ")
-    )
+/// The schema of an [`OpenEnum`]: the known values, or any string or `null` that
+/// another program has written.
+pub fn schema(description: &str, known: ObjectBuilder) -> Schema {
+    AnyOf::builder()
+        .description(Some(description))
+        .item(known)
+        .item(json_schema::nullable(
+            Object::builder().schema_type(Type::String).into(),
+        ))
+        .into()
 }

@@ -6,10 +6,11 @@ use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::closed_enum::{self, must_be_one_of};
 use super::id::Id;
 use super::json_fields::{Fields, Scalar, integer, string};
 use super::json_schema::{self, Schema, visible_line};
-use super::open_enum::{OpenEnum, must_be_one_of};
+use super::open_enum::{self, OpenEnum};
 use super::page::PageSize;
 use super::search_text::SearchText;
 use super::text_rules::{is_unsafe_in_line, nfc_of_at_most, parse_line};
@@ -52,7 +53,7 @@ impl Status {
 
 impl PartialSchema for Status {
     fn schema() -> Schema {
-        json_schema::closed_enum::<Status>().into()
+        closed_enum::schema::<Status>().into()
     }
 }
 
@@ -81,9 +82,9 @@ pub struct Task {
 }
 
 fn stored_status() -> Schema {
-    json_schema::open_enum(
+    open_enum::schema(
         "The progress. A task that another program has written may have any text, or null.",
-        json_schema::closed_enum::<Status>(),
+        closed_enum::schema::<Status>(),
     )
 }
 

@@ -6,11 +6,12 @@ use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::closed_enum::{self, must_be_one_of};
 use super::email::Email;
 use super::id::Id;
 use super::json_fields::{Fields, Scalar, boolean, string};
-use super::json_schema::{self, Schema};
-use super::open_enum::{OpenEnum, must_be_one_of};
+use super::json_schema::Schema;
+use super::open_enum::{self, OpenEnum};
 use super::page::PageSize;
 use super::password_attempt::PasswordAttempt;
 use super::password_policy::Password;
@@ -56,7 +57,7 @@ impl Role {
 
 impl PartialSchema for Role {
     fn schema() -> Schema {
-        json_schema::closed_enum::<Role>().into()
+        closed_enum::schema::<Role>().into()
     }
 }
 
@@ -82,10 +83,10 @@ pub struct User {
 }
 
 fn stored_role() -> Schema {
-    json_schema::open_enum(
+    open_enum::schema(
         "The role. An account that another program has written may have any text, or null; it has the \
          rights of an employee.",
-        json_schema::closed_enum::<Role>(),
+        closed_enum::schema::<Role>(),
     )
 }
 

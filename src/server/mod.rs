@@ -22,14 +22,16 @@ mod connection;
 mod connection_table;
 #[cfg(target_os = "linux")]
 mod event_loop;
-mod lifecycle;
 #[cfg(target_os = "linux")]
 mod memory_budget;
 pub mod parser;
+#[cfg(target_os = "linux")]
+mod response_splitting;
 mod rouille_server;
 #[cfg(target_os = "linux")]
 mod serializer;
+mod start_and_stop;
 #[cfg(target_os = "linux")]
 mod write_buffer;
 
-pub use self::lifecycle::{STOP_DEADLINE, Server};
+pub use self::start_and_stop::{STOP_DEADLINE, Server};

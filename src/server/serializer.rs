@@ -8,6 +8,7 @@ use ::http::StatusCode;
 use rouille::Response;
 
 use super::parser::Version;
+use super::response_splitting::is_safe;
 
 /// The facts about the request and the connection that determine how a response is written.
 #[derive(Debug, Clone, Copy)]
@@ -82,25 +83,6 @@ fn is_set_by_server(name: &str) -> bool {
     ]
     .iter()
     .any(|reserved| name.eq_ignore_ascii_case(reserved))
-}
-
-/// Prevents response splitting (RFC 9110, 5.5; OWASP ASVS 5.0, 1.2.1): a line break in a header would begin
-/// another header, or another response. No handler produces one. If one ever does, the header is left out and
-/// an error is logged.
-fn is_safe(name: &str, value: &str) -> bool {
-    let is_safe = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !value
-            .bytes()
-            .any(|byte| byte.is_ascii_control() && byte != b'\t');
-    if !is_safe {
-        log::error!(
-            "left a header out of a response, as it could split the response: {name:?}: {value:?}"
-        );
-    }
-    is_safe
 }
 
 /// The reason phrase, for human readers: programs use the status code. Empty for an unregistered status, which
