@@ -3,10 +3,11 @@
 
 use std::fmt;
 
+use super::clock::Clock;
 use crate::auth::jwt::JwtSigner;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::password_hash::PasswordHasher;
-use crate::auth::refresh_token::RefreshTokenChain;
+use crate::auth::refresh_token_rotation::RefreshTokenChain;
 use crate::auth::session_activity::SessionActivity;
 use crate::auth::signing_key::SigningKeys;
 use crate::concurrency::bulkhead::Bulkhead;
@@ -18,9 +19,6 @@ use crate::http::rate_limit::RateLimits;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::store::Store;
-
-/// Returns the present time. Tests pass a clock of their own.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The application, ready to serve requests from any thread.
 pub struct App {

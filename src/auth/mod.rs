@@ -5,6 +5,6 @@
 pub mod jwt;
 pub mod metrics_token;
 pub(crate) mod password_hash;
-pub(crate) mod refresh_token;
+pub(crate) mod refresh_token_rotation;
 pub(crate) mod session_activity;
 pub mod signing_key;

@@ -1,5 +1,5 @@
-//! Authentication of a request: the `Authorization` header has a token, and the token names an account. The
-//! rate limits of these requests are checked here too, since they count per session if the token belongs to
+//! Authentication of a request: the `Authorization` header has an access token, and the token names an account.
+//! The rate limit of these requests is checked here too, since it counts per session if the token belongs to
 //! one.
 
 use crate::app::App;
@@ -8,7 +8,7 @@ use crate::crypto::sha256_hex;
 use crate::error::Error;
 use crate::http::rate_limit::RateLimitKey;
 use crate::http::request::RequestContext;
-use crate::model::{Credential, RefreshId, RefreshToken, SessionId, SignedIn, User};
+use crate::model::{Credential, SessionId, SignedIn, User};
 use crate::store::{Connection, sessions, users};
 
 /// Returns the account whose access token the request carries. `username` receives its name, for the access
@@ -31,29 +31,6 @@ pub fn caller(
     caller
 }
 
-/// Returns the account and the session whose refresh token the request carries. `username` and the rate limit
-/// are as in [`caller`].
-///
-/// # Errors
-/// Those of [`caller`].
-pub fn refresh_caller(
-    app: &App,
-    context: &RequestContext,
-    username: &mut Option<String>,
-) -> Result<RefreshToken, Error> {
-    let caller = verify_refresh_token(app, context);
-    let key = match &caller {
-        Ok(caller) => RateLimitKey::Session(caller.session),
-        Err(_) => RateLimitKey::of_address(context.client.address),
-    };
-    *username = caller
-        .as_ref()
-        .ok()
-        .map(|caller| caller.user.username.clone());
-    app.rate_limits.check_refresh(key, app.now())?;
-    caller
-}
-
 /// Verifies the access token, which names the account. The session, role and approval are read from the
 /// database for each request, so that a change takes effect with the next request.
 ///
@@ -71,22 +48,9 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
     Ok(SignedIn { user, credential })
 }
 
-/// Verifies the refresh token and reads its account. Whether the token has been exchanged before is checked
-/// by [`sessions::exchange`], in the transaction that replaces it.
-fn verify_refresh_token(app: &App, context: &RequestContext) -> Result<RefreshToken, Error> {
-    let token = context.bearer_token()?;
-    let claims = app.jwt.verify(token, TokenKind::Refresh, app.now())?;
-    let (Some(session), Some(id)) = (claims.session, &claims.id) else {
-        return Err(Error::revoked());
-    };
-    let id = RefreshId::from(id.clone());
-    let user = app.store.read(|db| in_session(db, session, &claims))?;
-    Ok(RefreshToken { user, session, id })
-}
-
 /// Reads the account of a session. If there is none, the session has ended or the account does not exist; the
 /// second case has a message of its own.
-fn in_session(db: &Connection, session: SessionId, claims: &Claims) -> Result<User, Error> {
+pub fn in_session(db: &Connection, session: SessionId, claims: &Claims) -> Result<User, Error> {
     match sessions::user(db, session, &claims.username)? {
         Some(user) => Ok(user),
         None => by_name(db, claims).and(Err(Error::revoked())),

@@ -3,7 +3,8 @@
 
 use rouille::Response;
 
-use super::authenticate::{caller, refresh_caller};
+use super::authenticate::caller;
+use super::authenticate_refresh::refresh_caller;
 use super::match_route::Match;
 use super::routes::Access;
 use crate::app::App;

@@ -4,6 +4,7 @@
 //! authenticates the caller and calls the line's handler.
 
 pub(crate) mod authenticate;
+mod authenticate_refresh;
 mod dispatch;
 mod match_route;
 mod path_params;

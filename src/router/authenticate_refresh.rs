@@ -1,0 +1,46 @@
+//! Authentication of a request for new tokens: the `Authorization` header has a refresh token, and the token names a
+//! session and its account.
+
+use super::authenticate::in_session;
+use crate::app::App;
+use crate::auth::jwt::TokenKind;
+use crate::error::Error;
+use crate::http::rate_limit::RateLimitKey;
+use crate::http::request::RequestContext;
+use crate::model::{RefreshId, RefreshToken};
+
+/// Returns the account and the session whose refresh token the request carries. `username` and the rate limit
+/// are as in [`caller`](super::authenticate::caller).
+///
+/// # Errors
+/// Those of [`caller`](super::authenticate::caller).
+pub fn refresh_caller(
+    app: &App,
+    context: &RequestContext,
+    username: &mut Option<String>,
+) -> Result<RefreshToken, Error> {
+    let caller = verify_refresh_token(app, context);
+    let key = match &caller {
+        Ok(caller) => RateLimitKey::Session(caller.session),
+        Err(_) => RateLimitKey::of_address(context.client.address),
+    };
+    *username = caller
+        .as_ref()
+        .ok()
+        .map(|caller| caller.user.username.clone());
+    app.rate_limits.check_refresh(key, app.now())?;
+    caller
+}
+
+/// Verifies the refresh token and reads its account. Whether the token has been exchanged before is checked
+/// by [`crate::store::sessions::exchange`], in the transaction that replaces it.
+fn verify_refresh_token(app: &App, context: &RequestContext) -> Result<RefreshToken, Error> {
+    let token = context.bearer_token()?;
+    let claims = app.jwt.verify(token, TokenKind::Refresh, app.now())?;
+    let (Some(session), Some(id)) = (claims.session, &claims.id) else {
+        return Err(Error::revoked());
+    };
+    let id = RefreshId::from(id.clone());
+    let user = app.store.read(|db| in_session(db, session, &claims))?;
+    Ok(RefreshToken { user, session, id })
+}
