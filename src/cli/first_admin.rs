@@ -30,6 +30,8 @@ impl FirstAdmin {
         match (&settings.admin_username, &settings.admin_email, password) {
             (None, None, None) => Ok(None),
             (Some(username), Some(email), Some(Secret { text, source })) => {
+                // A variable that comes from a file often ends with that file's line end.
+                let text = text.trim_end_matches(['\r', '\n']);
                 let password = Password::for_account(text, [username.as_str(), email.as_str()]);
                 Ok(Some(FirstAdmin {
                     username: username.clone(),

@@ -9,39 +9,63 @@
 
 mod audit;
 mod closed_enum;
+mod credentials;
+mod description;
 mod email;
 mod id;
 pub(crate) mod json_fields;
 pub mod json_schema;
+mod new_task;
+mod new_user;
 mod open_enum;
 mod page;
 mod password_attempt;
 mod password_policy;
 mod permissions;
+mod profile_patch;
+mod role;
 mod search_text;
 mod session;
+mod status;
 mod task;
+mod task_filter;
+mod task_patch;
+mod task_sort;
 mod text_rules;
 mod time;
+mod title;
 mod user;
+mod user_filter;
+mod user_patch;
 mod username;
 
 pub use audit::{Action, Actor, AuditEntry, AuditFilter};
+pub use credentials::Credentials;
+pub use description::Description;
 pub use email::Email;
 pub use id::Id;
+pub use new_task::NewTask;
+pub use new_user::NewUser;
 pub use open_enum::OpenEnum;
 pub use page::{Page, PageSize, Position};
 pub use password_attempt::PasswordAttempt;
 pub use password_policy::Password;
 pub use permissions::{Admin, Approved, Manager};
+pub use profile_patch::ProfilePatch;
+pub use role::Role;
 pub use search_text::SearchText;
 pub use session::{
     Credential, OwnSession, OwnSessions, RefreshId, RefreshToken, Session, SessionId, SignedIn,
 };
-pub use task::{
-    Deadlines, Description, NewTask, Sort, SortKey, Status, Task, TaskFilter, TaskPatch, Title,
-};
+pub use status::Status;
+pub use task::Task;
+pub use task_filter::{Deadlines, TaskFilter};
+pub use task_patch::TaskPatch;
+pub use task_sort::{Sort, SortKey};
 pub use text_rules::{fold_case, is_control};
 pub use time::Timestamp;
-pub use user::{Credentials, NewUser, ProfilePatch, Role, User, UserFilter, UserPatch};
+pub use title::Title;
+pub use user::User;
+pub use user_filter::UserFilter;
+pub use user_patch::UserPatch;
 pub use username::Username;

@@ -2,6 +2,7 @@
 
 use utoipa::PartialSchema;
 
+use super::json_fields::{Scalar, string};
 use super::json_schema::{self, Schema};
 use super::password_attempt::PasswordAttempt;
 use super::text_rules::fold_case;
@@ -62,4 +63,14 @@ impl PartialSchema for Password {
             ))
             .into()
     }
+}
+
+/// Parses a new password and checks it by the policy. `names` are the account's username and e-mail address, as
+/// far as they are valid.
+pub fn new_password<'a>(
+    value: Scalar,
+    names: impl IntoIterator<Item = Option<&'a str>>,
+) -> Result<Password, String> {
+    let text: String = string(value)?;
+    Password::for_account(&text, names.into_iter().flatten())
 }

@@ -10,9 +10,11 @@
 use std::ops::Deref;
 
 use super::id::Id;
+use super::role::Role;
 use super::session::SignedIn;
-use super::task::{Task, TaskPatch};
-use super::user::{Role, User};
+use super::task::Task;
+use super::task_patch::TaskPatch;
+use super::user::User;
 use crate::error::Error;
 
 impl User {

@@ -129,7 +129,13 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Timestamp, String> {
         let moment = OffsetDateTime::parse(&complete_rfc3339(text), &Rfc3339);
-        let moment = moment.ok().and_then(Timestamp::from_offset);
+        // The time crate accepts any character between the date and the time.
+        let is_separated = matches!(
+            text.as_bytes().get("2026-11-23".len()),
+            Some(b'T' | b't' | b' ')
+        );
+        let moment = moment.ok().filter(|_| is_separated);
+        let moment = moment.and_then(Timestamp::from_offset);
         moment.ok_or_else(|| {
             "must be a time as in RFC 3339, with a zone: 2026-11-23T18:00:00Z".to_owned()
         })

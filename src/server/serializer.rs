@@ -88,8 +88,13 @@ fn is_set_by_server(name: &str) -> bool {
 /// The reason phrase, for human readers: programs use the status code. Empty for an unregistered status, which
 /// RFC 9112, 4 permits.
 fn reason_phrase(status: u16) -> &'static str {
-    let status = StatusCode::from_u16(status).ok();
-    status
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or_default()
+    match status {
+        // The http crate has the names that RFC 9110 replaced.
+        413 => "Content Too Large",
+        422 => "Unprocessable Content",
+        _ => StatusCode::from_u16(status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or_default(),
+    }
 }

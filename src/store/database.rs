@@ -6,7 +6,8 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::connection_pool::{self, ConnectionPool, ReadGuard};
+use super::connection_pool::{self, ConnectionPool};
+use super::long_reads::ReadGuard;
 use super::migrate;
 use super::sqlite_error::database_locked;
 use crate::concurrency::bulkhead::Bulkhead;

@@ -13,6 +13,7 @@ pub mod users;
 mod connection_pool;
 mod database;
 mod decode;
+mod long_reads;
 mod migrate;
 mod query_builder;
 #[cfg(test)]

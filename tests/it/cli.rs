@@ -705,6 +705,19 @@ fn the_first_start_creates_the_first_admin_and_later_starts_create_no_account() 
 }
 
 #[test]
+fn a_line_end_after_the_first_admins_password_is_not_part_of_it() {
+    for line_end in ["\n", "\r\n"] {
+        let work_dir = WorkDir::new();
+        let mut command = work_dir.command(&[]);
+        command.env("ADMIN_USERNAME", "first");
+        command.env("ADMIN_EMAIL", "first@example.com");
+        command.env("ADMIN_PASSWORD", format!("{PASSWORD}{line_end}"));
+        let server = RunningServer::start(&mut command);
+        server.client().sign_in_for_token("first");
+    }
+}
+
+#[test]
 fn incomplete_or_invalid_settings_of_the_first_admin_stop_the_start() {
     let work_dir = WorkDir::new();
     fs::write(work_dir.path("short.txt"), "1234567\n").unwrap();

@@ -1,8 +1,8 @@
 //! The server on real sockets: the headers of each response, many clients at once, and a graceful shutdown
 //! that completes the requests in progress.
 
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -173,6 +173,32 @@ fn thirty_two_open_connections_at_once_are_all_served() {
         for client in &mut clients {
             assert_eq!(client.read_response(false).unwrap().status, 200);
         }
+    }
+}
+
+#[test]
+fn the_status_line_has_the_reason_phrase_of_rfc_9110() {
+    let app = TestApp::new();
+    let server = app.serve();
+    for (request, expected) in [
+        ("GET /healthz HTTP/1.1\r\n\r\n", "200 OK"),
+        ("GET /nothing HTTP/1.1\r\n\r\n", "404 Not Found"),
+        (
+            "POST /login HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
+            "413 Content Too Large",
+        ),
+        (
+            "POST /login HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+            "422 Unprocessable Content",
+        ),
+    ] {
+        let request = request.replacen("\r\n", "\r\nHost: a\r\n", 1);
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        assert_eq!(line, format!("HTTP/1.1 {expected}\r\n"), "{request}");
     }
 }
 

@@ -1,0 +1,28 @@
+//! The body of a sign-in.
+
+use super::json_fields::{Fields, Scalar, string};
+use super::password_attempt::PasswordAttempt;
+
+/// The body of `POST /login`. Any text is accepted: an e-mail address or password that no account can have
+/// gets the same response as a wrong password.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The e-mail address as typed. The lookup ignores case.
+    pub email: String,
+    /// The password as typed.
+    pub password: PasswordAttempt,
+}
+
+impl Credentials {
+    /// Reads `{email, password}`.
+    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<Credentials> {
+        let (email, password) = (
+            fields.required("email", string),
+            fields.required("password", string),
+        );
+        Some(Credentials {
+            email: email?,
+            password: password?,
+        })
+    }
+}

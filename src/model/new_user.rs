@@ -1,0 +1,35 @@
+//! The body of a sign-up.
+
+use super::email::Email;
+use super::json_fields::{Fields, Scalar, string};
+use super::password_policy::{Password, new_password};
+use super::username::Username;
+
+/// The body of `POST /signup`.
+#[derive(Debug)]
+pub struct NewUser {
+    /// Must be unique; the store checks that.
+    pub username: Username,
+    /// Must be unique; the store checks that.
+    pub email: Email,
+    /// Satisfies the password policy.
+    pub password: Password,
+}
+
+impl NewUser {
+    /// Reads `{username, email, password}`.
+    pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewUser> {
+        let username = fields.required("username", string);
+        let email = fields.required("email", string);
+        let names = [
+            username.as_ref().map(Username::as_str),
+            email.as_ref().map(Email::as_str),
+        ];
+        let password = fields.required("password", |value| new_password(value, names));
+        Some(NewUser {
+            username: username?,
+            email: email?,
+            password: password?,
+        })
+    }
+}

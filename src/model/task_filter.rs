@@ -1,0 +1,64 @@
+//! The filter of lists of tasks, from the query of the request.
+
+use super::id::Id;
+use super::json_fields::Fields;
+use super::page::PageSize;
+use super::search_text::SearchText;
+use super::status::Status;
+use super::task_sort::Sort;
+use super::time::Timestamp;
+use super::user::User;
+
+/// A range of deadlines. Both bounds are exclusive.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    /// The lower bound.
+    pub after: Option<Timestamp>,
+    /// The upper bound.
+    pub before: Option<Timestamp>,
+}
+
+impl Deadlines {
+    /// Whether there is no bound. Only then are tasks without a deadline in the range.
+    pub fn is_everything(&self) -> bool {
+        self.after.is_none() && self.before.is_none()
+    }
+}
+
+/// The filter, order and page size of a list of tasks. A filter that is `None` matches every task.
+#[derive(Debug, Default)]
+pub struct TaskFilter {
+    /// Tasks assigned to this account, for an employee, who may see no others. It applies in addition to
+    /// `assigned_user_id`.
+    pub visible_to: Option<Id>,
+    /// Tasks assigned to this account.
+    pub assigned_user_id: Option<Id>,
+    /// Tasks with this status.
+    pub status: Option<Status>,
+    /// Tasks whose title or description contains this text.
+    pub q: Option<SearchText>,
+    /// Tasks with a deadline in this range.
+    pub deadlines: Deadlines,
+    /// The order of the list.
+    pub sort: Sort,
+    /// The maximum number of tasks in a page.
+    pub page_size: PageSize,
+}
+
+impl TaskFilter {
+    /// Reads the parameters of `GET /tasks`. The caller's permissions decide [`TaskFilter::visible_to`].
+    pub fn from_query(query: &mut Fields<String>, user: &User) -> TaskFilter {
+        TaskFilter {
+            visible_to: user.task_visibility(),
+            assigned_user_id: query.parameter("assigned_user_id"),
+            status: query.parameter("status"),
+            q: query.parameter("q"),
+            deadlines: Deadlines {
+                after: query.parameter("deadline_after"),
+                before: query.parameter("deadline_before"),
+            },
+            sort: query.parameter("sort").unwrap_or_default(),
+            page_size: query.parameter("limit").unwrap_or_default(),
+        }
+    }
+}
