@@ -2,10 +2,37 @@
 //! [`crate::http::error_response`] maps it to status, code and message.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// Maps the name of each invalid field to the reason.
-pub type FieldErrors = BTreeMap<String, String>;
+#[derive(Debug, Default, Serialize)]
+pub struct FieldErrors(BTreeMap<String, String>);
+
+impl FieldErrors {
+    /// Adds a field, or replaces its reason.
+    pub fn insert(&mut self, field: String, reason: String) {
+        self.0.insert(field, reason);
+    }
+
+    /// Whether there is no error.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// All errors in one line, for the message of the response.
+impl fmt::Display for FieldErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (field, reason)) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "; " };
+            write!(f, "{separator}{field}: {reason}")?;
+        }
+        Ok(())
+    }
+}
 
 /// Why a request fails.
 ///
@@ -80,7 +107,9 @@ pub enum Error {
 impl Error {
     /// A 422 about a single field.
     pub fn invalid(field: &str, reason: impl Into<String>) -> Error {
-        Error::Invalid(FieldErrors::from([(field.to_owned(), reason.into())]))
+        let mut errors = FieldErrors::default();
+        errors.insert(field.to_owned(), reason.into());
+        Error::Invalid(errors)
     }
 
     /// The error for a token whose session has ended.

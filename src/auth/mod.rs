@@ -8,3 +8,4 @@ pub(crate) mod password_hash;
 pub(crate) mod refresh_token_rotation;
 pub(crate) mod session_activity;
 pub mod signing_key;
+mod stored_password_hash;

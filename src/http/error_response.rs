@@ -10,7 +10,7 @@ use rouille::Response;
 use serde_json::{Value, json};
 
 use super::request::RequestContext;
-use crate::error::{Error, FieldErrors};
+use crate::error::Error;
 
 /// Returns the response for an error: `{"msg": "for people", "code": "for_programs"}`. Logs the cause, which
 /// the client must not see.
@@ -173,7 +173,7 @@ impl Error {
             Error::Invalid(errors) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid",
-                summary(errors).into(),
+                format!("Invalid input: {errors}").into(),
             ),
             Error::TooManyRequests(wait) => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -214,14 +214,6 @@ impl Error {
 /// so that a client that waits exactly this long is not too early.
 pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_micros().div_ceil(1_000_000).max(1) as u64
-}
-
-fn summary(errors: &FieldErrors) -> String {
-    let fields: Vec<_> = errors
-        .iter()
-        .map(|(field, reason)| format!("{field}: {reason}"))
-        .collect();
-    format!("Invalid input: {}", fields.join("; "))
 }
 
 /// The text for the command line and the log. Unlike [`Error::public`] it shows the cause of

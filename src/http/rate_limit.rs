@@ -32,6 +32,10 @@ const SIGN_UP_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(10));
 /// Refreshes of one session, and requests with an invalid refresh token from one network.
 const REFRESH: Quota = Quota::new(120, Duration::from_secs(1));
 
+/// How much older the clock reading of a request may be than that of the request checked before it: threads read
+/// the clock before they get the lock.
+const MAX_CLOCK_LAG: Duration = Duration::from_secs(10);
+
 /// The most keys that one limiter tracks. Above that, the least recently used key is evicted, so that an
 /// attacker with many addresses cannot fill the memory.
 const MAX_TRACKED_KEYS: usize = 50_000;
@@ -259,12 +263,10 @@ impl<K: Hash + Eq> GcraLimiter<K> {
         let interval = self.quota.interval.as_micros() as i64;
         let burst_tolerance = self.quota.burst * interval;
         let mut tracked = lock(&self.theoretical_arrival);
-        // A stored time further in the future than the tolerance means that the clock has been set back
-        // since. It is ignored; otherwise the key would stay rejected until the clock has caught up.
-        let theoretical_arrival = tracked
-            .get(&key)
-            .copied()
-            .filter(|at| *at <= now + burst_tolerance);
+        // A stored time further in the future than the tolerance and the lag means that the clock has been set
+        // back since. It is ignored; otherwise the key would stay rejected until the clock has caught up.
+        let latest = now + burst_tolerance + MAX_CLOCK_LAG.as_micros() as i64;
+        let theoretical_arrival = tracked.get(&key).copied().filter(|at| *at <= latest);
         let next = theoretical_arrival.unwrap_or(now).max(now) + interval;
         if next > now + burst_tolerance {
             self.rejected.add(1);

@@ -30,7 +30,7 @@ impl<V> Fields<V> {
     pub fn new(values: BTreeMap<String, V>) -> Self {
         Fields {
             values,
-            errors: FieldErrors::new(),
+            errors: FieldErrors::default(),
             specs: None,
         }
     }

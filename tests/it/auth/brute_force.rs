@@ -428,6 +428,18 @@ fn of_fifty_concurrent_wrong_passwords_ten_pass_the_limit() {
 }
 
 #[test]
+fn a_request_that_has_read_the_clock_before_the_last_one_is_limited_too() {
+    let app = rate_limited_app();
+    let anna = app.employee();
+    wrong_passwords_before_429(&app, ATTACKER_ADDRESS, &anna.email);
+    for seconds in [-1, -5] {
+        app.advance(seconds);
+        let response = log_in_from(&app, ATTACKER_ADDRESS, &anna.email, "a wrong one");
+        assert_eq!(response.status, 429, "{seconds}");
+    }
+}
+
+#[test]
 fn a_clock_that_goes_back_keeps_no_client_blocked() {
     let app = rate_limited_app();
     let anna = app.employee();
