@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -83,12 +83,19 @@ impl SigningKey {
     /// # Errors
     /// One line for the operator: the file cannot be read or created, or its key is weak.
     fn load_or_create(database: &DatabaseUrl) -> Result<SigningKey, String> {
-        let path = database.secret_path();
+        let path = generated_key_path(database);
         let source = format!("the file {}", path.display());
         let text = read_or_create(&path)
             .map_err(|why| format!("cannot read or create the signing key in {source}: {why}"))?;
         SigningKey::new(&Secret { text, source }, false)
     }
+}
+
+/// The file with the generated signing key, beside the database. It is used if no key is set.
+fn generated_key_path(database: &DatabaseUrl) -> PathBuf {
+    let mut path = database.path().as_os_str().to_owned();
+    path.push(".jwt_secret");
+    path.into()
 }
 
 /// Reads the key from the file, or generates it. Two first starts at the same time agree on one key, since each

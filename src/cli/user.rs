@@ -12,7 +12,7 @@ use crate::config::database::DatabaseArgs;
 use crate::config::passwords::PasswordArgs;
 use crate::error::Error;
 use crate::model::{
-    Action, Actor, Email, Password, Role, Timestamp, User, UserFilter, UserPatch, Username,
+    Action, Actor, Email, Password, Role, Timestamp, User, UserPatch, UserQuery, Username,
 };
 use crate::store::{Connection, Store, audit, sessions, users};
 
@@ -182,10 +182,10 @@ fn create(command: &Create) -> Result<(), String> {
 
 fn list(command: &List) -> Result<(), String> {
     let store = open_existing(&command.database)?;
-    let filter = UserFilter {
+    let filter = UserQuery {
         role: command.role,
         approved: command.approved,
-        ..UserFilter::default()
+        ..UserQuery::default()
     };
     print_row(
         "ID",

@@ -27,13 +27,6 @@ impl DatabaseUrl {
     pub fn path(&self) -> &Path {
         &self.0
     }
-
-    /// The file with the generated signing key, beside the database. It is used if no key is set.
-    pub fn secret_path(&self) -> PathBuf {
-        let mut path = self.0.clone().into_os_string();
-        path.push(".jwt_secret");
-        path.into()
-    }
 }
 
 impl FromStr for DatabaseUrl {

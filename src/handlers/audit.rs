@@ -4,7 +4,7 @@ use super::pagination::paginate;
 use crate::app::App;
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
-use crate::model::{Admin, AuditFilter};
+use crate::model::{Admin, AuditQuery};
 use crate::store::audit;
 
 /// Lists the entries of the audit log, the newest first.
@@ -12,7 +12,7 @@ pub fn list(app: &App, context: &RequestContext, _: &Admin) -> HandlerResult {
     paginate(
         app,
         context,
-        AuditFilter::from_query,
+        AuditQuery::from_query,
         |store, filter, after| store.read(|db| audit::list(db, filter, after)),
     )
 }

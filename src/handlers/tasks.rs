@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::http::json_body::{JsonBody, parse_json};
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{Action, Approved, Id, Manager, NewTask, TaskFilter, TaskPatch};
+use crate::model::{Action, Approved, Id, Manager, NewTask, TaskPatch, TaskQuery};
 use crate::store::{audit, idempotency, tasks};
 
 /// Lists the tasks that the caller may see.
 pub fn list(app: &App, context: &RequestContext, user: &Approved) -> HandlerResult {
-    let read_filter = |query: &mut _| TaskFilter::from_query(query, user);
+    let read_filter = |query: &mut _| TaskQuery::from_query(query, user);
     paginate(app, context, read_filter, |store, filter, after| {
         store.read(|db| tasks::list(db, filter, after))
     })

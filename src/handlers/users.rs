@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{Action, Admin, Id, Manager, UserFilter, UserPatch};
+use crate::model::{Action, Admin, Id, Manager, UserPatch, UserQuery};
 use crate::store::{audit, users};
 
 /// Lists accounts.
@@ -15,7 +15,7 @@ pub fn list(app: &App, context: &RequestContext, _: &Manager) -> HandlerResult {
     paginate(
         app,
         context,
-        UserFilter::from_query,
+        UserQuery::from_query,
         |store, filter, after| store.read(|db| users::list(db, filter, after)),
     )
 }

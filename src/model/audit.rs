@@ -9,10 +9,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::closed_enum::{self, must_be_one_of};
 use super::id::Id;
-use super::json_fields::Fields;
 use super::json_schema::Schema;
 use super::open_enum::{self, OpenEnum};
-use super::page::PageSize;
 use super::time::Timestamp;
 use super::user::User;
 
@@ -118,35 +116,4 @@ fn stored_action() -> Schema {
 /// Any JSON value, `null` included. The member itself is always present.
 fn any_or_null() -> Schema {
     Value::schema()
-}
-
-/// The filter and page size of the audit log. A filter that is `None` matches every entry.
-#[derive(Debug, Default)]
-pub struct AuditFilter {
-    /// Entries of this action.
-    pub action: Option<Action>,
-    /// Entries of actions by this account.
-    pub actor_id: Option<Id>,
-    /// Entries of actions about this account.
-    pub subject_id: Option<Id>,
-    /// Entries at or after this moment.
-    pub since: Option<Timestamp>,
-    /// Entries before this moment.
-    pub before: Option<Timestamp>,
-    /// The maximum number of entries in a page.
-    pub page_size: PageSize,
-}
-
-impl AuditFilter {
-    /// Reads `action`, `actor_id`, `subject_id`, `since`, `before` and `limit`.
-    pub fn from_query(query: &mut Fields<String>) -> AuditFilter {
-        AuditFilter {
-            action: query.parameter("action"),
-            actor_id: query.parameter("actor_id"),
-            subject_id: query.parameter("subject_id"),
-            since: query.parameter("since"),
-            before: query.parameter("before"),
-            page_size: query.parameter("limit").unwrap_or_default(),
-        }
-    }
 }

@@ -8,6 +8,7 @@
 //! that the schema has to agree with.
 
 mod audit;
+mod audit_query;
 mod closed_enum;
 mod credentials;
 mod description;
@@ -28,18 +29,19 @@ mod search_text;
 mod session;
 mod status;
 mod task;
-mod task_filter;
 mod task_patch;
+mod task_query;
 mod task_sort;
 mod text_rules;
 mod time;
 mod title;
 mod user;
-mod user_filter;
 mod user_patch;
+mod user_query;
 mod username;
 
-pub use audit::{Action, Actor, AuditEntry, AuditFilter};
+pub use audit::{Action, Actor, AuditEntry};
+pub use audit_query::AuditQuery;
 pub use credentials::Credentials;
 pub use description::Description;
 pub use email::Email;
@@ -59,13 +61,13 @@ pub use session::{
 };
 pub use status::Status;
 pub use task::Task;
-pub use task_filter::{Deadlines, TaskFilter};
 pub use task_patch::TaskPatch;
+pub use task_query::{Deadlines, TaskQuery};
 pub use task_sort::{Sort, SortKey};
 pub use text_rules::{fold_case, is_control};
 pub use time::Timestamp;
 pub use title::Title;
 pub use user::User;
-pub use user_filter::UserFilter;
 pub use user_patch::UserPatch;
+pub use user_query::UserQuery;
 pub use username::Username;

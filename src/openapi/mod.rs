@@ -4,9 +4,13 @@
 //!
 //! [`to_json`] receives the endpoints as an argument, so this module does not import the router.
 
+mod caller;
+mod components;
 mod document;
+mod error_responses;
 pub(crate) mod operation_builder;
 pub(crate) mod operations;
 mod tags;
 
-pub use self::document::{Caller, Endpoint, to_json};
+pub use self::caller::Caller;
+pub use self::document::{Endpoint, to_json};

@@ -14,9 +14,9 @@ use crate::handlers::hello::Greeting;
 use crate::http::embedded_files;
 use crate::metrics::exposition::MEDIA_TYPE;
 use crate::model::{
-    Action, AuditEntry, AuditFilter, Credentials, Id, NewTask, NewUser, OpenEnum, OwnSession,
-    OwnSessions, ProfilePatch, Role, Session, SessionId, Status, Task, TaskFilter, TaskPatch,
-    Timestamp, User, UserFilter, UserPatch,
+    Action, AuditEntry, AuditQuery, Credentials, Id, NewTask, NewUser, OpenEnum, OwnSession,
+    OwnSessions, ProfilePatch, Role, Session, SessionId, Status, Task, TaskPatch, TaskQuery,
+    Timestamp, User, UserPatch, UserQuery,
 };
 
 /// `POST /signup`
@@ -144,7 +144,7 @@ pub fn end_session() -> Operation {
 /// `GET /users`
 pub fn list_users() -> Operation {
     Operation::new("listUsers", USERS, "Lists accounts")
-        .responds_with_page(UserFilter::from_query, &ada())
+        .responds_with_page(UserQuery::from_query, &ada())
 }
 
 /// `GET /users/{id}`
@@ -184,7 +184,7 @@ pub fn delete_user() -> Operation {
 pub fn list_tasks() -> Operation {
     Operation::new("listTasks", TASKS, "Lists tasks")
         .description("Managers and admins see every task, employees the tasks assigned to them.")
-        .responds_with_page(|query| TaskFilter::from_query(query, &ada()), &task())
+        .responds_with_page(|query| TaskQuery::from_query(query, &ada()), &task())
 }
 
 /// `POST /tasks`
@@ -254,7 +254,7 @@ pub fn list_audit() -> Operation {
     };
     Operation::new("listAudit", USERS, "Lists the audit log")
         .description("The newest entry comes first. Entries are never changed or deleted.")
-        .responds_with_page(AuditFilter::from_query, &entry)
+        .responds_with_page(AuditQuery::from_query, &entry)
 }
 
 /// `GET /healthz`

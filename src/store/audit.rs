@@ -12,7 +12,7 @@ use super::decode;
 use super::query_builder::{Query, SelectBuilder};
 use crate::crypto::sha256_hex;
 use crate::error::Error;
-use crate::model::{Action, Actor, AuditEntry, AuditFilter, Page, Position, User};
+use crate::model::{Action, Actor, AuditEntry, AuditQuery, Page, Position, User};
 
 const COLUMNS: &str = "id, at, action, actor_id, actor, subject_id, subject, address, detail";
 
@@ -230,7 +230,7 @@ fn compare(end: ChainHead, head: &ChainHead) -> Verification {
 /// Reads a page of the audit log, the newest rows first; `after` is the last row of the page before.
 pub fn list(
     db: &Connection,
-    filter: &AuditFilter,
+    filter: &AuditQuery,
     after: Option<&Position>,
 ) -> Result<Page<AuditEntry>, Error> {
     let query = select_page(filter, after, filter.page_size.get() + 1);
@@ -252,7 +252,7 @@ fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-pub(super) fn select_page(filter: &AuditFilter, after: Option<&Position>, limit: usize) -> Query {
+pub(super) fn select_page(filter: &AuditQuery, after: Option<&Position>, limit: usize) -> Query {
     // Rows are numbered in the order of time, so a filter by time becomes one by id: the id of the first row at or
     // after that time, or the largest integer if there is none.
     const FIRST_SINCE: &str = "coalesce((SELECT id FROM audit WHERE at >= ? ORDER BY at, id LIMIT 1), 9223372036854775807)";

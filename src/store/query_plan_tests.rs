@@ -6,8 +6,8 @@
 use super::{Store, audit, tasks, users};
 use crate::config::concurrency::Concurrency;
 use crate::model::{
-    Action, AuditFilter, Deadlines, Id, Position, Role, SearchText, Sort, SortKey, Status,
-    TaskFilter, Timestamp, UserFilter,
+    Action, AuditQuery, Deadlines, Id, Position, Role, SearchText, Sort, SortKey, Status,
+    TaskQuery, Timestamp, UserQuery,
 };
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -25,7 +25,7 @@ fn subsets<const N: usize>() -> impl Iterator<Item = [bool; N]> {
     (0..1 << N).map(|bits: usize| std::array::from_fn(|at| bits >> at & 1 == 1))
 }
 
-fn task_filters() -> Vec<TaskFilter> {
+fn task_filters() -> Vec<TaskQuery> {
     let mut filters = Vec::new();
     for sort in [
         "created_at",
@@ -36,7 +36,7 @@ fn task_filters() -> Vec<TaskFilter> {
         "-title",
     ] {
         for [visible, assigned, status, q, after, before] in subsets() {
-            filters.push(TaskFilter {
+            filters.push(TaskQuery {
                 visible_to: visible.then(|| "1".parse().unwrap()),
                 assigned_user_id: assigned.then(|| "2".parse().unwrap()),
                 status: status.then_some(Status::Pending),
@@ -46,7 +46,7 @@ fn task_filters() -> Vec<TaskFilter> {
                     before: before.then(|| "2027-01-01T00:00:00Z".parse().unwrap()),
                 },
                 sort: sort.parse::<Sort>().unwrap(),
-                ..TaskFilter::default()
+                ..TaskQuery::default()
             });
         }
     }
@@ -68,7 +68,7 @@ fn positions() -> [Option<Position>; 3] {
 
 /// Calls `check` for each combination of filters, sort order and position, with the query plan and the SQL text
 /// of each statement.
-fn for_every_list_of_tasks(check: impl Fn(&TaskFilter, &str, &str)) {
+fn for_every_list_of_tasks(check: impl Fn(&TaskQuery, &str, &str)) {
     let (_folder, store) = store();
     store
         .read(|db| {
@@ -143,13 +143,13 @@ fn no_page_of_the_audit_log_scans_or_sorts() {
     store
         .read(|db| {
             for [action, actor, subject, since, before] in subsets() {
-                let filter = AuditFilter {
+                let filter = AuditQuery {
                     action: action.then_some(Action::SignIn),
                     actor_id: one.filter(|_| actor),
                     subject_id: one.filter(|_| subject),
                     since: since.then(Timestamp::now),
                     before: before.then(Timestamp::now),
-                    ..AuditFilter::default()
+                    ..AuditQuery::default()
                 };
                 for position in positions() {
                     let (plan, sql) =
@@ -174,11 +174,11 @@ fn no_list_of_accounts_scans_or_sorts() {
     store
         .read(|db| {
             for [role, approved, q] in subsets() {
-                let filter = UserFilter {
+                let filter = UserQuery {
                     role: role.then_some(Role::Manager),
                     approved: approved.then_some(false),
                     q: q.then(|| "x".parse::<SearchText>().unwrap()),
-                    ..UserFilter::default()
+                    ..UserQuery::default()
                 };
                 for position in positions() {
                     let (plan, sql) =

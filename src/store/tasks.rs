@@ -26,8 +26,8 @@ use super::query_builder::{Query, SelectBuilder, like_pattern};
 use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
-    Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, Task, TaskFilter,
-    TaskPatch, Timestamp,
+    Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, Task, TaskPatch, TaskQuery,
+    Timestamp,
 };
 
 const COLUMNS: &str = "id, title, description, status, deadline, created_at, assigned_user_id";
@@ -146,7 +146,7 @@ pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
 /// Reads a page of tasks; `after` is the last row of the page before.
 pub fn list(
     db: &Connection,
-    filter: &TaskFilter,
+    filter: &TaskQuery,
     after: Option<&Position>,
 ) -> Result<Page<Task>, Error> {
     // One snapshot for all ranges, so that a row which moves from one to another is not read twice.
@@ -190,10 +190,7 @@ pub(super) enum KeyRange<'a> {
 }
 
 /// The ranges that make up the rest of the list, in order.
-pub(super) fn key_ranges<'a>(
-    filter: &TaskFilter,
-    after: Option<&'a Position>,
-) -> Vec<KeyRange<'a>> {
+pub(super) fn key_ranges<'a>(filter: &TaskQuery, after: Option<&'a Position>) -> Vec<KeyRange<'a>> {
     let mut ranges = match after {
         None => vec![KeyRange::NonNull, KeyRange::Null(None)],
         Some(Position { key: Some(key), id }) => {
@@ -213,7 +210,7 @@ pub(super) fn key_ranges<'a>(
 }
 
 /// The statement for one range.
-pub(super) fn select_range(filter: &TaskFilter, range: &KeyRange, limit: usize) -> Query {
+pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange, limit: usize) -> Query {
     let Sort { key, descending } = filter.sort;
     let column = column(key);
     let (later, direction) = if descending {
@@ -261,7 +258,7 @@ struct KeyBounds {
 
 impl KeyBounds {
     /// The bounds of the sort key that the filter sets: only a list by deadline has any.
-    fn of_filter(filter: &TaskFilter) -> KeyBounds {
+    fn of_filter(filter: &TaskQuery) -> KeyBounds {
         if filter.sort.key == SortKey::Deadline {
             KeyBounds::of_deadlines(&filter.deadlines)
         } else {
@@ -298,7 +295,7 @@ impl KeyBounds {
 }
 
 /// Adds the filters that do not bound the sort key.
-fn add_filters(select: &mut SelectBuilder, filter: &TaskFilter) {
+fn add_filters(select: &mut SelectBuilder, filter: &TaskQuery) {
     select
         .filter_some("assigned_user_id = ?", filter.visible_to.map(Id::get))
         .filter_some("assigned_user_id = ?", filter.assigned_user_id.map(Id::get))

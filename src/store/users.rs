@@ -11,7 +11,7 @@ use super::query_builder::{Query, SelectBuilder, like_pattern};
 use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
-    Email, Id, Page, Position, Role, Timestamp, User, UserFilter, UserPatch, Username,
+    Email, Id, Page, Position, Role, Timestamp, User, UserPatch, UserQuery, Username,
 };
 
 const COLUMNS: &str = "id, username, email, role, is_approved, created_at";
@@ -158,14 +158,14 @@ pub fn password_hash(db: &Connection, id: Id) -> Result<Option<String>, Error> {
 /// Reads a page of accounts in the order of `id`; `after` is the last row of the page before.
 pub fn list(
     db: &Connection,
-    filter: &UserFilter,
+    filter: &UserQuery,
     after: Option<&Position>,
 ) -> Result<Page<User>, Error> {
     let query = select_page(filter, after, filter.page_size.get() + 1);
     query.page(db, filter.page_size, from_row, |user| user.id)
 }
 
-pub(super) fn select_page(filter: &UserFilter, after: Option<&Position>, limit: usize) -> Query {
+pub(super) fn select_page(filter: &UserQuery, after: Option<&Position>, limit: usize) -> Query {
     let mut select = SelectBuilder::new(COLUMNS, r#""user""#);
     select
         .filter_some("role = ?", filter.role.map(|role| role.as_str().to_owned()))

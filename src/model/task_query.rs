@@ -1,4 +1,4 @@
-//! The filter of lists of tasks, from the query of the request.
+//! The query parameters of lists of tasks.
 
 use super::id::Id;
 use super::json_fields::Fields;
@@ -25,9 +25,9 @@ impl Deadlines {
     }
 }
 
-/// The filter, order and page size of a list of tasks. A filter that is `None` matches every task.
+/// The query of a list of tasks: filter, order and page size. A filter that is `None` matches every task.
 #[derive(Debug, Default)]
-pub struct TaskFilter {
+pub struct TaskQuery {
     /// Tasks assigned to this account, for an employee, who may see no others. It applies in addition to
     /// `assigned_user_id`.
     pub visible_to: Option<Id>,
@@ -45,10 +45,10 @@ pub struct TaskFilter {
     pub page_size: PageSize,
 }
 
-impl TaskFilter {
-    /// Reads the parameters of `GET /tasks`. The caller's permissions decide [`TaskFilter::visible_to`].
-    pub fn from_query(query: &mut Fields<String>, user: &User) -> TaskFilter {
-        TaskFilter {
+impl TaskQuery {
+    /// Reads the parameters of `GET /tasks`. The caller's permissions decide [`TaskQuery::visible_to`].
+    pub fn from_query(query: &mut Fields<String>, user: &User) -> TaskQuery {
+        TaskQuery {
             visible_to: user.task_visibility(),
             assigned_user_id: query.parameter("assigned_user_id"),
             status: query.parameter("status"),

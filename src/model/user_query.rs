@@ -1,4 +1,4 @@
-//! The filter of lists of accounts, from the query of the request.
+//! The query parameters of lists of accounts.
 
 use std::str::FromStr;
 
@@ -10,9 +10,9 @@ use super::page::PageSize;
 use super::role::Role;
 use super::search_text::SearchText;
 
-/// The filter and page size of a list of accounts. A filter that is `None` matches every account.
+/// The query of a list of accounts: filter and page size. A filter that is `None` matches every account.
 #[derive(Debug, Default)]
-pub struct UserFilter {
+pub struct UserQuery {
     /// Accounts with this role.
     pub role: Option<Role>,
     /// Accounts that are approved, or those that are not.
@@ -23,10 +23,10 @@ pub struct UserFilter {
     pub page_size: PageSize,
 }
 
-impl UserFilter {
+impl UserQuery {
     /// Reads `role`, `approved`, `q` and `limit`.
-    pub fn from_query(query: &mut Fields<String>) -> UserFilter {
-        UserFilter {
+    pub fn from_query(query: &mut Fields<String>) -> UserQuery {
+        UserQuery {
             role: query.parameter("role"),
             approved: query
                 .parameter("approved")
