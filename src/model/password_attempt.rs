@@ -7,8 +7,10 @@ use unicode_normalization::UnicodeNormalization;
 use utoipa::PartialSchema;
 
 use super::json_schema::Schema;
-use super::password_policy::MAX_CHARS;
 use super::text_rules::nfc;
+
+/// The maximum length of a new password, in characters of the form NFC.
+pub const MAX_CHARS: usize = 128;
 
 /// The longest text that is normalised, in characters, so that the work is bounded. Longer text cannot be a
 /// password that this program has accepted, since one character in NFC replaces four at most. The Flask app has

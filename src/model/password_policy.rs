@@ -4,14 +4,11 @@ use utoipa::PartialSchema;
 
 use super::json_fields::{Scalar, string};
 use super::json_schema::{self, Schema};
-use super::password_attempt::PasswordAttempt;
+use super::password_attempt::{MAX_CHARS, PasswordAttempt};
 use super::text_rules::fold_case;
 
 /// The minimum length, in characters (code points) of the form NFC.
 const MIN_CHARS: usize = 8;
-
-/// The maximum length, in characters of the form NFC.
-pub const MAX_CHARS: usize = 128;
 
 /// The 3,000 most common passwords of 8 characters or more, in lower case, the most common one first. Taken
 /// in order from the list of 20,000 by Royce Williams that Django 5.2 (PyPI) contains, without entries that
