@@ -7,7 +7,8 @@ import subprocess
 
 import requests
 import schemathesis
-from schemathesis.openapi.checks import AcceptedNegativeData, RejectedPositiveData
+from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.openapi.checks import RejectedPositiveData
 
 PROGRAM = os.environ["TASK_API"]
 URL = os.environ["TASK_API_URL"]
