@@ -40,8 +40,8 @@ impl Traffic {
         while !self.stopped.load(Ordering::SeqCst) {
             act();
             counter.fetch_add(1, Ordering::SeqCst);
-            // At most a thousand attacks per second and thread. Without a pause a fast machine opens connections
-            // faster than the server can close them, and then it rightly rejects the clients that work too.
+            // At most a thousand rounds per second and thread. Without a pause a fast machine opens connections
+            // faster than the server closes them. Then the server also rejects the clients that do work.
             thread::sleep(Duration::from_millis(1));
         }
     }
