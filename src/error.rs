@@ -95,9 +95,16 @@ pub enum Error {
     /// 503, unless the handler retries: another request changed the row between reading and writing
     /// (optimistic concurrency).
     WriteConflict,
-    /// 503: the server is overloaded or stopping: a queue is full, a wait has timed out, or the memory budget
-    /// is used up. Holds the cause, for the log.
+    /// 503: the server is overloaded: a wait has timed out, or the memory budget is used up. Holds the cause,
+    /// for the log.
     Busy(String),
+    /// 503: the request has waited `QUEUE_TIMEOUT` in its queue. Holds the time that the queue takes at its
+    /// present speed, for `Retry-After`.
+    QueueTimeout(Duration),
+    /// 503: the server is stopping.
+    Stopping,
+    /// 503: the database cannot be written: the disk is full or failing. Holds the cause, for the log.
+    StorageUnavailable(String),
     /// 500: a fault of the server, its database or the system. Holds the cause, for the log.
     Internal(String),
     /// 505: the version is neither HTTP/1.0 nor HTTP/1.1.

@@ -10,7 +10,6 @@ use crate::auth::password_hash::PasswordHasher;
 use crate::auth::refresh_token_rotation::RefreshTokenChain;
 use crate::auth::session_activity::SessionActivity;
 use crate::auth::signing_key::SigningKeys;
-use crate::concurrency::bulkhead::Bulkhead;
 use crate::config::Config;
 use crate::http::cursor::CursorCodec;
 use crate::http::embedded_files::StaticFiles;
@@ -65,7 +64,7 @@ impl App {
     ) -> Result<App, String> {
         let key = &keys.current.bytes;
         let iterations = config.passwords.password_iterations;
-        let passwords = PasswordHasher::new(iterations, config.concurrency.hashes);
+        let passwords = PasswordHasher::new(iterations);
         Ok(App {
             store,
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
@@ -91,12 +90,6 @@ impl App {
     /// The present time.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
-    }
-
-    /// Every bulkhead, for the metrics.
-    pub fn bulkheads(&self) -> [&Bulkhead; 3] {
-        let [writes, searches] = self.store.bulkheads();
-        [self.passwords.bulkhead(), writes, searches]
     }
 }
 

@@ -5,6 +5,7 @@
 //! been verified. The texts of the errors are those of flask-jwt-extended.
 
 use std::iter;
+use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
 use jwt_simple::JWTError;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value};
 use uuid::Builder;
 
 use super::signing_key::{SigningKey, SigningKeys};
+use super::token_cache::TokenCache;
 use crate::config::duration::Lifetime;
 use crate::crypto::random_bytes;
 use crate::error::Error;
@@ -31,6 +33,7 @@ pub struct JwtSigner {
     key: HS256Key,
     /// Key rotation: tokens that one of these has signed stay valid until they expire.
     previous: Vec<HS256Key>,
+    verified: TokenCache,
     lifetime: Lifetime,
 }
 
@@ -68,6 +71,15 @@ pub struct Claims {
     pub issued_at: Option<f64>,
     /// `exp`: when the token expires.
     pub expires_at: Timestamp,
+    times: TimeClaims,
+}
+
+/// The time claims (RFC 7519, 4.1.4 to 4.1.6), in seconds since 1970.
+#[derive(Debug)]
+struct TimeClaims {
+    expires: f64,
+    not_before: Option<f64>,
+    issued: Option<f64>,
 }
 
 impl JwtSigner {
@@ -76,6 +88,7 @@ impl JwtSigner {
         JwtSigner {
             key: hs256(&keys.current),
             previous: keys.previous.iter().map(hs256).collect(),
+            verified: TokenCache::default(),
             lifetime,
         }
     }
@@ -158,7 +171,31 @@ impl JwtSigner {
     /// # Errors
     /// [`Error::InvalidToken`]. Every fault in the header or the signature gets the same text (except a missing
     /// segment), so the response to a forged token says nothing about its content.
-    pub fn verify(&self, token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, Error> {
+    pub fn verify(
+        &self,
+        token: &str,
+        kind: TokenKind,
+        now: Timestamp,
+    ) -> Result<Arc<Claims>, Error> {
+        if kind == TokenKind::Refresh {
+            return self.verify_signed(token, kind, now).map(Arc::new);
+        }
+        if let Some(claims) = self.verified.get(token) {
+            claims.times.check(now).map_err(refused)?;
+            return Ok(claims);
+        }
+        let claims = Arc::new(self.verify_signed(token, kind, now)?);
+        self.verified.insert(token, &claims);
+        Ok(claims)
+    }
+
+    /// Verifies the signature and the claims of a token.
+    fn verify_signed(
+        &self,
+        token: &str,
+        kind: TokenKind,
+        now: Timestamp,
+    ) -> Result<Claims, Error> {
         let options = || VerificationOptions {
             // Turns off the library's time checks: they have 15 minutes of leeway, accept a token without
             // `exp` and count seconds in 32 bits. `check_times` replaces them.
@@ -224,7 +261,10 @@ fn has_json_object_header(token: &str) -> bool {
 /// Checks the claims of a token whose signature has been verified.
 fn verify_claims(token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, &'static str> {
     let claims = decode_segment(token, 1).ok_or(INVALID_CLAIM)?;
-    let expires_at = check_times(&claims, now)?;
+    let times = TimeClaims::read(&claims)?;
+    times.check(now)?;
+    let expires_at =
+        Timestamp::from_unix_seconds(times.expires.ceil() as i64).ok_or(INVALID_CLAIM)?;
     check_purpose(&claims, kind)?;
     let username = match claims.get("sub") {
         Some(Value::String(username)) => username.clone(),
@@ -243,8 +283,9 @@ fn verify_claims(token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims,
         username,
         session,
         id: claims.get("jti").and_then(Value::as_str).map(str::to_owned),
-        issued_at: claims.get("iat").and_then(Value::as_f64),
+        issued_at: times.issued,
         expires_at,
+        times,
     })
 }
 
@@ -266,33 +307,42 @@ fn decode_segment<T: DeserializeOwned>(token: &str, index: usize) -> Option<T> {
     serde_json::from_slice(&BASE64URL_NOPAD.decode(segment.as_bytes()).ok()?).ok()
 }
 
-/// Checks the time claims (RFC 7519, 4.1.4 to 4.1.6): `exp` is required and must be in the future; `nbf` and
-/// `iat` must not be in the future. Exact to the microsecond and without leeway, as in PyJWT. Returns the time of
-/// `exp`.
-fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static str> {
-    let now = now.unix_micros() as f64 / 1e6;
-    let read = |name: &str, wrong: &'static str| match claims.get(name) {
-        None => Ok(None),
-        Some(value) => match value.as_f64() {
-            // Up to the year 9999: greater numbers could overflow later calculations.
-            Some(time) if (0.0..253_402_300_800.0).contains(&time) => Ok(Some(time)),
-            _ => Err(wrong),
-        },
-    };
-    let expires = read("exp", "Expiration Time claim (exp) must be an integer.")?;
-    let not_before = read("nbf", "Not Before claim (nbf) must be an integer.")?;
-    let issued = read("iat", "Issued At claim (iat) must be an integer.")?;
-    let expires = expires.ok_or("Missing claim: exp")?;
-    if expires <= now {
-        return Err("Token has expired");
+impl TimeClaims {
+    /// Reads the time claims; `exp` is required.
+    fn read(claims: &Map<String, Value>) -> Result<TimeClaims, &'static str> {
+        let read = |name: &str, wrong: &'static str| match claims.get(name) {
+            None => Ok(None),
+            Some(value) => match value.as_f64() {
+                // Up to the year 9999: greater numbers could overflow later calculations.
+                Some(time) if (0.0..253_402_300_800.0).contains(&time) => Ok(Some(time)),
+                _ => Err(wrong),
+            },
+        };
+        let expires = read("exp", "Expiration Time claim (exp) must be an integer.")?;
+        let not_before = read("nbf", "Not Before claim (nbf) must be an integer.")?;
+        let issued = read("iat", "Issued At claim (iat) must be an integer.")?;
+        Ok(TimeClaims {
+            expires: expires.ok_or("Missing claim: exp")?,
+            not_before,
+            issued,
+        })
     }
-    if issued.is_some_and(|issued| issued > now) {
-        return Err("The token is not yet valid (iat)");
+
+    /// Checks the times: `exp` must be in the future; `nbf` and `iat` must not be. Exact to the microsecond and
+    /// without leeway, as in PyJWT.
+    fn check(&self, now: Timestamp) -> Result<(), &'static str> {
+        let now = now.unix_micros() as f64 / 1e6;
+        if self.expires <= now {
+            return Err("Token has expired");
+        }
+        if self.issued.is_some_and(|issued| issued > now) {
+            return Err("The token is not yet valid (iat)");
+        }
+        if self.not_before.is_some_and(|not_before| not_before > now) {
+            return Err("The token is not yet valid (nbf)");
+        }
+        Ok(())
     }
-    if not_before.is_some_and(|not_before| not_before > now) {
-        return Err("The token is not yet valid (nbf)");
-    }
-    Timestamp::from_unix_seconds(expires.ceil() as i64).ok_or(INVALID_CLAIM)
 }
 
 /// Checks the purpose of a token: its kind, and that it was not issued for another service with the same

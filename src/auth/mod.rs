@@ -9,3 +9,4 @@ pub(crate) mod refresh_token_rotation;
 pub(crate) mod session_activity;
 pub mod signing_key;
 mod stored_password_hash;
+mod token_cache;

@@ -1,24 +1,22 @@
 //! Password hashing, in Werkzeug's formats, so that the Flask app and this program read each other's hashes.
 //!
 //! New hashes are PBKDF2-HMAC-SHA256 (`pbkdf2:sha256:ITERATIONS$SALT$HEX`). Hashes with SHA-1, SHA-512 or scrypt
-//! are verified, and replaced at the next sign-in. A bulkhead limits how many hashes are computed at once. A
+//! are verified, and replaced at the next sign-in. A
 //! wrong password and an account that does not exist take the same time (timing equalisation), so an attacker
 //! cannot find out by measuring which accounts exist.
 
 use data_encoding::HEXLOWER;
 
 use super::stored_password_hash::{Digest, Method, StoredHash, parse_or_warn};
-use crate::concurrency::bulkhead::{Bulkhead, BulkheadSize};
 use crate::crypto::random_bytes;
 use crate::error::Error;
 use crate::model::{Id, Password, PasswordAttempt};
 
-/// Hashes and verifies passwords, as many at a time as there are cores. A hash takes a tenth of a second of a
-/// core on purpose; without a limit, sign-ins alone could occupy the whole machine.
+/// Hashes and verifies passwords. A hash takes a tenth of a second of a core on purpose; the server limits how
+/// many are computed at once ([`crate::concurrency::Work::PasswordHash`]).
 #[derive(Debug)]
 pub struct PasswordHasher {
     iterations: u32,
-    bulkhead: Bulkhead,
     /// Verified if there is no stored hash, so that the response takes the same time. Never counts as a match.
     dummy: StoredHash,
 }
@@ -28,7 +26,7 @@ impl PasswordHasher {
     ///
     /// # Errors
     /// [`Error::Internal`] if the system provides no random bytes.
-    pub fn new(iterations: u32, size: BulkheadSize) -> Result<PasswordHasher, Error> {
+    pub fn new(iterations: u32) -> Result<PasswordHasher, Error> {
         let method = Method::Pbkdf2(Digest::Sha256, iterations);
         let dummy = StoredHash {
             key: vec![0; method.key_length()],
@@ -37,20 +35,14 @@ impl PasswordHasher {
         };
         Ok(PasswordHasher {
             iterations,
-            bulkhead: Bulkhead::new("password hashes", size),
             dummy,
         })
-    }
-
-    /// The bulkhead, for its metrics.
-    pub fn bulkhead(&self) -> &Bulkhead {
-        &self.bulkhead
     }
 
     /// Hashes a password with a new random salt.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the bulkhead is full.
+    /// [`Error::Internal`] if the system provides no random bytes or the hash cannot be computed.
     pub fn hash(&self, password: &Password) -> Result<String, Error> {
         self.hash_text(password.normal())
     }
@@ -59,7 +51,7 @@ impl PasswordHasher {
     /// fewer iterations, or from another Unicode form of the password.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the bulkhead is full.
+    /// [`Error::Internal`] if the system provides no random bytes or the hash cannot be computed.
     pub fn renew(&self, verified: &Verified) -> Result<Option<String>, Error> {
         if verified.is_outdated {
             self.hash_text(verified.password.normal()).map(Some)
@@ -70,7 +62,6 @@ impl PasswordHasher {
 
     fn hash_text(&self, password: &str) -> Result<String, Error> {
         let salt = random_salt()?;
-        let _permit = self.bulkhead.acquire()?;
         let key = Method::Pbkdf2(Digest::Sha256, self.iterations).derive(password, &salt)?;
         let key = HEXLOWER.encode(&key);
         Ok(format!("pbkdf2:sha256:{}${salt}${key}", self.iterations))
@@ -84,7 +75,7 @@ impl PasswordHasher {
     /// more iterations than new hashes have.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the bulkhead is full.
+    /// [`Error::Internal`] if the system provides no random bytes or the hash cannot be computed.
     pub fn verify<'a>(
         &self,
         password: &'a PasswordAttempt,
@@ -92,7 +83,6 @@ impl PasswordHasher {
     ) -> Result<Option<Verified<'a>>, Error> {
         let known = stored.and_then(|(id, text)| parse_or_warn(id, text));
         let hash = known.as_ref().unwrap_or(&self.dummy);
-        let _permit = self.bulkhead.acquire()?;
         for form in password.forms() {
             if self.matches(hash, form)? && known.is_some() {
                 let is_current = form == password.normal() && self.is_current(&hash.method);

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::app::maintenance::Maintenance;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
+use crate::concurrency::check_threads;
 use crate::config::Config;
 use crate::config::passwords::RECOMMENDED_ITERATIONS;
 use crate::config::secrets::Secrets;
@@ -28,18 +29,20 @@ pub fn run(config: Config) -> Result<(), String> {
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
+    check_threads(config.concurrency.total_threads())?;
     let database = config.database.database_url.clone();
-    let store = Store::open(database.path(), &config.concurrency)?;
+    let store = Store::open(database.path(), config.concurrency.readers())?;
     let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &database)?;
     warn_of_weak_settings(&config, &keys);
     let app = Arc::new(new_app(config, store, &keys, secrets.metrics_token)?);
     if let Some(admin) = secrets.first_admin {
         admin.create(&app)?;
     }
+    let maintenance = Maintenance::start(Arc::clone(&app))?;
+    // Before the first request is answered: a signal from then on stops the server gracefully.
+    signals.defer_first();
     let address = &app.config.address;
     let server = Server::start(Arc::clone(&app), &address.host, address.port)?;
-    let maintenance = Maintenance::start(Arc::clone(&app))?;
-    signals.defer_first();
     log_start(database.path(), &keys, &server);
     let signal = signals.wait();
     stop(signal, maintenance, server, &app);

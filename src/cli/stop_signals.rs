@@ -1,4 +1,4 @@
-//! The signals SIGTERM and SIGINT (Ctrl-C), which stop the server.
+//! The signals SIGTERM, SIGINT (Ctrl-C) and SIGHUP (the terminal is closed), which stop the server.
 //!
 //! The first signal starts a graceful shutdown; a second one ends the process at once. Before the server is ready,
 //! the first signal ends the process: the migration of a large database takes long, and there are no requests to
@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use log::warn;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// The receiver of the signals: a thread, which sends the first signal over a channel.
@@ -27,7 +27,7 @@ impl StopSignals {
     /// # Errors
     /// One line for the operator: the system does not allow to handle a signal or to start a thread.
     pub fn catch() -> Result<StopSignals, String> {
-        let mut signals = Signals::new([SIGTERM, SIGINT])
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
             .map_err(|why| format!("cannot handle signals: {why}"))?;
         let (sender, first) = mpsc::channel();
         let is_serving = Arc::new(AtomicBool::new(false));

@@ -7,7 +7,6 @@ use super::database::{open, open_existing};
 use super::password_input::PasswordInput;
 use super::terminal::{explain, print};
 use crate::auth::password_hash::PasswordHasher;
-use crate::config::concurrency::Concurrency;
 use crate::config::database::DatabaseArgs;
 use crate::config::passwords::PasswordArgs;
 use crate::error::Error;
@@ -282,10 +281,7 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
 // ---- what the commands share --------------------------------------------------------------------
 
 fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
-    PasswordHasher::new(
-        hashing.password_iterations,
-        Concurrency::for_cores(1).hashes,
-    )
+    PasswordHasher::new(hashing.password_iterations)
     .and_then(|hasher| hasher.hash(password))
     .map_err(explain)
 }

@@ -1,5 +1,12 @@
-//! Limits on concurrent work: a [`Bulkhead`](bulkhead::Bulkhead) bounds one expensive kind of work,
-//! [`RunPermits`](run_permits::RunPermits) bound how many worker threads run at once.
+//! Admission control: each [kind of work](Work) has threads and a queue of its own, a [`Lane`]. The queue is
+//! [fair](fair_queue::FairQueue): clients take turns.
 
-pub mod bulkhead;
-pub(crate) mod run_permits;
+mod fair_queue;
+mod lane;
+mod thread_limit;
+mod work;
+
+pub use self::fair_queue::{FairQueue, Ticket};
+pub use self::lane::Lane;
+pub use self::thread_limit::check_threads;
+pub use self::work::Work;

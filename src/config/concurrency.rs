@@ -1,62 +1,60 @@
-//! How much work runs concurrently: the numbers of threads and database connections and the sizes of the
-//! bulkheads, computed from the number of cores. They are not settings, since they only work in combination.
+//! How much work runs concurrently: the numbers of threads and database connections, computed from the number
+//! of cores. They are not settings, since they only work in combination.
 
-use crate::concurrency::bulkhead::BulkheadSize;
+use crate::concurrency::Work;
 
-/// The numbers of threads and the sizes of the bulkheads. They are chosen together: even when every kind of slow
-/// work fills its bulkhead, there is a worker thread for each run permit and a connection for each read.
+/// The numbers of threads. Together with the few others of the program they are at most 16 + 4 × cores.
 #[derive(Debug, Clone, Copy)]
 pub struct Concurrency {
-    /// Worker threads, including those that hash, write or search without a run permit.
-    pub workers: usize,
-    /// Worker threads that may run at once; see [`crate::concurrency::run_permits`].
-    pub run_permits: usize,
-    /// Password hashes; each occupies a core.
-    pub hashes: BulkheadSize,
-    /// Write transactions.
-    pub writes: BulkheadSize,
-    /// Searches that take long; see [`crate::store::Store::read`].
-    pub searches: BulkheadSize,
+    /// Event loops: each runs on a core of its own, and handles quick reads itself.
+    pub event_loops: usize,
+    /// Threads that hash passwords; a hash keeps a core busy.
+    pub hash_threads: usize,
+    /// Threads for searches.
+    pub search_threads: usize,
 }
+
+/// Threads besides those of [`Concurrency`]: main, signals, log, maintenance, accept, the writer, and three of
+/// the connection pool (r2d2).
+const OTHER_THREADS: usize = 9;
 
 impl Concurrency {
     /// The numbers for a machine with this many cores.
     pub fn for_cores(cores: usize) -> Concurrency {
-        // More than cores, so that another thread is ready to run while one waits for a lock.
-        let run_permits = 3 * cores;
-        let hashes = BulkheadSize {
-            max_concurrent: cores,
-            max_queued: 4 * cores,
-        };
-        // SQLite has one writer at a time, however many cores there are.
-        let writes = BulkheadSize {
-            max_concurrent: 1,
-            max_queued: 127,
-        };
-        let searches = BulkheadSize {
-            max_concurrent: cores,
-            max_queued: 2 * cores,
-        };
         Concurrency {
-            workers: run_permits + hashes.total() + writes.total() + searches.total(),
-            run_permits,
-            hashes,
-            writes,
-            searches,
+            event_loops: cores,
+            hash_threads: cores,
+            search_threads: cores,
         }
     }
 
-    /// The number of read-only connections: one for each run permit, and one for each long search, since its
-    /// thread has released the run permit but keeps the connection.
+    /// The number of threads of the lane for this kind of work. Quick reads have none: the event loops handle
+    /// them. Writes have one, since SQLite has one writer at a time.
+    pub fn threads(&self, work: Work) -> usize {
+        match work {
+            Work::QuickRead => 0,
+            Work::Search => self.search_threads,
+            Work::PasswordHash => self.hash_threads,
+            Work::Write => 1,
+        }
+    }
+
+    /// The number of read-only connections: one for each thread that handles requests, and one for the main
+    /// thread's commands.
     pub fn readers(&self) -> usize {
-        self.run_permits + self.searches.total()
+        self.event_loops + self.hash_threads + self.search_threads + 2
+    }
+
+    /// All threads of the process.
+    pub fn total_threads(&self) -> usize {
+        self.event_loops + self.hash_threads + self.search_threads + OTHER_THREADS
     }
 }
 
 impl Default for Concurrency {
     fn default() -> Concurrency {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // Bounds the threads and connections: 64 cores already mean 832 worker threads and 384 readers.
+        // Bounds the threads and connections.
         Concurrency::for_cores(cores.min(64))
     }
 }

@@ -9,6 +9,7 @@ pub mod cors;
 pub mod database;
 pub mod duration;
 pub mod log_filter;
+pub mod memory;
 pub mod passwords;
 pub mod proxies;
 pub mod rate_limits;

@@ -17,11 +17,9 @@ pub struct AddressArgs {
 /// The HTTP servers that can run the API.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ServerKind {
-    /// The program's own server, on Linux's epoll
-    #[cfg(target_os = "linux")]
+    /// The program's own server: event loops
     #[default]
-    Epoll,
-    /// rouille's server, for every system; not for use on the internet
-    #[cfg_attr(not(target_os = "linux"), default)]
+    EventLoop,
+    /// rouille's server, for comparison; not for use on the internet
     Rouille,
 }

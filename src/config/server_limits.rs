@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::duration::Timeout;
+use super::memory::MemoryLimits;
 
 /// The limits of what clients may use. `--server rouille` enforces only `MAX_BODY_BYTES`.
 #[derive(Debug, Clone, Copy, Args)]
@@ -30,6 +31,10 @@ pub struct ServerLimits {
     #[arg(long, env, hide_env_values = true, default_value = "30s")]
     pub body_timeout: Timeout,
 
+    /// Time that a request may wait in a queue until a thread is free for it (503)
+    #[arg(long, env, hide_env_values = true, default_value = "30s")]
+    pub queue_timeout: Timeout,
+
     /// Time that a connection may be idle between two requests; a proxy in front must close it earlier
     #[arg(long, env, hide_env_values = true, default_value = "75s")]
     pub idle_timeout: Timeout,
@@ -43,9 +48,11 @@ pub struct ServerLimits {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
-    /// Maximum memory for unfinished requests and unsent responses of all connections, in bytes (503); a
-    /// connection that holds less than 32 KiB is not counted
-    #[arg(long, env, hide_env_values = true, default_value_t = 64 << 20)]
+    /// Maximum memory for requests and unsent responses of all connections, in bytes (503); the last quarter is
+    /// only for connections that hold at most 32 KiB. By default 64 MiB, or half of the container's memory if
+    /// that is less
+    #[arg(long, env, hide_env_values = true, hide_default_value = true)]
+    #[arg(default_value_t = MemoryLimits::of_this_process().max_buffered_bytes)]
     pub max_buffered_bytes: u64,
 }
 

@@ -21,7 +21,7 @@ pub struct Config {
     #[command(flatten)]
     pub address: AddressArgs,
 
-    /// HTTP server to use; only epoll (Linux) enforces all limits
+    /// HTTP server to use; only event-loop enforces all limits
     #[arg(long, env, hide_env_values = true, default_value_t, value_enum)]
     pub server: ServerKind,
 

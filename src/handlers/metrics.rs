@@ -4,7 +4,6 @@
 use rouille::Response;
 
 use crate::app::App;
-use crate::concurrency::bulkhead;
 use crate::error::Error;
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
@@ -18,7 +17,7 @@ pub fn show(app: &App, context: &RequestContext) -> HandlerResult {
     app.metrics.requests.write(&mut text);
     app.metrics.connections.write(&mut text);
     app.store.write_metrics(&mut text);
-    bulkhead::write_metrics(&app.bulkheads(), &mut text);
+    app.metrics.work.write(&mut text);
     app.rate_limits.write_metrics(&mut text);
     process::write(app.metrics.start, &mut text);
     Ok(Response::from_data(MEDIA_TYPE, text.into_string()))

@@ -12,12 +12,18 @@ use serde_json::{Value, json};
 use super::request::RequestContext;
 use crate::error::Error;
 
+/// The longest `Retry-After` after a queue timeout: the queue may become shorter faster than it looks.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
+
 /// Returns the response for an error: `{"msg": "for people", "code": "for_programs"}`. Logs the cause, which
 /// the client must not see.
 pub fn error_response(context: &RequestContext, error: &Error) -> Response {
     let request_id = &context.request_id;
     match error {
         Error::Internal(cause) => log::error!("request_id={request_id} error={cause:?}"),
+        Error::StorageUnavailable(cause) => {
+            log::error!("request_id={request_id} storage_unavailable={cause:?}");
+        }
         Error::Busy(cause) => log::warn!("request_id={request_id} busy={cause:?}"),
         _ => {}
     }
@@ -58,7 +64,12 @@ pub fn error_header(error: &Error) -> Option<(&'static str, Cow<'static, str>)> 
         // RFC 9110, 12.5.3: the content codings that a request body may have.
         Error::ContentCoding => ("Accept-Encoding", "identity".into()),
         Error::TooManyRequests(wait) => ("Retry-After", whole_seconds(*wait).to_string().into()),
-        Error::Busy(_) | Error::WriteConflict => ("Retry-After", "1".into()),
+        Error::QueueTimeout(backlog) => {
+            let wait = (*backlog).min(MAX_RETRY_AFTER);
+            ("Retry-After", whole_seconds(wait).to_string().into())
+        }
+        Error::Busy(_) | Error::WriteConflict | Error::Stopping => ("Retry-After", "1".into()),
+        Error::StorageUnavailable(_) => ("Retry-After", "10".into()),
         _ => return None,
     })
 }
@@ -190,10 +201,20 @@ impl Error {
                 "header_too_large",
                 format!("The request header is larger than the limit of {limit}").into(),
             ),
-            Error::Busy(_) | Error::WriteConflict => (
+            Error::Busy(_) | Error::WriteConflict | Error::QueueTimeout(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",
                 "The server is busy, try again shortly".into(),
+            ),
+            Error::Stopping => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                "The server is stopping, try again shortly".into(),
+            ),
+            Error::StorageUnavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage_unavailable",
+                "The server cannot store data at the moment, nothing was changed".into(),
             ),
             Error::Internal(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -217,11 +238,13 @@ pub fn whole_seconds(wait: Duration) -> u64 {
 }
 
 /// The text for the command line and the log. Unlike [`Error::public`] it shows the cause of
-/// [`Error::Internal`] and [`Error::Busy`].
+/// [`Error::Internal`], [`Error::StorageUnavailable`] and [`Error::Busy`].
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Internal(cause) | Error::Busy(cause) => f.write_str(cause),
+            Error::Internal(cause) | Error::StorageUnavailable(cause) | Error::Busy(cause) => {
+                f.write_str(cause)
+            }
             other => f.write_str(&other.public().msg),
         }
     }

@@ -61,10 +61,7 @@ impl<'a> RequestContext<'a> {
 
     /// Every value of a header.
     pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &str> {
-        self.request
-            .headers()
-            .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        values(self.request, name)
     }
 
     /// Whether the client accepts gzip (RFC 9110, 12.5.3). `*` does not count as gzip: browsers list the
@@ -101,29 +98,12 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1). The scheme is case-insensitive (RFC
-    /// 9110, 11.1). A token in the query or in the body is ignored.
+    /// The token of the `Authorization` header; see [`bearer_token`].
     ///
     /// # Errors
-    /// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
+    /// Those of [`bearer_token`].
     pub fn bearer_token(&self) -> Result<&str, Error> {
-        const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
-        let mut headers = self.headers("Authorization");
-        let value = headers.next().unwrap_or_default();
-        if headers.next().is_some() {
-            return Err(Error::InvalidToken(BAD_HEADER.to_owned()));
-        }
-        let mut words = value.split_ascii_whitespace();
-        match (words.next(), words.next(), words.next()) {
-            (None, ..) => Err(Error::NoCredentials("Missing Authorization Header")),
-            (Some(scheme), ..) if !scheme.eq_ignore_ascii_case("Bearer") => {
-                Err(Error::NoCredentials(
-                    "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'",
-                ))
-            }
-            (_, Some(token), None) => Ok(token),
-            _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
-        }
+        bearer_token(self.request)
     }
 
     /// Whether the request comes from this machine or from one of these proxies itself; see
@@ -186,6 +166,37 @@ impl<'a> RequestContext<'a> {
         let body = self.request.data();
         body.ok_or_else(|| Error::Internal("the body was read twice".to_owned()))
     }
+}
+
+/// The token of `Authorization: Bearer <token>` (RFC 6750, 2.1). The scheme is case-insensitive (RFC
+/// 9110, 11.1). A token in the query or in the body is ignored.
+///
+/// # Errors
+/// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
+pub fn bearer_token(request: &Request) -> Result<&str, Error> {
+    const BAD_HEADER: &str = "Bad Authorization header. Expected 'Authorization: Bearer <JWT>'";
+    let mut headers = values(request, "Authorization");
+    let value = headers.next().unwrap_or_default();
+    if headers.next().is_some() {
+        return Err(Error::InvalidToken(BAD_HEADER.to_owned()));
+    }
+    let mut words = value.split_ascii_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (None, ..) => Err(Error::NoCredentials("Missing Authorization Header")),
+        (Some(scheme), ..) if !scheme.eq_ignore_ascii_case("Bearer") => Err(Error::NoCredentials(
+            "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'",
+        )),
+        (_, Some(token), None) => Ok(token),
+        _ => Err(Error::InvalidToken(BAD_HEADER.to_owned())),
+    }
+}
+
+/// Every value of a header.
+fn values<'a>(request: &'a Request, name: &'static str) -> impl Iterator<Item = &'a str> {
+    request
+        .headers()
+        .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 /// Whether the id has 1 to 128 letters, digits and common punctuation: nothing that could break out of a log

@@ -3,6 +3,7 @@
 use std::fmt::{Arguments, Display, Write};
 
 use super::histogram::{BOUNDS, Histogram};
+use super::recent_summary::{QUANTILES, RecentSummary};
 
 /// The media type of the format.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -37,6 +38,11 @@ impl Exposition {
         self.family(name, "histogram", help)
     }
 
+    /// Begins a family of summaries.
+    pub fn summary<'a>(&'a mut self, name: &'a str, help: &str) -> MetricFamily<'a> {
+        self.family(name, "summary", help)
+    }
+
     fn family<'a>(&'a mut self, name: &'a str, kind: &str, help: &str) -> MetricFamily<'a> {
         let text = &mut self.0;
         write(
@@ -68,6 +74,16 @@ impl MetricFamily<'_> {
         }
         self.line("_sum", labels, histogram.sum().as_secs_f64());
         self.line("_count", labels, count);
+    }
+
+    /// Writes the samples of a summary: quantiles, sum and count.
+    pub fn summary(&mut self, summary: &RecentSummary) {
+        let snapshot = summary.snapshot();
+        for (quantile, value) in QUANTILES.iter().zip(snapshot.quantiles) {
+            self.line("", &[("quantile", &quantile.to_string())], value);
+        }
+        self.line("_sum", &[], snapshot.sum);
+        self.line("_count", &[], snapshot.count);
     }
 
     fn line(&mut self, suffix: &str, labels: Labels, value: impl Display) {

@@ -8,11 +8,15 @@ mod counter;
 pub mod exposition;
 mod histogram;
 pub(crate) mod process;
+mod recent_summary;
 mod registry;
 mod request_counts;
+mod work_counts;
 
 pub use self::connection_counts::{CloseReason, ConnectionCounts, OpenConnection};
 pub use self::counter::Counter;
 pub use self::histogram::{BOUNDS, Histogram};
+pub use self::recent_summary::RecentSummary;
 pub use self::registry::Metrics;
 pub use self::request_counts::RequestCounts;
+pub use self::work_counts::{LeaveReason, WorkCounts, WorkMetrics};

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::{ConnectionCounts, RequestCounts};
+use super::{ConnectionCounts, RequestCounts, WorkMetrics};
 
-/// The metrics of requests and connections. Other parts of the program, such as the bulkheads and the rate
+/// The metrics of requests, connections and queues. Other parts of the program, such as the store and the rate
 /// limiters, hold their own.
 #[derive(Debug)]
 pub struct Metrics {
@@ -12,6 +12,8 @@ pub struct Metrics {
     pub requests: RequestCounts,
     /// Counts of connections.
     pub connections: ConnectionCounts,
+    /// Counts of each kind of work that has a queue.
+    pub work: WorkMetrics,
     /// When this was created, which is when the process starts.
     pub start: SystemTime,
 }
@@ -22,6 +24,7 @@ impl Metrics {
         Metrics {
             requests: RequestCounts::new(routes),
             connections: ConnectionCounts::default(),
+            work: WorkMetrics::default(),
             start: SystemTime::now(),
         }
     }

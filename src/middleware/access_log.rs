@@ -9,17 +9,17 @@ use crate::http::request::RequestContext;
 use crate::metrics::RequestCounts;
 
 /// Observability: writes one line to the access log, counts the request in the metrics, and adds the
-/// request id to the response.
+/// request id to the response. The duration is counted from `arrival`, so it includes the time in a queue.
 pub fn observe(
     requests: &RequestCounts,
     context: &RequestContext,
     pattern: Option<&'static str>,
-    next: impl FnOnce(&mut Option<String>) -> Response,
+    username: Option<&str>,
+    arrival: Instant,
+    next: impl FnOnce() -> Response,
 ) -> Response {
-    let mut username = None;
-    let start = Instant::now();
-    let response = next(&mut username);
-    let duration = start.elapsed();
+    let response = next();
+    let duration = arrival.elapsed();
     requests.count(context.method(), pattern, response.status_code, duration);
     let (response, bytes) = measure(response);
     log::info!(
@@ -31,7 +31,7 @@ pub fn observe(
         response.status_code,
         duration.as_secs_f64() * 1e3,
         bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
-        username.as_deref().map_or("-".to_owned(), log_word),
+        username.map_or("-".to_owned(), log_word),
         context.client.address,
     );
     response.with_unique_header("X-Request-Id", context.request_id.clone())

@@ -1,6 +1,8 @@
 //! The chain: nests the middleware functions around the router. The order in which they are written is the
 //! order in which they run.
 
+use std::time::Instant;
+
 use rouille::{Request, Response};
 
 use super::access_log::observe;
@@ -9,43 +11,85 @@ use super::cors::cors;
 use super::security_headers::security_headers;
 use crate::app::App;
 use crate::error::Error;
+use crate::http::error_response::error_response;
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
-use crate::router;
+use crate::router::{self, Match};
 
 /// Handles a request: the whole application as one function.
 ///
 /// The response to HEAD has the body of GET. The server computes `Content-Length` from it and does not send
 /// it.
 pub fn handle(app: &App, request: &Request) -> Response {
-    let context = RequestContext::new(request, &app.config);
-    let matched = router::match_route(context.method(), context.path());
-    let pattern = matched.pattern();
-    run(app, &context, pattern, |username| {
-        router::dispatch(app, &context, matched, username)
-    })
+    let matched = router::match_route(request.method(), path(request));
+    Handled::new(app, request, &matched, Instant::now()).respond(app, Ok(()))
 }
 
 /// Returns the response to a request that the server rejects before it reaches the router. The response
 /// passes through the same chain, so it is logged and counted, and CORS permits websites to read it.
 pub fn reject(app: &App, request: &Request, error: Error) -> Response {
-    let context = RequestContext::new(request, &app.config);
-    run(app, &context, None, |_| Err(error))
+    Handled {
+        context: RequestContext::new(request, &app.config),
+        pattern: None,
+        username: None,
+        result: Err(error),
+        arrival: Instant::now(),
+    }
+    .respond(app, Ok(()))
 }
 
-/// Runs the chain; the outermost middleware comes first. `pattern` is the path in the route table, such as
-/// `/tasks/{id}`. `endpoint` stores the caller's username in its argument once it is known.
-fn run(
-    app: &App,
-    context: &RequestContext,
+/// The path of a request, as sent: not decoded, without the query.
+pub fn path(request: &Request) -> &str {
+    request.raw_url().split('?').next().unwrap_or_default()
+}
+
+/// A request whose handler has run, and whose response is not made yet. In between, a group of writes is
+/// committed.
+#[derive(Debug)]
+pub struct Handled<'a> {
+    context: RequestContext<'a>,
+    /// The path in the route table, such as `/tasks/{id}`.
     pattern: Option<&'static str>,
-    endpoint: impl FnOnce(&mut Option<String>) -> HandlerResult,
-) -> Response {
-    observe(&app.metrics.requests, context, pattern, |username| {
-        security_headers(context, || {
-            cors(&app.config.cors, context, || {
-                catch_panic(context, || endpoint(username))
-            })
-        })
-    })
+    /// The caller's name, for the access log.
+    username: Option<String>,
+    result: HandlerResult,
+    arrival: Instant,
+}
+
+impl<'a> Handled<'a> {
+    /// Runs the handler of a request. `matched` is the line of the route table, `arrival` the time at which the
+    /// request had arrived completely.
+    pub fn new(app: &App, request: &'a Request, matched: &Match, arrival: Instant) -> Handled<'a> {
+        let context = RequestContext::new(request, &app.config);
+        let mut username = None;
+        let result = catch_panic(|| router::dispatch(app, &context, matched, &mut username));
+        Handled {
+            context,
+            pattern: matched.pattern(),
+            username,
+            result,
+            arrival,
+        }
+    }
+
+    /// Makes the response, in the middleware chain; the outermost middleware comes first. It is an error
+    /// response if the handler has failed, or if what the handler has written is not committed.
+    pub fn respond(self, app: &App, committed: Result<(), Error>) -> Response {
+        let Handled { context, pattern, username, result, arrival } = self;
+        let (context, result) = (&context, committed.and(result));
+        observe(
+            &app.metrics.requests,
+            context,
+            pattern,
+            username.as_deref(),
+            arrival,
+            || {
+                security_headers(context, || {
+                    cors(&app.config.cors, context, || {
+                        result.unwrap_or_else(|error| error_response(context, &error))
+                    })
+                })
+            },
+        )
+    }
 }

@@ -10,4 +10,4 @@ mod chain;
 mod cors;
 mod security_headers;
 
-pub use self::chain::{handle, reject};
+pub use self::chain::{Handled, handle, path, reject};

@@ -21,15 +21,15 @@ use crate::http::response::HandlerResult;
 pub fn dispatch(
     app: &App,
     context: &RequestContext,
-    matched: Match,
+    matched: &Match,
     username: &mut Option<String>,
 ) -> HandlerResult {
     let (route, params) = match matched {
         Match::Route { route, params } => (route, params),
         Match::Options { allow, .. } => {
-            return Ok(Response::empty_204().with_additional_header("Allow", allow));
+            return Ok(Response::empty_204().with_additional_header("Allow", allow.clone()));
         }
-        Match::MethodNotAllowed { allow, .. } => return Err(Error::MethodNotAllowed(allow)),
+        Match::MethodNotAllowed { allow, .. } => return Err(Error::MethodNotAllowed(allow.clone())),
         Match::NotFound => return Err(Error::NotFound),
     };
     let mut signed_in = || caller(app, context, username);
@@ -41,15 +41,15 @@ pub fn dispatch(
             Ok(response)
         }
         Access::Refresh(handler) => handler(app, context, &refresh_caller(app, context, username)?),
-        Access::SignedInOnly(handler) => handler.call(app, context, &signed_in()?, &params),
+        Access::SignedInOnly(handler) => handler.call(app, context, &signed_in()?, params),
         Access::ApprovedOnly(handler) => {
-            handler.call(app, context, &signed_in()?.try_into()?, &params)
+            handler.call(app, context, &signed_in()?.try_into()?, params)
         }
         Access::ManagerOrAdmin(handler) => {
-            handler.call(app, context, &signed_in()?.try_into()?, &params)
+            handler.call(app, context, &signed_in()?.try_into()?, params)
         }
         Access::AdminOnly(handler) => {
-            handler.call(app, context, &signed_in()?.try_into()?, &params)
+            handler.call(app, context, &signed_in()?.try_into()?, params)
         }
     }
 }

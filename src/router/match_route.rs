@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::path_params::PathParams;
 use super::routes::{ROUTES, Route};
+use crate::concurrency::Work;
 
 /// What the router finds for the method and the path of a request.
 #[derive(Debug)]
@@ -36,6 +37,15 @@ pub enum Match {
 }
 
 impl Match {
+    /// The kind of work of a request with this query string. A request that no route matches gets its error
+    /// response at once.
+    pub fn work(&self, query: &str) -> Work {
+        match self {
+            Match::Route { route, .. } => route.work.of_request(query),
+            _ => Work::QuickRead,
+        }
+    }
+
     /// The path in the route table, such as `/tasks/{id}`. The metrics use it as a label, since a label from
     /// the client would let it create series without limit.
     pub fn pattern(&self) -> Option<&'static str> {

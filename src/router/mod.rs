@@ -6,10 +6,12 @@
 pub(crate) mod authenticate;
 mod authenticate_refresh;
 mod dispatch;
+mod flow;
 mod match_route;
 mod path_params;
 mod routes;
 
 pub use self::dispatch::dispatch;
-pub use self::match_route::match_route;
-pub use self::routes::{Access, Handler, ROUTES, Route, openapi_json};
+pub use self::flow::Flow;
+pub use self::match_route::{Match, match_route};
+pub use self::routes::{Access, Handler, ROUTES, Route, RouteWork, openapi_json};

@@ -2,6 +2,7 @@
 //! end of the file; the types before it make a wrong line fail to compile.
 
 use crate::app::App;
+use crate::concurrency::Work;
 use crate::error::Error;
 use crate::handlers::auth::SignInResult;
 use crate::handlers::{
@@ -16,6 +17,7 @@ use crate::openapi::{self, Caller, Endpoint, operations};
 use super::path_params::PathParams;
 use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, Refresh, SignIn, SignedInOnly};
 use Handler::{Plain, WithId, WithSessionId};
+use RouteWork::{Hash, List, Read, Write};
 
 /// One line of the table.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +26,51 @@ pub struct Route {
     pub method: &'static str,
     /// The path, in which `{id}` or `{file}` matches any one segment.
     pub path: &'static str,
+    /// What kind of work a request is.
+    pub work: RouteWork,
     /// Who may call the handler, and the handler.
     pub access: Access,
     /// Describes the endpoint for the OpenAPI document.
     pub describe: fn() -> Operation,
 }
+
+/// The kind of work of a route's requests; [`Work`] says what each costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteWork {
+    /// A quick read.
+    Read,
+    /// A list: a search if the query has a filter that no index answers, otherwise a quick read.
+    List,
+    /// A password hash, before a write.
+    Hash,
+    /// A write.
+    Write,
+}
+
+impl RouteWork {
+    /// The kind of work of a request with this query string. Looks at names of parameters only: the handler
+    /// validates the query.
+    pub fn of_request(self, query: &str) -> Work {
+        let is_search = || {
+            let mut names = query.split('&').filter_map(|pair| pair.split('=').next());
+            names.any(|name| !INDEXED_PARAMETERS.contains(&name))
+        };
+        match self {
+            Read => Work::QuickRead,
+            List if is_search() => Work::Search,
+            List => Work::QuickRead,
+            Hash => Work::PasswordHash,
+            Write => Work::Write,
+        }
+    }
+}
+
+/// The parameters of lists with which a page looks only at the rows that it shows. Names in another spelling,
+/// such as `%71` for `q`, are not in this list, so the request counts as a search.
+const INDEXED_PARAMETERS: [&str; 11] = [
+    "", "limit", "cursor", "sort", "status", "assigned_user_id", "role", "approved", "action", "actor_id",
+    "subject_id",
+];
 
 /// The access level of a route: who may call it. The type of the handler's caller argument proves it: a
 /// handler that takes an `&Admin` fits only [`Access::AdminOnly`].
@@ -136,6 +178,7 @@ impl Route {
 const fn route(
     method: &'static str,
     path: &'static str,
+    work: RouteWork,
     access: Access,
     describe: fn() -> Operation,
 ) -> Route {
@@ -146,6 +189,7 @@ const fn route(
     Route {
         method,
         path,
+        work,
         access,
         describe,
     }
@@ -178,36 +222,36 @@ pub fn openapi_json() -> Result<String, Error> {
 /// The route table: the whole API, one line for each endpoint.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
-    route("POST", "/signup", Anyone(auth::sign_up), operations::sign_up),
-    route("POST", "/login", SignIn(auth::log_in), operations::log_in),
-    route("POST", "/refresh", Refresh(auth::refresh), operations::refresh),
-    route("POST", "/logout", SignedInOnly(Plain(auth::log_out)), operations::log_out),
-    route("GET", "/hello", SignedInOnly(Plain(hello::greet)), operations::hello),
-    route("GET", "/me", SignedInOnly(Plain(me::show)), operations::show_me),
-    route("PATCH", "/me", SignedInOnly(Plain(me::update)), operations::update_me),
-    route("GET", "/me/sessions", SignedInOnly(Plain(sessions::list)), operations::list_sessions),
-    route("POST", "/me/sessions/revoke-all", SignedInOnly(Plain(sessions::end_all)), operations::end_sessions),
-    route("DELETE", "/me/sessions/{id}", SignedInOnly(WithSessionId(sessions::end)), operations::end_session),
-    route("GET", "/users", ManagerOrAdmin(Plain(users::list)), operations::list_users),
-    route("GET", "/users/{id}", ManagerOrAdmin(WithId(users::show)), operations::show_user),
-    route("PATCH", "/users/{id}", AdminOnly(WithId(users::update)), operations::update_user),
-    route("DELETE", "/users/{id}", AdminOnly(WithId(users::delete)), operations::delete_user),
-    route("GET", "/tasks", ApprovedOnly(Plain(tasks::list)), operations::list_tasks),
-    route("POST", "/tasks", ManagerOrAdmin(Plain(tasks::create)), operations::create_task),
-    route("GET", "/tasks/{id}", ApprovedOnly(WithId(tasks::show)), operations::show_task),
-    route("PATCH", "/tasks/{id}", ApprovedOnly(WithId(tasks::update)), operations::update_task),
-    route("DELETE", "/tasks/{id}", ManagerOrAdmin(WithId(tasks::delete)), operations::delete_task),
-    route("GET", "/audit", AdminOnly(Plain(audit::list)), operations::list_audit),
-    route("GET", "/healthz", Anyone(health::alive), operations::alive),
-    route("GET", "/readyz", Anyone(health::ready), operations::ready),
-    route("GET", "/metrics", Anyone(metrics::show), operations::metrics),
-    route("GET", "/openapi.json", Anyone(static_files::show), operations::openapi),
+    route("POST", "/signup", Hash, Anyone(auth::sign_up), operations::sign_up),
+    route("POST", "/login", Hash, SignIn(auth::log_in), operations::log_in),
+    route("POST", "/refresh", Write, Refresh(auth::refresh), operations::refresh),
+    route("POST", "/logout", Write, SignedInOnly(Plain(auth::log_out)), operations::log_out),
+    route("GET", "/hello", Read, SignedInOnly(Plain(hello::greet)), operations::hello),
+    route("GET", "/me", Read, SignedInOnly(Plain(me::show)), operations::show_me),
+    route("PATCH", "/me", Hash, SignedInOnly(Plain(me::update)), operations::update_me),
+    route("GET", "/me/sessions", Read, SignedInOnly(Plain(sessions::list)), operations::list_sessions),
+    route("POST", "/me/sessions/revoke-all", Write, SignedInOnly(Plain(sessions::end_all)), operations::end_sessions),
+    route("DELETE", "/me/sessions/{id}", Write, SignedInOnly(WithSessionId(sessions::end)), operations::end_session),
+    route("GET", "/users", List, ManagerOrAdmin(Plain(users::list)), operations::list_users),
+    route("GET", "/users/{id}", Read, ManagerOrAdmin(WithId(users::show)), operations::show_user),
+    route("PATCH", "/users/{id}", Write, AdminOnly(WithId(users::update)), operations::update_user),
+    route("DELETE", "/users/{id}", Write, AdminOnly(WithId(users::delete)), operations::delete_user),
+    route("GET", "/tasks", List, ApprovedOnly(Plain(tasks::list)), operations::list_tasks),
+    route("POST", "/tasks", Write, ManagerOrAdmin(Plain(tasks::create)), operations::create_task),
+    route("GET", "/tasks/{id}", Read, ApprovedOnly(WithId(tasks::show)), operations::show_task),
+    route("PATCH", "/tasks/{id}", Write, ApprovedOnly(WithId(tasks::update)), operations::update_task),
+    route("DELETE", "/tasks/{id}", Write, ManagerOrAdmin(WithId(tasks::delete)), operations::delete_task),
+    route("GET", "/audit", List, AdminOnly(Plain(audit::list)), operations::list_audit),
+    route("GET", "/healthz", Read, Anyone(health::alive), operations::alive),
+    route("GET", "/readyz", Read, Anyone(health::ready), operations::ready),
+    route("GET", "/metrics", Read, Anyone(metrics::show), operations::metrics),
+    route("GET", "/openapi.json", Read, Anyone(static_files::show), operations::openapi),
     #[cfg(feature = "docs")]
-    route("GET", "/docs", Anyone(static_files::show), operations::docs),
+    route("GET", "/docs", Read, Anyone(static_files::show), operations::docs),
     #[cfg(feature = "docs")]
-    route("GET", "/docs/{file}", Anyone(static_files::show), operations::docs_file),
+    route("GET", "/docs/{file}", Read, Anyone(static_files::show), operations::docs_file),
     #[cfg(feature = "board")]
-    route("GET", "/", Anyone(static_files::show), operations::board),
+    route("GET", "/", Read, Anyone(static_files::show), operations::board),
     #[cfg(feature = "board")]
-    route("GET", "/board/{file}", Anyone(static_files::show), operations::board_file),
+    route("GET", "/board/{file}", Read, Anyone(static_files::show), operations::board_file),
 ];

@@ -1,33 +1,42 @@
-//! One connection: a state machine on a non-blocking socket. It reads requests, has the application handle
-//! them one after the other, and writes the responses.
+//! One connection: a state machine on a non-blocking socket. It reads requests, has them handled one after the
+//! other, and writes the responses.
 //!
-//! [`Connection::run_until_blocked`] returns where the socket would block; the event loop calls it again
-//! when the socket is ready. While a response is not sent completely, nothing more is read (backpressure):
-//! a connection holds at most one request and one response.
+//! [`Connection::run_until_blocked`] returns where the socket would block, or where the request waits for a
+//! lane; the event loop calls it again when the socket is ready or the response has arrived. While a response
+//! is not sent completely, nothing more is read (backpressure): a connection holds at most one request and one
+//! response.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::mem;
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
+use mio::net::TcpStream;
 use rouille::{Request, Response};
 
+use super::inbox::{ConnectionId, Inbox};
+use super::lanes::{Job, Lanes, Place, ReplyTo};
 use super::memory_budget::{MemoryBudget, Reservation};
 use super::parser::{Head, ParsedRequest, ParserState, RequestParser, Version};
+use super::phase::CurrentPhase;
 use super::serializer::{self, ResponseFraming};
 use super::write_buffer::WriteBuffer;
 use crate::app::App;
-use crate::concurrency::run_permits;
+use crate::concurrency::Work;
 use crate::config::server_limits::ServerLimits;
 use crate::error::Error;
-use crate::metrics::{CloseReason, OpenConnection};
-use crate::middleware;
+use crate::http::client_address::Network;
+use crate::metrics::{CloseReason, LeaveReason, OpenConnection};
+use crate::middleware::{self, Handled};
+use crate::router::{self, Flow};
 
 /// How long a client may take to close its side after the server has closed its own.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most steps of the state machine in a row. Without a bound, a client that sends without a pause would
-/// keep a worker thread to itself.
+/// keep the event loop to itself.
 const MAX_STEPS: usize = 32;
 
 /// The interim response that asks for the body (RFC 9110, 15.2.1).
@@ -36,18 +45,33 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// An open connection.
 #[derive(Debug)]
 pub struct Connection {
+    id: ConnectionId,
     stream: TcpStream,
     peer: SocketAddr,
     parser: RequestParser,
     write_buffer: WriteBuffer,
     state: State,
+    /// The request that a lane has, or that waits for one.
+    parked: Option<Parked>,
     wait: WaitState,
-    /// Whether the last read emptied the socket: the next one would block.
+    /// Whether the last read has emptied the socket, and no event has said since that more has arrived.
     socket_is_empty: bool,
+    /// Whether the client has closed its side.
+    peer_has_closed: bool,
     /// This connection's part of the memory budget.
     reservation: Reservation,
     /// Counts the connection as open until it is dropped.
     _open: OpenConnection,
+}
+
+/// A request that is in the queue of a lane, or with its thread.
+#[derive(Debug)]
+struct Parked {
+    place: Place,
+    /// How the response is written; whether the connection stays open is decided when it is.
+    framing: ResponseFraming,
+    /// The memory of the request in bytes.
+    size: usize,
 }
 
 /// The state of the connection. [`ParserState`] adds how much of the next request has arrived.
@@ -76,6 +100,8 @@ pub enum WaitReason {
     RestOfHead,
     /// The rest of a request body.
     RestOfBody,
+    /// A thread for the request, and then the response.
+    Lane,
     /// Room in the socket for the rest of the response: the client has to receive some of it first.
     ResponseSent,
     /// The client closing its side (lingering close).
@@ -93,20 +119,21 @@ impl WaitReason {
             WaitReason::NextRequest => limits.idle_timeout.duration(),
             WaitReason::FirstRequest | WaitReason::RestOfHead => limits.head_timeout.duration(),
             WaitReason::RestOfBody => limits.body_timeout.duration(),
+            WaitReason::Lane => limits.queue_timeout.duration(),
             WaitReason::ResponseSent => limits.response_timeout.duration(),
             WaitReason::PeerClose => LINGER_TIMEOUT,
         }
     }
 
     /// The reason that the metrics count after the timeout. The end of a lingering close is not counted, since
-    /// the last response has been sent by then.
+    /// the last response has been sent by then; requests that leave a queue are counted there.
     fn close_reason(self) -> Option<CloseReason> {
         match self {
             WaitReason::NextRequest => Some(CloseReason::IdleTimeout),
             WaitReason::FirstRequest | WaitReason::RestOfHead => Some(CloseReason::HeadTimeout),
             WaitReason::RestOfBody => Some(CloseReason::BodyTimeout),
             WaitReason::ResponseSent => Some(CloseReason::ResponseTimeout),
-            WaitReason::PeerClose => None,
+            WaitReason::Lane | WaitReason::PeerClose => None,
         }
     }
 }
@@ -120,63 +147,78 @@ pub struct WaitState {
 }
 
 impl WaitState {
-    /// Whether the timeout of the reason has passed.
-    pub fn is_overdue(&self, limits: &ServerLimits) -> bool {
-        self.since.elapsed() > self.reason.timeout(limits)
+    /// When the timeout of the reason has passed.
+    pub fn deadline(&self, limits: &ServerLimits) -> Instant {
+        self.since + self.reason.timeout(limits)
     }
 }
 
 /// What the event loop does with a connection next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextAction {
-    /// Wait until the socket is readable.
-    WaitReadable,
-    /// Wait until the socket is writable.
-    WaitWritable,
+    /// Wait for the next event or for the response.
+    Wait,
     /// Run the connection again, after the connections that are ready now.
     Requeue,
     /// Close the connection.
     Close,
 }
 
-/// What a thread passes to each connection that it runs.
-#[derive(Debug)]
-pub struct WorkerContext<'a> {
+/// What an event loop passes to each connection that it runs.
+pub struct LoopContext<'a> {
     /// The application that handles the requests.
     pub app: &'a App,
+    /// The threads for requests that are not quick reads.
+    pub lanes: &'a Lanes,
     /// Whether the server is stopping: each connection closes after its present request.
-    pub stopping: &'a AtomicBool,
-    /// The thread's read buffer, shared by its connections: an idle connection needs none of its own.
+    pub phase: &'a CurrentPhase,
+    /// Where lanes send responses.
+    pub inbox: &'a Arc<Inbox>,
+    /// The loop's read buffer, shared by its connections: an idle connection needs none of its own.
     pub scratch: &'a mut [u8],
 }
 
 impl Connection {
     /// A connection that has just been accepted. Its socket must be non-blocking.
     pub fn new(
+        id: ConnectionId,
         stream: TcpStream,
         peer: SocketAddr,
         app: &App,
         memory: &MemoryBudget,
     ) -> Connection {
         Connection {
+            id,
             stream,
             peer,
             parser: RequestParser::new(&app.config.limits),
             write_buffer: WriteBuffer::default(),
             state: State::New,
+            parked: None,
             wait: WaitState {
                 reason: WaitReason::FirstRequest,
                 since: Instant::now(),
             },
             socket_is_empty: false,
+            peer_has_closed: false,
             reservation: memory.reserve_nothing(),
             _open: app.metrics.connections.count_accepted(),
         }
     }
 
-    /// The socket, for its registration with epoll.
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
+    /// The socket, for its registration.
+    pub fn stream_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Identifies the connection.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// The network of the other end.
+    pub fn network(&self) -> Network {
+        Network::of(self.peer.ip().to_canonical())
     }
 
     /// What the connection waits for between two runs.
@@ -186,32 +228,41 @@ impl Connection {
 
     // ---- the state machine ----------------------------------------------------------------------
 
+    /// Handles an event of the socket.
+    pub fn handle_event(&mut self, event: &Event, context: &mut LoopContext) -> NextAction {
+        self.socket_is_empty &= !event.is_readable();
+        self.peer_has_closed |= event.is_read_closed() || event.is_error();
+        if self.parked.is_some() {
+            return self.check_client_waits(context);
+        }
+        self.run_until_blocked(context)
+    }
+
     /// Reads, handles and writes until the socket would block, or for [`MAX_STEPS`]. Enforces the memory budget
     /// and the timeout afterwards.
-    pub fn run_until_blocked(&mut self, context: &mut WorkerContext) -> NextAction {
-        self.socket_is_empty = false;
+    pub fn run_until_blocked(&mut self, context: &mut LoopContext) -> NextAction {
         let action = self.run_steps(context).unwrap_or_else(|why| {
             log::debug!("peer={} closed={:?}", self.peer, why.to_string());
             NextAction::Close
         });
         self.update_wait();
-        if !self.resize_reservation() {
+        if !self.resize_reservation() && self.parked.is_none() {
             let connections = &context.app.metrics.connections;
             connections.count_closed(CloseReason::MaxBufferedBytes);
-            let cause = "MAX_BUFFERED_BYTES is used up".to_owned();
-            return self.abort(Error::Busy(cause), context);
+            return self.abort(Error::Busy("MAX_BUFFERED_BYTES is used up".to_owned()), context);
         }
         // The deadline sweep sees waiting connections only. A client that sends without a pause never waits.
-        if action != NextAction::Close && self.wait.is_overdue(&context.app.config.limits) {
+        let limits = &context.app.config.limits;
+        if action == NextAction::Requeue && self.wait.deadline(limits) < Instant::now() {
             return self.time_out(context);
         }
         action
     }
 
-    fn run_steps(&mut self, context: &mut WorkerContext) -> io::Result<NextAction> {
+    fn run_steps(&mut self, context: &mut LoopContext) -> io::Result<NextAction> {
         for _ in 0..MAX_STEPS {
             if !self.write_buffer.flush(&self.stream)? {
-                return Ok(NextAction::WaitWritable);
+                return Ok(NextAction::Wait);
             }
             let action = match self.state {
                 State::New | State::KeepAlive => self.handle_or_read(context)?,
@@ -227,14 +278,9 @@ impl Connection {
 
     /// Handles the next request if it has arrived completely, and reads otherwise. Like the other steps, it
     /// returns `None` if the next step can follow at once.
-    fn handle_or_read(&mut self, context: &mut WorkerContext) -> io::Result<Option<NextAction>> {
-        // A handler may have released this thread's run permit. A pipelined request is then left to a thread
-        // that holds one.
-        if !run_permits::has_run_permit() && !self.is_between_requests() {
-            return Ok(Some(NextAction::Requeue));
-        }
+    fn handle_or_read(&mut self, context: &mut LoopContext) -> io::Result<Option<NextAction>> {
         match self.parser.next_request() {
-            Ok(Some(request)) => self.handle(request, context)?,
+            Ok(Some(request)) => return self.handle(request, context),
             Ok(None) if self.parser.take_continue_request() => {
                 self.write_buffer.replace(CONTINUE.to_vec());
             }
@@ -244,14 +290,9 @@ impl Connection {
         Ok(None)
     }
 
-    fn read(&mut self, context: &mut WorkerContext) -> io::Result<Option<NextAction>> {
+    fn read(&mut self, context: &mut LoopContext) -> io::Result<Option<NextAction>> {
         if self.socket_is_empty {
-            let is_finished = context.stopping.load(Ordering::SeqCst) && self.is_between_requests();
-            return Ok(Some(if is_finished {
-                NextAction::Close
-            } else {
-                NextAction::WaitReadable
-            }));
+            return Ok(Some(NextAction::Wait));
         }
         match read_nonblocking(&self.stream, context.scratch)? {
             Some(0) if self.is_between_requests() => return Ok(Some(NextAction::Close)),
@@ -262,10 +303,11 @@ impl Connection {
             }
             Some(length) => {
                 self.parser.push(&context.scratch[..length]);
-                // A read that does not fill the buffer has emptied the socket. This saves the read that
-                // would only return EWOULDBLOCK; epoll is level-triggered, so bytes that arrive later
-                // are reported.
-                self.socket_is_empty = length < context.scratch.len();
+                // A read that does not fill the buffer has emptied the socket (epoll(7), edge-triggered). This
+                // saves the read that would only return EWOULDBLOCK. The end of the stream is no byte, so it
+                // has to be read.
+                self.socket_is_empty =
+                    cfg!(unix) && length < context.scratch.len() && !self.peer_has_closed;
             }
             None => self.socket_is_empty = true,
         }
@@ -280,6 +322,7 @@ impl Connection {
     fn half_close(&mut self) -> io::Result<Option<NextAction>> {
         self.stream.shutdown(Shutdown::Write)?;
         self.state = State::Lingering;
+        self.socket_is_empty = false;
         Ok(None)
     }
 
@@ -288,26 +331,100 @@ impl Connection {
         Ok(match read_nonblocking(&self.stream, scratch)? {
             Some(0) => Some(NextAction::Close),
             Some(_) => None,
-            None => Some(NextAction::WaitReadable),
+            None => Some(NextAction::Wait),
         })
     }
 
     // ---- requests and responses -----------------------------------------------------------------
 
-    fn handle(&mut self, request: ParsedRequest, context: &WorkerContext) -> io::Result<()> {
+    /// Handles a quick read at once. Parks any other request in the queue of its lane.
+    fn handle(
+        &mut self,
+        request: ParsedRequest,
+        context: &LoopContext,
+    ) -> io::Result<Option<NextAction>> {
         let ParsedRequest { head, body } = request;
-        let (version, is_head) = (head.version, head.method == "HEAD");
-        let wants_keep_alive = head.wants_keep_alive();
-        let request = self.to_rouille(head, body);
-        let response = middleware::handle(context.app, &request);
-        // Read after the handler: the server may have begun to stop while it ran.
-        let is_stopping = context.stopping.load(Ordering::SeqCst);
         let framing = ResponseFraming {
-            version,
-            is_head,
-            keep_alive: wants_keep_alive && !is_stopping,
+            version: head.version,
+            is_head: head.method == "HEAD",
+            keep_alive: head.wants_keep_alive(),
         };
-        self.write_response(response, framing)
+        let size = body.capacity() + head.size();
+        let request = self.to_rouille(head, body);
+        let arrival = Instant::now();
+        let matched = router::match_route(request.method(), middleware::path(&request));
+        let work = matched.work(request.raw_query_string());
+        if work == Work::QuickRead {
+            let handled = Handled::new(context.app, &request, &matched, arrival);
+            let response = handled.respond(context.app, Ok(()));
+            self.write_response(response, framing, context)?;
+            return Ok(None);
+        }
+        let flow = Flow::of(context.app, &request);
+        let job = Job {
+            request,
+            matched,
+            arrival,
+            reply_to: ReplyTo::new(context.inbox, self.id),
+        };
+        match context.lanes.submit(work, flow, job) {
+            Ok(place) => {
+                self.wait.since = arrival;
+                self.parked = Some(Parked { place, framing, size });
+                Ok(Some(self.check_client_waits(context)))
+            }
+            Err(_) => Err(io::Error::other("no lane for this kind of work")),
+        }
+    }
+
+    /// Ends the connection if its request is in a queue and the client has closed its side: most likely it
+    /// has gone, and its request should cost nothing. A client that only has nothing more to send gets its
+    /// response if its request does not have to wait.
+    fn check_client_waits(&mut self, context: &LoopContext) -> NextAction {
+        let has_gone = self.peer_has_closed && self.leave_queue(LeaveReason::ClientGone, context.lanes).is_some();
+        if has_gone {
+            NextAction::Close
+        } else {
+            NextAction::Wait
+        }
+    }
+
+    /// Takes the request out of its queue. `None` if it is not in one any more.
+    pub fn leave_queue(&mut self, reason: LeaveReason, lanes: &Lanes) -> Option<Request> {
+        lanes.cancel(&self.parked.as_ref()?.place, reason)
+    }
+
+    /// Takes the response of a lane, and goes on.
+    pub fn receive_response(
+        &mut self,
+        response: Option<Response>,
+        context: &mut LoopContext,
+    ) -> NextAction {
+        let (Some(parked), Some(response)) = (self.parked.take(), response) else {
+            return NextAction::Close;
+        };
+        match self.write_response(response, parked.framing, context) {
+            Ok(()) => self.run_until_blocked(context),
+            Err(_) => NextAction::Close,
+        }
+    }
+
+    /// Responds to a request that is still in its queue with an error. Does nothing if a thread has it.
+    pub fn reject_parked(
+        &mut self,
+        error: impl FnOnce(Duration) -> Error,
+        reason: LeaveReason,
+        context: &mut LoopContext,
+    ) -> NextAction {
+        let Some(parked) = &self.parked else {
+            return NextAction::Wait;
+        };
+        let backlog = context.lanes.backlog(&parked.place);
+        let Some(request) = self.leave_queue(reason, context.lanes) else {
+            return NextAction::Wait;
+        };
+        let response = middleware::reject(context.app, &request, error(backlog));
+        self.receive_response(Some(response), context)
     }
 
     /// Sends an error response and closes the connection after it, because the start of the next request is
@@ -316,7 +433,7 @@ impl Connection {
         &mut self,
         error: Error,
         head: Option<Head>,
-        context: &WorkerContext,
+        context: &LoopContext,
     ) -> io::Result<()> {
         let head = head.unwrap_or_else(Head::unknown);
         let framing = ResponseFraming {
@@ -327,7 +444,8 @@ impl Connection {
         // Frees the buffered part of the request.
         self.parser = RequestParser::new(&context.app.config.limits);
         let request = self.to_rouille(head, Vec::new());
-        self.write_response(middleware::reject(context.app, &request, error), framing)
+        let response = middleware::reject(context.app, &request, error);
+        self.write_response(response, framing, context)
     }
 
     fn to_rouille(&self, head: Head, body: Vec<u8>) -> Request {
@@ -335,7 +453,14 @@ impl Connection {
     }
 
     /// Puts a response into the write buffer; the next step sends it.
-    fn write_response(&mut self, response: Response, framing: ResponseFraming) -> io::Result<()> {
+    fn write_response(
+        &mut self,
+        response: Response,
+        mut framing: ResponseFraming,
+        context: &LoopContext,
+    ) -> io::Result<()> {
+        // Read after the handler: the server may have begun to stop while it ran.
+        framing.keep_alive &= !context.phase.is_stopping();
         self.write_buffer
             .replace(serializer::serialize(response, framing)?);
         self.state = if framing.keep_alive {
@@ -345,18 +470,21 @@ impl Connection {
         };
         // A request has been handled: the next wait begins now, even if its reason is the same as before.
         self.wait.since = Instant::now();
-        // Releases the request's memory before the first byte of the response leaves: a client that has the
-        // response may send its next request at once, on another connection. Whether the response fits into
-        // the budget is checked after the attempt to send it.
-        self.resize_reservation();
+        // Releases the memory of a large request before the first byte of the response leaves: a client that
+        // has the response may send its next request at once, on another connection. Whether the response
+        // fits into the budget is checked after the attempt to send it.
+        if !self.reservation.is_empty() {
+            self.resize_reservation();
+        }
         Ok(())
     }
 
     // ---- limits ---------------------------------------------------------------------------------
 
-    /// Reserves memory for what is buffered now. Returns whether it fits into the budget.
+    /// Reserves memory for what the connection holds now. Returns whether it fits into the budget.
     fn resize_reservation(&mut self) -> bool {
-        let buffered = self.parser.allocated_bytes() + self.write_buffer.capacity();
+        let parked = self.parked.as_ref().map_or(0, |parked| parked.size);
+        let buffered = self.parser.allocated_bytes() + self.write_buffer.capacity() + parked;
         self.reservation.try_resize(buffered)
     }
 
@@ -374,6 +502,7 @@ impl Connection {
 
     fn wait_reason(&self) -> WaitReason {
         match (self.state, self.parser.state()) {
+            _ if self.parked.is_some() => WaitReason::Lane,
             _ if !self.write_buffer.is_empty() => WaitReason::ResponseSent,
             (State::LastResponse | State::Lingering, _) => WaitReason::PeerClose,
             (State::New, ParserState::BetweenRequests) => WaitReason::FirstRequest,
@@ -383,16 +512,13 @@ impl Connection {
         }
     }
 
-    /// Times out an overdue connection, unless its socket holds bytes that the server has not read yet: the
-    /// client has sent in time then, and the server is late.
-    pub fn check_timeout(&mut self, context: &mut WorkerContext) -> NextAction {
-        match rustix::io::ioctl_fionread(&self.stream) {
-            Ok(1..) if self.wait.reason != WaitReason::ResponseSent => NextAction::WaitReadable,
-            _ => self.time_out(context),
+    /// Ends the wait of an overdue connection.
+    pub fn time_out(&mut self, context: &mut LoopContext) -> NextAction {
+        if self.wait.reason == WaitReason::Lane {
+            // A thread may have the request, which it completes however long that takes.
+            self.wait.since = Instant::now();
+            return self.reject_parked(Error::QueueTimeout, LeaveReason::QueueTimeout, context);
         }
-    }
-
-    fn time_out(&mut self, context: &mut WorkerContext) -> NextAction {
         if let Some(reason) = self.wait.reason.close_reason() {
             context.app.metrics.connections.count_closed(reason);
         }
@@ -400,7 +526,7 @@ impl Connection {
     }
 
     /// Ends the connection: with an error response if a request has arrived in part, otherwise at once.
-    pub fn abort(&mut self, error: Error, context: &mut WorkerContext) -> NextAction {
+    pub fn abort(&mut self, error: Error, context: &mut LoopContext) -> NextAction {
         let is_mid_request = matches!(
             self.wait.reason,
             WaitReason::RestOfHead | WaitReason::RestOfBody
@@ -426,7 +552,17 @@ impl Head {
             version: Version::Http11,
         }
     }
+
+    /// The memory of the texts in bytes.
+    fn size(&self) -> usize {
+        let fields = self.fields.iter();
+        let fields: usize = fields.map(|(name, value)| name.len() + value.len() + FIELD_SIZE).sum();
+        self.method.len() + self.target.len() + fields
+    }
 }
+
+/// The memory of a header field besides its text.
+const FIELD_SIZE: usize = mem::size_of::<(String, String)>();
 
 /// Reads without blocking. Returns the number of bytes, which is 0 at the end of the stream, or `None` if the
 /// read would block.

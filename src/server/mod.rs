@@ -16,22 +16,20 @@
 //!
 //! Other systems use the server of the rouille crate (`rouille_server.rs`).
 
-#[cfg(target_os = "linux")]
+mod accept_loop;
 mod connection;
-#[cfg(target_os = "linux")]
-mod connection_table;
-#[cfg(target_os = "linux")]
+mod descriptor_limit;
 mod event_loop;
-#[cfg(target_os = "linux")]
+mod event_server;
+mod inbox;
+mod lanes;
 mod memory_budget;
 pub mod parser;
-#[cfg(target_os = "linux")]
+mod phase;
 mod response_splitting;
 mod rouille_server;
-#[cfg(target_os = "linux")]
 mod serializer;
 mod start_and_stop;
-#[cfg(target_os = "linux")]
 mod write_buffer;
 
 pub use self::start_and_stop::{STOP_DEADLINE, Server};

@@ -21,6 +21,9 @@ use crate::middleware;
 /// How often the poller checks whether the server closes, and how often the waker connects.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The number of threads, each of which serves one connection at a time.
+const POOL_SIZE: usize = 32;
+
 type Handler = Box<dyn Fn(&Request) -> Response + Send + Sync>;
 
 /// A running server.
@@ -46,12 +49,11 @@ impl RouilleServer {
     /// # Errors
     /// A message for the operator: the address cannot be bound, or the system denies a thread.
     pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<RouilleServer, String> {
-        let workers = app.config.concurrency.workers;
         let flags = Arc::new(StopFlags::default());
         let handler = handler(app, Arc::clone(&flags));
         let http = rouille::Server::new((host, port), handler)
             .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
-        RouilleServer::start_threads(Arc::new(http.pool_size(workers)), flags)
+        RouilleServer::start_threads(Arc::new(http.pool_size(POOL_SIZE)), flags)
             .map_err(|why| format!("cannot start the server: {why}"))
     }
 
@@ -109,8 +111,7 @@ impl RouilleServer {
 fn handler(app: Arc<App>, flags: Arc<StopFlags>) -> Handler {
     Box::new(move |request| {
         let response = if flags.rejecting.load(Ordering::SeqCst) {
-            let error = Error::Busy("the server is stopping".to_owned());
-            middleware::reject(&app, request, error)
+            middleware::reject(&app, request, Error::Stopping)
         } else {
             middleware::handle(&app, request)
         };

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(target_os = "linux")]
-use super::event_loop;
+use super::event_server::EventServer;
 use super::rouille_server;
 use crate::app::App;
 use crate::config::server::ServerKind;
@@ -20,8 +19,7 @@ pub struct Server(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    #[cfg(target_os = "linux")]
-    Epoll(event_loop::EpollServer),
+    EventLoop(EventServer),
     Rouille(rouille_server::RouilleServer),
 }
 
@@ -32,8 +30,7 @@ impl Server {
     /// A message for the operator: the address cannot be bound, for example.
     pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<Server, String> {
         let kind = match app.config.server {
-            #[cfg(target_os = "linux")]
-            ServerKind::Epoll => Kind::Epoll(event_loop::EpollServer::start(app, host, port)?),
+            ServerKind::EventLoop => Kind::EventLoop(EventServer::start(app, host, port)?),
             ServerKind::Rouille => {
                 Kind::Rouille(rouille_server::RouilleServer::start(app, host, port)?)
             }
@@ -44,8 +41,7 @@ impl Server {
     /// The address that the server listens on, with the actual port.
     pub fn address(&self) -> SocketAddr {
         match &self.0 {
-            #[cfg(target_os = "linux")]
-            Kind::Epoll(server) => server.address(),
+            Kind::EventLoop(server) => server.address(),
             Kind::Rouille(server) => server.address(),
         }
     }
@@ -54,8 +50,7 @@ impl Server {
     /// of them were completed.
     pub fn stop(self, deadline: Duration) -> bool {
         match self.0 {
-            #[cfg(target_os = "linux")]
-            Kind::Epoll(server) => server.stop(deadline),
+            Kind::EventLoop(server) => server.stop(deadline),
             Kind::Rouille(server) => server.stop(deadline),
         }
     }

@@ -1,7 +1,8 @@
 //! The write buffer of a connection: the bytes of a response that the socket has not accepted yet.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::TcpStream;
+
+use mio::net::TcpStream;
 
 #[derive(Debug, Default)]
 pub struct WriteBuffer {

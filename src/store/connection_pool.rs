@@ -1,4 +1,5 @@
-//! Connection pools (r2d2): sets up each new connection, and measures how long requests wait for one.
+//! The connection pool (r2d2), and the settings of each new connection. Measures how long requests wait for
+//! a connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,6 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 
-use super::long_reads;
-use crate::concurrency::bulkhead::Bulkhead;
 use crate::error::Error;
 use crate::metrics::Histogram;
 use crate::model::fold_case;
@@ -20,9 +19,9 @@ use crate::model::fold_case;
 /// timeout).
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-// ---- pools --------------------------------------------------------------------------------------
+// ---- the pool --------------------------------------------------------------------------------------
 
-/// A pool of connections: the read-only ones, or the one that writes.
+/// The pool of read-only connections.
 #[derive(Debug)]
 pub struct ConnectionPool {
     pool: Pool<SqliteConnectionManager>,
@@ -57,18 +56,7 @@ impl ConnectionPool {
     /// # Errors
     /// [`Error::Busy`] after that time.
     pub fn get(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
-        self.get_timeout(WAIT_TIMEOUT)
-    }
-
-    /// Takes a connection, and waits up to `timeout` for it.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] after that time.
-    pub fn get_timeout(
-        &self,
-        timeout: Duration,
-    ) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
-        let connection = self.pool.get_timeout(timeout);
+        let connection = self.pool.get();
         connection.map_err(|why| Error::Busy(format!("no connection is free: {why}")))
     }
 
@@ -95,9 +83,8 @@ impl HandleEvent for WaitHistogram {
 // ---- settings of a connection -------------------------------------------------------------------
 
 /// Sets up a read-only connection.
-pub fn set_up_reader(db: &mut Connection, searches: Bulkhead) -> rusqlite::Result<()> {
+pub fn set_up_reader(db: &mut Connection) -> rusqlite::Result<()> {
     set_up(db)?;
-    long_reads::limit(db, searches)?;
     db.pragma_update(None, "query_only", true)
 }
 

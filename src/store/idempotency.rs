@@ -2,7 +2,7 @@
 //! `Idempotency-Key`, so that a retry creates nothing a second time and gets the same response
 //! (draft-ietf-httpapi-idempotency-key-header).
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub struct StoredResponse {
 /// # Errors
 /// Those of `create`, after which no response is stored, and those of [`find`].
 pub fn run_once<T: Serialize>(
-    db: &Transaction,
+    db: &Connection,
     fingerprint: Option<&Fingerprint>,
     now: Timestamp,
     create: impl FnOnce() -> Result<T, Error>,

@@ -1,4 +1,4 @@
-//! The SQLite database. [`Store`] owns the connection pools and opens the transactions; the modules `users`,
+//! The SQLite database. [`Store`] owns the connections and opens the transactions; the modules `users`,
 //! `tasks`, `sessions`, `audit` and `idempotency` hold the SQL statements, each for its own tables.
 //!
 //! The functions with statements borrow a connection and open no transaction of their own, so a handler can
@@ -13,13 +13,15 @@ pub mod users;
 mod connection_pool;
 mod database;
 mod decode;
-mod long_reads;
 mod migrate;
 mod query_builder;
 #[cfg(test)]
 mod query_plan_tests;
+mod reader;
 mod sqlite_error;
+mod write_group;
 
 pub use rusqlite::Connection;
 
 pub use self::database::Store;
+pub use self::reader::{KeptReader, MAX_SNAPSHOT_AGE};

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Store, audit, tasks, users};
-use crate::config::concurrency::Concurrency;
 use crate::model::{
     Action, AuditQuery, Deadlines, Id, Position, Role, SearchText, Sort, SortKey, Status,
     TaskQuery, Timestamp, UserQuery,
@@ -12,11 +11,7 @@ use crate::model::{
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(
-        &folder.path().join("project.db"),
-        &Concurrency::for_cores(1),
-    )
-    .unwrap();
+    let store = Store::open(&folder.path().join("project.db"), 1).unwrap();
     (folder, store)
 }
 

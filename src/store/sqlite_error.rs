@@ -31,9 +31,8 @@ impl From<rusqlite::Error> for Error {
     fn from(why: rusqlite::Error) -> Error {
         match why.sqlite_error_code() {
             _ if is_busy(&why) => database_locked(),
-            // Only the progress handler interrupts a statement: see `connection_pool::may_continue`.
-            Some(ErrorCode::OperationInterrupted) => {
-                Error::Busy("too many long searches are waiting".to_owned())
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => {
+                Error::StorageUnavailable(format!("SQLite: {why}"))
             }
             _ => Error::Internal(format!("SQLite: {why}")),
         }

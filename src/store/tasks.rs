@@ -149,8 +149,6 @@ pub fn list(
     filter: &TaskQuery,
     after: Option<&Position>,
 ) -> Result<Page<Task>, Error> {
-    // One snapshot for all ranges, so that a row which moves from one to another is not read twice.
-    let snapshot = db.unchecked_transaction()?;
     let limit = filter.page_size.get();
     let (mut found, mut end) = (Vec::with_capacity(limit + 1), None);
     for range in key_ranges(filter, after) {
@@ -158,7 +156,7 @@ pub fn list(
         if missing == 0 {
             break;
         }
-        select_range(filter, &range, missing).for_each(&snapshot, |row| {
+        select_range(filter, &range, missing).for_each(db, |row| {
             found.push(from_row(row)?);
             if found.len() == limit {
                 end = Some(position(row)?);

@@ -1,0 +1,206 @@
+//! The lanes: threads for the kinds of work that an event loop does not do itself. A request waits parked in
+//! the queue of its kind, without a thread, until one is free.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rouille::{Request, Response};
+
+use super::inbox::{ConnectionId, Inbox, Message};
+use crate::app::App;
+use crate::concurrency::{Lane, Ticket, Work};
+use crate::config::concurrency::Concurrency;
+use crate::metrics::{LeaveReason, WorkMetrics};
+use crate::middleware::Handled;
+use crate::router::{Flow, Match};
+
+/// The most writes that share a commit. It bounds the delay of the first one of a group: a write takes some
+/// tens of microseconds.
+const MAX_GROUP: usize = 128;
+
+/// A request that waits for a thread.
+pub struct Job {
+    /// The request, complete.
+    pub request: Request,
+    /// The line of the route table.
+    pub matched: Match,
+    /// When the request had arrived completely.
+    pub arrival: Instant,
+    /// Where the response goes.
+    pub reply_to: ReplyTo,
+}
+
+impl Job {
+    fn handle(&self, app: &App) -> Handled<'_> {
+        Handled::new(app, &self.request, &self.matched, self.arrival)
+    }
+}
+
+/// The connection that waits for a response. If this is dropped without [`ReplyTo::send`], because a thread has
+/// failed, the connection is told so.
+pub struct ReplyTo {
+    inbox: Arc<Inbox>,
+    connection: Option<ConnectionId>,
+}
+
+impl ReplyTo {
+    /// The response goes to this connection of the loop with this inbox.
+    pub fn new(inbox: &Arc<Inbox>, connection: ConnectionId) -> ReplyTo {
+        ReplyTo {
+            inbox: Arc::clone(inbox),
+            connection: Some(connection),
+        }
+    }
+
+    fn send(mut self, response: Response) {
+        if let Some(connection) = self.connection.take() {
+            self.inbox
+                .send(Message::Response(connection, Some(response)));
+        }
+    }
+
+    /// Drops the address: the connection does not wait any more.
+    fn forget(mut self) {
+        self.connection = None;
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.inbox.send(Message::Response(connection, None));
+        }
+    }
+}
+
+/// A place in the queue of a lane.
+#[derive(Debug, Clone)]
+pub struct Place {
+    work: Work,
+    ticket: Ticket<Flow>,
+}
+
+/// The lanes of a server.
+pub struct Lanes {
+    searches: Lane<Flow, Job>,
+    password_hashes: Lane<Flow, Job>,
+    writes: Lane<Flow, Job>,
+}
+
+impl Lanes {
+    /// Lanes without threads.
+    pub fn new(concurrency: &Concurrency, metrics: &WorkMetrics) -> Lanes {
+        let lane = |work, counts| Lane::new(concurrency.threads(work), Arc::clone(counts));
+        Lanes {
+            searches: lane(Work::Search, &metrics.searches),
+            password_hashes: lane(Work::PasswordHash, &metrics.password_hashes),
+            writes: lane(Work::Write, &metrics.writes),
+        }
+    }
+
+    /// Puts a request into the queue of its kind. Returns the request if its kind has no queue.
+    pub fn submit(&self, work: Work, flow: Flow, job: Job) -> Result<Place, Box<Job>> {
+        match self.lane(work) {
+            Some(lane) => Ok(Place {
+                work,
+                ticket: lane.submit(flow, job),
+            }),
+            None => Err(Box::new(job)),
+        }
+    }
+
+    /// Takes a request out of its queue. `None` if a thread has it, or is about to take it.
+    pub fn cancel(&self, place: &Place, reason: LeaveReason) -> Option<Request> {
+        let lane = self.lane(place.work)?;
+        let job = lane.cancel(&place.ticket)?;
+        lane.counts().count_left(reason);
+        job.reply_to.forget();
+        Some(job.request)
+    }
+
+    /// How long the queue takes in which this place is.
+    pub fn backlog(&self, place: &Place) -> Duration {
+        self.lane(place.work)
+            .map_or(Duration::ZERO, |lane| lane.backlog())
+    }
+
+    /// Ends the threads once the queues are empty.
+    pub fn close(&self) {
+        self.searches.close();
+        self.password_hashes.close();
+        self.writes.close();
+    }
+
+    fn lane(&self, work: Work) -> Option<&Lane<Flow, Job>> {
+        match work {
+            Work::QuickRead => None,
+            Work::Search => Some(&self.searches),
+            Work::PasswordHash => Some(&self.password_hashes),
+            Work::Write => Some(&self.writes),
+        }
+    }
+
+    /// The loop of a lane's thread. Returns after [`Lanes::close`].
+    pub fn run_thread(&self, work: Work, app: &App) {
+        let Some(lane) = self.lane(work) else {
+            return;
+        };
+        let (max, handle): (_, fn(&App, Vec<Job>)) = match work {
+            Work::Write => (MAX_GROUP, handle_group),
+            _ => (1, handle_each),
+        };
+        if work == Work::PasswordHash || work == Work::Search {
+            lower_priority();
+        }
+        let reader = match app.store.keep_reader() {
+            Ok(reader) => reader,
+            Err(why) => return log::error!("a thread for {} ends: {why}", work.name()),
+        };
+        while let Some(jobs) = lane.take(max) {
+            let (count, start) = (jobs.len(), Instant::now());
+            // The middleware turns a panic of a handler into a 500. A panic elsewhere ends the connections of
+            // these jobs: see the drop of `ReplyTo`.
+            let _ = catch_unwind(AssertUnwindSafe(|| handle(app, jobs)));
+            reader.release_snapshot();
+            lane.finish(count, start.elapsed());
+        }
+    }
+}
+
+fn handle_each(app: &App, jobs: Vec<Job>) {
+    for job in jobs {
+        let response = job.handle(app).respond(app, Ok(()));
+        job.reply_to.send(response);
+    }
+}
+
+/// Group commit: handles the jobs one after the other, commits what they have written together, and responds
+/// to all of them after that.
+fn handle_group(app: &App, jobs: Vec<Job>) {
+    let group = app.store.write_group(&jobs, |job| job.handle(app));
+    let respond = |(handled, committed): (Handled, _)| handled.respond(app, committed);
+    let responses: Vec<Response> = group.into_iter().map(respond).collect();
+    for (job, response) in jobs.into_iter().zip(responses) {
+        job.reply_to.send(response);
+    }
+}
+
+/// Lets the event loops run first where all cores are busy.
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    use rustix::process::{getpriority_process, setpriority_process};
+    use rustix::thread::gettid;
+
+    /// Added to the nice value of the process: a third of an event loop's share of a busy core.
+    const NICER: i32 = 5;
+    let lowered =
+        getpriority_process(None).and_then(|nice| setpriority_process(Some(gettid()), nice + NICER));
+    if let Err(why) = lowered {
+        log::warn!("cannot lower the priority of a thread: {why}");
+    }
+}
+
+/// Other systems have no priority of a single thread that the standard library or rustix can set.
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {}

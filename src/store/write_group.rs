@@ -1,0 +1,271 @@
+//! Group commit: the write transactions of one thread share one commit, and so one sync of the disk.
+//!
+//! A sync takes far longer than the statements of a request, so one sync for many requests multiplies the
+//! number of writes per second. Each request still is a transaction of its own to its caller: it runs in a
+//! savepoint, so its error or panic undoes nothing of the others. What a request returns may leave the process
+//! only after [`Writer::run_group`] has returned, because only then it is on the disk.
+
+use std::cell::{Cell, RefCell};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::lock_api::ArcMutexGuard;
+use parking_lot::{FairMutex, RawFairMutex};
+use rusqlite::Connection;
+
+use super::connection_pool::WAIT_TIMEOUT;
+use super::sqlite_error::database_locked;
+use crate::error::Error;
+use crate::metrics::RecentSummary;
+use crate::metrics::exposition::Exposition;
+
+/// The connection that writes, and its queue.
+///
+/// SQLite has one writer at a time. The threads of this process queue for this connection and not for the lock
+/// on the file, so they never get `SQLITE_BUSY` from each other. The mutex is fair: it passes to the thread
+/// that has waited longest.
+#[derive(Debug)]
+pub struct Writer {
+    connection: Arc<FairMutex<Connection>>,
+    /// The number of commits since the start; see [`super::reader`].
+    commits: Arc<AtomicU64>,
+    /// Writes in each commit.
+    group_sizes: RecentSummary,
+    /// Seconds from the first write of a group to the end of its commit.
+    group_seconds: RecentSummary,
+}
+
+/// The writes of this thread that wait for their common commit.
+#[derive(Default)]
+struct Group {
+    /// The connection, from the first write to the commit.
+    connection: Option<ArcMutexGuard<RawFairMutex, Connection>>,
+    writes: usize,
+    /// SQLite has rolled the whole transaction back, for example because the disk is full.
+    is_lost: bool,
+}
+
+thread_local! {
+    /// The open group of this thread.
+    static GROUP: RefCell<Option<Group>> = const { RefCell::new(None) };
+    /// The length of the write-ahead log in pages after the last commit of this thread.
+    static LOG_PAGES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The write-ahead log is checkpointed when it has this many pages (16 MiB). SQLite's own limit of 1,000 pages
+/// would copy pages that many groups change once for each few groups.
+const CHECKPOINT_PAGES: u64 = 4000;
+
+/// How long a checkpoint waits for readers of other processes. Readers of this process take at most
+/// [`super::reader::MAX_SNAPSHOT_AGE`].
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(100);
+
+impl Writer {
+    /// Takes over a connection that is set up for writing. `commits` counts up after each commit.
+    pub fn new(connection: Connection, commits: Arc<AtomicU64>) -> Writer {
+        connection.wal_hook(Some(|_, pages| {
+            LOG_PAGES.set(u64::try_from(pages).unwrap_or(0));
+            Ok(())
+        }));
+        Writer {
+            connection: Arc::new(FairMutex::new(connection)),
+            commits,
+            group_sizes: RecentSummary::default(),
+            group_seconds: RecentSummary::default(),
+        }
+    }
+
+    /// Runs `run` with each item. All calls of [`Writer::write`] that it makes on this thread share one commit.
+    /// Returns the results; beside each, whether what it wrote is on the disk.
+    ///
+    /// # Errors
+    /// The second half of a result is [`Error::StorageUnavailable`] if the item has written something and the
+    /// commit has failed. It is undone then.
+    pub fn run_group<I, T>(
+        &self,
+        items: impl IntoIterator<Item = I>,
+        mut run: impl FnMut(I) -> T,
+    ) -> Vec<(T, Result<(), Error>)> {
+        let open = OpenGroup::begin();
+        let start = Instant::now();
+        let results: Vec<(T, bool)> = items
+            .into_iter()
+            .map(|item| {
+                let before = open.writes();
+                (run(item), open.writes() > before)
+            })
+            .collect();
+        let committed = self.commit(open.end(), start);
+        let committed = |wrote| match &committed {
+            Err(cause) if wrote => Err(Error::StorageUnavailable(cause.clone())),
+            _ => Ok(()),
+        };
+        results
+            .into_iter()
+            .map(|(result, wrote)| (result, committed(wrote)))
+            .collect()
+    }
+
+    /// Runs `f` in a transaction: if `f` returns an error or panics, what it has written is rolled back.
+    /// Otherwise it is committed when this returns; within [`Writer::run_group`], at the end of the group.
+    ///
+    /// # Errors
+    /// Those of `f`; [`Error::Busy`] if another process keeps the database locked;
+    /// [`Error::StorageUnavailable`].
+    pub fn write<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        if GROUP.with_borrow(Option::is_some) {
+            return self.write_in_group(f);
+        }
+        let mut group = self.run_group([f], |f| self.write_in_group(f));
+        match group.pop() {
+            Some((result, committed)) => committed.and(result),
+            None => Err(Error::Internal("a group of one write is empty".to_owned())),
+        }
+    }
+
+    fn write_in_group<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        GROUP.with_borrow_mut(|group| {
+            let group = group.get_or_insert_default();
+            let connection = match &mut group.connection {
+                Some(connection) => connection,
+                none => none.insert(self.begin()?),
+            };
+            // A full disk or a failing one makes SQLite roll back the transaction of the whole group.
+            group.is_lost |= connection.is_autocommit();
+            if group.is_lost {
+                return Err(Error::StorageUnavailable(LOST.to_owned()));
+            }
+            let savepoint = connection.savepoint()?;
+            // Dropping the savepoint, on an error or a panic, rolls it back.
+            let value = f(&savepoint)?;
+            savepoint.commit()?;
+            group.writes += 1;
+            Ok(value)
+        })
+    }
+
+    /// Waits for the connection, and begins the transaction of a group.
+    ///
+    /// `BEGIN IMMEDIATE` takes the write lock first. A deferred transaction that reads and then writes would
+    /// fail at once with `SQLITE_BUSY` if another process commits in between; the busy timeout does not apply
+    /// there.
+    fn begin(&self) -> Result<ArcMutexGuard<RawFairMutex, Connection>, Error> {
+        let connection = self.connection.try_lock_arc_for(WAIT_TIMEOUT);
+        let connection =
+            connection.ok_or_else(|| Error::Busy("another write takes too long".to_owned()))?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(connection)
+    }
+
+    /// Commits the writes of a group, which syncs the disk. Returns the cause if that fails.
+    fn commit(&self, group: Group, start: Instant) -> Result<(), String> {
+        let Some(connection) = group.connection else {
+            return Ok(());
+        };
+        if group.is_lost || connection.is_autocommit() {
+            return Err(LOST.to_owned());
+        }
+        if let Err(why) = connection.execute_batch("COMMIT") {
+            // The transaction is still open after some errors, and rolled back already after others.
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(format!("the commit failed: {why}"));
+        }
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        if group.writes > 0 {
+            self.group_sizes.observe(group.writes as f64);
+            self.group_seconds.observe(start.elapsed().as_secs_f64());
+        }
+        if LOG_PAGES.get() >= CHECKPOINT_PAGES {
+            LOG_PAGES.set(0);
+            restart_log(&connection);
+        }
+        Ok(())
+    }
+
+    /// Checkpoint at the end of the process: moves the content of the write-ahead log into the database file
+    /// and truncates the log, so that the one file is the whole database.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if a thread or another process is reading or writing at that moment. Nothing is lost
+    /// then: the log stays beside the database file.
+    pub fn checkpoint(&self, timeout: Duration) -> Result<(), Error> {
+        let connection = self.connection.try_lock_for(timeout);
+        let connection =
+            connection.ok_or_else(|| Error::Busy("a write is in progress".to_owned()))?;
+        connection.busy_timeout(timeout)?;
+        let blocked: bool =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if blocked {
+            Err(database_locked())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the metrics of group commit.
+    pub fn write_metrics(&self, text: &mut Exposition) {
+        text.summary("write_group_size", "Writes that shared a commit; of the last 1,000 commits.")
+            .summary(&self.group_sizes);
+        text.summary(
+            "write_group_seconds",
+            "Time from the first write of a group to the end of its commit; of the last 1,000 commits.",
+        )
+        .summary(&self.group_seconds);
+    }
+}
+
+const LOST: &str = "SQLite has rolled back the transaction; the disk may be full or failing";
+
+/// Moves the content of the write-ahead log into the database file, so that the next write starts the log from
+/// its beginning. If another process is reading an old state, the log grows on, and the next commits try again.
+fn restart_log(connection: &Connection) {
+    let restart = || -> rusqlite::Result<()> {
+        connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
+        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
+        connection.busy_timeout(WAIT_TIMEOUT)
+    };
+    if let Err(why) = restart() {
+        log::warn!("cannot checkpoint the write-ahead log, so it grows: {why}");
+    }
+}
+
+/// The guard of this thread's open group. Its drop, when a panic ends the group, rolls everything back.
+struct OpenGroup;
+
+impl OpenGroup {
+    fn begin() -> OpenGroup {
+        GROUP.set(Some(Group::default()));
+        OpenGroup
+    }
+
+    /// The number of successful writes in the group so far.
+    fn writes(&self) -> usize {
+        GROUP.with_borrow(|group| group.as_ref().map_or(0, |group| group.writes))
+    }
+
+    /// Closes the group for further writes.
+    fn end(self) -> Group {
+        let group = GROUP.take().unwrap_or_default();
+        mem::forget(self);
+        group
+    }
+}
+
+impl Drop for OpenGroup {
+    fn drop(&mut self) {
+        if let Some(Group {
+            connection: Some(connection),
+            ..
+        }) = GROUP.take()
+            && !connection.is_autocommit()
+            && let Err(why) = connection.execute_batch("ROLLBACK")
+        {
+            log::error!("cannot roll back a group of writes: {why}");
+        }
+    }
+}
