@@ -190,12 +190,7 @@ impl JwtSigner {
     }
 
     /// Verifies the signature and the claims of a token.
-    fn verify_signed(
-        &self,
-        token: &str,
-        kind: TokenKind,
-        now: Timestamp,
-    ) -> Result<Claims, Error> {
+    fn verify_signed(&self, token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, Error> {
         let options = || VerificationOptions {
             // Turns off the library's time checks: they have 15 minutes of leeway, accept a token without
             // `exp` and count seconds in 32 bits. `check_times` replaces them.

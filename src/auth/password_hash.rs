@@ -33,10 +33,7 @@ impl PasswordHasher {
             method,
             salt: random_salt()?,
         };
-        Ok(PasswordHasher {
-            iterations,
-            dummy,
-        })
+        Ok(PasswordHasher { iterations, dummy })
     }
 
     /// Hashes a password with a new random salt.

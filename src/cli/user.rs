@@ -282,8 +282,8 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
 
 fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
     PasswordHasher::new(hashing.password_iterations)
-    .and_then(|hasher| hasher.hash(password))
-    .map_err(explain)
+        .and_then(|hasher| hasher.hash(password))
+        .map_err(explain)
 }
 
 /// One line about an account, such as `1 ada <ada@example.com>: admin, approved`.

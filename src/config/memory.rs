@@ -22,7 +22,9 @@ const MIB: u64 = 1 << 20;
 impl MemoryLimits {
     /// The limits for this process.
     pub fn of_this_process() -> MemoryLimits {
-        let texts = FILES.iter().filter_map(|file| fs::read_to_string(file).ok());
+        let texts = FILES
+            .iter()
+            .filter_map(|file| fs::read_to_string(file).ok());
         // Version 2 writes `max` if there is no limit, version 1 a number beyond all memory.
         let limit = texts.filter_map(|text| text.trim().parse().ok()).min();
         MemoryLimits::for_container(limit)

@@ -67,9 +67,15 @@ pub struct WorkMetrics {
 impl WorkMetrics {
     /// Writes the metrics of all queues.
     pub fn write(&self, text: &mut Exposition) {
-        let family = text.gauge("queue_length", "Requests that wait for a thread of their kind.");
+        let family = text.gauge(
+            "queue_length",
+            "Requests that wait for a thread of their kind.",
+        );
         self.samples(family, |counts| counts.queued.load(Ordering::Relaxed));
-        let family = text.gauge("queue_running", "Requests that a thread of their kind handles.");
+        let family = text.gauge(
+            "queue_running",
+            "Requests that a thread of their kind handles.",
+        );
         self.samples(family, |counts| counts.running.load(Ordering::Relaxed));
         let mut family = text.counter(
             "queue_left_total",

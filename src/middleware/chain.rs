@@ -75,7 +75,13 @@ impl<'a> Handled<'a> {
     /// Makes the response, in the middleware chain; the outermost middleware comes first. It is an error
     /// response if the handler has failed, or if what the handler has written is not committed.
     pub fn respond(self, app: &App, committed: Result<(), Error>) -> Response {
-        let Handled { context, pattern, username, result, arrival } = self;
+        let Handled {
+            context,
+            pattern,
+            username,
+            result,
+            arrival,
+        } = self;
         let (context, result) = (&context, committed.and(result));
         observe(
             &app.metrics.requests,

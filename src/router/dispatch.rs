@@ -29,7 +29,9 @@ pub fn dispatch(
         Match::Options { allow, .. } => {
             return Ok(Response::empty_204().with_additional_header("Allow", allow.clone()));
         }
-        Match::MethodNotAllowed { allow, .. } => return Err(Error::MethodNotAllowed(allow.clone())),
+        Match::MethodNotAllowed { allow, .. } => {
+            return Err(Error::MethodNotAllowed(allow.clone()));
+        }
         Match::NotFound => return Err(Error::NotFound),
     };
     let mut signed_in = || caller(app, context, username);
@@ -48,8 +50,6 @@ pub fn dispatch(
         Access::ManagerOrAdmin(handler) => {
             handler.call(app, context, &signed_in()?.try_into()?, params)
         }
-        Access::AdminOnly(handler) => {
-            handler.call(app, context, &signed_in()?.try_into()?, params)
-        }
+        Access::AdminOnly(handler) => handler.call(app, context, &signed_in()?.try_into()?, params),
     }
 }

@@ -68,7 +68,16 @@ impl RouteWork {
 /// The parameters of lists with which a page looks only at the rows that it shows. Names in another spelling,
 /// such as `%71` for `q`, are not in this list, so the request counts as a search.
 const INDEXED_PARAMETERS: [&str; 11] = [
-    "", "limit", "cursor", "sort", "status", "assigned_user_id", "role", "approved", "action", "actor_id",
+    "",
+    "limit",
+    "cursor",
+    "sort",
+    "status",
+    "assigned_user_id",
+    "role",
+    "approved",
+    "action",
+    "actor_id",
     "subject_id",
 ];
 

@@ -246,10 +246,14 @@ impl Connection {
             NextAction::Close
         });
         self.update_wait();
-        if !self.resize_reservation() && self.parked.is_none() {
+        if !self.resize_reservation() {
             let connections = &context.app.metrics.connections;
             connections.count_closed(CloseReason::MaxBufferedBytes);
-            return self.abort(Error::Busy("MAX_BUFFERED_BYTES is used up".to_owned()), context);
+            let error = Error::Busy("MAX_BUFFERED_BYTES is used up".to_owned());
+            return match self.parked {
+                Some(_) => self.reject_parked(|_| error, LeaveReason::Evicted, context),
+                None => self.abort(error, context),
+            };
         }
         // The deadline sweep sees waiting connections only. A client that sends without a pause never waits.
         let limits = &context.app.config.limits;
@@ -370,7 +374,11 @@ impl Connection {
         match context.lanes.submit(work, flow, job) {
             Ok(place) => {
                 self.wait.since = arrival;
-                self.parked = Some(Parked { place, framing, size });
+                self.parked = Some(Parked {
+                    place,
+                    framing,
+                    size,
+                });
                 Ok(Some(self.check_client_waits(context)))
             }
             Err(_) => Err(io::Error::other("no lane for this kind of work")),
@@ -381,7 +389,10 @@ impl Connection {
     /// has gone, and its request should cost nothing. A client that only has nothing more to send gets its
     /// response if its request does not have to wait.
     fn check_client_waits(&mut self, context: &LoopContext) -> NextAction {
-        let has_gone = self.peer_has_closed && self.leave_queue(LeaveReason::ClientGone, context.lanes).is_some();
+        let has_gone = self.peer_has_closed
+            && self
+                .leave_queue(LeaveReason::ClientGone, context.lanes)
+                .is_some();
         if has_gone {
             NextAction::Close
         } else {
@@ -556,7 +567,9 @@ impl Head {
     /// The memory of the texts in bytes.
     fn size(&self) -> usize {
         let fields = self.fields.iter();
-        let fields: usize = fields.map(|(name, value)| name.len() + value.len() + FIELD_SIZE).sum();
+        let fields: usize = fields
+            .map(|(name, value)| name.len() + value.len() + FIELD_SIZE)
+            .sum();
         self.method.len() + self.target.len() + fields
     }
 }

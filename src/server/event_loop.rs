@@ -150,13 +150,16 @@ impl EventLoop {
 
     /// Waits for events. Ends the reader's snapshot before a long wait, and when it is too old.
     fn wait(&mut self, events: &mut Events, reader: &KeptReader) {
-        let mut timeout = self.next_sweep.map(|at| at.saturating_duration_since(Instant::now()));
+        let mut timeout = self
+            .next_sweep
+            .map(|at| at.saturating_duration_since(Instant::now()));
         if !self.requeued.is_empty() {
             timeout = Some(Duration::ZERO);
         }
         reader.release_old_snapshot();
         if reader.has_snapshot() {
-            timeout = Some(timeout.map_or(MAX_SNAPSHOT_AGE, |timeout| timeout.min(MAX_SNAPSHOT_AGE)));
+            timeout =
+                Some(timeout.map_or(MAX_SNAPSHOT_AGE, |timeout| timeout.min(MAX_SNAPSHOT_AGE)));
         }
         if let Err(why) = self.poll.poll(events, timeout)
             && why.kind() != ErrorKind::Interrupted

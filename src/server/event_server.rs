@@ -62,8 +62,7 @@ impl EventServer {
             app,
         });
         let lanes_ended = start_lanes(&shared)?;
-        let (loops, loops_ended) =
-            start_loops(&shared, concurrency.event_loops, max_connections)?;
+        let (loops, loops_ended) = start_loops(&shared, concurrency.event_loops, max_connections)?;
         let listener = mio::net::TcpListener::from_std(listener);
         let (accept_loop, accept_waker) =
             AcceptLoop::new(Arc::clone(&shared), loops.clone(), listener)?;
@@ -102,11 +101,13 @@ impl EventServer {
         for handle in &self.loops {
             handle.inbox.close();
         }
-        let is_drained = wait_for_end(&self.loops_ended, (deadline / 2).saturating_sub(begin.elapsed()))
-            || {
-                self.enter(Phase::Aborting);
-                wait_for_end(&self.loops_ended, left())
-            };
+        let is_drained = wait_for_end(
+            &self.loops_ended,
+            (deadline / 2).saturating_sub(begin.elapsed()),
+        ) || {
+            self.enter(Phase::Aborting);
+            wait_for_end(&self.loops_ended, left())
+        };
         self.enter(Phase::Ended);
         self.shared.lanes.close();
         // A thread that is in the middle of a request ends after it.

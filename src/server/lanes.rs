@@ -194,8 +194,8 @@ fn lower_priority() {
 
     /// Added to the nice value of the process: a third of an event loop's share of a busy core.
     const NICER: i32 = 5;
-    let lowered =
-        getpriority_process(None).and_then(|nice| setpriority_process(Some(gettid()), nice + NICER));
+    let lowered = getpriority_process(None)
+        .and_then(|nice| setpriority_process(Some(gettid()), nice + NICER));
     if let Err(why) = lowered {
         log::warn!("cannot lower the priority of a thread: {why}");
     }

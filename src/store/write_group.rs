@@ -209,8 +209,11 @@ impl Writer {
 
     /// Writes the metrics of group commit.
     pub fn write_metrics(&self, text: &mut Exposition) {
-        text.summary("write_group_size", "Writes that shared a commit; of the last 1,000 commits.")
-            .summary(&self.group_sizes);
+        text.summary(
+            "write_group_size",
+            "Writes that shared a commit; of the last 1,000 commits.",
+        )
+        .summary(&self.group_sizes);
         text.summary(
             "write_group_seconds",
             "Time from the first write of a group to the end of its commit; of the last 1,000 commits.",

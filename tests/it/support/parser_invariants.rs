@@ -11,6 +11,7 @@ pub fn limits() -> ServerLimits {
         max_header_fields: 8,
         head_timeout: "1s".parse().unwrap(),
         body_timeout: "1s".parse().unwrap(),
+        queue_timeout: "1s".parse().unwrap(),
         idle_timeout: "1s".parse().unwrap(),
         response_timeout: "1s".parse().unwrap(),
         max_connections: 1,

@@ -87,6 +87,7 @@ pub fn config(folder: &TempDir) -> Config {
             max_header_fields: 100,
             head_timeout: "10s".parse().unwrap(),
             body_timeout: "30s".parse().unwrap(),
+            queue_timeout: "30s".parse().unwrap(),
             idle_timeout: "60s".parse().unwrap(),
             response_timeout: "30s".parse().unwrap(),
             max_connections: 10_000,
@@ -122,7 +123,11 @@ pub fn metrics_token(text: &str) -> MetricsToken {
 
 /// Opens the database and builds the application.
 pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
-    let store = Store::open(config.database.database_url.path(), &config.concurrency).unwrap();
+    let store = Store::open(
+        config.database.database_url.path(),
+        config.concurrency.readers(),
+    )
+    .unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
     let static_files = StaticFiles::new(router::openapi_json);
     App::new(config, store, keys, None, metrics, static_files, clock).unwrap()
