@@ -19,6 +19,13 @@ use crate::model::fold_case;
 /// timeout).
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a read waits for a lock. Another process takes one for moments only, for example to recover the
+/// write-ahead log after a crash. An event loop that waits serves no other request.
+const READ_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// The largest page cache of a connection in bytes; SQLite's default.
+pub const MAX_CACHE: u64 = 2000 << 10;
+
 // ---- the pool --------------------------------------------------------------------------------------
 
 /// The pool of read-only connections.
@@ -82,23 +89,26 @@ impl HandleEvent for WaitHistogram {
 
 // ---- settings of a connection -------------------------------------------------------------------
 
-/// Sets up a read-only connection.
-pub fn set_up_reader(db: &mut Connection) -> rusqlite::Result<()> {
-    set_up(db)?;
+/// Sets up a read-only connection with a page cache of at most `cache` bytes.
+pub fn set_up_reader(db: &mut Connection, cache: u64) -> rusqlite::Result<()> {
+    set_up(db, cache)?;
+    db.busy_timeout(READ_TIMEOUT)?;
     db.pragma_update(None, "query_only", true)
 }
 
-/// Sets up a connection that writes.
-pub fn set_up_writer(db: &mut Connection) -> rusqlite::Result<()> {
-    set_up(db)?;
+/// Sets up a connection that writes, with a page cache of at most `cache` bytes.
+pub fn set_up_writer(db: &mut Connection, cache: u64) -> rusqlite::Result<()> {
+    set_up(db, cache)?;
     // With a write-ahead log, FULL syncs the log at each commit: a write is on the disk before it is
     // acknowledged.
     db.pragma_update(None, "synchronous", "FULL")
 }
 
 /// The settings of every connection. SQLite does not store them in the file.
-fn set_up(db: &mut Connection) -> rusqlite::Result<()> {
+fn set_up(db: &mut Connection, cache: u64) -> rusqlite::Result<()> {
     db.busy_timeout(WAIT_TIMEOUT)?;
+    // A negative number is a size in KiB, a positive one a number of pages.
+    db.pragma_update(None, "cache_size", -(cache.min(MAX_CACHE) as i64 / 1024))?;
     db.pragma_update(None, "foreign_keys", true)?;
     // A list has one statement for each combination of filters; rusqlite caches 16 prepared statements by
     // default.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::connection_pool::{WAIT_TIMEOUT, set_up_writer};
+use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
 use super::sqlite_error::is_busy;
 use crate::error::Error;
 use crate::model::Timestamp;
@@ -62,7 +62,7 @@ pub fn run(path: &Path) -> Result<(), Error> {
     create_if_missing(path).map_err(internal)?;
     check_compatible(path)?;
     let mut db = Connection::open(path)?;
-    set_up_writer(&mut db)?;
+    set_up_writer(&mut db, MAX_CACHE)?;
     if db.is_readonly("main")? {
         return Err(internal("the file is read-only"));
     }
