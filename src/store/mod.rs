@@ -15,6 +15,7 @@ mod database;
 mod decode;
 mod long_reads;
 mod migrate;
+mod page_reader;
 mod query_builder;
 #[cfg(test)]
 mod query_plan_tests;
