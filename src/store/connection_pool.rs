@@ -9,11 +9,9 @@ use r2d2::{NopErrorHandler, Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::functions::FunctionFlags;
 
 use crate::error::Error;
 use crate::metrics::Histogram;
-use crate::model::fold_case;
 
 /// How long a request waits for a connection, and a statement for the lock of another process (SQLite's busy
 /// timeout).
@@ -114,12 +112,7 @@ fn set_up(db: &mut Connection, cache: u64) -> rusqlite::Result<()> {
     // default.
     db.set_prepared_statement_cache_capacity(128);
     // The query planner stability guarantee (QPSG): plans do not depend on bound values. Without it SQLite
-    // prepares a cached statement again on every call, because its LIMIT is bound.
+    // prepares a cached statement again on every call if its LIMIT is bound.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // For searches that ignore case: SQLite's own lower() folds ASCII only. PostgreSQL has a function of this
-    // name.
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    db.create_scalar_function("casefold", 1, flags, |call| {
-        Ok(call.get_raw(0).as_str().ok().map(fold_case))
-    })
+    Ok(())
 }

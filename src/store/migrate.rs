@@ -20,7 +20,7 @@ use crate::model::Timestamp;
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of `schema.sql`. The Flask app's files have version 0.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// The tutorial's tables and columns, on which all statements rely. They identify a file.
 const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [

@@ -173,7 +173,11 @@ impl Writer {
             }
         }
         // After an error of the disk SQLite may have rolled back the transaction of the whole group.
-        if group.connection.as_ref().is_some_and(|db| db.is_autocommit()) {
+        if group
+            .connection
+            .as_ref()
+            .is_some_and(|db| db.is_autocommit())
+        {
             group.failure = Some(GroupFailure::RolledBack);
         }
         match (&mut group.connection, group.failure) {
