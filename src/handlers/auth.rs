@@ -115,8 +115,8 @@ fn refuse(app: &App, context: &RequestContext, user: Option<&User>) -> Error {
 /// setting. If that fails, for example because the server is busy, the next sign-in tries again.
 fn renewed_hash(app: &App, context: &RequestContext, verified: &Verified) -> Option<String> {
     app.passwords.renew(verified).unwrap_or_else(|why| {
-        let id = &context.request_id;
-        log::warn!("request_id={id} keeping the outdated password hash: {why}");
+        let request_id = &context.request_id;
+        log::warn!(request_id, error:% = why; "keeping the outdated password hash");
         None
     })
 }

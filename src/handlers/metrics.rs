@@ -8,6 +8,7 @@ use crate::concurrency::bulkhead;
 use crate::error::Error;
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
+use crate::logging;
 use crate::metrics::exposition::{Exposition, MEDIA_TYPE};
 use crate::metrics::process;
 
@@ -20,6 +21,7 @@ pub fn show(app: &App, context: &RequestContext) -> HandlerResult {
     app.store.write_metrics(&mut text);
     bulkhead::write_metrics(&app.bulkheads(), &mut text);
     app.rate_limits.write_metrics(&mut text);
+    logging::write_metrics(&mut text);
     process::write(app.metrics.start, &mut text);
     Ok(Response::from_data(MEDIA_TYPE, text.into_string()))
 }

@@ -11,14 +11,16 @@ use serde_json::{Value, json};
 
 use super::request::RequestContext;
 use crate::error::Error;
+use crate::logging::FAILURE;
 
 /// Returns the response for an error: `{"msg": "for people", "code": "for_programs"}`. Logs the cause, which
 /// the client must not see.
 pub fn error_response(context: &RequestContext, error: &Error) -> Response {
     let request_id = &context.request_id;
     match error {
-        Error::Internal(cause) => log::error!("request_id={request_id} error={cause:?}"),
-        Error::Busy(cause) => log::warn!("request_id={request_id} busy={cause:?}"),
+        Error::Internal(error) => log::error!(target: FAILURE, request_id, error; ""),
+        Error::Busy(busy) => log::warn!(target: FAILURE, request_id, busy; ""),
+        Error::WriteConflict => log::warn!(target: FAILURE, request_id, busy = "conflict"; ""),
         _ => {}
     }
     let status = error.public().status.as_u16();

@@ -191,7 +191,7 @@ impl Connection {
     pub fn run_until_blocked(&mut self, context: &mut WorkerContext) -> NextAction {
         self.socket_is_empty = false;
         let action = self.run_steps(context).unwrap_or_else(|why| {
-            log::debug!("peer={} closed={:?}", self.peer, why.to_string());
+            log::debug!(peer:% = self.peer, closed:% = why; "");
             NextAction::Close
         });
         self.update_wait();
