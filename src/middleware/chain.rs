@@ -41,11 +41,23 @@ fn run(
     pattern: Option<&'static str>,
     endpoint: impl FnOnce(&mut Option<String>) -> HandlerResult,
 ) -> Response {
-    observe(&app.metrics.requests, context, pattern, |username| {
+    let response = observe(&app.metrics.requests, context, pattern, |username| {
         security_headers(context, || {
             cors(&app.config.cors, context, || {
                 catch_panic(context, || endpoint(username))
             })
         })
-    })
+    });
+    refund_rate_limits(app, context, response.status_code);
+    response
+}
+
+/// Gives a request that failed with a 5xx back to the rate limits that have counted it: a server that is busy or
+/// broken must not use up what its clients may send.
+fn refund_rate_limits(app: &App, context: &RequestContext, status: u16) {
+    if status >= 500 {
+        for charge in context.take_charges() {
+            app.rate_limits.refund(charge);
+        }
+    }
 }
