@@ -32,17 +32,18 @@ class Results:
     def ratio(self, label, program, other, figure="rate"):
         """Returns the median of the rounds' ratios: a slow period slows both programs, which leaves their ratio
         unchanged."""
-        pairs = zip(self.values(label, program, figure), self.values(label, other, figure))
-        ratios = [value / divisor if divisor else float("inf") for value, divisor in pairs]
-        return statistics.median(ratios) if ratios else None
+        return median_ratio(self.values(label, program, figure), self.values(label, other, figure))
 
     def ratio_of_scenarios(self, label, other_label, program):
-        pairs = zip(self.values(label, program, "rate"), self.values(other_label, program, "rate"))
-        ratios = [value / divisor if divisor else float("inf") for value, divisor in pairs]
-        return statistics.median(ratios) if ratios else None
+        return median_ratio(self.values(label, program, "rate"), self.values(other_label, program, "rate"))
 
     def most_threads(self, name):
         return max((program.most_threads for program in self.programs if program.name == name), default=0)
+
+
+def median_ratio(values, divisors):
+    ratios = [value / divisor if divisor else float("inf") for value, divisor in zip(values, divisors)]
+    return statistics.median(ratios) if ratios else None
 
 
 # ---- tables of figures ------------------------------------------------------------------------------
@@ -57,7 +58,7 @@ def rate_cell(results, label, program):
 
 
 def refused_text(share):
-    return f", {share:.0%} refused" if share >= 0.005 else ", some refused" if share else ""
+    return f", {share * 100:.1f} % refused" if share else ""
 
 
 def p99_cell(results, label, program):
@@ -83,14 +84,15 @@ def crowd_cell(results, label, program):
 def attack_cell(results, label, program):
     answered = sum(results.values(label, program, "answered"))
     people = sum(results.values(label, program, "people"))
-    return f"{answered} of {people}, slowest {results.most(label, program, 'slowest'):.2f} s"
+    slowest = results.most(label, program, "slowest")
+    return f"{answered} of {people}" + (f", slowest {slowest:.2f} s" if answered else "")
 
 
 def resources_cell(results, label, program):
     start, idle, connected = (
         results.median(label, program, figure) for figure in ("start_ms", "idle_mb", "connected_mb")
     )
-    return f"{start:.0f} ms, {idle:.1f} MB, {connected:.1f} MB"
+    return f"{start:.0f} ms, {idle:.1f} MB, {connected:.1f} MB, {results.most_threads(program)}"
 
 
 # Title of the table, the figure by which its scenarios are found, and the text of a cell.
@@ -100,20 +102,20 @@ TABLES = [
     ("CPU time of the server per response", "cpu_us", cpu_cell),
     ("Time until all people are signed in; in brackets, divided by people × one hash ÷ cores", "factor", crowd_cell),
     ("People who are signed in within 2 s, one after another, beside an attacker", "answered", attack_cell),
-    ("Start to first response, resident memory idle and with 5,000 idle connections", "idle_mb", resources_cell),
+    ("Start to first response, resident memory idle and with 5,000 idle connections, and the most threads in any scenario",
+     "idle_mb", resources_cell),
 ]
 
 
 def figures_table(results, title, figure, cell):
     """Returns the table of all scenarios that have the figure; `None` if there is none."""
-    labels = [label for label, row in results.rounds.items() if any(results.median(label, name, figure) is not None for name in row)]
+    is_measured = lambda label, name: bool(results.values(label, name, figure))
+    labels = [label for label, row in results.rounds.items() if any(is_measured(label, name) for name in row)]
     if not labels:
         return None
-    names = [program.name for program in results.programs
-             if any(results.median(label, program.name, figure) is not None for label in labels)]
+    names = [program.name for program in results.programs if any(is_measured(label, program.name) for label in labels)]
     rows = [
-        [label] + ["" if results.median(label, name, figure) is None else cell(results, label, name) for name in names]
-        for label in labels
+        [label, *(cell(results, label, name) if is_measured(label, name) else "" for name in names)] for label in labels
     ]
     return f"{title}:\n\n{table(['', *(TITLES[name] for name in names)], rows)}"
 
@@ -165,7 +167,7 @@ def rates(results):
 def many_writers(results, label, fewer_label):
     refused = results.most(label, OURS, "refused")
     if refused is not None:
-        yield row(f"{label}, refused", "0 %", f"{refused:.2%}".replace("%", " %"), refused == 0)
+        yield row(f"{label}, refused", "0 %", f"{refused * 100:.2f} %", refused == 0)
     measured = results.ratio_of_scenarios(label, fewer_label, OURS)
     if measured is not None:
         yield row(f"{label}, relative to {POST_CONNECTIONS[0]} connections", "1.0 ×", f"{measured:.2f} ×", measured >= 1)
@@ -188,9 +190,8 @@ def sign_ins(results):
         people = sum(results.values(label, OURS, "people"))
         if people:
             answered = sum(results.values(label, OURS, "answered"))
-            slowest = results.most(label, OURS, "slowest")
-            yield row(f"{label}: honest sign-ins within 2 s", "all", f"{answered} of {people}, slowest {slowest:.2f} s",
-                      answered == people)
+            measured = attack_cell(results, label, OURS)
+            yield row(f"{label}: honest sign-ins within 2 s", "all", measured, answered == people)
 
 
 def latencies(results):

@@ -72,8 +72,8 @@ class Crowd:
 
 
 def crowd(port, people, many_addresses, limit):
-    """`people` sign in at the same moment, all from one address or each from its own. Who is refused tries again
-    after the time that the response names, until `limit` seconds have passed."""
+    """`people` sign in at the same moment, all from one address or each from its own. A person who is refused
+    tries again after the time that the response names, until `limit` seconds have passed."""
     return asyncio.run(sign_in_crowd(port, people, many_addresses, limit))
 
 
@@ -111,6 +111,7 @@ class Defence:
     people: int
     # Honest people who were signed in within PATIENCE.
     answered: int
+    # The longest time of these people; 0 if there are none.
     slowest_seconds: float
 
 
@@ -138,9 +139,9 @@ async def honest_people(port):
             status, _ = await asyncio.wait_for(sign_in_once(port, own_address(number), email), PATIENCE)
         except TimeoutError:
             status = 0
-        times.append((status == 200, time.perf_counter() - begin))
-    answered = sum(is_signed_in for is_signed_in, _ in times)
-    return Defence(len(times), answered, max(seconds for _, seconds in times))
+        if status == 200:
+            times.append(time.perf_counter() - begin)
+    return Defence(HONEST_PEOPLE, len(times), max(times, default=0))
 
 
 def run_attacker(port, with_accounts):

@@ -55,7 +55,7 @@ impl Reader {
             .get()
             .ok_or_else(|| Error::internal("no database"))?;
         let db: &'static Connection = Box::leak(Box::new(connect(path)?));
-        db.execute_batch("PRAGMA query_only = 1")?;
+        db.execute_batch("PRAGMA query_only = 1; PRAGMA mmap_size = 268435456")?;
         let list = |filter: &str| {
             db.prepare(&format!(
                 "SELECT id, title, description, status, deadline, created_at, assigned_user_id FROM task

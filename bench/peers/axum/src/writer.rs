@@ -38,7 +38,7 @@ impl Writer {
     /// Starts the thread. With `own_indexes`, four indexes of `task` remain and the others are dropped.
     pub fn start(path: &str, own_indexes: bool) -> Writer {
         let db = connect(path).expect("the database opens");
-        db.execute_batch("PRAGMA synchronous = FULL")
+        db.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -32000")
             .expect("the database can be written");
         if own_indexes {
             drop_other_indexes(&db).expect("the indexes can be dropped");
