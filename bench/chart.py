@@ -1,7 +1,5 @@
-"""Draws one chart. Runs in a virtual environment with matplotlib, and reads a JSON object from the standard input.
-
-`python bench/chart.py` is called by bench/run.
-"""
+"""Draws one chart: bench/run calls this file in a virtual environment with matplotlib, and writes a JSON object to its
+standard input."""
 
 import json
 import sys
@@ -15,7 +13,16 @@ matplotlib.rcParams["font.family"] = "sans-serif"
 matplotlib.rcParams["svg.hashsalt"] = "task-api"
 import matplotlib.pyplot as plt
 
-COLOURS = ["#c2410c", "#f59e0b", "#2563eb", "#16a34a", "#6b7280", "#9333ea", "#0d9488", "#be185d"]
+COLOURS = {
+    "task-api": "#c2410c",
+    "task-api with request log": "#f59e0b",
+    "task-api, other binary": "#be185d",
+    "on rouille's server": "#facc15",
+    "axum": "#2563eb",
+    "axum, four indexes": "#7dd3fc",
+    "Fastify": "#16a34a",
+    "Flask": "#9ca3af",
+}
 GREY = "#6b7280"
 
 
@@ -26,29 +33,26 @@ def draw(chart):
     for index, (name, values) in enumerate(zip(names, chart["rows"])):
         y = [line + index * height for line in range(len(labels))]
         widths = [value or 0 for value in values]
-        bars = axes.barh(y, widths, height * 0.9, label=name, color=COLOURS[index % len(COLOURS)])
+        bars = axes.barh(y, widths, height * 0.9, label=name, color=COLOURS[name])
         texts = ["" if value is None else f"{value:.2f}" for value in values]
         axes.bar_label(bars, texts, padding=3, fontsize=8, color=GREY)
     axes.set_yticks([line + 0.4 - height / 2 for line in range(len(labels))], labels)
     axes.invert_yaxis()
     axes.axvline(chart["line"], color=GREY, linewidth=0.8, linestyle="--")
     axes.set_xlabel(chart["unit"])
-    if chart["logarithmic"]:
-        axes.set_xscale("log")
-    style(axes, len(names))
-    figure.tight_layout()
-    figure.savefig(chart["path"], transparent=True, metadata={"Date": None})
+    style(axes)
+    figure.savefig(chart["path"], transparent=True, bbox_inches="tight", metadata={"Date": None})
 
 
-def style(axes, columns):
+def style(axes):
     for side in ["top", "right"]:
         axes.spines[side].set_visible(False)
     for item in [axes.xaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]:
         item.set_color(GREY)
-    axes.tick_params(colors=GREY, which="both")
+    axes.tick_params(colors=GREY)
     for spine in axes.spines.values():
         spine.set_color(GREY)
-    axes.legend(frameon=False, labelcolor=GREY, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(columns, 4))
+    axes.legend(frameon=False, labelcolor=GREY, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
 
 draw(json.load(sys.stdin))
