@@ -56,7 +56,7 @@ class Folders:
 
 @dataclass
 class Program:
-    """A server program. Each measurement starts it on a fresh copy of a database in which its accounts are signed in."""
+    """A server program. Each measurement starts it on a fresh copy of a database in which accounts are signed in."""
 
     name: str
     command: list

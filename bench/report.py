@@ -102,7 +102,7 @@ TABLES = [
     ("CPU time of the server per response", "cpu_us", cpu_cell),
     ("Time until all people are signed in; in brackets, divided by people × one hash ÷ cores", "factor", crowd_cell),
     ("People who are signed in within 2 s, one after another, beside an attacker", "answered", attack_cell),
-    ("Start to first response, resident memory idle and with 5,000 idle connections, and the most threads in any scenario",
+    ("Start to first response, resident memory idle, with 5,000 idle connections, most threads in any scenario",
      "idle_mb", resources_cell),
 ]
 
@@ -135,7 +135,8 @@ def row(label, target, measured, is_met):
 def at_least(results, label, scenario, peer, minimum):
     measured = results.ratio(scenario, OURS, peer)
     if measured is not None:
-        yield row(f"{label}, relative to {TITLES[peer]}", f"{minimum:.1f} ×", f"{measured:.2f} ×", measured >= minimum)
+        label = f"{label}, relative to {TITLES[peer]}"
+        yield row(label, f"{minimum:.1f} ×", f"{measured:.2f} ×", measured >= minimum)
 
 
 def not_above_peer(results, label, scenario, figure):
@@ -146,7 +147,8 @@ def not_above_peer(results, label, scenario, figure):
 
 def at_most(label, measured, maximum, unit, digits=1):
     if measured is not None:
-        yield row(label, f"at most {maximum} {unit}".strip(), f"{measured:.{digits}f} {unit}".strip(), measured <= maximum)
+        target = f"at most {maximum} {unit}".strip()
+        yield row(label, target, f"{measured:.{digits}f} {unit}".strip(), measured <= maximum)
 
 
 def rates(results):
@@ -170,7 +172,8 @@ def many_writers(results, label, fewer_label):
         yield row(f"{label}, refused", "0 %", f"{refused * 100:.2f} %", refused == 0)
     measured = results.ratio_of_scenarios(label, fewer_label, OURS)
     if measured is not None:
-        yield row(f"{label}, relative to {POST_CONNECTIONS[0]} connections", "1.0 ×", f"{measured:.2f} ×", measured >= 1)
+        label = f"{label}, relative to {POST_CONNECTIONS[0]} connections"
+        yield row(label, "1.0 ×", f"{measured:.2f} ×", measured >= 1)
 
 
 def sign_ins(results):
@@ -215,8 +218,8 @@ def targets(results):
 
 def report(version, results, missing, rounds, seconds):
     machine = f"{CORES} cores, {platform.machine()}, {platform.system()}"
-    intro = (f"{version}, measured on {date.today()}; {machine}; median of {rounds} rounds of {seconds} s. The request log\n"
-             "is off except in the column that names it.")
+    intro = (f"{version}, measured on {date.today()}; {machine}; median of {rounds} rounds of {seconds} s.\n"
+             "The request log is off except in the column that names it.")
     tables = [figures_table(results, *kind) for kind in TABLES]
     notes = [f"Without {title}, which could not be installed." for title in missing]
     return "\n\n".join([intro, targets(results), *filter(None, tables), *notes]) + "\n"

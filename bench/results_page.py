@@ -31,17 +31,19 @@ def charts(results):
     return {
         "reads": chart(results, "Reads per second, compared with the other servers", "responses per second, axum = 1",
                        [*hello, scenarios.LIST_LABEL], relative),
-        "writes": chart(results, "Writes per second, compared with axum", "responses per second, axum = 1", posts, relative),
+        "writes": chart(results, "Writes per second, compared with axum", "responses per second, axum = 1",
+                        posts, relative),
         "latency": chart(results, "Response times of GET /hello beside other load", "99th percentile in milliseconds",
                          scenarios.BESIDE, p99, line=5),
-        "sign-ins": chart(results, "Many people sign in at once", "time until all are in, people × one hash ÷ cores = 1",
-                          crowds, factor),
+        "sign-ins": chart(results, "Many people sign in at once",
+                          "time until all are in, people × one hash ÷ cores = 1", crowds, factor),
     }
 
 
 def chart(results, title, unit, labels, value, line=1):
     """Returns what bench/chart.py draws: a bar for each program that takes part in all scenarios."""
-    names = [program.name for program in results.programs if all(value(label, program.name) is not None for label in labels)]
+    is_complete = lambda name: all(value(label, name) is not None for label in labels)
+    names = [program.name for program in results.programs if is_complete(program.name)]
     rows = [[value(label, name) for label in labels] for name in names]
     return {"title": title, "unit": unit, "labels": labels, "names": [TITLES[name] for name in names], "rows": rows,
             "line": line}
