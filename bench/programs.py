@@ -64,6 +64,7 @@ class Program:
     # The task-api binary that creates its database.
     creator: Path
     tokens: list = field(default_factory=list)
+    folders: Folders | None = None
     # The largest number of threads at the end of a measurement.
     most_threads: int = 0
 
@@ -73,9 +74,11 @@ class Program:
         self.template = folders.databases / f"{self.name}-template.db"
         database.create(self.creator, self.template)
         server = Server(self, self.template)
-        with ThreadPoolExecutor(CORES) as pool:
-            self.tokens = list(pool.map(server.sign_in, database.MEMBERS[:members]))
-        server.stop()
+        try:
+            with ThreadPoolExecutor(CORES) as pool:
+                self.tokens = list(pool.map(server.sign_in, database.MEMBERS[:members]))
+        finally:
+            server.stop()
         database.write_back(self.template)
 
     @contextmanager
@@ -109,7 +112,11 @@ class Server:
             self.process = subprocess.Popen(
                 command, env=os.environ | settings | (environment or {}), stdout=log, stderr=log
             )
-        self.wait_until_it_responds()
+        try:
+            self.wait_until_it_responds()
+        except BaseException:
+            self.stop()
+            raise
         self.start_seconds = time.perf_counter() - begin
 
     def wait_until_it_responds(self):
@@ -123,7 +130,6 @@ class Server:
                 return
             except OSError:
                 time.sleep(0.0005)
-        self.stop()
         fail(f"{self.program.name} does not respond")
 
     def request(self, method, path, body=None, headers=None):
@@ -142,7 +148,6 @@ class Server:
             if status == 200:
                 return json.loads(text)["token"]
             time.sleep(1)
-        self.stop()
         fail(f"{self.program.name}: the status of the sign-in is {status}: {text}")
 
     def warm_up(self):
