@@ -153,16 +153,11 @@ impl Lanes {
         if work == Work::PasswordHash || work == Work::Search {
             lower_priority();
         }
-        let reader = match app.store.keep_reader() {
-            Ok(reader) => reader,
-            Err(why) => return log::error!("a thread for {} ends: {why}", work.name()),
-        };
         while let Some(jobs) = lane.take(max) {
             let (count, start) = (jobs.len(), Instant::now());
             // The middleware turns a panic of a handler into a 500. A panic elsewhere ends the connections of
             // these jobs: see the drop of `ReplyTo`.
             let _ = catch_unwind(AssertUnwindSafe(|| handle(app, jobs)));
-            reader.release_snapshot();
             lane.finish(count, start.elapsed());
         }
     }
