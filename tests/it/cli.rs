@@ -70,7 +70,7 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
                 "6000",
                 "METRICS_TOKEN_FILE",
                 "SERVER",
-                "epoll",
+                "event-loop",
                 "rouille",
                 "MAX_BODY_BYTES",
                 "1048576",
