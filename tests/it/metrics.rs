@@ -166,8 +166,19 @@ impl Family {
         match self.kind.as_str() {
             "counter" | "gauge" => assert!(self.samples.iter().all(|(sample, ..)| sample == name)),
             "histogram" => self.check_histograms(name),
+            "summary" => self.check_summary(name),
             kind => panic!("{name} is a {kind}"),
         }
+    }
+
+    /// Quantiles whose values increase, then sum and count.
+    fn check_summary(&self, name: &str) {
+        let (quantiles, others) = self.samples.split_at(self.samples.len() - 2);
+        assert!(quantiles.is_sorted_by_key(|(_, labels, _)| labels["quantile"].clone()));
+        assert!(quantiles.is_sorted_by_key(|(.., value)| *value));
+        assert!(quantiles.iter().all(|(sample, ..)| sample == name));
+        let others: Vec<_> = others.iter().map(|(sample, ..)| sample.as_str()).collect();
+        assert_eq!(others, [format!("{name}_sum"), format!("{name}_count")]);
     }
 
     /// For each set of labels: buckets whose bounds and counts increase, `+Inf` last, then sum and count.
