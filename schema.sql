@@ -1,8 +1,8 @@
 -- The whole database: tables first, then indexes.
 --
 -- This script is also the migration. It runs on an empty file, on the Flask app's file and on a file of an
--- older version, so each statement must be idempotent (IF NOT EXISTS): it does nothing if its work is
--- already done. After a change here, raise VERSION in src/store/migrate.rs.
+-- older version, so each statement must be idempotent (IF NOT EXISTS, IF EXISTS): it does nothing if its work
+-- is already done. After a change here, raise VERSION in src/store/migrate.rs.
 --
 -- Every DATETIME is text in UTC, as SQLAlchemy writes it: 2026-11-23 04:22:41.136817.
 
@@ -146,24 +146,25 @@ CREATE INDEX IF NOT EXISTS user_by_role          ON "user" (role, id);
 CREATE INDEX IF NOT EXISTS user_by_approval      ON "user" (coalesce(is_approved, FALSE), id);
 CREATE INDEX IF NOT EXISTS user_by_role_approval ON "user" (role, coalesce(is_approved, FALSE), id);
 
--- GET /tasks: 3 sort keys × 4 combinations of the two exact filters = 12 indexes. The columns of the filters
--- come first, then the sort key, then `id`, which orders rows with equal keys. So SQLite finds the first row of
--- any page with one search and reads the rest in index order, without sorting (keyset pagination, see
--- src/store/tasks.rs). The indexes that begin with `assigned_user_id` also find the tasks of a deleted account.
--- The order of the statements matters: of two indexes with the same estimated cost SQLite takes the one created
--- first, so the indexes for two filters come before those for one.
-CREATE INDEX IF NOT EXISTS task_by_assignee_status_created  ON task (assigned_user_id, status, created_at, id);
-CREATE INDEX IF NOT EXISTS task_by_assignee_status_deadline ON task (assigned_user_id, status, deadline, id);
-CREATE INDEX IF NOT EXISTS task_by_assignee_status_title    ON task (assigned_user_id, status, title, id);
-CREATE INDEX IF NOT EXISTS task_by_assignee_created         ON task (assigned_user_id, created_at, id);
-CREATE INDEX IF NOT EXISTS task_by_assignee_deadline        ON task (assigned_user_id, deadline, id);
-CREATE INDEX IF NOT EXISTS task_by_assignee_title           ON task (assigned_user_id, title, id);
-CREATE INDEX IF NOT EXISTS task_by_status_created           ON task (status, created_at, id);
-CREATE INDEX IF NOT EXISTS task_by_status_deadline          ON task (status, deadline, id);
-CREATE INDEX IF NOT EXISTS task_by_status_title             ON task (status, title, id);
-CREATE INDEX IF NOT EXISTS task_by_created                  ON task (created_at, id);
-CREATE INDEX IF NOT EXISTS task_by_deadline                 ON task (deadline, id);
-CREATE INDEX IF NOT EXISTS task_by_title                    ON task (title, id);
+-- GET /tasks: 3 sort keys, each for all tasks, for those of an account and for those with a status: 9 indexes.
+-- The column of the filter comes first, then the sort key, then `id`, which orders rows with equal keys. So
+-- SQLite finds the first row of any page with one search and reads the rest in index order, without sorting
+-- (keyset pagination, see src/store/tasks.rs). A page tests all other filters on the rows that it reads. The
+-- indexes that begin with `assigned_user_id` also find the tasks of a deleted account.
+CREATE INDEX IF NOT EXISTS task_by_assignee_created  ON task (assigned_user_id, created_at, id);
+CREATE INDEX IF NOT EXISTS task_by_assignee_deadline ON task (assigned_user_id, deadline, id);
+CREATE INDEX IF NOT EXISTS task_by_assignee_title    ON task (assigned_user_id, title, id);
+CREATE INDEX IF NOT EXISTS task_by_status_created    ON task (status, created_at, id);
+CREATE INDEX IF NOT EXISTS task_by_status_deadline   ON task (status, deadline, id);
+CREATE INDEX IF NOT EXISTS task_by_status_title      ON task (status, title, id);
+CREATE INDEX IF NOT EXISTS task_by_created           ON task (created_at, id);
+CREATE INDEX IF NOT EXISTS task_by_deadline          ON task (deadline, id);
+CREATE INDEX IF NOT EXISTS task_by_title             ON task (title, id);
+
+-- Indexes of earlier versions.
+DROP INDEX IF EXISTS task_by_assignee_status_created;
+DROP INDEX IF EXISTS task_by_assignee_status_deadline;
+DROP INDEX IF EXISTS task_by_assignee_status_title;
 
 -- The expired rows, which maintenance deletes a few at a time.
 CREATE INDEX IF NOT EXISTS idempotency_by_expiry ON idempotency (expires_at);

@@ -41,6 +41,7 @@
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
 //! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
 //! | [`store`] | every SQL statement, one file for each table; connection pools, transactions, migration |
+//! | [`logging`] | the log: filter, text and JSON lines, and the thread that writes them |
 //! | [`config`] | every setting |
 //! | [`concurrency`] | bulkheads for expensive work, run permits for worker threads |
 //! | [`model`] | accounts, sessions, tasks, permissions: plain types that are valid by construction |
@@ -97,6 +98,7 @@ mod crypto;
 pub mod error;
 mod handlers;
 pub mod http;
+mod logging;
 pub mod metrics;
 pub mod middleware;
 pub mod model;

@@ -16,15 +16,22 @@ use crate::config::Config;
 use crate::config::passwords::RECOMMENDED_ITERATIONS;
 use crate::config::secrets::Secrets;
 use crate::http::embedded_files::StaticFiles;
+use crate::logging;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
 use crate::server::{STOP_DEADLINE, Server};
 use crate::store::Store;
 
-/// Runs the server until a signal stops it.
+/// Starts the log and runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
-    start_log(&config);
+    logging::start(&config.logging)?;
+    let result = serve(config);
+    logging::flush();
+    result
+}
+
+fn serve(config: Config) -> Result<(), String> {
     // All settings are validated before the first file is created.
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
@@ -47,18 +54,6 @@ pub fn run(config: Config) -> Result<(), String> {
     let signal = signals.wait();
     stop(signal, maintenance, server, &app);
     Ok(())
-}
-
-fn start_log(config: &Config) {
-    env_logger::Builder::new()
-        .parse_filters(config.rust_log.as_str())
-        .format_timestamp_millis()
-        .init();
-    // The message of a panic may contain text from a client. Debug format makes it one quoted line, so it cannot
-    // forge a log entry.
-    std::panic::set_hook(Box::new(|panic| {
-        log::error!("panic {:?}", panic.to_string())
-    }));
 }
 
 // ---- start --------------------------------------------------------------------------------------

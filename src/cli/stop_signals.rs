@@ -15,6 +15,8 @@ use log::warn;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::logging;
+
 /// The receiver of the signals: a thread, which sends the first signal over a channel.
 pub struct StopSignals {
     is_serving: Arc<AtomicBool>,
@@ -38,6 +40,7 @@ impl StopSignals {
                 // the process.
                 if !serving.swap(false, Ordering::SeqCst) || sender.send(signal).is_err() {
                     warn!("{}: stopping at once", name(signal));
+                    logging::flush();
                     std::process::exit(1);
                 }
             }

@@ -1,10 +1,10 @@
 //! Output to the operator's terminal.
 
 use std::fmt;
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::io::{ErrorKind, Write, stdout};
 
 use crate::error::Error;
-use crate::model::is_control;
+use crate::logging::{self, one_line};
 
 /// Prints one line to standard output, with control characters escaped: the Flask app may have stored any text.
 /// A closed pipe, such as with `| head`, is not an error; `println!` would panic.
@@ -20,23 +20,9 @@ pub fn print_text(text: &str) -> Result<(), String> {
     }
 }
 
-/// Prints one line to standard error, with control characters escaped. A failure is ignored, since it cannot be
-/// reported anywhere; `eprintln!` would panic.
+/// Prints one line to standard error, with control characters escaped.
 pub fn print_to_stderr(line: fmt::Arguments) {
-    let _ = stderr().write_all((one_line(&line.to_string()) + "\n").as_bytes());
-}
-
-/// Escapes control characters, including line breaks, since they could control the terminal or forge a second
-/// line.
-fn one_line(text: &str) -> String {
-    let escape = |c: char| {
-        if is_control(c) {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    };
-    text.chars().map(escape).collect()
+    logging::print(&line.to_string());
 }
 
 /// The text of an error for the operator. Unlike the error response to a client it contains the cause.

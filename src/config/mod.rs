@@ -8,7 +8,7 @@ pub mod concurrency;
 pub mod cors;
 pub mod database;
 pub mod duration;
-pub mod log_filter;
+pub mod logging;
 pub mod memory;
 pub mod passwords;
 pub mod proxies;

@@ -6,7 +6,7 @@ use super::concurrency::Concurrency;
 use super::cors::{CorsArgs, CorsOrigins};
 use super::database::DatabaseArgs;
 use super::duration::Lifetime;
-use super::log_filter::LogFilter;
+use super::logging::LogArgs;
 use super::passwords::PasswordArgs;
 use super::proxies::TrustedProxies;
 use super::rate_limits::RateLimitArgs;
@@ -69,9 +69,8 @@ pub struct Config {
     #[command(flatten)]
     pub metrics: MetricsArgs,
 
-    /// Log filter in env_logger's syntax: error, warn, info, debug or trace, also per module
-    #[arg(long, env, hide_env_values = true, default_value = "info")]
-    pub rust_log: LogFilter,
+    #[command(flatten)]
+    pub logging: LogArgs,
 
     /// Computed from the number of cores; not a setting.
     #[arg(skip)]

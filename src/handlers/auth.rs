@@ -23,8 +23,7 @@ use crate::store::{audit, idempotency, users};
 
 /// Creates an account: an employee that awaits approval.
 pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
-    app.rate_limits
-        .check_sign_up(context.client.address, app.now())?;
+    app.rate_limits.check_sign_up(context, app.now())?;
     let body = JsonBody::read(context)?;
     let new = body.parse(NewUser::from_fields)?;
     let fingerprint = fingerprint(app, context, "POST /signup", None, &body)?;
@@ -73,7 +72,7 @@ pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
     let given = parse_json(context, Credentials::from_fields)?;
     let attempt = app
         .rate_limits
-        .check_sign_in(context.client.address, &given.email, app.now())?;
+        .check_sign_in(context, &given.email, app.now())?;
     let tokens = retry_on_conflict(|| sign_in(app, context, &given))?;
     app.rate_limits.record_success(attempt);
     let response = response::json(&tokens);
@@ -115,8 +114,8 @@ fn refuse(app: &App, context: &RequestContext, user: Option<&User>) -> Error {
 /// setting. If that fails, for example because the server is busy, the next sign-in tries again.
 fn renewed_hash(app: &App, context: &RequestContext, verified: &Verified) -> Option<String> {
     app.passwords.renew(verified).unwrap_or_else(|why| {
-        let id = &context.request_id;
-        log::warn!("request_id={id} keeping the outdated password hash: {why}");
+        let request_id = &context.request_id;
+        log::warn!(request_id, error:% = why; "keeping the outdated password hash");
         None
     })
 }

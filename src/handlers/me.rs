@@ -25,9 +25,9 @@ pub fn update(app: &App, context: &RequestContext, caller: &SignedIn) -> Handler
     // attempt.
     preconditions.check_before_write(&caller.user)?;
     // The rate limit of sign-ins: a client with a stolen token must not be able to guess the password.
-    let attempt =
-        app.rate_limits
-            .check_sign_in(context.client.address, &caller.email, app.now())?;
+    let attempt = app
+        .rate_limits
+        .check_sign_in(context, &caller.email, app.now())?;
     let changed = retry_on_conflict(|| {
         let current = verify_password(app, context, caller, &patch)?;
         change(app, context, caller, &patch, &current, &preconditions)

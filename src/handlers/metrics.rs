@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
+use crate::logging;
 use crate::metrics::exposition::{Exposition, MEDIA_TYPE};
 use crate::metrics::process;
 
@@ -19,6 +20,7 @@ pub fn show(app: &App, context: &RequestContext) -> HandlerResult {
     app.store.write_metrics(&mut text);
     app.metrics.work.write(&mut text);
     app.rate_limits.write_metrics(&mut text);
+    logging::write_metrics(&mut text);
     process::write(app.metrics.start, &mut text);
     Ok(Response::from_data(MEDIA_TYPE, text.into_string()))
 }

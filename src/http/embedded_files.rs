@@ -1,11 +1,12 @@
 //! Static files for browsers: the task board, the documentation page and the OpenAPI document. They are
-//! embedded in the binary, compressed with gzip on the first request, and kept compressed in memory.
+//! embedded in the binary. The first request for a file in a content coding, gzip or none, makes this form of the
+//! file and its entity tag; both stay in memory.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read};
-use std::sync::OnceLock;
+use std::io::{self, Cursor, Read};
+use std::sync::{Arc, OnceLock};
 
 use flate2::Compression;
 use flate2::read::{GzDecoder, GzEncoder};
@@ -15,15 +16,19 @@ use super::content_security_policy;
 use super::etag::ETag;
 use crate::error::Error;
 
-/// All files by path. The cell of a file is filled by the first request for it.
-pub struct StaticFiles(BTreeMap<&'static str, (Source, OnceLock<StaticFile>)>);
+/// All files by path.
+pub struct StaticFiles(BTreeMap<&'static str, StaticFile>);
 
-/// An embedded file, and how to load its content.
-struct Source {
+/// An embedded file. The cell of a form is filled by the first request for it.
+pub struct StaticFile {
     path: &'static str,
-    media_type: &'static str,
-    security_policy: Option<&'static str>,
+    /// The `Content-Type`.
+    pub media_type: &'static str,
+    /// The `Content-Security-Policy`; `None` for the default, since only HTML pages need another one.
+    pub security_policy: Option<&'static str>,
     load: Box<dyn Fn() -> Result<Content, Error> + Send + Sync>,
+    gzip: OnceLock<FileForm>,
+    plain: OnceLock<FileForm>,
 }
 
 /// The content of an embedded file.
@@ -34,66 +39,53 @@ enum Content {
     Gzip(Cow<'static, [u8]>),
 }
 
-/// A file that is ready to be sent.
-#[derive(Debug)]
-pub struct StaticFile {
-    /// The `Content-Type`.
-    pub media_type: &'static str,
-    /// The `Content-Security-Policy`; `None` for the default, since only HTML pages need another one.
-    pub security_policy: Option<&'static str>,
-    /// The content, compressed with gzip.
-    pub gzip: Cow<'static, [u8]>,
-    /// The entity tag of the compressed content. The plain content has another tag, since a strong tag
-    /// identifies the bytes as sent (RFC 9110, 8.8.3.3).
-    pub gzip_etag: ETag,
+/// A file in one content coding, ready to be sent.
+pub struct FileForm {
+    /// The entity tag. Each coding has another one, since a strong tag identifies the bytes as sent (RFC 9110,
+    /// 8.8.3.3).
+    pub etag: ETag,
+    bytes: SharedBytes,
 }
+
+/// Bytes that responses read without a copy of their own.
+#[derive(Clone)]
+struct SharedBytes(Arc<Cow<'static, [u8]>>);
 
 impl StaticFiles {
     /// The files of this build; none is loaded yet. `openapi_json` generates the content of `/openapi.json`.
     pub fn new(openapi_json: fn() -> Result<String, Error>) -> StaticFiles {
-        let openapi = Source {
-            path: "/openapi.json",
-            media_type: "application/json",
-            security_policy: None,
-            load: Box::new(move || Ok(Content::Plain(openapi_json()?.into_bytes().into()))),
-        };
-        let sources = std::iter::once(openapi).chain(pages());
-        let by_path = |source: Source| (source.path, (source, OnceLock::new()));
-        StaticFiles(sources.map(by_path).collect())
+        let openapi = StaticFile::new("/openapi.json", "application/json", move || {
+            Ok(Content::Plain(openapi_json()?.into_bytes().into()))
+        });
+        let files = std::iter::once(openapi).chain(pages());
+        StaticFiles(files.map(|file| (file.path, file)).collect())
     }
 
-    /// Returns the file at a path, loading it if this is the first request for it.
+    /// Returns the file at a path.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Internal`].
+    /// [`Error::NotFound`].
     pub fn get(&self, path: &str) -> Result<&StaticFile, Error> {
-        let (source, cell) = self.0.get(path).ok_or(Error::NotFound)?;
-        match cell.get() {
-            Some(file) => Ok(file),
-            None => {
-                let file = StaticFile::load(source)?;
-                Ok(cell.get_or_init(|| file))
-            }
-        }
+        self.0.get(path).ok_or(Error::NotFound)
     }
 }
 
 /// The names of the files in a folder, `/docs/` or `/board/`; the OpenAPI document lists them.
 pub fn names_in(folder: &str) -> Vec<&'static str> {
     pages()
-        .filter_map(|source| source.path.strip_prefix(folder))
+        .filter_map(|file| file.path.strip_prefix(folder))
         .collect()
 }
 
 /// The files of the pages that this build includes: the board, the documentation, both or none.
-fn pages() -> impl Iterator<Item = Source> {
-    let pages: &[fn() -> Vec<Source>] = &[
+fn pages() -> impl Iterator<Item = StaticFile> {
+    let pages: &[fn() -> Vec<StaticFile>] = &[
         #[cfg(feature = "board")]
         board,
         #[cfg(feature = "docs")]
         docs,
     ];
-    pages.iter().flat_map(|sources| sources())
+    pages.iter().flat_map(|files| files())
 }
 
 impl fmt::Debug for StaticFiles {
@@ -103,26 +95,68 @@ impl fmt::Debug for StaticFiles {
 }
 
 impl StaticFile {
-    fn load(source: &Source) -> Result<StaticFile, Error> {
-        let gzip = match (source.load)()? {
-            Content::Gzip(bytes) => bytes,
-            Content::Plain(bytes) => read(GzEncoder::new(&*bytes, Compression::best()))?.into(),
-        };
-        Ok(StaticFile {
-            media_type: source.media_type,
-            security_policy: source.security_policy,
-            gzip_etag: ETag::of_bytes(&gzip),
-            gzip,
-        })
+    fn new(
+        path: &'static str,
+        media_type: &'static str,
+        load: impl Fn() -> Result<Content, Error> + Send + Sync + 'static,
+    ) -> StaticFile {
+        StaticFile {
+            path,
+            media_type,
+            security_policy: None,
+            load: Box::new(load),
+            gzip: OnceLock::new(),
+            plain: OnceLock::new(),
+        }
     }
 
-    /// Decompresses the content, for the few clients that do not accept gzip.
+    /// The file compressed with gzip.
     ///
     /// # Errors
     /// [`Error::Internal`].
-    pub fn decompress(&self) -> Result<Vec<u8>, Error> {
-        read(GzDecoder::new(&*self.gzip))
+    pub fn gzip(&self) -> Result<&FileForm, Error> {
+        get_or_make(&self.gzip, || match (self.load)()? {
+            Content::Gzip(bytes) => Ok(bytes),
+            Content::Plain(bytes) => Ok(read(GzEncoder::new(&*bytes, Compression::best()))?.into()),
+        })
     }
+
+    /// The file without compression, for the few clients that do not accept gzip.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn plain(&self) -> Result<&FileForm, Error> {
+        get_or_make(&self.plain, || match (self.load)()? {
+            Content::Gzip(bytes) => Ok(read(GzDecoder::new(&*bytes))?.into()),
+            Content::Plain(bytes) => Ok(bytes),
+        })
+    }
+}
+
+impl FileForm {
+    /// A reader of the bytes, which copies none of them in advance, and their number.
+    pub fn reader(&self) -> (impl Read + Send + use<>, usize) {
+        (Cursor::new(self.bytes.clone()), self.bytes.as_ref().len())
+    }
+}
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn get_or_make(
+    cell: &OnceLock<FileForm>,
+    make: impl FnOnce() -> Result<Cow<'static, [u8]>, Error>,
+) -> Result<&FileForm, Error> {
+    if let Some(form) = cell.get() {
+        return Ok(form);
+    }
+    let bytes = make()?;
+    let etag = ETag::of_bytes(&bytes);
+    let bytes = SharedBytes(Arc::new(bytes));
+    Ok(cell.get_or_init(|| FileForm { etag, bytes }))
 }
 
 fn read(mut from: impl Read) -> Result<Vec<u8>, Error> {
@@ -134,13 +168,10 @@ fn read(mut from: impl Read) -> Result<Vec<u8>, Error> {
 
 /// A text file of the folder `web/`.
 #[cfg(any(feature = "board", feature = "docs"))]
-fn text(path: &'static str, media_type: &'static str, text: &'static str) -> Source {
-    Source {
-        path,
-        media_type,
-        security_policy: None,
-        load: Box::new(move || Ok(Content::Plain(text.as_bytes().into()))),
-    }
+fn text(path: &'static str, media_type: &'static str, text: &'static str) -> StaticFile {
+    StaticFile::new(path, media_type, move || {
+        Ok(Content::Plain(text.as_bytes().into()))
+    })
 }
 
 /// A script, style sheet or icon by its path in `web/`, which is its URL path too.
@@ -157,8 +188,8 @@ macro_rules! web {
 
 /// An HTML page of the folder `web/`.
 #[cfg(any(feature = "board", feature = "docs"))]
-fn page(path: &'static str, security_policy: &'static str, html: &'static str) -> Source {
-    Source {
+fn page(path: &'static str, security_policy: &'static str, html: &'static str) -> StaticFile {
+    StaticFile {
         security_policy: Some(security_policy),
         ..text(path, "text/html; charset=utf-8", html)
     }
@@ -173,7 +204,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The task board. A new file in `web/board/` needs a line here.
 #[cfg(feature = "board")]
-fn board() -> Vec<Source> {
+fn board() -> Vec<StaticFile> {
     vec![
         page(
             "/",
@@ -202,7 +233,7 @@ fn board() -> Vec<Source> {
 
 /// The documentation page. It embeds Swagger UI, whose files come from the crate `utoipa-swagger-ui`.
 #[cfg(feature = "docs")]
-fn docs() -> Vec<Source> {
+fn docs() -> Vec<StaticFile> {
     vec![
         page(
             "/docs",
@@ -221,16 +252,12 @@ fn docs() -> Vec<Source> {
 }
 
 #[cfg(feature = "docs")]
-fn swagger_ui(path: &'static str, media_type: &'static str, name: &'static str) -> Source {
-    let load = move || match utoipa_swagger_ui::serve(name, Default::default()) {
-        Ok(Some(file)) if file.gzpipped => Ok(Content::Gzip(file.bytes)),
-        Ok(Some(file)) => Ok(Content::Plain(file.bytes)),
-        _ => Err(Error::Internal(format!("Swagger UI has no {name}"))),
-    };
-    Source {
-        path,
-        media_type,
-        security_policy: None,
-        load: Box::new(load),
-    }
+fn swagger_ui(path: &'static str, media_type: &'static str, name: &'static str) -> StaticFile {
+    StaticFile::new(path, media_type, move || {
+        match utoipa_swagger_ui::serve(name, Default::default()) {
+            Ok(Some(file)) if file.gzpipped => Ok(Content::Gzip(file.bytes)),
+            Ok(Some(file)) => Ok(Content::Plain(file.bytes)),
+            _ => Err(Error::Internal(format!("Swagger UI has no {name}"))),
+        }
+    })
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::request::RequestContext;
 use crate::error::Error;
+use crate::logging::FAILURE;
 
 /// The longest `Retry-After` after a queue timeout: the queue may become shorter faster than it looks.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
@@ -20,11 +21,18 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 pub fn error_response(context: &RequestContext, error: &Error) -> Response {
     let request_id = &context.request_id;
     match error {
-        Error::Internal(cause) => log::error!("request_id={request_id} error={cause:?}"),
-        Error::StorageUnavailable(cause) => {
-            log::error!("request_id={request_id} storage_unavailable={cause:?}");
+        Error::Internal(error) => log::error!(target: FAILURE, request_id, error; ""),
+        Error::StorageUnavailable(storage_unavailable) => {
+            log::error!(target: FAILURE, request_id, storage_unavailable; "");
         }
-        Error::Busy(cause) => log::warn!("request_id={request_id} busy={cause:?}"),
+        Error::Busy(busy) => log::warn!(target: FAILURE, request_id, busy; ""),
+        Error::WriteConflict => log::warn!(target: FAILURE, request_id, busy = "conflict"; ""),
+        Error::QueueTimeout(_) => {
+            log::warn!(target: FAILURE, request_id, busy = "QUEUE_TIMEOUT has passed"; "");
+        }
+        Error::Stopping => {
+            log::warn!(target: FAILURE, request_id, busy = "the server is stopping"; "")
+        }
         _ => {}
     }
     let status = error.public().status.as_u16();

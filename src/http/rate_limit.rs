@@ -1,21 +1,24 @@
-//! Rate limiting with GCRA (the generic cell rate algorithm of ITU-T I.371), against password guessing and
-//! floods.
+//! Rate limiting against password guessing and floods: which requests count, by what, and how many may come.
+//!
+//! A request counts before it is handled. If it then fails with a 5xx, which is no fault of the client, every limit
+//! that has counted it takes that back.
 //!
 //! Attempts to sign in count per network, and per network and account. They never count per account alone:
 //! otherwise an attacker could lock the owner out by guessing wrong on purpose.
 
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use lru::LruCache;
 
 use super::client_address::Network;
+use super::gcra::{Charge, GcraLimiter, Quota, insert_bounded, lock};
+use super::request::RequestContext;
 use crate::config::rate_limits::{RateLimitArgs, Switch};
 use crate::error::Error;
-use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::model::{SessionId, SignedIn, Timestamp};
 
@@ -31,27 +34,6 @@ const SIGN_IN_PER_SITE: Quota = Quota::new(240, Duration::from_secs(1));
 const SIGN_UP_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(10));
 /// Refreshes of one session, and requests with an invalid refresh token from one network.
 const REFRESH: Quota = Quota::new(120, Duration::from_secs(1));
-
-/// How much older the clock reading of a request may be than that of the request checked before it: threads read
-/// the clock before they get the lock.
-const MAX_CLOCK_LAG: Duration = Duration::from_secs(10);
-
-/// The most keys that one limiter tracks. Above that, the least recently used key is evicted, so that an
-/// attacker with many addresses cannot fill the memory.
-const MAX_TRACKED_KEYS: usize = 50_000;
-
-/// `burst` requests at once, and one more after each `interval`.
-#[derive(Debug, Clone, Copy)]
-struct Quota {
-    burst: i64,
-    interval: Duration,
-}
-
-impl Quota {
-    const fn new(burst: i64, interval: Duration) -> Quota {
-        Quota { burst, interval }
-    }
-}
 
 /// The network of a client, and the hash of the e-mail that it signs in with.
 type NetworkAndAccount = (Network, u64);
@@ -98,6 +80,23 @@ impl RateLimitKey {
     }
 }
 
+/// The charge of one limiter for a request.
+#[derive(Debug)]
+pub enum RateLimitCharge {
+    /// For an attempt to sign in to an account.
+    SignInPerNetworkAndAccount(Charge<NetworkAndAccount>),
+    /// For an attempt to sign in from a network.
+    SignInPerNetwork(Charge<Network>),
+    /// For an attempt to sign in from a site.
+    SignInPerSite(Charge<Network>),
+    /// For a sign-up.
+    SignUp(Charge<Network>),
+    /// For the exchange of a refresh token.
+    Refresh(Charge<RateLimitKey>),
+    /// For any other request.
+    Request(Charge<RateLimitKey>),
+}
+
 /// An attempt to sign in that the rate limits have permitted, for [`RateLimits::record_success`].
 #[derive(Debug)]
 pub struct SignInAttempt(NetworkAndAccount);
@@ -124,33 +123,47 @@ impl RateLimits {
     }
 
     /// Counts an attempt to prove a password: a sign-in, or the change of an account's own e-mail or
-    /// password.
+    /// password. Like the other checks, it notes in the context which limits have counted the request.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
     pub fn check_sign_in(
         &self,
-        from: IpAddr,
+        context: &RequestContext,
         email: &str,
         now: Timestamp,
     ) -> Result<SignInAttempt, Error> {
         // The e-mail is hashed, since a client may send one of any length.
         let account = self.hasher.hash_one(email.trim().to_lowercase());
-        let network = Network::of(from);
+        let network = Network::of(context.client.address);
         let pair = (network, account);
         if self.is_on {
-            self.sign_in_per_network_and_account.check(pair, now)?;
+            let charge = self.sign_in_per_network_and_account.check(pair, now)?;
+            context.add_charge(RateLimitCharge::SignInPerNetworkAndAccount(charge));
             // A known pair skips the limits of its network: otherwise other clients with the same address
             // could lock the owner out by guessing.
             if lock(&self.known_pairs).get(&pair).is_none() {
-                self.sign_in_per_network.check(network, now)?;
-                if let IpAddr::V6(address) = from {
-                    self.sign_in_per_site
-                        .check(Network::site_of(address), now)?;
-                }
+                self.check_sign_in_to_unknown(context, now)?;
             }
         }
         Ok(SignInAttempt(pair))
+    }
+
+    /// Counts an attempt to sign in to an account that has not signed in from there before.
+    fn check_sign_in_to_unknown(
+        &self,
+        context: &RequestContext,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let from = context.client.address;
+        let charge = self.sign_in_per_network.check(Network::of(from), now)?;
+        context.add_charge(RateLimitCharge::SignInPerNetwork(charge));
+        if let IpAddr::V6(address) = from {
+            let site = Network::site_of(address);
+            let charge = self.sign_in_per_site.check(site, now)?;
+            context.add_charge(RateLimitCharge::SignInPerSite(charge));
+        }
+        Ok(())
     }
 
     /// Records that the attempt has succeeded: its pair of network and account is known from now on, and the
@@ -166,24 +179,61 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
-    pub fn check_sign_up(&self, from: IpAddr, now: Timestamp) -> Result<(), Error> {
-        self.check(&self.sign_up, Network::of(from), now)
+    pub fn check_sign_up(&self, context: &RequestContext, now: Timestamp) -> Result<(), Error> {
+        if self.is_on {
+            let network = Network::of(context.client.address);
+            let charge = self.sign_up.check(network, now)?;
+            context.add_charge(RateLimitCharge::SignUp(charge));
+        }
+        Ok(())
     }
 
     /// Counts a request to exchange a refresh token.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
-    pub fn check_refresh(&self, key: RateLimitKey, now: Timestamp) -> Result<(), Error> {
-        self.check(&self.refresh, key, now)
+    pub fn check_refresh(
+        &self,
+        context: &RequestContext,
+        key: RateLimitKey,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if self.is_on {
+            let charge = self.refresh.check(key, now)?;
+            context.add_charge(RateLimitCharge::Refresh(charge));
+        }
+        Ok(())
     }
 
     /// Counts a request to a route that needs an access token.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
-    pub fn check_request(&self, key: RateLimitKey, now: Timestamp) -> Result<(), Error> {
-        self.check(&self.requests, key, now)
+    pub fn check_request(
+        &self,
+        context: &RequestContext,
+        key: RateLimitKey,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if self.is_on {
+            let charge = self.requests.check(key, now)?;
+            context.add_charge(RateLimitCharge::Request(charge));
+        }
+        Ok(())
+    }
+
+    /// Takes a charge back, since its request has failed with a 5xx.
+    pub fn refund(&self, charge: RateLimitCharge) {
+        match charge {
+            RateLimitCharge::SignInPerNetworkAndAccount(charge) => {
+                self.sign_in_per_network_and_account.refund(charge);
+            }
+            RateLimitCharge::SignInPerNetwork(charge) => self.sign_in_per_network.refund(charge),
+            RateLimitCharge::SignInPerSite(charge) => self.sign_in_per_site.refund(charge),
+            RateLimitCharge::SignUp(charge) => self.sign_up.refund(charge),
+            RateLimitCharge::Refresh(charge) => self.refresh.refund(charge),
+            RateLimitCharge::Request(charge) => self.requests.refund(charge),
+        }
     }
 
     /// Writes the metrics of rate limiting.
@@ -219,87 +269,4 @@ impl RateLimits {
             + self.refresh.len()
             + self.requests.len()
     }
-
-    fn check<K: Hash + Eq>(
-        &self,
-        limiter: &GcraLimiter<K>,
-        key: K,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        if self.is_on {
-            limiter.check(key, now)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// A rate limiter that counts each key separately (GCRA).
-///
-/// It stores one time for each key, the theoretical arrival time: the time at which the key's whole burst is
-/// available again. Each request adds one interval to it. A request that would move it more than `burst`
-/// intervals into the future is rejected and changes nothing.
-#[derive(Debug)]
-struct GcraLimiter<K: Hash + Eq> {
-    name: &'static str,
-    quota: Quota,
-    rejected: Counter,
-    /// The theoretical arrival time of each key, in microseconds of Unix time.
-    theoretical_arrival: Mutex<LruCache<K, i64>>,
-}
-
-impl<K: Hash + Eq> GcraLimiter<K> {
-    fn new(name: &'static str, quota: Quota) -> GcraLimiter<K> {
-        GcraLimiter {
-            name,
-            quota,
-            rejected: Counter::default(),
-            theoretical_arrival: Mutex::new(LruCache::unbounded()),
-        }
-    }
-
-    fn check(&self, key: K, now: Timestamp) -> Result<(), Error> {
-        let now = now.unix_micros();
-        let interval = self.quota.interval.as_micros() as i64;
-        let burst_tolerance = self.quota.burst * interval;
-        let mut tracked = lock(&self.theoretical_arrival);
-        // A stored time further in the future than the tolerance and the lag means that the clock has been set
-        // back since. It is ignored; otherwise the key would stay rejected until the clock has caught up.
-        let latest = now + burst_tolerance + MAX_CLOCK_LAG.as_micros() as i64;
-        let theoretical_arrival = tracked.get(&key).copied().filter(|at| *at <= latest);
-        let next = theoretical_arrival.unwrap_or(now).max(now) + interval;
-        if next > now + burst_tolerance {
-            self.rejected.add(1);
-            let wait = Duration::from_micros((next - now - burst_tolerance).unsigned_abs());
-            return Err(Error::TooManyRequests(wait));
-        }
-        insert_bounded(&mut tracked, key, next);
-        Ok(())
-    }
-
-    fn rejections(&self) -> (&'static str, u64) {
-        (self.name, self.rejected.get())
-    }
-
-    fn len(&self) -> usize {
-        lock(&self.theoretical_arrival).len()
-    }
-
-    /// Forgets the requests of a key: its whole burst is available again.
-    fn reset(&self, key: &K) {
-        lock(&self.theoretical_arrival).pop(key);
-    }
-}
-
-/// Inserts the key, and evicts the least recently used key if there are more than [`MAX_TRACKED_KEYS`].
-fn insert_bounded<K: Hash + Eq, V>(cache: &mut LruCache<K, V>, key: K, value: V) {
-    cache.put(key, value);
-    if cache.len() > MAX_TRACKED_KEYS {
-        cache.pop_lru();
-    }
-}
-
-// A poisoned lock is harmless: no code panics while it holds the lock.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

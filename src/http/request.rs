@@ -1,6 +1,7 @@
 //! A request as handlers see it: [`RequestContext`] reads headers, query and body, checks them, and bounds
 //! their size.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use super::client_address::{self, Client};
 use super::etag::Preconditions;
+use super::rate_limit::RateLimitCharge;
 use crate::config::Config;
 use crate::config::proxies::TrustedProxies;
 use crate::error::Error;
@@ -26,6 +28,8 @@ pub struct RequestContext<'a> {
     pub client: Client,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: u64,
+    /// The rate limits that have counted this request.
+    charges: RefCell<Vec<RateLimitCharge>>,
 }
 
 impl<'a> RequestContext<'a> {
@@ -41,7 +45,18 @@ impl<'a> RequestContext<'a> {
             request_id,
             client: Client::of(request, &config.trusted_proxies),
             max_body_bytes: config.limits.max_body_bytes,
+            charges: RefCell::default(),
         }
+    }
+
+    /// Notes that a rate limit has counted this request.
+    pub fn add_charge(&self, charge: RateLimitCharge) {
+        self.charges.borrow_mut().push(charge);
+    }
+
+    /// Returns the charges of all rate limits, and forgets them.
+    pub fn take_charges(&self) -> Vec<RateLimitCharge> {
+        self.charges.take()
     }
 
     /// The method, as sent.

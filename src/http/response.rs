@@ -1,9 +1,9 @@
 //! Successful responses: JSON, entity tags, pages of lists, static files.
 
-use rouille::Response;
+use rouille::{Response, ResponseBody};
 use serde::Serialize;
 
-use super::embedded_files::StaticFile;
+use super::embedded_files::{FileForm, StaticFile};
 use super::etag::ETag;
 use super::request::RequestContext;
 use crate::error::Error;
@@ -41,14 +41,14 @@ pub fn json_or_304(context: &RequestContext, body: &impl Serialize) -> HandlerRe
 /// # Errors
 /// Those of [`json_or_304`].
 pub fn static_file(context: &RequestContext, file: &StaticFile) -> HandlerResult {
-    let from_data = |bytes| Response::from_data(file.media_type, bytes);
     let response = if context.accepts_gzip() {
-        full_or_304(context, &file.gzip_etag, || {
-            from_data(file.gzip.to_vec()).with_additional_header("Content-Encoding", "gzip")
+        let form = file.gzip()?;
+        full_or_304(context, &form.etag, || {
+            from_form(file, form).with_additional_header("Content-Encoding", "gzip")
         })?
     } else {
-        let plain = file.decompress()?;
-        full_or_304(context, &ETag::of_bytes(&plain), || from_data(plain))?
+        let form = file.plain()?;
+        full_or_304(context, &form.etag, || from_form(file, form))?
     };
     let response = response
         .with_additional_header("Cache-Control", "no-cache")
@@ -57,6 +57,15 @@ pub fn static_file(context: &RequestContext, file: &StaticFile) -> HandlerResult
         Some(policy) => response.with_additional_header("Content-Security-Policy", policy),
         None => response,
     })
+}
+
+/// 200 with a form of a static file, which is read where it is.
+fn from_form(file: &StaticFile, form: &FileForm) -> Response {
+    let (reader, size) = form.reader();
+    Response {
+        data: ResponseBody::from_reader_and_size(reader, size),
+        ..Response::from_data(file.media_type, "")
+    }
 }
 
 /// The response of `full`, or 304 if `If-None-Match` names this version; both with `ETag`.

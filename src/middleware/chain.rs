@@ -83,7 +83,7 @@ impl<'a> Handled<'a> {
             arrival,
         } = self;
         let (context, result) = (&context, committed.and(result));
-        observe(
+        let response = observe(
             &app.metrics.requests,
             context,
             pattern,
@@ -96,6 +96,18 @@ impl<'a> Handled<'a> {
                     })
                 })
             },
-        )
+        );
+        refund_rate_limits(app, context, response.status_code);
+        response
+    }
+}
+
+/// Gives a request that failed with a 5xx back to the rate limits that have counted it: a server that is busy or
+/// broken must not use up what its clients may send.
+fn refund_rate_limits(app: &App, context: &RequestContext, status: u16) {
+    if status >= 500 {
+        for charge in context.take_charges() {
+            app.rate_limits.refund(charge);
+        }
     }
 }

@@ -64,7 +64,7 @@ pub use task::Task;
 pub use task_patch::TaskPatch;
 pub use task_query::{Deadlines, TaskQuery};
 pub use task_sort::{Sort, SortKey};
-pub use text_rules::{fold_case, is_control};
+pub use text_rules::is_control;
 pub use time::Timestamp;
 pub use title::Title;
 pub use user::User;

@@ -25,18 +25,9 @@ pub struct Position {
 pub struct Page<T> {
     /// The rows, in the order of the list.
     pub items: Vec<T>,
-    /// The position of the last row. `None` on the last page.
+    /// The position after which the next page begins: of the last item, or of a later row if the page has looked
+    /// at more rows. `None` on the last page.
     pub next: Option<Position>,
-}
-
-impl<T> Page<T> {
-    /// Creates a page of at most `limit` rows from up to `limit + 1` rows that were read: the extra row shows
-    /// that there is a next page. `end` is the position of row number `limit`.
-    pub fn from_rows(mut rows: Vec<T>, limit: usize, end: Option<Position>) -> Page<T> {
-        let next = end.filter(|_| rows.len() > limit);
-        rows.truncate(limit);
-        Page { items: rows, next }
-    }
 }
 
 /// The maximum number of rows in a page, from 1 to 100.

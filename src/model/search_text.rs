@@ -2,25 +2,30 @@
 
 use std::str::FromStr;
 
+use memchr::memmem::Finder;
 use utoipa::PartialSchema;
 
 use super::json_schema::{self, Schema};
 use super::text_rules::{check_characters, fold_case, is_unsafe_in_line, nfc_of_at_most};
 
-/// The search text of a list (`?q=`): matches any part of a text, in upper or lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SearchText(String);
+/// The search text of a list (`?q=`): matches any part of a text, in upper or lower case. A tab becomes a space,
+/// as in a title.
+#[derive(Debug)]
+pub struct SearchText {
+    /// Finds the text with [`fold_case`] applied.
+    finder: Finder<'static>,
+}
 
 impl SearchText {
     /// The JSON Schema pattern of a search text. It may be blank. A test compares it with the parser.
-    pub const PATTERN: &str =
-        r"^[^\u0000-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff]*$";
+    pub const PATTERN: &str = r"^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff]*$";
 
     const MAX_CHARS: usize = 200;
 
-    /// The text with [`fold_case`] applied.
-    pub fn folded(&self) -> String {
-        fold_case(&self.0)
+    /// Whether `text` contains the search text. The time is linear in the length of `text`: `memmem` searches by
+    /// the two-way algorithm, where LIKE compares the pattern anew at each position.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.finder.find(fold_case(text).as_bytes()).is_some()
     }
 }
 
@@ -28,9 +33,10 @@ impl FromStr for SearchText {
     type Err = String;
 
     fn from_str(text: &str) -> Result<SearchText, String> {
-        let text = nfc_of_at_most(text, Self::MAX_CHARS)?;
+        let text = nfc_of_at_most(&text.replace('\t', " "), Self::MAX_CHARS)?;
         check_characters(&text, is_unsafe_in_line)?;
-        Ok(SearchText(text))
+        let finder = Finder::new(&fold_case(&text)).into_owned();
+        Ok(SearchText { finder })
     }
 }
 

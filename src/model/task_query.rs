@@ -61,4 +61,15 @@ impl TaskQuery {
             page_size: query.parameter("limit").unwrap_or_default(),
         }
     }
+
+    /// The account whose tasks are listed, if the list is of one account.
+    pub fn assignee(&self) -> Option<Id> {
+        self.visible_to.or(self.assigned_user_id)
+    }
+
+    /// Whether no task can match: an employee asks for the tasks of another account.
+    pub fn matches_nothing(&self) -> bool {
+        let both = self.visible_to.zip(self.assigned_user_id);
+        both.is_some_and(|(visible, assigned)| visible != assigned)
+    }
 }

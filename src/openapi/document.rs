@@ -29,7 +29,8 @@ or 503 wait for the number of seconds in `Retry-After`.
 
 **Lists** use keyset pagination: a response has at most `limit` items and a `next_cursor`. Send that as \
 `cursor` to get the next page; the `Link` header has its complete URL. On the last page `next_cursor` is \
-null.
+null. A page looks at a bounded number of rows, so a search may return fewer items, or none, together with a \
+`next_cursor`: continue with it.
 
 **Versions** (optimistic concurrency): a response with one resource has an `ETag`. Send it as `If-Match` \
 to change the resource only if no other client has changed it meanwhile (otherwise 412), or as \

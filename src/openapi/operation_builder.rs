@@ -168,7 +168,7 @@ impl Operation {
                 ArrayBuilder::new().items(Ref::from_schema_name(T::name())),
             )
             .required("items")
-            .property("next_cursor", json_schema::nullable(String::schema()))
+            .property("next_cursor", json_schema::nullable(next_cursor_schema()))
             .required("next_cursor")
             .into();
         self.schemas.push((name.clone(), page));
@@ -356,6 +356,16 @@ fn short_type_name<T>() -> &'static str {
     name.rsplit("::").next().unwrap_or(name)
 }
 
+/// The schema of `next_cursor`, without null.
+fn next_cursor_schema() -> Schema {
+    let description = "The `cursor` of the next page. Null on the last page and only there: a page with few items \
+                       or none may have a next page";
+    Object::builder()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .into()
+}
+
 /// The description of a query parameter.
 fn query_parameter_description(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -363,7 +373,9 @@ fn query_parameter_description(name: &str) -> Option<&'static str> {
             "Keyset pagination: the `next_cursor` of the previous page. The other parameters, except \
              `limit`, must be the same as for that page"
         }
-        "limit" => "The maximum number of items in a page",
+        "limit" => {
+            "The maximum number of items in a page. A page may have fewer although another one follows"
+        }
         "q" => "Searches for this text anywhere in the text of an item, in upper or lower case",
         "sort" => "The sort key. `-` in front means descending order",
         "deadline_after" => "Returns only tasks that are due after this moment",

@@ -27,7 +27,7 @@ pub fn caller(
         Err(_) => RateLimitKey::of_address(context.client.address),
     };
     *username = caller.as_ref().ok().map(|caller| caller.username.clone());
-    app.rate_limits.check_request(key, app.now())?;
+    app.rate_limits.check_request(context, key, app.now())?;
     caller
 }
 

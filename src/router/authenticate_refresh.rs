@@ -28,7 +28,7 @@ pub fn refresh_caller(
         .as_ref()
         .ok()
         .map(|caller| caller.user.username.clone());
-    app.rate_limits.check_refresh(key, app.now())?;
+    app.rate_limits.check_refresh(context, key, app.now())?;
     caller
 }
 

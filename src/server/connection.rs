@@ -242,7 +242,7 @@ impl Connection {
     /// and the timeout afterwards.
     pub fn run_until_blocked(&mut self, context: &mut LoopContext) -> NextAction {
         let action = self.run_steps(context).unwrap_or_else(|why| {
-            log::debug!("peer={} closed={:?}", self.peer, why.to_string());
+            log::debug!(peer:% = self.peer, closed:% = why; "");
             NextAction::Close
         });
         self.update_wait();

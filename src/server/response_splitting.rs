@@ -13,7 +13,8 @@ pub fn is_safe(name: &str, value: &str) -> bool {
             .any(|byte| byte.is_ascii_control() && byte != b'\t');
     if !is_safe {
         log::error!(
-            "left a header out of a response, as it could split the response: {name:?}: {value:?}"
+            name, value;
+            "left a header out of a response, as it could split the response"
         );
     }
     is_safe

@@ -1,11 +1,11 @@
 //! Serializes a response to the bytes of HTTP/1.1 (RFC 9112), and adds the headers that only the server knows:
 //! `Connection`, `Content-Length`, `Date`, `Server`.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
 use std::time::SystemTime;
 
 use ::http::StatusCode;
-use rouille::Response;
+use rouille::{Response, ResponseBody};
 
 use super::parser::Version;
 use super::response_splitting::is_safe;
@@ -27,14 +27,16 @@ const HEAD_CAPACITY: usize = 1024;
 /// Returns the complete response in one buffer, so that head and body can share a TCP segment.
 ///
 /// # Errors
-/// Those of the body's reader.
+/// Those of the body's reader; [`ErrorKind::UnexpectedEof`] if the body does not have its stated length.
 pub fn serialize(response: Response, framing: ResponseFraming) -> io::Result<Vec<u8>> {
     let status = response.status_code;
-    let (mut reader, size) = response.data.into_reader_and_size();
-    let mut body = Vec::with_capacity(size.unwrap_or_default());
-    reader.read_to_end(&mut body)?;
-
-    let mut bytes = Vec::with_capacity(HEAD_CAPACITY + body.len());
+    let (mut body, length) = with_length(response.data)?;
+    // These statuses have no body and no Content-Length (RFC 9110, 8.6). In a 304 it would have to be the
+    // length of the 200 response.
+    let has_body = status >= 200 && status != 204 && status != 304;
+    let sends_body = has_body && !framing.is_head;
+    let capacity = HEAD_CAPACITY + if sends_body { length } else { 0 };
+    let mut bytes = Vec::with_capacity(capacity);
     let mut put = |parts: &[&str]| parts.iter().for_each(|part| bytes.extend(part.bytes()));
     put(&[
         "HTTP/1.1 ",
@@ -59,17 +61,25 @@ pub fn serialize(response: Response, framing: ResponseFraming) -> io::Result<Vec
             put(&[name, ": ", value, "\r\n"]);
         }
     }
-    // These statuses have no body and no Content-Length (RFC 9110, 8.6). In a 304 it would have to be the
-    // length of the 200 response.
-    let has_body = status >= 200 && status != 204 && status != 304;
     if has_body {
-        put(&["Content-Length: ", &body.len().to_string(), "\r\n"]);
+        put(&["Content-Length: ", &length.to_string(), "\r\n"]);
     }
     put(&["\r\n"]);
-    if has_body && !framing.is_head {
-        bytes.append(&mut body);
+    if sends_body && body.read_to_end(&mut bytes)? != length {
+        return Err(ErrorKind::UnexpectedEof.into());
     }
     Ok(bytes)
+}
+
+/// Returns a reader of the body, and its length. Only a body of unknown length is read for that.
+fn with_length(body: ResponseBody) -> io::Result<(Box<dyn Read + Send>, usize)> {
+    let (mut reader, size) = body.into_reader_and_size();
+    if let Some(size) = size {
+        return Ok((reader, size));
+    }
+    let mut bytes = Vec::new();
+    let length = reader.read_to_end(&mut bytes)?;
+    Ok((Box::new(Cursor::new(bytes)), length))
 }
 
 /// Whether a header belongs to the server: a handler knows neither the connection nor the framing.

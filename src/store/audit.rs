@@ -5,10 +5,12 @@
 //! hashes have no key, so they do not protect against an attacker who recomputes the whole chain; for that,
 //! an operator keeps the last hash somewhere else.
 
+use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
 use super::decode;
+use super::page_reader::PageReader;
 use super::query_builder::{Query, SelectBuilder};
 use crate::crypto::sha256_hex;
 use crate::error::Error;
@@ -233,8 +235,13 @@ pub fn list(
     filter: &AuditQuery,
     after: Option<&Position>,
 ) -> Result<Page<AuditEntry>, Error> {
-    let query = select_page(filter, after, filter.page_size.get() + 1);
-    query.page(db, filter.page_size, from_row, |entry| entry.id)
+    let reader = PageReader {
+        size: filter.page_size,
+        decode: from_row,
+        q: None,
+        searched: &[],
+    };
+    reader.read(db, [select_page(filter, after)])
 }
 
 /// Decodes a row of [`COLUMNS`].
@@ -252,26 +259,50 @@ fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-pub(super) fn select_page(filter: &AuditQuery, after: Option<&Position>, limit: usize) -> Query {
+pub(super) fn select_page(filter: &AuditQuery, after: Option<&Position>) -> Query {
     // Rows are numbered in the order of time, so a filter by time becomes one by id: the id of the first row at or
     // after that time, or the largest integer if there is none.
     const FIRST_SINCE: &str = "coalesce((SELECT id FROM audit WHERE at >= ? ORDER BY at, id LIMIT 1), 9223372036854775807)";
-    let mut select = SelectBuilder::new(COLUMNS, "audit");
-    select
-        .filter_some(
-            "action = ?",
-            filter.action.map(|action| action.as_str().to_owned()),
-        )
-        .filter_some("actor_id = ?", filter.actor_id.map(i64::from))
-        .filter_some("subject_id = ?", filter.subject_id.map(i64::from))
-        .filter_some(
-            &format!("id >= {FIRST_SINCE}"),
-            filter.since.map(|at| at.to_stored()),
-        )
-        .filter_some(
+    let mut select = SelectBuilder::new(COLUMNS, "NULL", "audit");
+    add_filters(&mut select, filter);
+    select.filter_some(
+        &format!("id >= {FIRST_SINCE}"),
+        filter.since.map(|at| at.to_stored()),
+    );
+    // At most one upper bound: SQLite searches by one, and would test the other on each row. The rows of a later
+    // page are before `before` already.
+    match after {
+        Some(position) => select.filter("id < ?", position.id.get()),
+        None => select.filter_some(
             &format!("id < {FIRST_SINCE}"),
             filter.before.map(|at| at.to_stored()),
-        )
-        .filter_some("id < ?", after.map(|position| position.id.get()));
-    select.order_by("id DESC", limit)
+        ),
+    };
+    select.order_by("id DESC")
+}
+
+/// Adds the exact filters. The first one that is set is searched in its index, the others are tested: the fewest
+/// rows are about one account, and the most have the same action.
+fn add_filters(select: &mut SelectBuilder, filter: &AuditQuery) {
+    let action = filter
+        .action
+        .map(|action| SqlValue::from(action.as_str().to_owned()));
+    let filters = [
+        (
+            "subject_id = ?",
+            filter.subject_id.map(|id| i64::from(id).into()),
+        ),
+        (
+            "actor_id = ?",
+            filter.actor_id.map(|id| i64::from(id).into()),
+        ),
+        ("action = ?", action),
+    ];
+    let mut set = filters.into_iter().filter(|(_, value)| value.is_some());
+    if let Some((condition, value)) = set.next() {
+        select.filter_some(condition, value);
+    }
+    for (condition, value) in set {
+        select.test_some(condition, value);
+    }
 }

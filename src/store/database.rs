@@ -12,6 +12,7 @@ use super::connection_pool::{self, ConnectionPool};
 use super::migrate;
 use super::reader::{KeptReader, Readers};
 use super::write_group::Writer;
+use crate::config::memory::MemoryLimits;
 use crate::error::Error;
 use crate::metrics::exposition::Exposition;
 
@@ -39,9 +40,11 @@ impl Store {
     }
 
     fn connect(path: &Path, readers: usize) -> Result<Store, Error> {
-        let reader = SqliteConnectionManager::file(path).with_init(connection_pool::set_up_reader);
+        let cache = MemoryLimits::of_this_process().page_caches / (readers as u64 + 1);
+        let reader = SqliteConnectionManager::file(path)
+            .with_init(move |db| connection_pool::set_up_reader(db, cache));
         let mut writer = Connection::open(path)?;
-        connection_pool::set_up_writer(&mut writer)?;
+        connection_pool::set_up_writer(&mut writer, cache)?;
         let commits = Arc::new(AtomicU64::new(0));
         Ok(Store {
             readers: Readers::new(ConnectionPool::open(reader, readers)?, Arc::clone(&commits)),

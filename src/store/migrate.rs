@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::connection_pool::{WAIT_TIMEOUT, set_up_writer};
+use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
 use super::sqlite_error::is_busy;
 use crate::error::Error;
 use crate::model::Timestamp;
@@ -20,7 +20,7 @@ use crate::model::Timestamp;
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of `schema.sql`. The Flask app's files have version 0.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// The tutorial's tables and columns, on which all statements rely. They identify a file.
 const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
@@ -62,7 +62,7 @@ pub fn run(path: &Path) -> Result<(), Error> {
     create_if_missing(path).map_err(internal)?;
     check_compatible(path)?;
     let mut db = Connection::open(path)?;
-    set_up_writer(&mut db)?;
+    set_up_writer(&mut db, MAX_CACHE)?;
     if db.is_readonly("main")? {
         return Err(internal("the file is read-only"));
     }

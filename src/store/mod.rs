@@ -14,6 +14,7 @@ mod connection_pool;
 mod database;
 mod decode;
 mod migrate;
+mod page_reader;
 mod query_builder;
 #[cfg(test)]
 mod query_plan_tests;

@@ -5,38 +5,39 @@
 //! [`super::tasks`] (keyset pagination).
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+#[cfg(test)]
+use rusqlite::{Connection, params_from_iter};
 
-use crate::error::Error;
-use crate::model::{Id, Page, PageSize, Position, SearchText};
-
-/// A SELECT to which conditions are added one by one, joined by AND.
+/// A SELECT to which conditions are added one by one, joined by AND: those that an index searches as a filter,
+/// all others as a test (see [`super::page_reader`]).
 pub struct SelectBuilder {
-    sql: String,
+    columns: String,
+    table: &'static str,
+    filters: Vec<String>,
+    tests: Vec<String>,
     values: Vec<Value>,
-    /// The text before the next condition.
-    separator: &'static str,
 }
 
 impl SelectBuilder {
-    /// Starts the statement: everything before WHERE.
-    pub fn new(columns: &str, table: &str) -> SelectBuilder {
+    /// Starts the statement. The column `key` is the sort key, or NULL for a list in the order of `id`.
+    pub fn new(columns: &str, key: &str, table: &'static str) -> SelectBuilder {
         SelectBuilder {
-            sql: format!("SELECT {columns} FROM {table}"),
+            columns: format!("{columns}, {key}"),
+            table,
+            filters: Vec::new(),
+            tests: Vec::new(),
             values: Vec::new(),
-            separator: " WHERE ",
         }
     }
 
-    /// Adds a condition with one value. Each `?` in it is replaced by the number of the bound parameter, such as
-    /// `?3`, so the condition may use the value more than once.
+    /// Adds a condition with one value to WHERE. The `?` in it is replaced by the number of the bound parameter,
+    /// such as `?3`.
     pub fn filter(&mut self, condition: &str, value: impl Into<Value>) -> &mut SelectBuilder {
-        self.values.push(value.into());
-        let bound = format!("?{}", self.values.len());
-        self.filter_plain(&condition.replace('?', &bound))
+        let condition = self.bind(condition, value.into());
+        self.filter_plain(&condition)
     }
 
-    /// Adds a condition if its filter is set.
+    /// Adds a condition to WHERE if its filter is set.
     pub fn filter_some<V: Into<Value>>(
         &mut self,
         condition: &str,
@@ -48,69 +49,63 @@ impl SelectBuilder {
         }
     }
 
-    /// Adds a condition without a value.
+    /// Adds a condition without a value to WHERE.
     pub fn filter_plain(&mut self, condition: &str) -> &mut SelectBuilder {
-        self.sql += self.separator;
-        self.sql += condition;
-        self.separator = " AND ";
+        self.filters.push(condition.to_owned());
         self
     }
 
-    /// Completes the statement with ORDER BY and LIMIT.
-    pub fn order_by(mut self, order: &str, limit: usize) -> Query {
-        self.values.push(Value::Integer(limit as i64));
-        let sql = format!("{} ORDER BY {order} LIMIT ?{}", self.sql, self.values.len());
+    /// Adds a condition to the tests if its filter is set. Their conjunction is the last column of the result;
+    /// a row for which it is false or NULL is not in the list.
+    pub fn test_some<V: Into<Value>>(
+        &mut self,
+        condition: &str,
+        value: Option<V>,
+    ) -> &mut SelectBuilder {
+        if let Some(value) = value {
+            let condition = self.bind(condition, value.into());
+            self.tests.push(condition);
+        }
+        self
+    }
+
+    fn bind(&mut self, condition: &str, value: Value) -> String {
+        self.values.push(value);
+        condition.replace('?', &format!("?{}", self.values.len()))
+    }
+
+    /// Completes the statement. It has no LIMIT: SQLite computes each row when it is asked for, and the reader
+    /// of a page stops asking.
+    pub fn order_by(self, order: &str) -> Query {
+        let SelectBuilder { columns, table, .. } = self;
+        let tests = conjunction(&self.tests);
+        let filters = conjunction(&self.filters);
         Query {
-            sql,
+            sql: format!("SELECT {columns}, {tests} FROM {table} WHERE {filters} ORDER BY {order}"),
             values: self.values,
         }
     }
 }
 
-/// A complete statement with its values.
-pub struct Query {
-    sql: String,
-    values: Vec<Value>,
+/// The conjunction of the conditions; TRUE if there is none.
+fn conjunction(conditions: &[String]) -> String {
+    match conditions {
+        [] => "TRUE".to_owned(),
+        _ => conditions.join(" AND "),
+    }
 }
 
+/// A complete statement with its values.
+pub struct Query {
+    /// The text.
+    pub sql: String,
+    /// The bound values.
+    pub values: Vec<Value>,
+}
+
+#[cfg(test)]
 impl Query {
-    /// Runs the statement and calls `handle_row` with each row.
-    pub fn for_each(
-        self,
-        db: &Connection,
-        mut handle_row: impl FnMut(&Row) -> rusqlite::Result<()>,
-    ) -> Result<(), Error> {
-        let mut statement = db.prepare_cached(&self.sql)?;
-        let mut rows = statement.query(params_from_iter(self.values))?;
-        while let Some(row) = rows.next()? {
-            handle_row(row)?;
-        }
-        Ok(())
-    }
-
-    /// Reads a page of a list that is ordered by `id`. The statement's limit must be one row more than the page
-    /// holds: the extra row shows that another page follows.
-    pub fn page<T>(
-        self,
-        db: &Connection,
-        size: PageSize,
-        decode: fn(&Row) -> rusqlite::Result<T>,
-        id: fn(&T) -> Id,
-    ) -> Result<Page<T>, Error> {
-        let mut rows = Vec::with_capacity(size.get() + 1);
-        self.for_each(db, |row| {
-            rows.push(decode(row)?);
-            Ok(())
-        })?;
-        let end = rows.get(size.get() - 1).map(|row| Position {
-            key: None,
-            id: id(row),
-        });
-        Ok(Page::from_rows(rows, size.get(), end))
-    }
-
     /// The query plan (EXPLAIN QUERY PLAN), and the SQL text for messages.
-    #[cfg(test)]
     pub fn plan(&self, db: &Connection) -> rusqlite::Result<(String, String)> {
         let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))?;
         let values = params_from_iter(self.values.iter());
@@ -120,18 +115,4 @@ impl Query {
             self.sql.clone(),
         ))
     }
-}
-
-/// The pattern for `LIKE ? ESCAPE '\'` that matches `q` as a substring. `%` and `_` in it are escaped, so they
-/// match themselves.
-pub fn like_pattern(q: &SearchText) -> String {
-    let mut pattern = String::from("%");
-    for c in q.folded().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
 }

@@ -15,14 +15,18 @@
 //! 3. rows without a key: `deadline IS NULL`; they come last in both directions.
 //!
 //! The first page has two ranges, `deadline IS NOT NULL` and `deadline IS NULL`. The ranges are read one after
-//! another until the page has one row more than it may show: that row proves that another page follows. Lists
-//! in the order of `id` need one range, `id > ?`. `query_plan_tests.rs` checks the plan of every statement.
+//! another until the page ends. Lists in the order of `id` need one range, `id > ?`.
+//!
+//! WHERE has only these conditions and the filters for which an index begins with their column. A page tests all
+//! other filters on each row, and looks at a bounded number of rows (see [`super::page_reader`]).
+//! `query_plan_tests.rs` checks the plan of every statement.
 
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::decode;
-use super::query_builder::{Query, SelectBuilder, like_pattern};
+use super::page_reader::PageReader;
+use super::query_builder::{Query, SelectBuilder};
 use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
@@ -149,30 +153,14 @@ pub fn list(
     filter: &TaskQuery,
     after: Option<&Position>,
 ) -> Result<Page<Task>, Error> {
-    let limit = filter.page_size.get();
-    let (mut found, mut end) = (Vec::with_capacity(limit + 1), None);
-    for range in key_ranges(filter, after) {
-        let missing = limit + 1 - found.len();
-        if missing == 0 {
-            break;
-        }
-        select_range(filter, &range, missing).for_each(db, |row| {
-            found.push(from_row(row)?);
-            if found.len() == limit {
-                end = Some(position(row)?);
-            }
-            Ok(())
-        })?;
-    }
-    Ok(Page::from_rows(found, limit, end))
-}
-
-/// The keyset of a row that [`select_range`] has selected.
-fn position(row: &Row) -> rusqlite::Result<Position> {
-    Ok(Position {
-        key: decode::sort_key(row, 7)?,
-        id: decode::id(row, 0)?,
-    })
+    let reader = PageReader {
+        size: filter.page_size,
+        decode: from_row,
+        q: filter.q.as_ref(),
+        searched: &[1, 2],
+    };
+    let ranges = key_ranges(filter, after);
+    reader.read(db, ranges.iter().map(|range| select_range(filter, range)))
 }
 
 /// A part of a sorted list that one index search finds. "Later" refers to the order of the list.
@@ -189,6 +177,9 @@ pub(super) enum KeyRange<'a> {
 
 /// The ranges that make up the rest of the list, in order.
 pub(super) fn key_ranges<'a>(filter: &TaskQuery, after: Option<&'a Position>) -> Vec<KeyRange<'a>> {
+    if filter.matches_nothing() {
+        return Vec::new();
+    }
     let mut ranges = match after {
         None => vec![KeyRange::NonNull, KeyRange::Null(None)],
         Some(Position { key: Some(key), id }) => {
@@ -208,7 +199,7 @@ pub(super) fn key_ranges<'a>(filter: &TaskQuery, after: Option<&'a Position>) ->
 }
 
 /// The statement for one range.
-pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange, limit: usize) -> Query {
+pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange) -> Query {
     let Sort { key, descending } = filter.sort;
     let column = column(key);
     let (later, direction) = if descending {
@@ -216,7 +207,7 @@ pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange, limit: usize) -
     } else {
         (">", "ASC")
     };
-    let mut select = SelectBuilder::new(&format!("{COLUMNS}, {column}"), "task");
+    let mut select = SelectBuilder::new(COLUMNS, column, "task");
     add_filters(&mut select, filter);
     match range {
         KeyRange::EqualKey(key, id) => {
@@ -232,7 +223,7 @@ pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange, limit: usize) -
             .starting_after(key, descending)
             .add_to(&mut select, column),
     }
-    select.order_by(&format!("{column} {direction}, id {direction}"), limit)
+    select.order_by(&format!("{column} {direction}, id {direction}"))
 }
 
 fn column(key: SortKey) -> &'static str {
@@ -292,24 +283,19 @@ impl KeyBounds {
     }
 }
 
-/// Adds the filters that do not bound the sort key.
+/// Adds the filters that do not bound the sort key. The indexes begin with the assigned account or with the
+/// status; the status of an account's tasks is tested.
 fn add_filters(select: &mut SelectBuilder, filter: &TaskQuery) {
-    select
-        .filter_some("assigned_user_id = ?", filter.visible_to.map(Id::get))
-        .filter_some("assigned_user_id = ?", filter.assigned_user_id.map(Id::get))
-        .filter_some(
-            "status = ?",
-            filter.status.map(|status| status.as_str().to_owned()),
-        )
-        .filter_some(
-            r"(casefold(title) LIKE ? ESCAPE '\' OR casefold(description) LIKE ? ESCAPE '\')",
-            filter.q.as_ref().map(like_pattern),
-        );
+    let status = filter.status.map(|status| status.as_str().to_owned());
+    match filter.assignee() {
+        Some(id) => select
+            .filter("assigned_user_id = ?", id.get())
+            .test_some("status = ?", status),
+        None => select.filter_some("status = ?", status),
+    };
     if filter.sort.key != SortKey::Deadline {
-        // coalesce() hides the column from the query planner. Otherwise it would choose an index on `deadline`
-        // and sort all rows that it finds, since the requested order is by another column.
         let KeyBounds { above, below } = KeyBounds::of_deadlines(&filter.deadlines);
-        select.filter_some("coalesce(deadline, NULL) > ?", above);
-        select.filter_some("coalesce(deadline, NULL) < ?", below);
+        select.test_some("deadline > ?", above);
+        select.test_some("deadline < ?", below);
     }
 }

@@ -7,7 +7,8 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::decode;
-use super::query_builder::{Query, SelectBuilder, like_pattern};
+use super::page_reader::PageReader;
+use super::query_builder::{Query, SelectBuilder};
 use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
@@ -161,21 +162,22 @@ pub fn list(
     filter: &UserQuery,
     after: Option<&Position>,
 ) -> Result<Page<User>, Error> {
-    let query = select_page(filter, after, filter.page_size.get() + 1);
-    query.page(db, filter.page_size, from_row, |user| user.id)
+    let reader = PageReader {
+        size: filter.page_size,
+        decode: from_row,
+        q: filter.q.as_ref(),
+        searched: &[1, 2],
+    };
+    reader.read(db, [select_page(filter, after)])
 }
 
-pub(super) fn select_page(filter: &UserQuery, after: Option<&Position>, limit: usize) -> Query {
-    let mut select = SelectBuilder::new(COLUMNS, r#""user""#);
+pub(super) fn select_page(filter: &UserQuery, after: Option<&Position>) -> Query {
+    let mut select = SelectBuilder::new(COLUMNS, "NULL", r#""user""#);
     select
         .filter_some("role = ?", filter.role.map(|role| role.as_str().to_owned()))
         .filter_some("coalesce(is_approved, FALSE) = ?", filter.approved)
-        .filter_some(
-            r"(casefold(username) LIKE ? ESCAPE '\' OR casefold(email) LIKE ? ESCAPE '\')",
-            filter.q.as_ref().map(like_pattern),
-        )
         .filter("id > ?", after.map_or(0, |position| position.id.get()));
-    select.order_by("id", limit)
+    select.order_by("id")
 }
 
 /// Changes an account's role and its approval.

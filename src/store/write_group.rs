@@ -31,6 +31,8 @@ pub struct Writer {
     connection: Arc<FairMutex<Connection>>,
     /// The number of commits since the start; see [`super::reader`].
     commits: Arc<AtomicU64>,
+    /// The length of the write-ahead log, in pages, at which it is checkpointed.
+    checkpoint_at: AtomicU64,
     /// Writes in each commit.
     group_sizes: RecentSummary,
     /// Seconds from the first write of a group to the end of its commit.
@@ -43,8 +45,25 @@ struct Group {
     /// The connection, from the first write to the commit.
     connection: Option<ArcMutexGuard<RawFairMutex, Connection>>,
     writes: usize,
+    failure: Option<GroupFailure>,
+}
+
+/// Why no further write of a group can succeed.
+#[derive(Clone, Copy)]
+enum GroupFailure {
+    /// The transaction could not begin. Each further write would wait for the lock as long as the first.
+    Locked,
     /// SQLite has rolled the whole transaction back, for example because the disk is full.
-    is_lost: bool,
+    RolledBack,
+}
+
+impl From<GroupFailure> for Error {
+    fn from(failure: GroupFailure) -> Error {
+        match failure {
+            GroupFailure::Locked => database_locked(),
+            GroupFailure::RolledBack => Error::StorageUnavailable(ROLLED_BACK.to_owned()),
+        }
+    }
 }
 
 thread_local! {
@@ -72,6 +91,7 @@ impl Writer {
         Writer {
             connection: Arc::new(FairMutex::new(connection)),
             commits,
+            checkpoint_at: AtomicU64::new(CHECKPOINT_PAGES),
             group_sizes: RecentSummary::default(),
             group_seconds: RecentSummary::default(),
         }
@@ -131,15 +151,7 @@ impl Writer {
     ) -> Result<T, Error> {
         GROUP.with_borrow_mut(|group| {
             let group = group.get_or_insert_default();
-            let connection = match &mut group.connection {
-                Some(connection) => connection,
-                none => none.insert(self.begin()?),
-            };
-            // A full disk or a failing one makes SQLite roll back the transaction of the whole group.
-            group.is_lost |= connection.is_autocommit();
-            if group.is_lost {
-                return Err(Error::StorageUnavailable(LOST.to_owned()));
-            }
+            let connection = self.join(group)?;
             let savepoint = connection.savepoint()?;
             // Dropping the savepoint, on an error or a panic, rolls it back.
             let value = f(&savepoint)?;
@@ -147,6 +159,31 @@ impl Writer {
             group.writes += 1;
             Ok(value)
         })
+    }
+
+    /// Returns the connection of a group, in its transaction.
+    fn join<'g>(&self, group: &'g mut Group) -> Result<&'g mut Connection, Error> {
+        if group.connection.is_none() && group.failure.is_none() {
+            match self.begin() {
+                Ok(connection) => group.connection = Some(connection),
+                Err(why) => {
+                    group.failure = Some(GroupFailure::Locked);
+                    return Err(why);
+                }
+            }
+        }
+        // After an error of the disk SQLite may have rolled back the transaction of the whole group.
+        if group
+            .connection
+            .as_ref()
+            .is_some_and(|db| db.is_autocommit())
+        {
+            group.failure = Some(GroupFailure::RolledBack);
+        }
+        match (&mut group.connection, group.failure) {
+            (Some(connection), None) => Ok(connection),
+            (_, failure) => Err(failure.unwrap_or(GroupFailure::Locked).into()),
+        }
     }
 
     /// Waits for the connection, and begins the transaction of a group.
@@ -167,8 +204,8 @@ impl Writer {
         let Some(connection) = group.connection else {
             return Ok(());
         };
-        if group.is_lost || connection.is_autocommit() {
-            return Err(LOST.to_owned());
+        if connection.is_autocommit() {
+            return Err(ROLLED_BACK.to_owned());
         }
         if let Err(why) = connection.execute_batch("COMMIT") {
             // The transaction is still open after some errors, and rolled back already after others.
@@ -180,11 +217,23 @@ impl Writer {
             self.group_sizes.observe(group.writes as f64);
             self.group_seconds.observe(start.elapsed().as_secs_f64());
         }
-        if LOG_PAGES.get() >= CHECKPOINT_PAGES {
-            LOG_PAGES.set(0);
-            restart_log(&connection);
-        }
+        self.restart_long_log(&connection);
         Ok(())
+    }
+
+    /// Checkpoints the write-ahead log if it has become long.
+    fn restart_long_log(&self, connection: &Connection) {
+        let pages = LOG_PAGES.take();
+        if pages < self.checkpoint_at.load(Ordering::Relaxed) {
+            return;
+        }
+        let has_restarted = restart_log(connection).unwrap_or_else(|why| {
+            log::warn!("cannot checkpoint the write-ahead log, so it grows: {why}");
+            false
+        });
+        // After a failure the next commits do not wait for the reader again before the log is that much longer.
+        let next = if has_restarted { 0 } else { pages } + CHECKPOINT_PAGES;
+        self.checkpoint_at.store(next, Ordering::Relaxed);
     }
 
     /// Checkpoint at the end of the process: moves the content of the write-ahead log into the database file
@@ -222,19 +271,16 @@ impl Writer {
     }
 }
 
-const LOST: &str = "SQLite has rolled back the transaction; the disk may be full or failing";
+const ROLLED_BACK: &str = "SQLite has rolled back the transaction; the disk may be full or failing";
 
 /// Moves the content of the write-ahead log into the database file, so that the next write starts the log from
-/// its beginning. If another process is reading an old state, the log grows on, and the next commits try again.
-fn restart_log(connection: &Connection) {
-    let restart = || -> rusqlite::Result<()> {
-        connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
-        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
-        connection.busy_timeout(WAIT_TIMEOUT)
-    };
-    if let Err(why) = restart() {
-        log::warn!("cannot checkpoint the write-ahead log, so it grows: {why}");
-    }
+/// its beginning. Returns false if another process is reading an old state: the log grows on then.
+fn restart_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
+    let sql = "PRAGMA wal_checkpoint(RESTART)";
+    let is_blocked: bool = connection.query_row(sql, [], |row| row.get(0))?;
+    connection.busy_timeout(WAIT_TIMEOUT)?;
+    Ok(!is_blocked)
 }
 
 /// The guard of this thread's open group. Its drop, when a panic ends the group, rolls everything back.

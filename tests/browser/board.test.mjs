@@ -803,6 +803,35 @@ browserTest('scrolling loads more tasks, each of them once and in order', {}, as
   assert.deepEqual((await titles(page, 'To do')).slice(-2), ['task 59', 'task 63']);
 });
 
+browserTest('a search that takes several pages says so, goes on by itself and announces its end', {}, async (env) => {
+  const task = await env.server.createTask({ title: 'needle' });
+  const page = await signIn(env, env.server.admin);
+  // Two pages without a match before the page with the task. The second waits until it is released.
+  const pages = [
+    { items: [], next_cursor: 'two' }, { items: [], next_cursor: 'three' }, { items: [task], next_cursor: null },
+  ];
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route((url) => url.pathname === '/tasks' && url.searchParams.get('q') === 'needle', async (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    if (query.get('status') !== 'pending') return route.continue();
+    const index = [null, 'two', 'three'].indexOf(query.get('cursor'));
+    if (index === 1) await released;
+    return route.fulfill({ json: pages[index] });
+  });
+  await page.locator('#task-filters').getByLabel('Search').fill('needle');
+  await column(page, 'To do').getByText('Searching for more…').waitFor();
+  await column(page, 'To do').getByText('0+').waitFor();
+  await waitForAnnouncement(page, 'To do: 0+, still searching');
+  await column(page, 'Done').getByText('No tasks here.').waitFor();
+  await checkAccessibility(page);
+  release();
+  await card(page, 'needle', 'To do').waitFor();
+  await column(page, 'To do').getByText('1', { exact: true }).waitFor();
+  assert.equal(await column(page, 'To do').getByText('Searching for more…').count(), 0);
+  await waitForAnnouncement(page, 'To do: 1, search finished');
+});
+
 browserTest('search, filters and sort order decide which tasks are shown', {}, async (env) => {
   const [ada, joan] = [await env.server.createUser('ada'), await env.server.createUser('joan')];
   await env.server.createTask({ title: 'Water the plants', assigned_user_id: ada.id, deadline: '2001-01-01T00:00:00Z' });

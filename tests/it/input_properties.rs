@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use task_api::config::cors::CorsOrigins;
 use task_api::config::database::DatabaseUrl;
 use task_api::config::duration::Lifetime;
-use task_api::config::log_filter::LogFilter;
+use task_api::config::logging::LogFilter;
 use task_api::http::cursor::CursorCodec;
 use task_api::model::{Description, Email, Id, PageSize, Password, Position, SearchText, Sort};
 use task_api::model::{PasswordAttempt, Role, Status, Timestamp, Title, Username};

@@ -55,6 +55,7 @@ mod cli;
 mod docs;
 mod input_properties;
 mod licenses;
+mod log;
 mod metrics;
 mod openapi;
 mod pages;

@@ -255,6 +255,7 @@ fn every_metric_is_in_the_exposition_format_and_in_docs_operations() {
         ("http_connections_open", "gauge"),
         ("http_request_duration_seconds", "histogram"),
         ("http_requests_total", "counter"),
+        ("log_lines_dropped_total", "counter"),
         ("process_open_fds", "gauge"),
         ("process_resident_memory_bytes", "gauge"),
         ("process_start_time_seconds", "gauge"),

@@ -9,6 +9,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
+use crate::support::http_client::Client;
 use crate::support::{TestApp, TestResponse};
 
 /// The folders of `web/` that this build contains.
@@ -158,6 +159,47 @@ fn a_file_with_a_matching_etag_gets_304_and_a_stale_one_200() {
             let stale = [("Accept-Encoding", accepted), ("If-None-Match", "\"old\"")];
             assert_eq!(send(&app, &line, &stale).status, 200, "{path}");
         }
+    }
+}
+
+#[test]
+fn the_etag_of_a_form_stays_the_same_and_does_not_match_the_other_form() {
+    let app = TestApp::new();
+    for path in files()
+        .into_iter()
+        .map(|(path, _)| path)
+        .chain(["/openapi.json".to_owned()])
+    {
+        let line = format!("GET {path}");
+        let etags = ["identity", "gzip", "identity", "gzip"].map(|accepted| {
+            let response = send(&app, &line, &[("Accept-Encoding", accepted)]);
+            response.header("ETag").unwrap().to_owned()
+        });
+        assert_eq!(etags[..2], etags[2..], "{path}");
+        for (accepted, other) in [("identity", &etags[1]), ("gzip", &etags[0])] {
+            let headers = [("Accept-Encoding", accepted), ("If-None-Match", other)];
+            assert_eq!(send(&app, &line, &headers).status, 200, "{path}");
+        }
+    }
+}
+
+#[test]
+fn head_of_a_file_has_the_length_and_the_etag_of_both_forms_and_no_body() {
+    let app = TestApp::new();
+    let server = app.serve();
+    let mut client = Client::connect(server.address());
+    let mut send = |method: &str, accepted: &str| {
+        let headers = format!("Accept-Encoding: {accepted}\r\n");
+        let head = client.head(&format!("{method} /openapi.json"), &headers);
+        client.write(head).unwrap();
+        client.read_response(method == "HEAD").unwrap()
+    };
+    for accepted in ["identity", "gzip"] {
+        let (get, head) = (send("GET", accepted), send("HEAD", accepted));
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        let length = get.body.len().to_string();
+        assert_eq!(head.header("Content-Length"), Some(length.as_str()));
+        assert_eq!(head.header("ETag"), get.header("ETag"));
     }
 }
 

@@ -38,11 +38,14 @@ export async function findAccount(name, field) {
   throw AppError.forFields({ [field]: `No account has the name “${name}”.` });
 }
 
-/** Resolves to a page of the accounts whose name or e-mail contains `q`. */
+/**
+ * Resolves to a page of the accounts whose name or e-mail contains `q`. A page that looked at many accounts may
+ * be empty although more follow; the next page is requested then.
+ */
 async function searchAccounts(q, cursor) {
   const { json } = await get(`users?${new URLSearchParams({ q, limit: 100, ...(cursor && { cursor }) })}`);
   for (const { id, username } of json.items) names.set(id, username);
-  return json;
+  return json.items.length === 0 && json.next_cursor ? searchAccounts(q, json.next_cursor) : json;
 }
 
 /** Suggests account names while the user types in `input`. */

@@ -6,7 +6,7 @@ import { patch } from './api.js';
 import { toAppError } from './app-error.js';
 import { byId, clearFormError, cloneTemplate, debounce, part, showFormError } from './dom.js';
 import { makeDraggable } from './drag-and-drop.js';
-import { InfiniteList } from './infinite-list.js';
+import { InfiniteList, countText } from './infinite-list.js';
 import { announce, showErrorNotification, showNotification } from './notifications.js';
 import { SORT_ORDERS, STATUSES, adjacentStatus, statusLabel, taskTitle } from './task.js';
 import { openTask } from './task-dialog.js';
@@ -65,8 +65,6 @@ function createColumn(status, label) {
   return list;
 }
 
-const countText = ({ size, hasMore }) => (hasMore ? `${size}+` : `${size}`);
-
 // ---- filters ------------------------------------------------------------------------------------
 
 function readFilters(assignee) {
@@ -98,11 +96,14 @@ async function applyFilters() {
     filters = readFilters(assignee);
     await reloadLists();
     if (generation !== filterGeneration) return;
-    announce([...listsByStatus].map(([status, list]) => `${statusLabel(status)}: ${countText(list)}`).join(', '));
+    announce([...listsByStatus].map(([status, list]) => `${statusLabel(status)}: ${progressText(list)}`).join(', '));
   } catch (error) {
     if (generation === filterGeneration) showFormError(filterForm, error);
   }
 }
+
+/** A list that is still searching announces when it has finished. */
+const progressText = (list) => (list.isSearching ? `${countText(list)}, still searching` : countText(list));
 
 filterForm.addEventListener('submit', (event) => event.preventDefault());
 filterForm.elements.q.addEventListener('input', debounce(applyFilters));

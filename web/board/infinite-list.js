@@ -1,5 +1,8 @@
 // An infinite list: it loads the next page (keyset pagination, `next_cursor`) when an IntersectionObserver
 // sees that the list's end comes near. Single rows can be inserted, moved and removed without a reload.
+//
+// A page that looked at many rows ends before it is full: it may be short or empty although more items follow.
+// The list then says that it is searching, and the next page loads as long as the end of the list is in view.
 
 import { get } from './api.js';
 import { toAppError } from './app-error.js';
@@ -8,6 +11,7 @@ import { announce, showRetryButton } from './notifications.js';
 
 const PAGE_SIZE = 20;
 const MAX_PAGE_SIZE = 100;
+const SEARCHING_TEXT = 'Searching for more…';
 
 export class InfiniteList {
   /** The row elements by item id. A row's `item` property is the item that it shows. */
@@ -15,6 +19,8 @@ export class InfiniteList {
   /** The cursor of the next page, or null after the last page. */
   #nextCursor = null;
   #isLoading = false;
+  /** Whether the last page was short although it was not the last page of the list. */
+  #isSearching = false;
   /** A generation counter: a response is ignored if the counter has changed since its request was sent. */
   #generation = 0;
   #options;
@@ -47,6 +53,7 @@ export class InfiniteList {
   get element() { return this.#element; }
   get size() { return this.#rows.size; }
   get hasMore() { return this.#nextCursor !== null; }
+  get isSearching() { return this.#isSearching; }
 
   /** The row that shows the item with this id. */
   row(id) { return this.#rows.get(id); }
@@ -54,6 +61,7 @@ export class InfiniteList {
   /** Loads the first page for the current query. Until it is there the old rows stay, dimmed. */
   async reload() {
     this.discardPendingLoad();
+    this.#isSearching = false;
     this.#element.classList.add('stale');
     this.#text.textContent = 'Loading…';
     await this.#load(() => this.#fetchPage(PAGE_SIZE), (items) => this.#replaceRows(items));
@@ -106,7 +114,7 @@ export class InfiniteList {
 
   async #loadNextPage() {
     if (this.#isLoading || !this.#nextCursor) return;
-    this.#text.textContent = 'Loading…';
+    this.#text.textContent = this.#isSearching ? SEARCHING_TEXT : 'Loading…';
     await this.#load(
       () => this.#fetchPage(PAGE_SIZE, this.#nextCursor),
       (items) => items.forEach((item) => this.upsert(item)),
@@ -132,10 +140,15 @@ export class InfiniteList {
   }
 
   #loaded(items, cursor, showItems) {
+    const wasSearching = this.#isSearching;
     this.#nextCursor = cursor;
+    this.#isSearching = this.hasMore && items.length < PAGE_SIZE;
     showItems(items);
     this.#element.classList.remove('stale');
     this.#changed();
+    if (wasSearching !== this.#isSearching) {
+      announce(`${this.#options.label}: ${countText(this)}, ${this.#isSearching ? 'still searching' : 'search finished'}`);
+    }
     // An observer reports changes only. Observing anew reports a sentinel that is still in view, so that
     // the next page loads.
     this.#observer.disconnect();
@@ -188,8 +201,16 @@ export class InfiniteList {
 
   #changed() {
     if (!this.#isLoading && this.#retry.hidden) {
-      this.#text.textContent = this.size === 0 && !this.hasMore ? this.#options.emptyText : '';
+      this.#text.textContent = this.#footerText();
     }
     this.#options.onChange?.(this);
   }
+
+  #footerText() {
+    if (this.#isSearching) return SEARCHING_TEXT;
+    return this.size === 0 && !this.hasMore ? this.#options.emptyText : '';
+  }
 }
+
+/** The number of items that are shown, with a plus sign if there are or may be more. */
+export const countText = ({ size, hasMore }) => (hasMore ? `${size}+` : `${size}`);

@@ -4,7 +4,7 @@ import { forgetAccountName } from './account-names.js';
 import { patch, remove, session } from './api.js';
 import { toAppError } from './app-error.js';
 import { byId, cloneTemplate, confirmDialog, debounce, part, setOptions } from './dom.js';
-import { InfiniteList } from './infinite-list.js';
+import { InfiniteList, countText } from './infinite-list.js';
 import { announce, showErrorNotification } from './notifications.js';
 import { formatDate } from './time.js';
 
@@ -32,9 +32,9 @@ function createUnapprovedList() {
   return createAccountList('unapproved-accounts', {
     getQuery: () => ({ path: 'users', parameters: { approved: false } }),
     emptyText: 'No accounts are waiting.',
-    onChange: ({ size, hasMore }) => {
-      byId('unapproved-count').hidden = size === 0;
-      byId('unapproved-count').textContent = hasMore ? `${size}+` : size;
+    onChange: (list) => {
+      byId('unapproved-count').hidden = list.size === 0;
+      byId('unapproved-count').textContent = countText(list);
     },
   });
 }

@@ -1,4 +1,5 @@
-//! Lists: their rows and order, filters, and keyset pagination, which must return each row exactly once.
+//! Lists: their rows and order, filters, and keyset pagination, which must return each row exactly once, also
+//! where a page looks at so many rows or bytes that it ends before it is full.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -623,6 +624,191 @@ fn an_employee_with_the_cursor_of_a_manager_gets_only_their_own_tasks() {
     );
 }
 
+/// Inserts `count` tasks without a match for `q=needle`, older than every other task.
+fn insert_hay(app: &TestApp, count: i64) {
+    let sql = "WITH RECURSIVE hay (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM hay WHERE n < ?1)
+        INSERT INTO task (title, status, created_at) SELECT 'hay', 'pending', '2020-01-01 00:00:00.000000' FROM hay";
+    app.sql().execute(sql, [count]).unwrap();
+}
+
+/// The ids of each page of a list.
+fn read_pages(app: &TestApp, account: &Account, list: &str) -> Vec<Vec<i64>> {
+    let mut pages = Vec::new();
+    let mut next = Some(list.to_owned());
+    while let Some(url) = next {
+        let response = get_page(app, account, &url);
+        pages.push(response.ids());
+        next = next_page(&response, &url);
+    }
+    pages
+}
+
+#[test]
+fn a_page_that_has_looked_at_many_rows_ends_and_the_next_one_continues() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let first = app.create_task(&manager, json!({ "title": "needle" }));
+    insert_hay(&app, 12_000);
+    let last = app.create_task(
+        &manager,
+        json!({ "title": "needle", "status": "completed" }),
+    );
+    for (list, pages) in [
+        (
+            "/tasks?q=needle&sort=created_at",
+            vec![vec![], vec![], vec![first, last]],
+        ),
+        (
+            "/tasks?q=needle&sort=created_at&limit=1",
+            vec![vec![], vec![], vec![first], vec![last]],
+        ),
+        (
+            "/tasks?q=needle&sort=-created_at",
+            vec![vec![last, first], vec![], vec![]],
+        ),
+        (
+            "/tasks?q=needle&sort=-created_at&limit=1",
+            vec![vec![last], vec![first], vec![], vec![]],
+        ),
+        (
+            "/tasks?q=needle&sort=title",
+            vec![vec![], vec![], vec![first, last]],
+        ),
+        (
+            "/tasks?q=nowhere&sort=deadline",
+            vec![vec![], vec![], vec![]],
+        ),
+        (
+            "/tasks?deadline_after=2026-01-01T00:00:00Z",
+            vec![vec![], vec![], vec![]],
+        ),
+        // An index searches by these filters, so their pages look at nothing else.
+        ("/tasks?status=completed", vec![vec![last]]),
+        (
+            "/tasks?sort=deadline&deadline_after=2026-01-01T00:00:00Z",
+            vec![vec![]],
+        ),
+        ("/tasks?assigned_user_id=1&q=needle", vec![vec![]]),
+    ] {
+        assert_eq!(read_pages(&app, &manager, list), pages, "{list}");
+    }
+}
+
+#[test]
+fn a_page_of_accounts_or_of_the_audit_log_looks_at_a_bounded_number_of_rows_too() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let sql = r#"WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 12000)
+        INSERT INTO "user" (username, email, password_hash) SELECT 'hay' || n, 'hay' || n, '' FROM n"#;
+    app.sql().execute(sql, []).unwrap();
+    let last = app.account("needle", Role::Employee, true).id;
+    let found = vec![vec![], vec![], vec![last]];
+    assert_eq!(read_pages(&app, &admin, "/users?q=NEEDLE"), found);
+
+    let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 12000)
+        INSERT INTO audit (id, at, action, actor_id, hash)
+        SELECT n, '2026-11-01 08:00:00.000000', iif(n = 1, 'role_changed', 'approved'), 1, '' FROM n";
+    app.sql().execute(sql, []).unwrap();
+    let found = vec![vec![], vec![], vec![1]];
+    let list = "/audit?actor_id=1&action=role_changed";
+    assert_eq!(read_pages(&app, &admin, list), found);
+    // The index searches by the only filter.
+    let found = vec![vec![1]];
+    assert_eq!(
+        read_pages(&app, &admin, "/audit?action=role_changed"),
+        found
+    );
+}
+
+#[test]
+fn a_page_that_has_read_much_text_ends_after_at_least_one_task() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let created: Vec<_> = (0..5)
+        .map(|_| app.create_task(&manager, json!({ "title": "t" })))
+        .collect();
+    let set_descriptions = |length: usize| {
+        let text = format!("{}needle", "ä".repeat(length));
+        app.sql()
+            .execute("UPDATE task SET description = ?1", [text])
+            .unwrap();
+    };
+    for (length, per_page) in [(100, 5), (150_000, 4), (300_000, 2), (3_000_000, 1)] {
+        set_descriptions(length);
+        for q in ["", "&q=NEEDLE"] {
+            let url = format!("/tasks?sort=created_at{q}");
+            let first = get_page(&app, &manager, &url).ids();
+            assert_eq!(first, created[..per_page], "{length}{q}");
+            assert_eq!(follow_links(&app, &manager, &url), created, "{length}{q}");
+        }
+        assert_eq!(
+            follow_links(&app, &manager, "/tasks?q=nowhere"),
+            [0; 0],
+            "{length}"
+        );
+    }
+}
+
+/// Random rows, of which some have so much text that a page ends after few of them.
+#[test]
+fn pages_that_end_early_together_are_the_whole_list() {
+    let app = TestApp::new();
+    let (manager, employee) = (app.manager(), app.employee());
+    let rows = insert_random_tasks(&app, &[employee.id], 60);
+    let (mut rng, db) = (TestRng(11), app.sql());
+    for row in &rows {
+        // Appends only what no search text matches, and keeps NULL.
+        let length = rng.pick(&[0, 0, 300_000, 600_000, 1_100_000]) as i64;
+        let sql =
+            "UPDATE task SET description = description || printf('%.*c', ?1, '.') WHERE id = ?2";
+        db.execute(sql, [length, row.id]).unwrap();
+    }
+    let matches = |row: &Row, q: &str| {
+        let description = row.description.as_deref().unwrap_or_default();
+        row.title.to_lowercase().contains(q) || description.contains(q)
+    };
+    for sort in SORTS {
+        for q in ["", "needle", "alpha", "nowhere"] {
+            for status in ["", "pending"] {
+                for (caller, own) in [(&manager, None), (&employee, Some(employee.id))] {
+                    let shown = rows.iter().filter(|row| {
+                        matches(row, q)
+                            && (status.is_empty() || row.status == Some(status))
+                            && (own.is_none() || row.assigned_user_id == own)
+                    });
+                    let expected = ids(sorted(shown, sort));
+                    for limit in [1, 3, 100] {
+                        let url = format!("/tasks?sort={sort}&q={q}&status={status}&limit={limit}");
+                        assert_eq!(follow_links(&app, caller, &url), expected, "{url}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// LIKE compares such a pattern with the text anew at each position.
+#[test]
+fn q_with_many_partial_matches_is_found_or_not() {
+    let app = TestApp::new();
+    let manager = app.manager();
+    let task = app.create_task(&manager, json!({ "title": "t" }));
+    let text = "a".repeat(20_000_000);
+    app.sql()
+        .execute("UPDATE task SET description = ?1", [text])
+        .unwrap();
+    let many = "a".repeat(199);
+    for (q, found) in [
+        (format!("{many}A"), vec![task]),
+        (format!("{many}b"), vec![]),
+    ] {
+        assert_eq!(
+            follow_links(&app, &manager, &format!("/tasks?q={q}")),
+            found
+        );
+    }
+}
+
 #[test]
 fn q_matches_substrings_in_any_case_and_takes_every_character_literally() {
     let app = TestApp::new();
@@ -680,6 +866,7 @@ fn q_matches_substrings_in_any_case_and_takes_every_character_literally() {
         ("'", &["ete", "ETE", "quote"]),
         ("'+OR+1=1--", &[]),
         ("two++words", &["two"]),
+        ("two%09%09words", &["two"]),
         ("two+words", &[]),
         ("two%2B%2Bwords", &[]),
         ("1%2B1", &["plus"]),
@@ -765,7 +952,6 @@ fn an_invalid_parameter_is_422_and_the_response_names_it() {
         ),
         ("q=%00", vec!["q"]),
         ("q=a%0Ab", vec!["q"]),
-        ("q=a%09b", vec!["q"]),
         ("q=%7F", vec!["q"]),
         ("q=a%C2%85b", vec!["q"]),
         ("q=%FF", vec!["q"]),

@@ -556,3 +556,126 @@ fn an_unapproved_account_has_the_same_rate_limit_as_an_approved_one() {
     let statuses: Vec<u16> = (0..7).map(|_| get_tasks()).collect();
     assert_eq!(statuses, [403, 403, 403, 403, 403, 429, 429]);
 }
+
+// ---- requests that fail with a 5xx ----------------------------------------------------------------
+
+/// Makes every write to a table fail with a 500, until `repair`.
+fn break_writes(app: &TestApp, table: &str) {
+    let trigger = |operation: &str| {
+        format!(
+            "CREATE TRIGGER broken_{operation} BEFORE {operation} ON \"{table}\" \
+             BEGIN SELECT RAISE(ABORT, 'broken'); END;"
+        )
+    };
+    let sql = trigger("INSERT") + &trigger("UPDATE");
+    app.sql().execute_batch(&sql).unwrap();
+}
+
+fn repair(app: &TestApp) {
+    let sql = "DROP TRIGGER broken_INSERT; DROP TRIGGER broken_UPDATE";
+    app.sql().execute_batch(sql).unwrap();
+}
+
+fn sign_up_from(app: &TestApp, from: &str, name: &str) -> TestResponse {
+    let body =
+        json!({ "username": name, "email": format!("{name}@b.example"), "password": PASSWORD });
+    send(app, from, "POST /signup", None, &body.to_string())
+}
+
+/// The number of requests that get this status, before another status.
+fn count_until_another(status: u16, request: impl Fn(usize) -> TestResponse) -> usize {
+    (0..).take_while(|n| request(*n).status == status).count()
+}
+
+#[test]
+fn a_sign_up_that_fails_with_500_does_not_count() {
+    let app = rate_limited_app();
+    break_writes(&app, "user");
+    for n in 0..100 {
+        let failed = sign_up_from(&app, ATTACKER_ADDRESS, &format!("n{n}"));
+        assert_eq!(failed.status, 500, "{failed:?}");
+    }
+    repair(&app);
+    let sign_up = |n| sign_up_from(&app, ATTACKER_ADDRESS, &format!("n{n}"));
+    assert_eq!(count_until_another(201, sign_up), 60);
+}
+
+#[test]
+fn a_sign_up_that_is_refused_while_the_database_is_locked_does_not_count() {
+    let app = rate_limited_app_with(|config| config.concurrency.writes.max_queued = 0);
+    let lock = app.sql();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| sign_up_from(&app, ATTACKER_ADDRESS, "first"));
+        let is_waiting = r#"bulkhead_in_use{bulkhead="writes"} 1"#;
+        let metrics = || send(&app, "127.0.0.1", "GET /metrics", None, "");
+        while !metrics().text().contains(is_waiting) {}
+        for n in 0..100 {
+            let failed = sign_up_from(&app, ATTACKER_ADDRESS, &format!("n{n}"));
+            assert_eq!(failed.status, 503, "{failed:?}");
+        }
+        lock.execute_batch("COMMIT").unwrap();
+        assert_eq!(waiting.join().unwrap().status, 201);
+    });
+    let sign_up = |n| sign_up_from(&app, ATTACKER_ADDRESS, &format!("n{n}"));
+    assert_eq!(count_until_another(201, sign_up), 59);
+}
+
+#[test]
+fn a_sign_in_that_fails_does_not_count_for_its_account_its_address_or_its_site() {
+    const SITE: &str = "2001:db8:1";
+    let app = rate_limited_app();
+    let anna = app.employee();
+    break_writes(&app, "audit");
+    let wrong = |from: &str, email: &str| log_in_from(&app, from, email, "a wrong one");
+    for n in 0..300 {
+        let failed = wrong(&format!("{SITE}:{n:x}::1"), "x@y.example");
+        assert_eq!(failed.status, 500, "{failed:?}");
+        let failed = wrong(ATTACKER_ADDRESS, &format!("{n}@y.example"));
+        assert_eq!(failed.status, 500, "{failed:?}");
+        assert_eq!(wrong(ATTACKER_ADDRESS, &anna.email).status, 500);
+    }
+    repair(&app);
+    let to_anna = |_| wrong(ATTACKER_ADDRESS, &anna.email);
+    assert_eq!(count_until_another(401, to_anna), 10);
+    // The ten count for the address too.
+    let from_address = |n| wrong(ATTACKER_ADDRESS, &format!("{n}@y.example"));
+    assert_eq!(count_until_another(401, from_address), 50);
+    let from_site = |n| wrong(&format!("{SITE}:{n:x}::1"), "x@y.example");
+    assert_eq!(count_until_another(401, from_site), 240);
+}
+
+#[test]
+fn a_refresh_that_fails_does_not_count() {
+    let app = rate_limited_app();
+    let anna = app.employee();
+    let tokens = log_in_from(&app, OWNER_ADDRESS, &anna.email, PASSWORD).json();
+    let token = tokens["refresh_token"].as_str();
+    let refresh = |_| send(&app, OWNER_ADDRESS, "POST /refresh", token, "");
+    break_writes(&app, "session");
+    for n in 0..200 {
+        let failed = refresh(n);
+        assert_eq!(failed.status, 500, "{failed:?}");
+    }
+    repair(&app);
+    // A retry of the first exchange gets the same tokens again.
+    assert_eq!(count_until_another(200, refresh), 120);
+}
+
+#[test]
+fn a_request_that_fails_does_not_count_and_one_that_is_refused_does() {
+    let app = rate_limited_app_with(|config| config.rate_limiting.requests_per_minute = 60);
+    let admin = app.admin();
+    let get = |line: &str| send(&app, OWNER_ADDRESS, line, Some(&admin.token), "");
+    let rename = |from: &str, to: &str| {
+        let sql = format!("PRAGMA legacy_alter_table = ON; ALTER TABLE {from} RENAME TO {to}");
+        app.sql().execute_batch(&sql).unwrap();
+    };
+    rename("task", "gone");
+    for _ in 0..100 {
+        assert_eq!(get("GET /tasks").status, 500);
+    }
+    rename("gone", "task");
+    assert_eq!(count_until_another(404, |_| get("GET /tasks/999")), 60);
+    assert_eq!(get("GET /tasks").status, 429);
+}

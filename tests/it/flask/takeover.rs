@@ -260,7 +260,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let path = folder.path().join("project.db");
     for _ in 0..3 {
         drop(open(&folder).unwrap());
-        assert_eq!(user_version(&path), 2);
+        assert_eq!(user_version(&path), 3);
         let backups = backups(&folder);
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(user_version(&backups[0]), 0);
@@ -272,7 +272,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let new = tempfile::tempdir().unwrap();
     drop(open(&new).unwrap());
     assert!(backups(&new).is_empty());
-    assert_eq!(user_version(&new.path().join("project.db")), 2);
+    assert_eq!(user_version(&new.path().join("project.db")), 3);
 }
 
 /// Runs `user list` with a file size limit of 32 KiB. A write beyond the limit gets an error, as on a full disk,
@@ -326,12 +326,16 @@ fn a_database_of_an_earlier_version_is_backed_up_and_migrated() {
     let (path, rows) = (app.database(), app.rows());
     let now = content(&path);
     drop(app.app);
-    execute_sql(&path, "DROP TABLE idempotency; PRAGMA user_version = 1");
+    execute_sql(
+        &path,
+        "DROP TABLE idempotency; PRAGMA user_version = 1;
+         CREATE INDEX task_by_assignee_status_title ON task (assigned_user_id, status, title, id)",
+    );
     let then = content(&path);
     assert_ne!(then, now);
     for _ in 0..3 {
         drop(open(&app.folder).unwrap());
-        assert_eq!((user_version(&path), content(&path)), (2, now.clone()));
+        assert_eq!((user_version(&path), content(&path)), (3, now.clone()));
         let backups = backups(&app.folder);
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(
@@ -383,7 +387,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
     ),
     (
         "newer than this program",
-        |path| execute_sql(path, "PRAGMA user_version = 3"),
+        |path| execute_sql(path, "PRAGMA user_version = 4"),
         "newer version",
     ),
     (
@@ -419,7 +423,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
             let log = PathBuf::from(format!("{}-wal", path.display()));
             let db = Connection::open(path).unwrap();
             db.execute_batch(
-                "PRAGMA user_version = 3; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
+                "PRAGMA user_version = 4; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
             )
             .unwrap();
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -169,6 +170,8 @@ impl Drop for ChildGuard {
 pub struct RunningServer {
     pub child: ChildGuard,
     pub address: SocketAddr,
+    /// While a test holds this lock, nothing reads the server's standard error.
+    pub log_reader: Arc<Mutex<()>>,
     lines: Receiver<String>,
     log: Vec<String>,
 }
@@ -183,20 +186,25 @@ impl RunningServer {
         let mut child = ChildGuard(child);
         let stderr = BufReader::new(child.0.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
+        let log_reader = Arc::new(Mutex::new(()));
+        let reader = Arc::clone(&log_reader);
         thread::spawn(move || {
             for line in stderr.lines() {
+                let _reading = reader.lock();
                 let _ = sender.send(line.unwrap());
             }
         });
         let mut running = RunningServer {
             child,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            log_reader,
             lines,
             log: Vec::new(),
         };
         let line = running.wait_for_line("listening on http://");
         let (_, address) = line.rsplit_once("http://").unwrap();
-        running.address = address.parse().unwrap();
+        // A line in JSON ends with a quote and a brace.
+        running.address = address.trim_end_matches(['"', '}']).parse().unwrap();
         running
     }
 
@@ -235,6 +243,12 @@ impl RunningServer {
         let status = self.child.wait();
         self.log.extend(self.lines.iter());
         (status, self.log)
+    }
+
+    /// Sends a signal, and returns the exit status.
+    pub fn exit_status(&mut self, signal: &str) -> ExitStatus {
+        self.signal(signal);
+        self.child.wait()
     }
 
     /// Stops the server with SIGTERM, as an operator does, and returns its log lines.

@@ -15,6 +15,7 @@ use task_api::config::Config;
 use task_api::config::concurrency::Concurrency;
 use task_api::config::cors::CorsArgs;
 use task_api::config::database::DatabaseArgs;
+use task_api::config::logging::{LogArgs, LogFormat};
 use task_api::config::passwords::PasswordArgs;
 use task_api::config::proxies::TrustedProxies;
 use task_api::config::rate_limits::{RateLimitArgs, Switch};
@@ -94,7 +95,10 @@ pub fn config(folder: &TempDir) -> Config {
             max_buffered_bytes: 64 << 20,
         },
         metrics: MetricsArgs::default(),
-        rust_log: "info".parse().unwrap(),
+        logging: LogArgs {
+            rust_log: "info".parse().unwrap(),
+            log_format: LogFormat::Text,
+        },
         concurrency: Concurrency::for_cores(2),
     }
 }
