@@ -1,6 +1,7 @@
 //! Timestamps in the three forms that this program reads and writes: RFC 3339 in JSON, SQLAlchemy's form in the
 //! database, and Unix time in tokens.
 
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::SystemTime;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::{datetime, format_description};
-use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{Object, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -78,7 +79,8 @@ impl Timestamp {
 
     /// Parses the form of [`Timestamp::to_stored`], with a fraction of any length or none.
     pub fn from_stored(text: &str) -> Option<Timestamp> {
-        let moment = PrimitiveDateTime::parse(text, STORED).ok()?;
+        let moment =
+            parse_six_digits(text).or_else(|| PrimitiveDateTime::parse(text, STORED).ok())?;
         Timestamp::from_offset(moment.assume_utc())
     }
 
@@ -103,6 +105,49 @@ impl Timestamp {
         text.push_str(zone);
         text
     }
+}
+
+/// Parses exactly the form of [`Timestamp::to_stored`], digit by digit: nearly every row has it, and the general
+/// parser takes several times as long.
+fn parse_six_digits(text: &str) -> Option<PrimitiveDateTime> {
+    let text: &[u8; 26] = text.as_bytes().try_into().ok()?;
+    let [
+        _,
+        _,
+        _,
+        _,
+        b'-',
+        _,
+        _,
+        b'-',
+        _,
+        _,
+        b' ',
+        _,
+        _,
+        b':',
+        _,
+        _,
+        b':',
+        _,
+        _,
+        b'.',
+        ..,
+    ] = text
+    else {
+        return None;
+    };
+    let number = |digits: Range<usize>| {
+        text[digits].iter().try_fold(0, |number: u32, byte| {
+            let digit = char::from(*byte).to_digit(10)?;
+            Some(10 * number + digit)
+        })
+    };
+    let two = |at: usize| number(at..at + 2).map(|number| number as u8);
+    let month = Month::try_from(two(5)?).ok()?;
+    let date = Date::from_calendar_date(number(0..4)? as i32, month, two(8)?).ok()?;
+    let time = Time::from_hms_micro(two(11)?, two(14)?, two(17)?, number(20..26)?).ok()?;
+    Some(PrimitiveDateTime::new(date, time))
 }
 
 /// Appends the last `digits` decimal digits of a number, with leading zeros.
@@ -176,5 +221,35 @@ impl ToSchema for Timestamp {}
 impl From<Timestamp> for String {
     fn from(moment: Timestamp) -> String {
         moment.format('T', "Z")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_parsers_of_the_stored_form_agree() {
+        for text in [
+            "2026-11-23 04:22:41.136817",
+            "0001-01-01 00:00:00.000000",
+            "9999-12-31 23:59:59.999999",
+            "2024-02-29 12:00:00.000001",
+        ] {
+            let general = PrimitiveDateTime::parse(text, STORED).ok();
+            assert!(general.is_some(), "{text}");
+            assert_eq!(parse_six_digits(text), general, "{text}");
+        }
+        for text in [
+            "2026-02-29 12:00:00.000000",
+            "2026-13-01 12:00:00.000000",
+            "2026-11-23 24:00:00.000000",
+            "2026-11-23T04:22:41.136817",
+            "2026-11-23 04:22:41.13681x",
+            "+026-11-23 04:22:41.136817",
+            "2026-11-23 04:22:41.13681",
+        ] {
+            assert_eq!(parse_six_digits(text), None, "{text}");
+        }
     }
 }

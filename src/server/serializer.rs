@@ -37,7 +37,11 @@ pub fn serialize(response: Response, framing: ResponseFraming) -> io::Result<Vec
     let sends_body = has_body && !framing.is_head;
     let capacity = HEAD_CAPACITY + if sends_body { length } else { 0 };
     let mut bytes = Vec::with_capacity(capacity);
-    let mut put = |parts: &[&str]| parts.iter().for_each(|part| bytes.extend(part.bytes()));
+    let mut put = |parts: &[&str]| {
+        for part in parts {
+            bytes.extend_from_slice(part.as_bytes());
+        }
+    };
     put(&[
         "HTTP/1.1 ",
         &status.to_string(),
