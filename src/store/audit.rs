@@ -187,10 +187,10 @@ pub enum Verification {
     Broken(i64, &'static str),
 }
 
-/// Reads the whole log and checks the hash chain. `progress` is called with the number of rows read so far.
+/// Reads the whole log and checks the hash chain. `progress` is called with the number of rows read so far. The
+/// server may append rows meanwhile, so `db` has to be in a transaction: the rows and the head are of one
+/// snapshot.
 pub fn verify(db: &Connection, progress: impl Fn(i64)) -> Result<Verification, Error> {
-    // One snapshot for the rows and the head, since the server may append rows meanwhile.
-    let db = &*db.unchecked_transaction()?;
     let mut end = ChainHead::default();
     let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");
     let mut statement = db.prepare(&sql)?;

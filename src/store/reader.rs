@@ -73,14 +73,16 @@ impl Readers {
     /// # Errors
     /// Those of `f`; [`Error::Busy`] if no connection becomes free.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        KEPT.with_borrow_mut(|kept| match kept {
-            Some(reader) if Arc::ptr_eq(&reader.commits, &self.commits) => reader.read(f),
-            _ => {
-                let connection = self.pool.get()?;
-                let snapshot = connection.unchecked_transaction()?;
-                f(&snapshot)
-            }
-        })
+        let is_kept = |reader: &Reader| Arc::ptr_eq(&reader.commits, &self.commits);
+        if KEPT.with_borrow(|kept| kept.as_ref().is_some_and(is_kept)) {
+            return KEPT.with_borrow_mut(|kept| match kept {
+                Some(reader) => reader.read(f),
+                None => Err(Error::Internal("the thread keeps no reader".to_owned())),
+            });
+        }
+        let connection = self.pool.get()?;
+        let snapshot = connection.unchecked_transaction()?;
+        f(&snapshot)
     }
 
     /// Writes the metrics of the connection pool.

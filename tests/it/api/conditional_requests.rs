@@ -700,10 +700,7 @@ fn the_second_change_to_the_same_version_is_412_until_the_client_reads_again() {
 
 #[test]
 fn of_fifty_concurrent_changes_to_the_same_version_one_succeeds() {
-    // A queue that holds all requests: the limit of the hash queue is not under test.
-    let fixture = Fixture::with_app(TestApp::with(|config| {
-        config.concurrency.hashes.max_queued = 50
-    }));
+    let fixture = Fixture::new();
     let [me, user, task] = fixture.paths_with_etags();
     let email = |n: usize| format!("admin{n}@example.com");
     type Body<'a> = &'a (dyn Fn(usize) -> Value + Sync);
@@ -767,7 +764,7 @@ fn of_a_concurrent_change_and_deletion_one_succeeds() {
 fn a_304_has_no_body_on_a_persistent_connection() {
     let kinds = [
         #[cfg(target_os = "linux")]
-        ServerKind::Epoll,
+        ServerKind::EventLoop,
         ServerKind::Rouille,
     ];
     for kind in kinds {
@@ -793,7 +790,7 @@ fn a_304_has_no_body_on_a_persistent_connection() {
                 assert_eq!(not_modified.header("Transfer-Encoding"), None);
                 // Content-Length would have to be that of the 200 (RFC 9110, 8.6), so there is none.
                 #[cfg(target_os = "linux")]
-                if kind == ServerKind::Epoll {
+                if kind == ServerKind::EventLoop {
                     assert_eq!(not_modified.header("Content-Length"), None);
                 }
                 let full = send("If-None-Match: \"a\"\r\n");

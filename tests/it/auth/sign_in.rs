@@ -1,14 +1,13 @@
 //! Sign-ups, logins and the current user's own account: `/signup`, `/login`, `/hello` and `/me`.
 
-use std::sync::Barrier;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
 
 use rusqlite::params;
 use serde_json::json;
 use task_api::model::{Id, Password, Role};
 use task_api::store::users;
 
-use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently};
+use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently, wait_until_blocked};
 
 /// Inserts an account as the Flask app does: with the e-mail as it was typed, and NULL in each column that
 /// permits it.
@@ -231,8 +230,7 @@ fn fifty_concurrent_sign_ups_with_one_username_or_one_email_create_one_account()
         }),
     ];
     for (case, names) in cases {
-        // The queue for password hashes has room for all, so that none is rejected with 503.
-        let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 50);
+        let app = TestApp::new();
         let statuses = concurrently(50, |i| {
             let (username, email) = names(i);
             app.sign_up(&username, &email, PASSWORD).status
@@ -445,44 +443,7 @@ fn every_login_to_an_account_with_a_malformed_password_hash_is_401() {
     }
 }
 
-#[test]
-fn logins_beyond_the_limit_of_concurrent_hashes_get_503_while_other_requests_succeed() {
-    let app = TestApp::with(|config| {
-        config.concurrency.hashes.max_concurrent = 1;
-        config.concurrency.hashes.max_queued = 0;
-        config.passwords.password_iterations = 300_000;
-    });
-    let anna = app.account("anna", Role::Employee, true);
-    let start = Barrier::new(17);
-    let responses: Vec<TestResponse> = std::thread::scope(|scope| {
-        let (app, start) = (&app, &start);
-        let threads: Vec<_> = (0..16)
-            .map(|_| {
-                scope.spawn(move || {
-                    start.wait();
-                    app.log_in("anna@example.com", PASSWORD)
-                })
-            })
-            .collect();
-        start.wait();
-        while threads.iter().any(|thread| !thread.is_finished()) {
-            assert_eq!(app.get("/hello", &anna).status, 200);
-        }
-        threads.into_iter().map(|t| t.join().unwrap()).collect()
-    });
-    let (successful, busy): (Vec<_>, Vec<_>) = responses.iter().partition(|a| a.status == 200);
-    assert!(!successful.is_empty() && !busy.is_empty(), "{responses:?}");
-    for response in busy {
-        assert_eq!((response.status, response.code().as_str()), (503, "busy"));
-        let seconds: u32 = response.header("Retry-After").unwrap().parse().unwrap();
-        assert!(seconds >= 1);
-    }
-    // Every permit for hashing has been released.
-    assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
-    assert_eq!(app.log_in("anna@example.com", "wrong").status, 401);
-    assert_eq!(app.log_in("anna@example.com", PASSWORD).status, 200);
-}
-
+#[cfg(target_os = "linux")] // it looks into /proc
 /// Sends a request that needs Anna's password, and changes that password after the request has verified it and
 /// before the request writes.
 fn send_while_the_password_changes(
@@ -492,20 +453,15 @@ fn send_while_the_password_changes(
 ) -> TestResponse {
     let new_password = Password::for_account("another password", ["anna", &anna.email]).unwrap();
     let new_hash = app.app.passwords.hash(&new_password).unwrap();
-    let [writes, _] = app.app.store.bulkheads();
-    let deadline = Instant::now() + Duration::from_secs(10);
     std::thread::scope(|scope| {
         let change = |db: &_| {
-            let request = scope.spawn(send);
-            loop {
-                let usage = writes.usage();
-                // This write, and the one of the request, which waits for it.
-                if usage.in_use + usage.queued == 2 {
-                    break;
-                }
-                assert!(Instant::now() < deadline, "{usage:?}");
-                std::thread::yield_now();
-            }
+            let (started, thread) = mpsc::channel();
+            let request = scope.spawn(move || {
+                started.send(rustix::thread::gettid()).unwrap();
+                send()
+            });
+            // The request waits for the end of this write.
+            wait_until_blocked(thread.recv().unwrap());
             users::set_password_hash(db, Id::try_from(anna.id).unwrap(), &new_hash)?;
             Ok(request)
         };
@@ -519,6 +475,7 @@ fn send_while_the_password_changes(
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_password_that_changes_between_its_check_and_the_write_is_rejected_as_wrong() {
     let app = TestApp::new();
     let anna = app.employee();

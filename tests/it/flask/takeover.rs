@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::{Value, json};
 use task_api::config::Config;
-use task_api::config::concurrency::Concurrency;
 use task_api::store::Store;
 use tempfile::TempDir;
 
@@ -222,10 +221,7 @@ fn backups(folder: &TempDir) -> Vec<PathBuf> {
 }
 
 fn open(folder: &TempDir) -> Result<Store, String> {
-    Store::open(
-        &folder.path().join("project.db"),
-        &Concurrency::for_cores(1),
-    )
+    Store::open(&folder.path().join("project.db"), 1)
 }
 
 /// Every definition and every row of the database.
@@ -468,7 +464,7 @@ fn a_file_that_is_not_a_compatible_database_is_rejected_and_stays_unchanged_byte
 #[test]
 fn a_folder_in_place_of_the_database_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
-    let why = Store::open(folder.path(), &Concurrency::for_cores(1)).map(drop);
+    let why = Store::open(folder.path(), 1).map(drop);
     assert!(why.unwrap_err().contains("it is a folder"));
 }
 

@@ -4,20 +4,19 @@
 #![cfg(target_os = "linux")] // the rouille server has none of these limits
 
 use std::fs;
-use std::io::ErrorKind;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
-use task_api::concurrency::bulkhead::BulkheadSize;
+use task_api::config::concurrency::Concurrency;
 use task_api::config::duration::Timeout;
 use task_api::config::server_limits::ServerLimits;
 
 use crate::support::http_client::{Client, TEST_TIMEOUT, exchange, statuses};
 use crate::support::program::{RunningServer, WorkDir};
-use crate::support::{PASSWORD, TestApp};
+use crate::support::{PASSWORD, TestApp, wait_for};
 
 // ---- size of head and body ----------------------------------------------------------------------
 
@@ -109,7 +108,8 @@ fn a_body_over_the_limit_gets_413_before_the_client_sends_it() {
 
 #[test]
 fn unfinished_requests_share_one_memory_budget() {
-    let app = TestApp::with(|config| config.limits.max_buffered_bytes = 1 << 20);
+    // Three quarters of it are for large requests: room for one of these bodies.
+    let app = TestApp::with(|config| config.limits.max_buffered_bytes = 3 << 19);
     let server = app.serve();
     let address = server.address();
     let body = format!("{{\"email\": \"{}\"}}", "a".repeat(900_000));
@@ -125,14 +125,14 @@ fn unfinished_requests_share_one_memory_budget() {
             client.write(format!("{head}{begin}")).unwrap();
         }
         // Both bodies together exceed the budget: one request is refused, the other continues.
-        let refused = wait_for("response", || clients.iter().position(is_readable));
+        let refused = wait_for("response", || clients.iter().position(Client::is_readable));
         let responses = clients[refused].read_responses().unwrap();
         assert_eq!(statuses(&responses), [503], "{responses:?}");
         assert_eq!(responses[0].code(), "busy");
         let other = &mut clients[1 - refused];
         other.write(end).unwrap();
         assert_eq!(statuses(&other.read_responses().unwrap()), [422]);
-        // Small requests need no reservation in the budget.
+        // The last quarter is left for small requests.
         assert_eq!(
             Client::connect(address)
                 .send("GET /healthz", None, None)
@@ -140,27 +140,6 @@ fn unfinished_requests_share_one_memory_budget() {
             200
         );
     }
-}
-
-/// Calls `poll` until it returns a value; panics after a minute.
-fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + TEST_TIMEOUT;
-    loop {
-        if let Some(found) = poll() {
-            return found;
-        }
-        assert!(Instant::now() < end, "no {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Whether the client can read something: bytes of a response, or that the server has closed the connection.
-fn is_readable(client: &Client) -> bool {
-    let stream = client.writer();
-    stream.set_nonblocking(true).unwrap();
-    let seen = stream.peek(&mut [0]);
-    stream.set_nonblocking(false).unwrap();
-    seen.map_or_else(|why| why.kind() != ErrorKind::WouldBlock, |_| true)
 }
 
 // ---- timeouts -----------------------------------------------------------------------------------
@@ -257,7 +236,7 @@ fn a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected() {
                 let start = Instant::now();
                 let mut client = Client::connect(server.address());
                 client.write(begin).unwrap();
-                while !more.is_empty() && !is_readable(&client) {
+                while !more.is_empty() && !client.is_readable() {
                     let _ = client.write(more);
                     thread::sleep(Duration::from_millis(5));
                     assert!(start.elapsed() < TEST_TIMEOUT, "{name}");
@@ -285,34 +264,32 @@ fn a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected() {
 
 #[test]
 fn no_timeout_ends_a_request_that_is_waiting_or_being_processed() {
-    let quick = TestApp::new();
-    let slow = TestApp::in_folder(quick.folder, |config| {
+    let app = TestApp::with(|config| {
         // This many rounds keep a core busy for a few tenths of a second at least.
         config.passwords.password_iterations = 3_000_000;
-        config.concurrency.workers = 1;
+        config.concurrency.hash_threads = 1;
         for timeout in [HEAD, BODY, IDLE, RESPONSE] {
             *timeout(&mut config.limits) = "50ms".parse().unwrap();
         }
     });
-    let server = slow.serve();
+    let server = app.serve();
     let start = Instant::now();
-    let mut first = Client::connect(server.address());
-    let mut second = Client::connect(server.address());
-    let body = json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD });
-    let body = body.to_string();
-    let headers = format!(
-        "Content-Type: application/json\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    let request = first.head("POST /signup", &headers) + &body;
-    first.write(request).unwrap();
-    // The request is complete, but waits for the only worker thread for longer than each timeout.
-    let response = second.send("GET /healthz", None, None);
-    assert_eq!(response.status, 200, "{response:?}");
-    let response = first.read_response(false).unwrap();
-    assert_eq!(response.status, 201, "{response:?}");
+    // The requests are complete. One is processed for longer than each timeout, and the other one waits for the
+    // same thread meanwhile.
+    let mut clients = ["ada", "ben"].map(|name| {
+        let mut client = Client::connect(server.address());
+        let email = format!("{name}@example.com");
+        let body = json!({ "username": name, "email": email, "password": PASSWORD });
+        let request = client.request("POST /signup", None, Some(&body));
+        client.write(request).unwrap();
+        client
+    });
+    for client in &mut clients {
+        let response = client.read_response(false).unwrap();
+        assert_eq!(response.status, 201, "{response:?}");
+    }
     assert!(
-        start.elapsed() > Duration::from_millis(150),
+        start.elapsed() > Duration::from_millis(300),
         "not slow enough for this test"
     );
 }
@@ -356,15 +333,9 @@ fn request_large_lists(client: &mut Client, token: &str, count: usize) {
 
 #[test]
 fn clients_that_do_not_read_block_no_thread_and_get_all_responses_when_they_read() {
-    let workers = 4;
-    let (app, token) = app_with_large_list(|config| {
-        config.concurrency.workers = workers;
-        config.concurrency.run_permits = 2;
-    });
+    let (app, token) = app_with_large_list(|_| {});
     let server = app.serve();
-    let mut not_reading: Vec<_> = (0..2 * workers)
-        .map(|_| Client::connect(server.address()))
-        .collect();
+    let mut not_reading: Vec<_> = (0..8).map(|_| Client::connect(server.address())).collect();
     for client in &mut not_reading {
         request_large_lists(client, &token, 10);
     }
@@ -409,7 +380,7 @@ fn a_stop_does_not_wait_for_a_client_that_does_not_read() {
     let server = app.serve();
     let mut not_reading = Client::connect(server.address());
     request_large_lists(&mut not_reading, &token, 50);
-    wait_for("response", || is_readable(&not_reading).then_some(()));
+    wait_for("response", || not_reading.is_readable().then_some(()));
     let start = Instant::now();
     server.stop(Duration::from_millis(500));
     assert!(
@@ -422,41 +393,30 @@ fn a_stop_does_not_wait_for_a_client_that_does_not_read() {
     assert!(complete < 50, "{complete} complete responses were read");
 }
 
-// ---- bulkheads ----------------------------------------------------------------------------------
+// ---- queues -------------------------------------------------------------------------------------
 
 #[test]
-fn while_the_database_is_locked_reads_go_on_and_excess_writes_get_503() {
-    let app = TestApp::with(|config| {
-        config.concurrency.run_permits = 1;
-        config.concurrency.workers = 4;
-        config.concurrency.writes.max_queued = 1;
-    });
+fn while_the_database_is_locked_reads_go_on_and_writes_wait() {
+    let app = TestApp::new();
     let admin = app.admin();
     let server = app.serve();
     let lock = app.sql();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let body = r#"{"title":"a"}"#;
+    let task = json!({ "title": "a" });
     let mut writers: Vec<_> = (0..3).map(|_| Client::connect(server.address())).collect();
     for writer in &mut writers {
-        let headers = format!(
-            "Authorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
-            admin.token,
-            body.len()
-        );
-        let request = writer.head("POST /tasks", &headers) + body;
+        let request = writer.request("POST /tasks", Some(&admin.token), Some(&task));
         writer.write(request).unwrap();
     }
-    // One write waits for the lock, one is in the queue, and the third is refused at once.
-    let refused = wait_for("refusal", || writers.iter().position(is_readable));
-    let response = writers.swap_remove(refused).read_response(false).unwrap();
-    assert_eq!((response.status, response.code().as_str()), (503, "busy"));
-    assert!(response.header("Retry-After").is_some());
+    wait_for("running write", || {
+        (app.metric(r#"queue_running{kind="write"}"#) > 0.0).then_some(())
+    });
     let mut client = Client::connect(server.address());
     for _ in 0..3 {
         let response = client.send("GET /tasks", Some(&admin.token), None);
         assert_eq!(response.status, 200, "{response:?}");
     }
-    assert!(!writers.iter().any(is_readable));
+    assert!(!writers.iter().any(Client::is_readable));
     lock.execute_batch("COMMIT").unwrap();
     for writer in &mut writers {
         let response = writer.read_response(false).unwrap();
@@ -465,43 +425,33 @@ fn while_the_database_is_locked_reads_go_on_and_excess_writes_get_503() {
 }
 
 #[test]
-fn many_short_lists_do_not_enter_the_bulkhead_for_long_searches() {
-    let app = TestApp::new();
-    let manager = app.manager();
-    for _ in 0..100 {
-        app.create_task(&manager, json!({ "title": "t" }));
-    }
-    for _ in 0..1_000 {
-        assert_eq!(app.get("/tasks?limit=100", &manager).status, 200);
-    }
-    let metrics = app.send("GET /metrics", None, "");
-    let unused = r#"bulkhead_wait_seconds_count{bulkhead="long searches"} 0"#;
-    assert!(metrics.text().contains(unused), "{}", metrics.text());
-}
-
-#[test]
-fn a_long_search_needs_a_permit_and_a_short_one_does_not() {
-    let insert_tasks = "INSERT INTO task (title, status) WITH RECURSIVE n (i) AS \
-                (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
-                SELECT 'task ' || i, 'pending' FROM n";
+fn a_list_is_a_search_only_with_a_parameter_that_no_index_answers() {
     let app = TestApp::new();
     let admin = app.admin();
-    app.sql().execute_batch(insert_tasks).unwrap();
-    let search = "/tasks?q=nowhere";
-    // Several times: each search returns its permit.
-    for _ in 0..20 {
-        assert_eq!(app.get(search, &admin).ids(), [0; 0]);
+    app.create_task(&admin, json!({ "title": "t" }));
+    let server = app.serve();
+    let mut client = Client::connect(server.address());
+    let searches = r#"queue_wait_seconds_count{kind="search"}"#;
+    for (query, is_search) in [
+        ("", false),
+        ("?", false),
+        ("?limit=100", false),
+        ("?sort=-title&status=pending&limit=1", false),
+        ("?assigned_user_id=1", false),
+        ("?q=t", true),
+        ("?q=nowhere&limit=1", true),
+        ("?limit=1&%71=t", true),
+        ("?deadline_before=2026-01-01", true),
+    ] {
+        let before = app.metric(searches);
+        let response = client.send(&format!("GET /tasks{query}"), Some(&admin.token), None);
+        assert!(
+            [200, 422].contains(&response.status),
+            "{query}: {response:?}"
+        );
+        let searched = app.metric(searches) - before;
+        assert_eq!(searched, f64::from(u8::from(is_search)), "{query}");
     }
-    let full = TestApp::in_folder(app.folder, |config| {
-        config.concurrency.searches = BulkheadSize {
-            max_concurrent: 0,
-            max_queued: 0,
-        };
-    });
-    let response = full.get(search, &admin);
-    assert_eq!((response.status, response.code().as_str()), (503, "busy"));
-    assert!(response.header("Retry-After").is_some());
-    assert_eq!(full.get("/tasks?q=task", &admin).ids().len(), 20);
 }
 
 #[test]
@@ -520,9 +470,8 @@ fn a_checkpoint_fails_within_three_seconds_while_the_database_is_locked() {
 fn a_new_connection_evicts_the_longest_idle_one_and_none_with_an_unfinished_request() {
     let app = TestApp::with(|config| {
         config.limits.max_connections = 4;
-        // A worker thread may still hold a connection after its response has arrived. With one worker it no
-        // longer does when the next response arrives.
-        config.concurrency.workers = 1;
+        // Each event loop has its part of the connections.
+        config.concurrency = Concurrency::for_cores(1);
     });
     let server = app.serve();
     let address = server.address();
@@ -560,7 +509,10 @@ fn a_new_connection_evicts_the_longest_idle_one_and_none_with_an_unfinished_requ
 
 #[test]
 fn a_connection_without_a_request_is_evicted_before_one_with_a_request() {
-    let app = TestApp::with(|config| config.limits.max_connections = 3);
+    let app = TestApp::with(|config| {
+        config.limits.max_connections = 3;
+        config.concurrency = Concurrency::for_cores(1);
+    });
     let server = app.serve();
     let mut upload = Client::connect(server.address());
     upload
@@ -581,7 +533,10 @@ fn a_connection_without_a_request_is_evicted_before_one_with_a_request() {
 
 #[test]
 fn silent_connections_shut_no_client_out() {
-    let app = TestApp::with(|config| config.limits.max_connections = 8);
+    let app = TestApp::with(|config| {
+        config.limits.max_connections = 8;
+        config.concurrency = Concurrency::for_cores(1);
+    });
     let server = app.serve();
     let silent: Vec<_> = (0..50).map(|_| Client::connect(server.address())).collect();
     for _ in 0..50 {

@@ -2,18 +2,18 @@
 //! that completes the requests in progress.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use task_api::model::Role;
 use task_api::server::Server;
 
-use crate::support::TestApp;
 use crate::support::http_client::{Client, TEST_TIMEOUT};
+use crate::support::{TestApp, TestResponse};
 
 /// So many PBKDF2 iterations that a hash keeps a core busy for a few tenths of a second at least.
 const SLOW_ITERATIONS: u32 = 3_000_000;
@@ -126,8 +126,7 @@ fn one_connection_carries_many_requests() {
 
 #[test]
 fn thirty_two_clients_at_once_each_get_their_own_data() {
-    // With the default queue some sign-ups would get 503.
-    let app = TestApp::with(|config| config.concurrency.hashes.max_queued = 64);
+    let app = TestApp::new();
     let server = app.serve();
     let address = server.address();
     thread::scope(|scope| {
@@ -250,36 +249,25 @@ fn a_body_of_exactly_the_limit_is_accepted() {
     }
 }
 
-/// An app with the account `slow`, whose password takes long to hash, and the account `quick`. One hash may
-/// run at a time, and there is no queue: while one runs, every other sign-in gets 503.
+/// An app with the account `slow`, whose password takes long to hash.
 fn app_with_slow_hash() -> TestApp {
-    let quick = TestApp::new();
-    quick.account("quick", Role::Employee, true);
-    let slow = TestApp::in_folder(quick.folder, |config| {
-        config.passwords.password_iterations = SLOW_ITERATIONS;
-        config.concurrency.hashes.max_concurrent = 1;
-        config.concurrency.hashes.max_queued = 0;
-    });
-    slow.account("slow", Role::Employee, true);
-    slow
+    let app = TestApp::with(|config| config.passwords.password_iterations = SLOW_ITERATIONS);
+    app.account("slow", Role::Employee, true);
+    app
+}
+
+/// Starts a sign-in of `slow`, and returns when its password is being hashed.
+fn start_slow_sign_in(app: &TestApp, address: SocketAddr) -> JoinHandle<TestResponse> {
+    let sign_in = thread::spawn(move || Client::connect(address).sign_in("slow"));
+    app.wait_for_metric(r#"queue_running{kind="password_hash"}"#, 1.0);
+    sign_in
 }
 
 #[test]
 fn a_stop_completes_the_request_in_progress() {
     let app = app_with_slow_hash();
     let server = app.serve();
-    let address = server.address();
-    // A sign-in of `quick` below may hold the only permit at this moment.
-    let login = thread::spawn(move || {
-        loop {
-            let response = Client::connect(address).sign_in("slow");
-            if response.status != 503 {
-                return response;
-            }
-        }
-    });
-    let mut probe = Client::connect(address);
-    while probe.sign_in("quick").status != 503 {}
+    let login = start_slow_sign_in(&app, server.address());
     assert!(server.stop(TEST_TIMEOUT));
     let response = login.join().unwrap();
     assert_eq!(response.status, 200, "{response:?}");
@@ -352,19 +340,13 @@ fn the_stop_meets_its_deadline_while_clients_keep_sending_requests() {
 fn the_stop_returns_false_when_a_request_takes_longer_than_the_deadline() {
     let app = app_with_slow_hash();
     let server = app.serve();
-    let address = server.address();
-    let login = thread::spawn(
-        move || {
-            while Client::connect(address).sign_in("slow").status == 503 {}
-        },
-    );
-    let mut probe = Client::connect(address);
-    while probe.sign_in("quick").status != 503 {}
+    let login = start_slow_sign_in(&app, server.address());
     let begin = Instant::now();
     let all_completed = server.stop(Duration::from_millis(20));
     assert!(!all_completed);
     assert!(begin.elapsed() < Duration::from_secs(5));
-    login.join().unwrap();
+    // The connection ends without a response.
+    assert!(login.join().is_err());
 }
 
 #[test]
@@ -376,59 +358,4 @@ fn starting_on_a_port_in_use_gives_one_line_with_address_and_port() {
     assert!(error.contains(&format!("127.0.0.1 port {port}")), "{error}");
     assert!(error.to_lowercase().contains("in use"), "{error}");
     assert_eq!(error.lines().count(), 1);
-}
-
-#[test]
-fn other_requests_are_served_while_sign_ins_use_all_their_permits() {
-    let app = TestApp::with(|config| config.passwords.password_iterations = SLOW_ITERATIONS);
-    let admin = app.admin();
-    let server = app.serve();
-    let address = server.address();
-    let threads = app.app.config.concurrency;
-    let (done, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
-    // Waits for a response, so that the connections open one after the other and not in a burst.
-    let connected = || {
-        let mut client = Client::connect(address);
-        assert_eq!(client.send("GET /healthz", None, None).status, 200);
-        client
-    };
-    let sign_in_repeatedly = |mut client: Client| {
-        while !done.load(Ordering::SeqCst) {
-            let response = client.sign_in("admin");
-            if response.status == 503 {
-                assert_eq!(response.code(), "busy");
-                assert!(response.header("Retry-After").is_some());
-                refused.fetch_add(1, Ordering::SeqCst);
-            } else {
-                assert_eq!(response.status, 200, "{response:?}");
-            }
-        }
-    };
-    let mut client = connected();
-    thread::scope(|scope| {
-        // Two clients more than the bulkhead holds, running and queued: some sign-ins get 503.
-        for _ in 0..threads.hashes.max_concurrent + threads.hashes.max_queued + 2 {
-            let client = connected();
-            scope.spawn(|| sign_in_repeatedly(client));
-        }
-        let wait_for_refusal = || {
-            let (before, end) = (
-                refused.load(Ordering::SeqCst),
-                Instant::now() + TEST_TIMEOUT,
-            );
-            while refused.load(Ordering::SeqCst) == before && Instant::now() < end {
-                thread::yield_now();
-            }
-        };
-        wait_for_refusal();
-        let responses: Vec<_> = (0..20)
-            .map(|_| client.send("GET /hello", Some(&admin.token), None))
-            .collect();
-        wait_for_refusal();
-        done.store(true, Ordering::SeqCst);
-        for response in responses {
-            assert_eq!(response.status, 200, "{response:?}");
-        }
-    });
-    assert!(refused.into_inner() >= 2);
 }

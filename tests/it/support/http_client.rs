@@ -1,10 +1,11 @@
 //! A minimal HTTP/1.1 client on a real socket: one connection, one response at a time.
 //! It can send any bytes. It reads only well-formed responses whose body `Content-Length` delimits.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, TestResponse};
@@ -25,7 +26,20 @@ impl Client {
 
     /// Connects; connecting, each read and each write may take at most `timeout`.
     pub fn try_connect(address: SocketAddr, timeout: Duration) -> io::Result<Client> {
-        let stream = TcpStream::connect_timeout(&address, timeout)?;
+        Client::on_stream(TcpStream::connect_timeout(&address, timeout)?, timeout)
+    }
+
+    /// Connects from this address of the client's machine, such as `127.0.0.2`.
+    pub fn connect_from(source: &str, address: SocketAddr) -> Client {
+        let source = SocketAddr::new(source.parse().unwrap(), 0);
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &source).unwrap();
+        rustix::net::connect(&socket, &address).unwrap();
+        Client::on_stream(socket.into(), TEST_TIMEOUT).unwrap()
+    }
+
+    fn on_stream(stream: TcpStream, timeout: Duration) -> io::Result<Client> {
+        let address = stream.peer_addr()?;
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;
         stream.set_nodelay(true)?;
@@ -45,6 +59,12 @@ impl Client {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> io::Result<TestResponse> {
+        self.write(self.request(line, token, body))?;
+        self.read_response(line.starts_with("HEAD"))
+    }
+
+    /// The bytes of a request with an optional access token and an optional JSON body.
+    pub fn request(&self, line: &str, token: Option<&str>, body: Option<&Value>) -> String {
         let mut headers = String::new();
         if let Some(token) = token {
             headers.push_str(&format!("Authorization: Bearer {token}\r\n"));
@@ -54,8 +74,7 @@ impl Client {
             headers.push_str("Content-Type: application/json\r\n");
             headers.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
-        self.write(format!("{}{body}", self.head(line, &headers)))?;
-        self.read_response(line.starts_with("HEAD"))
+        format!("{}{body}", self.head(line, &headers))
     }
 
     /// The head of a request. Each line of `headers` ends with `\r\n`.
@@ -76,6 +95,15 @@ impl Client {
     /// A second handle to the same connection, for writing while this one reads.
     pub fn writer(&self) -> TcpStream {
         self.stream.get_ref().try_clone().unwrap()
+    }
+
+    /// Whether something can be read: bytes of a response, or that the server has closed the connection.
+    pub fn is_readable(&self) -> bool {
+        let stream = self.writer();
+        stream.set_nonblocking(true).unwrap();
+        let seen = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        seen.map_or_else(|why| why.kind() != ErrorKind::WouldBlock, |_| true)
     }
 
     /// Reads one response. A response to HEAD has no body, whatever its `Content-Length`.

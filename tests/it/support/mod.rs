@@ -14,8 +14,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use task_api::model::Timestamp;
+
+use http_client::TEST_TIMEOUT;
 
 pub use test_app::{
     Account, CLOCK_START, Fixture, SIGNING_KEY, TestApp, config, keys, metrics_token, open_app,
@@ -89,6 +93,33 @@ pub fn concurrently<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> V
             .collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect()
     })
+}
+
+/// Calls `poll` until it returns a value; panics after a minute.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + TEST_TIMEOUT;
+    loop {
+        if let Some(found) = poll() {
+            return found;
+        }
+        assert!(Instant::now() < end, "no {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until a thread of this process waits for a lock: until it has slept at each of twenty looks in a row.
+#[cfg(target_os = "linux")]
+pub fn wait_until_blocked(thread: rustix::thread::Pid) {
+    let stat = format!("/proc/self/task/{}/stat", thread.as_raw_nonzero());
+    let mut looks_asleep = 0;
+    wait_for("blocked thread", || {
+        // The state is the first letter after the name, which is in parentheses.
+        let stat = fs::read_to_string(&stat).unwrap();
+        let is_asleep = stat.rsplit_once(") ").unwrap().1.starts_with('S');
+        looks_asleep = if is_asleep { looks_asleep + 1 } else { 0 };
+        (looks_asleep == 20).then_some(())
+    });
 }
 
 /// A timestamp, given in microseconds since 1970; not negative.

@@ -32,7 +32,7 @@ use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
 use tempfile::TempDir;
 
-use super::{PASSWORD, TestResponse, openapi_check, timestamp};
+use super::{PASSWORD, TestResponse, openapi_check, timestamp, wait_for};
 
 /// The key that signs the tests' tokens.
 pub const SIGNING_KEY: &[u8] = b"a key for tests, of thirty-two bytes and more";
@@ -228,6 +228,22 @@ impl TestApp {
             rows.extend(found.map(Result::unwrap));
         }
         rows
+    }
+
+    /// The value of a metric, such as `queue_length{kind="write"}`.
+    pub fn metric(&self, series: &str) -> f64 {
+        let response = self.send("GET /metrics", None, "");
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        let value = response.text().lines().find_map(value);
+        value.unwrap_or_else(|| panic!("no {series} in {}", response.text()))
+    }
+
+    /// Waits until a metric has this value.
+    #[track_caller]
+    pub fn wait_for_metric(&self, series: &str, value: f64) {
+        wait_for(&format!("{series} {value}"), || {
+            (self.metric(series) == value).then_some(())
+        });
     }
 
     /// Inserts an account into the database without the API, and creates a session for it.
