@@ -63,6 +63,11 @@ impl RouteWork {
             Write => Work::Write,
         }
     }
+
+    /// Whether a request may write to the database.
+    fn writes(self) -> bool {
+        matches!(self, Hash | Write)
+    }
 }
 
 /// The parameters of lists with which a page looks only at the rows that it shows. Names in another spelling,
@@ -177,6 +182,7 @@ impl Route {
             method: self.method,
             path: self.path,
             caller: self.access.caller(),
+            writes: self.work.writes(),
             describe: self.describe,
         }
     }
