@@ -1,6 +1,7 @@
 //! Counts of requests that need a thread of their kind of work: queued, running, rejected, and how long they
 //! waited in the queue.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::counter::Counter;
@@ -12,7 +13,7 @@ use super::histogram::Histogram;
 pub struct WorkCounts {
     queued: AtomicUsize,
     running: AtomicUsize,
-    rejected: [Counter; REASONS.len()],
+    left: [Counter; REASONS.len()],
     /// The waiting times of the requests that got a thread.
     pub waits: Histogram,
 }
@@ -51,7 +52,7 @@ impl WorkCounts {
 
     /// Counts a request that has left the queue without a thread.
     pub fn count_left(&self, reason: LeaveReason) {
-        self.rejected[reason as usize].add(1);
+        self.left[reason as usize].add(1);
     }
 }
 
@@ -59,9 +60,9 @@ impl WorkCounts {
 #[derive(Debug, Default)]
 #[allow(missing_docs)]
 pub struct WorkMetrics {
-    pub searches: std::sync::Arc<WorkCounts>,
-    pub password_hashes: std::sync::Arc<WorkCounts>,
-    pub writes: std::sync::Arc<WorkCounts>,
+    pub searches: Arc<WorkCounts>,
+    pub password_hashes: Arc<WorkCounts>,
+    pub writes: Arc<WorkCounts>,
 }
 
 impl WorkMetrics {
@@ -82,7 +83,7 @@ impl WorkMetrics {
             "Requests that left the queue without a thread, by the reason.",
         );
         for (kind, counts) in self.kinds() {
-            for (reason, count) in REASONS.iter().zip(&counts.rejected) {
+            for (reason, count) in REASONS.iter().zip(&counts.left) {
                 family.sample(&[("kind", kind), ("reason", reason)], count.get());
             }
         }

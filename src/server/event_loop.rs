@@ -31,8 +31,11 @@ use crate::http::client_address::Network;
 use crate::metrics::{CloseReason, LeaveReason};
 use crate::store::{KeptReader, MAX_SNAPSHOT_AGE};
 
-/// The shortest time between two searches for overdue connections, and between the steps of a stop.
+/// The shortest time between two searches for overdue connections.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The time between the steps of a stop.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The pause after a failed system call that could fail again at once.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -226,7 +229,8 @@ impl EventLoop {
                 // The connection has been closed since, because its client has gone, for example.
                 Message::Response(..) => {}
                 Message::EvictConnection => self.evict(),
-                Message::NewPhase => self.sweep_at(Instant::now()),
+                // A request that is on its way on an idle connection is still served.
+                Message::NewPhase => self.sweep_at(Instant::now() + DRAIN_INTERVAL),
             }
         }
     }
@@ -259,7 +263,9 @@ impl EventLoop {
 
     /// Closes a connection. Its request leaves the queue, if it is in one.
     fn close(&mut self, index: usize, reason: LeaveReason) {
-        let mut connection = self.connections.remove(index);
+        let Some(mut connection) = self.connections.try_remove(index) else {
+            return;
+        };
         connection.leave_queue(reason, &self.shared.lanes);
         let network = connection.network();
         if let Some(count) = self.networks.get_mut(&network) {
@@ -329,21 +335,21 @@ impl EventLoop {
             self.enforce(index, phase, now);
         }
         if phase > Phase::Serving {
-            self.sweep_at(now + 2 * SWEEP_INTERVAL);
+            self.sweep_at(now + DRAIN_INTERVAL);
         }
     }
 
     /// Enforces the timeout of one connection, and the phase of the server.
     fn enforce(&mut self, index: usize, phase: Phase, now: Instant) {
-        let wait = self.connections[index].wait();
-        let limits = &self.shared.app.config.limits;
-        if wait.deadline(limits) < now {
+        let Some(wait) = self.connections.get(index).map(Connection::wait) else {
+            return;
+        };
+        let deadline = wait.deadline(&self.shared.app.config.limits);
+        if deadline < now {
             return self.run_connection(index, Connection::time_out);
         }
         match (phase, wait.reason) {
-            (Phase::Serving, _) | (_, WaitReason::ResponseSent) => {
-                self.sweep_at(wait.deadline(&self.shared.app.config.limits));
-            }
+            (Phase::Serving, _) | (_, WaitReason::ResponseSent) => self.sweep_at(deadline),
             (_, WaitReason::Lane) => self.run_connection(index, |connection, context| {
                 connection.reject_parked(|_| Error::Stopping, LeaveReason::Stopping, context)
             }),

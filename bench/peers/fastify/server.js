@@ -25,7 +25,7 @@ async function serve () {
     VALUES (?, ?, 'pending', ?, ?, ?) RETURNING ${taskColumns}`)
   const hash = promisify(pbkdf2)
 
-  const app = Fastify({ logger: { stream: process.stderr }, genReqId: () => randomUUID(), bodyLimit: 1 << 20 })
+  const app = Fastify({ logger: { stream: process.stderr }, disableRequestLogging: true, genReqId: () => randomUUID(), bodyLimit: 1 << 20 })
   await app.register(cors, { origin: '*', exposedHeaders: ['X-Request-Id'] })
   await app.register(jwt, { secret: JWT_SECRET_KEY, sign: { expiresIn: '24h' } })
   app.addHook('onSend', async (request, reply) => { reply.header('x-request-id', request.id) })
