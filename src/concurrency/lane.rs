@@ -22,8 +22,8 @@ pub struct Lane<K, T> {
 #[derive(Debug)]
 struct State<K, T> {
     queue: FairQueue<K, (Instant, T)>,
-    /// Threads that wait for an item.
-    idle_threads: usize,
+    /// Threads that have taken items and not finished them.
+    busy_threads: usize,
     is_closed: bool,
     /// How long an item occupies a thread: an exponentially weighted moving average, in seconds.
     seconds_per_item: f64,
@@ -40,7 +40,7 @@ impl<K: Clone + Eq + Hash, T> Lane<K, T> {
             counts,
             state: Mutex::new(State {
                 queue: FairQueue::default(),
-                idle_threads: 0,
+                busy_threads: 0,
                 is_closed: false,
                 seconds_per_item: 0.0,
             }),
@@ -48,16 +48,13 @@ impl<K: Clone + Eq + Hash, T> Lane<K, T> {
         }
     }
 
-    /// Puts an item into the queue, and wakes a thread if one is idle.
+    /// Puts an item into the queue, and wakes a thread if one waits.
     pub fn submit(&self, flow: K, item: T) -> Ticket<K> {
         let mut state = self.state.lock();
         let ticket = state.queue.push(flow, (Instant::now(), item));
         self.counts.set_queued(state.queue.len());
-        let is_thread_idle = state.idle_threads > 0;
         drop(state);
-        if is_thread_idle {
-            self.changed.notify_one();
-        }
+        self.changed.notify_one();
         ticket
     }
 
@@ -68,10 +65,9 @@ impl<K: Clone + Eq + Hash, T> Lane<K, T> {
             if state.is_closed {
                 return None;
             }
-            state.idle_threads += 1;
             self.changed.wait(&mut state);
-            state.idle_threads -= 1;
         }
+        state.busy_threads += 1;
         let mut items = Vec::with_capacity(max.min(state.queue.len()));
         while items.len() < max
             && let Some((since, item)) = state.queue.pop()
@@ -88,14 +84,15 @@ impl<K: Clone + Eq + Hash, T> Lane<K, T> {
     pub fn finish(&self, items: usize, duration: Duration) {
         self.counts.finish(items);
         let seconds = duration.as_secs_f64() / items.max(1) as f64;
-        let average = &mut self.state.lock().seconds_per_item;
-        *average += WEIGHT * (seconds - *average);
+        let mut state = self.state.lock();
+        state.busy_threads -= 1;
+        state.seconds_per_item += WEIGHT * (seconds - state.seconds_per_item);
     }
 
-    /// Takes an item out of the queue. `None` if a thread has taken it, or is about to because it is idle.
+    /// Takes an item out of the queue. `None` if a thread has taken it, or is free and about to take it.
     pub fn cancel(&self, ticket: &Ticket<K>) -> Option<T> {
         let mut state = self.state.lock();
-        if state.queue.len() <= state.idle_threads {
+        if state.queue.len() + state.busy_threads <= self.threads {
             return None;
         }
         let (_, item) = state.queue.remove(ticket)?;

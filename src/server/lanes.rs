@@ -146,7 +146,7 @@ impl Lanes {
         let Some(lane) = self.lane(work) else {
             return;
         };
-        let (max, handle): (_, fn(&App, Vec<Job>)) = match work {
+        let (max, handle): (_, fn(&App, Vec<Job>) -> Vec<(ReplyTo, Response)>) = match work {
             Work::Write => (MAX_GROUP, handle_group),
             _ => (1, handle_each),
         };
@@ -161,29 +161,33 @@ impl Lanes {
             let (count, start) = (jobs.len(), Instant::now());
             // The middleware turns a panic of a handler into a 500. A panic elsewhere ends the connections of
             // these jobs: see the drop of `ReplyTo`.
-            let _ = catch_unwind(AssertUnwindSafe(|| handle(app, jobs)));
+            let replies = catch_unwind(AssertUnwindSafe(|| handle(app, jobs)));
             reader.release_snapshot();
             lane.finish(count, start.elapsed());
+            // After that: a client that has its response finds this thread free.
+            for (reply_to, response) in replies.unwrap_or_default() {
+                reply_to.send(response);
+            }
         }
     }
 }
 
-fn handle_each(app: &App, jobs: Vec<Job>) {
-    for job in jobs {
+fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<(ReplyTo, Response)> {
+    let respond = |job: Job| {
         let response = job.handle(app).respond(app, Ok(()));
-        job.reply_to.send(response);
-    }
+        (job.reply_to, response)
+    };
+    jobs.into_iter().map(respond).collect()
 }
 
 /// Group commit: handles the jobs one after the other, commits what they have written together, and responds
 /// to all of them after that.
-fn handle_group(app: &App, jobs: Vec<Job>) {
+fn handle_group(app: &App, jobs: Vec<Job>) -> Vec<(ReplyTo, Response)> {
     let group = app.store.write_group(&jobs, |job| job.handle(app));
     let respond = |(handled, committed): (Handled, _)| handled.respond(app, committed);
     let responses: Vec<Response> = group.into_iter().map(respond).collect();
-    for (job, response) in jobs.into_iter().zip(responses) {
-        job.reply_to.send(response);
-    }
+    let reply_to = jobs.into_iter().map(|job| job.reply_to);
+    reply_to.zip(responses).collect()
 }
 
 /// Lets the event loops run first where all cores are busy.

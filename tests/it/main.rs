@@ -31,10 +31,16 @@ mod auth {
 
 /// The HTTP server: bytes, connections and client addresses.
 mod server {
+    mod admission;
+    mod freshness;
+    mod group_commit;
     mod http1;
     mod limits;
+    mod memory;
     mod parser;
+    mod pipelining;
     mod socket;
+    mod start_and_stop;
     mod trusted_proxies;
 }
 

@@ -4,7 +4,6 @@
 #![cfg(target_os = "linux")] // the rouille server has none of these limits
 
 use std::fs;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -548,21 +547,8 @@ fn silent_connections_shut_no_client_out() {
 
 // ---- file descriptors ---------------------------------------------------------------------------
 
-/// Starts the program after `ulimit` has set its limit of file descriptors.
 fn serve_with_ulimit(work_dir: &WorkDir, ulimit: &str) -> RunningServer {
-    let program = work_dir.command(&[]);
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", &format!("{ulimit} && exec \"$0\"")])
-        .arg(program.get_program())
-        .env_clear()
-        .envs(
-            program
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .current_dir(work_dir.0.path());
-    RunningServer::start(&mut command)
+    RunningServer::start(&mut work_dir.command_after(ulimit))
 }
 
 #[test]

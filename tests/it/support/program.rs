@@ -49,6 +49,22 @@ impl WorkDir {
         command
     }
 
+    /// The server, started by the shell after these commands, such as `ulimit -n 100`.
+    pub fn command_after(&self, commands: &str) -> Command {
+        let program = self.command(&[]);
+        let variables = program.get_envs();
+        let variables = variables.filter_map(|(name, value)| Some((name, value?)));
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{commands} && exec \"$0\"")])
+            .arg(program.get_program())
+            .env_clear()
+            .envs(variables)
+            .current_dir(self.0.path())
+            .stdin(Stdio::null());
+        command
+    }
+
     pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         run_command(&mut self.command(arguments))
     }
@@ -209,18 +225,29 @@ impl RunningServer {
         }
     }
 
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, signal: &str) {
+        let kill = format!("kill -s {signal} {}", self.child.0.id());
+        let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(kill.success());
+    }
+
     /// Sends a signal, and returns the exit status and all log lines.
-    pub fn stop(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
-        let status = self.exit_status(signal);
+    pub fn stop(self, signal: &str) -> (ExitStatus, Vec<String>) {
+        self.signal(signal);
+        self.wait_for_exit()
+    }
+
+    /// Waits until the server exits, and returns the exit status and all log lines.
+    pub fn wait_for_exit(mut self) -> (ExitStatus, Vec<String>) {
+        let status = self.child.wait();
         self.log.extend(self.lines.iter());
         (status, self.log)
     }
 
     /// Sends a signal, and returns the exit status.
     pub fn exit_status(&mut self, signal: &str) -> ExitStatus {
-        let kill = format!("kill -s {signal} {}", self.child.0.id());
-        let kill = Command::new("sh").args(["-c", &kill]).status().unwrap();
-        assert!(kill.success());
+        self.signal(signal);
         self.child.wait()
     }
 

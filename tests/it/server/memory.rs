@@ -1,0 +1,119 @@
+//! The memory budget of all connections, `MAX_BUFFERED_BYTES`: every byte counts, and large requests leave room
+//! for small ones.
+
+#![cfg(target_os = "linux")] // the rouille server has no budget
+
+use std::net::SocketAddr;
+use std::thread;
+
+use serde_json::json;
+
+use crate::support::TestApp;
+use crate::support::http_client::{Client, statuses};
+
+/// A head of `POST /login` with a body of this length.
+fn head(length: usize) -> String {
+    format!(
+        "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n"
+    )
+}
+
+/// Sends a request but for the last byte of its body.
+fn begin_upload(address: SocketAddr, length: usize) -> Client {
+    let mut client = Client::connect(address);
+    // The server may refuse the request before it has read all of it.
+    let _ = client.write(head(length) + &" ".repeat(length - 1));
+    client
+}
+
+#[test]
+fn large_uploads_get_503_while_small_requests_are_served() {
+    let app = TestApp::with(|config| config.limits.max_buffered_bytes = 2 << 20);
+    let manager = app.manager();
+    let server = app.serve();
+    let address = server.address();
+    let uploads: Vec<_> = (0..4).map(|_| begin_upload(address, 700_000)).collect();
+    crate::support::wait_for("two refusals", || {
+        let refused = uploads.iter().filter(|upload| upload.is_readable()).count();
+        (refused == 2).then_some(())
+    });
+    // The rest of the budget is for connections that hold little.
+    let mut client = Client::connect(address);
+    for number in 0..20 {
+        let task = json!({ "title": "t", "description": "d".repeat(500 * number) });
+        let created = client.send("POST /tasks", Some(&manager.token), Some(&task));
+        assert_eq!(created.status, 201, "{created:?}");
+        assert_eq!(client.send("GET /healthz", None, None).status, 200);
+    }
+    let (refused, waiting): (Vec<_>, Vec<_>) = uploads.into_iter().partition(Client::is_readable);
+    assert_eq!((refused.len(), waiting.len()), (2, 2));
+    for mut client in refused {
+        let responses = client.read_responses().unwrap();
+        assert_eq!(statuses(&responses), [503]);
+        assert_eq!(responses[0].code(), "busy");
+        assert!(responses[0].header("Retry-After").is_some());
+    }
+    for mut client in waiting {
+        client.write(" ").unwrap();
+        assert_eq!(statuses(&client.read_responses().unwrap()), [400]);
+    }
+}
+
+#[test]
+fn the_bytes_of_many_small_unfinished_requests_count() {
+    const COUNT: usize = 200;
+    const SIZE: usize = 10_000;
+    let app = TestApp::with(|config| config.limits.max_buffered_bytes = 1 << 20);
+    let server = app.serve();
+    let address = server.address();
+    for _ in 0..3 {
+        let uploads: Vec<_> = (0..COUNT).map(|_| begin_upload(address, SIZE)).collect();
+        let fit = (1 << 20) / SIZE;
+        crate::support::wait_for("refusals", || {
+            let refused = uploads.iter().filter(|upload| upload.is_readable()).count();
+            (refused >= COUNT - fit).then_some(())
+        });
+        let (refused, waiting): (Vec<_>, Vec<_>) =
+            uploads.into_iter().partition(Client::is_readable);
+        // The memory that is allocated counts, which may be a little more than the bytes.
+        assert!(waiting.len() > fit / 2, "{} fit", waiting.len());
+        for mut client in refused {
+            assert_eq!(statuses(&client.read_responses().unwrap()), [503]);
+        }
+        for mut client in waiting {
+            client.write(" ").unwrap();
+            assert_eq!(statuses(&client.read_responses().unwrap()), [400]);
+        }
+    }
+}
+
+#[test]
+fn twenty_uploads_of_a_megabyte_and_64_writers_fit_into_32_mib() {
+    let app = TestApp::with(|config| config.limits.max_buffered_bytes = 33_554_432);
+    let manager = app.manager();
+    let server = app.serve();
+    let address = server.address();
+    // Several times: what is not returned to the budget would be missing in the next round.
+    for round in 0..4 {
+        let uploads: Vec<_> = (0..20).map(|_| begin_upload(address, 1_000_000)).collect();
+        thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| {
+                    let mut client = Client::connect(address);
+                    let task = json!({ "title": "t", "description": "d".repeat(9_000) });
+                    for _ in 0..3 {
+                        let created = client.send("POST /tasks", Some(&manager.token), Some(&task));
+                        assert_eq!(created.status, 201, "{created:?}");
+                    }
+                });
+            }
+        });
+        for mut upload in uploads {
+            upload.write(" ").unwrap();
+            let responses = upload.read_responses().unwrap();
+            assert_eq!(statuses(&responses), [400], "round {round}: {responses:?}");
+        }
+    }
+    assert_eq!(app.count("task"), 4 * 64 * 3);
+}
