@@ -87,7 +87,7 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
                 "MAX_CONNECTIONS",
                 "10000",
                 "MAX_BUFFERED_BYTES",
-                "67108864",
+                "64 MiB",
                 "RUST_LOG",
                 "LOG_FORMAT",
                 "json",

@@ -7,6 +7,7 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
+use task_api::config::concurrency::Concurrency;
 use task_api::config::duration::Timeout;
 use task_api::config::server_limits::ServerLimits;
 use task_api::metrics::exposition::Exposition;
@@ -771,7 +772,8 @@ fn requests_that_the_server_refuses_before_routing_are_counted() {
     ] {
         let app = TestApp::with(|config| {
             config.limits.head_timeout = short_timeout();
-            config.limits.max_buffered_bytes = 1;
+            // Room for a head, and not for the last body.
+            config.limits.max_buffered_bytes = 32 << 10;
         });
         let server = app.serve();
         let mut client = Client::connect(server.address());
@@ -828,12 +830,17 @@ fn a_connection_closed_by_a_limit_is_counted_under_that_limit_only() {
         ),
         (
             "MAX_BUFFERED_BYTES",
-            |limits| limits.max_buffered_bytes = 1 << 20,
+            // Three quarters of it are for large requests: room for one body.
+            |limits| limits.max_buffered_bytes = 3 << 19,
             &[&body, &body],
         ),
     ];
     for (limit, change, sent) in cases {
-        let app = TestApp::with(|config| change(&mut config.limits));
+        let app = TestApp::with(|config| {
+            change(&mut config.limits);
+            // Each event loop has its part of the connections.
+            config.concurrency = Concurrency::for_cores(1);
+        });
         let server = app.serve();
         let clients: Vec<_> = sent
             .iter()

@@ -350,14 +350,12 @@ fn thousands_of_connections_that_ask_for_a_hash_shut_no_other_network_out() {
     let before = descriptors();
     let body = json!({ "email": "eve@example.com", "password": "not the password" });
     let flood: Vec<_> = (0..count)
-        .map(|_| {
-            send_from(
-                "127.0.0.2",
-                server.address,
-                "POST /login",
-                None,
-                Some(&body),
-            )
+        .map(|number| {
+            let source = format!("127.0.0.22:{}", 10_000 + number);
+            let mut client = Client::connect_from_port(&source, server.address);
+            let request = client.request("POST /login", None, Some(&body));
+            client.write(request).unwrap();
+            client
         })
         .collect();
     let queue = || {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, TestResponse};
@@ -31,8 +31,15 @@ impl Client {
 
     /// Connects from this address of the client's machine, such as `127.0.0.2`.
     pub fn connect_from(source: &str, address: SocketAddr) -> Client {
-        let source = SocketAddr::new(source.parse().unwrap(), 0);
-        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        Client::connect_from_port(&format!("{source}:0"), address)
+    }
+
+    /// As [`Client::connect_from`], with the port. The kernel takes long to find a free one among thousands.
+    pub fn connect_from_port(source: &str, address: SocketAddr) -> Client {
+        let source: SocketAddr = source.parse().unwrap();
+        let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+        // The programs that other tests start must not inherit it.
+        let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None).unwrap();
         rustix::net::bind(&socket, &source).unwrap();
         rustix::net::connect(&socket, &address).unwrap();
         Client::on_stream(socket.into(), TEST_TIMEOUT).unwrap()
