@@ -59,11 +59,6 @@ impl ReplyTo {
                 .send(Message::Response(connection, Some(response)));
         }
     }
-
-    /// Drops the address: the connection does not wait any more.
-    fn forget(mut self) {
-        self.connection = None;
-    }
 }
 
 impl Drop for ReplyTo {
@@ -111,12 +106,12 @@ impl Lanes {
     }
 
     /// Takes a request out of its queue. `None` if a thread has it, or is about to take it.
-    pub fn cancel(&self, place: &Place, reason: LeaveReason) -> Option<Request> {
+    pub fn cancel(&self, place: &Place, reason: LeaveReason) -> Option<Job> {
         let lane = self.lane(place.work)?;
-        let job = lane.cancel(&place.ticket)?;
+        let mut job = lane.cancel(&place.ticket)?;
         lane.counts().count_left(reason);
-        job.reply_to.forget();
-        Some(job.request)
+        job.reply_to.connection = None;
+        Some(job)
     }
 
     /// How long the queue takes in which this place is.
