@@ -14,9 +14,9 @@ pub struct Concurrency {
     pub search_threads: usize,
 }
 
-/// Threads besides those of [`Concurrency`]: main, signals, log, maintenance, accept, the writer, and three of
-/// the connection pool (r2d2).
-const OTHER_THREADS: usize = 9;
+/// Threads besides those of [`Concurrency`]: main, signals, log, maintenance, accept, timer, the writer, and
+/// three of the connection pool (r2d2).
+const OTHER_THREADS: usize = 10;
 
 impl Concurrency {
     /// The numbers for a machine with this many cores.

@@ -25,11 +25,12 @@ use super::inbox::{ConnectionId, INBOX, Inbox, Message};
 use super::lanes::Lanes;
 use super::memory_budget::MemoryBudget;
 use super::phase::{CurrentPhase, Phase};
+use super::timer::Timer;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::client_address::Network;
 use crate::metrics::{CloseReason, LeaveReason};
-use crate::store::{KeptReader, MAX_SNAPSHOT_AGE};
+use crate::store::KeptReader;
 
 /// The shortest time between two searches for overdue connections.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
@@ -56,6 +57,8 @@ pub struct Shared {
     pub memory: MemoryBudget,
     /// The present phase.
     pub phase: CurrentPhase,
+    /// Wakes the loops.
+    pub timer: Timer,
 }
 
 /// An event loop as other threads see it.
@@ -70,6 +73,7 @@ pub struct LoopHandle {
 /// An event loop.
 pub struct EventLoop {
     shared: Arc<Shared>,
+    number: usize,
     handle: LoopHandle,
     poll: Poll,
     connections: Slab<Connection>,
@@ -82,20 +86,27 @@ pub struct EventLoop {
     /// The next search for overdue connections: no timeout ends earlier.
     next_sweep: Option<Instant>,
     last_sweep: Instant,
+    /// The time that is set in the timer.
+    alarm: Option<Instant>,
     scratch: Box<[u8]>,
 }
 
 impl EventLoop {
-    /// A loop for at most `max_connections`.
+    /// The loop with this number, for at most `max_connections`.
     ///
     /// # Errors
     /// Those of the system: it grants no descriptor.
-    pub fn new(shared: Arc<Shared>, max_connections: usize) -> io::Result<EventLoop> {
+    pub fn new(
+        shared: Arc<Shared>,
+        number: usize,
+        max_connections: usize,
+    ) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
         let inbox = Arc::new(Inbox::new(poll.registry())?);
         let open = Arc::default();
         Ok(EventLoop {
             shared,
+            number,
             handle: LoopHandle { inbox, open },
             poll,
             connections: Slab::new(),
@@ -105,6 +116,7 @@ impl EventLoop {
             next_serial: 0,
             next_sweep: None,
             last_sweep: Instant::now(),
+            alarm: None,
             scratch: vec![0; SCRATCH_SIZE].into(),
         })
     }
@@ -151,24 +163,29 @@ impl EventLoop {
         }
     }
 
-    /// Waits for events. Ends the reader's snapshot before a long wait, and when it is too old.
+    /// Waits for events. Before, ends the reader's snapshot if it is old, and sets the timer.
     fn wait(&mut self, events: &mut Events, reader: &KeptReader) {
-        let mut timeout = self
-            .next_sweep
-            .map(|at| at.saturating_duration_since(Instant::now()));
-        if !self.requeued.is_empty() {
-            timeout = Some(Duration::ZERO);
-        }
         reader.release_old_snapshot();
-        if reader.has_snapshot() {
-            timeout =
-                Some(timeout.map_or(MAX_SNAPSHOT_AGE, |timeout| timeout.min(MAX_SNAPSHOT_AGE)));
-        }
+        self.set_alarm(reader);
+        // A round without a wait, for the connections that have more to do.
+        let timeout = (!self.requeued.is_empty()).then_some(Duration::ZERO);
         if let Err(why) = self.poll.poll(events, timeout)
             && why.kind() != ErrorKind::Interrupted
         {
             log::error!("cannot wait for events: {why}");
             thread::sleep(ERROR_PAUSE);
+        }
+    }
+
+    /// Makes sure that the loop is woken for its next sweep, and to end its snapshot.
+    fn set_alarm(&mut self, reader: &KeptReader) {
+        let wanted = [self.next_sweep, reader.snapshot_expiry()];
+        let Some(wanted) = wanted.into_iter().flatten().min() else {
+            return;
+        };
+        if self.alarm.is_none_or(|alarm| wanted < alarm) {
+            self.alarm = Some(wanted);
+            self.shared.timer.set(self.number, wanted);
         }
     }
 
@@ -230,6 +247,7 @@ impl EventLoop {
                 Message::Response(..) => {}
                 Message::EvictConnection => self.evict(),
                 // A request that is on its way on an idle connection is still served.
+                Message::Alarm => self.alarm = None,
                 Message::NewPhase => self.sweep_at(Instant::now() + DRAIN_INTERVAL),
             }
         }

@@ -16,6 +16,7 @@ use super::inbox::Message;
 use super::lanes::Lanes;
 use super::memory_budget::MemoryBudget;
 use super::phase::{CurrentPhase, Phase};
+use super::timer::Timer;
 use crate::app::App;
 use crate::concurrency::Work;
 
@@ -59,10 +60,12 @@ impl EventServer {
             lanes: Lanes::new(&concurrency, &app.metrics.work),
             memory: MemoryBudget::new(app.config.limits.max_buffered_bytes),
             phase: CurrentPhase::new(),
+            timer: Timer::new(concurrency.event_loops),
             app,
         });
         let lanes_ended = start_lanes(&shared)?;
         let (loops, loops_ended) = start_loops(&shared, concurrency.event_loops, max_connections)?;
+        start_timer(&shared, loops.clone())?;
         let listener = mio::net::TcpListener::from_std(listener);
         let (accept_loop, accept_waker) =
             AcceptLoop::new(Arc::clone(&shared), loops.clone(), listener)?;
@@ -109,6 +112,7 @@ impl EventServer {
             wait_for_end(&self.loops_ended, left())
         };
         self.enter(Phase::Ended);
+        self.shared.timer.end();
         self.shared.lanes.close();
         // A thread that is in the middle of a request ends after it.
         is_drained && wait_for_end(&self.lanes_ended, left())
@@ -149,7 +153,7 @@ fn start_loops(
     for number in 0..count {
         // The first loops take the remainder.
         let share = (max_connections + count - 1 - number) / count;
-        let event_loop = EventLoop::new(Arc::clone(shared), share.max(1))?;
+        let event_loop = EventLoop::new(Arc::clone(shared), number, share.max(1))?;
         handles.push(event_loop.handle());
         let sender = sender.clone();
         spawn(&format!("loop-{number}"), move || {
@@ -158,6 +162,18 @@ fn start_loops(
         })?;
     }
     Ok((handles, ended))
+}
+
+fn start_timer(shared: &Arc<Shared>, loops: Vec<LoopHandle>) -> io::Result<()> {
+    let shared = Arc::clone(shared);
+    spawn("timer", move || {
+        let wake = |number: usize| {
+            if let Some(handle) = loops.get(number) {
+                handle.inbox.send(Message::Alarm);
+            }
+        };
+        shared.timer.run(wake);
+    })
 }
 
 fn listen(host: &str, port: u16) -> io::Result<TcpListener> {

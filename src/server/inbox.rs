@@ -30,6 +30,8 @@ pub enum Message {
     EvictConnection,
     /// The phase of the server has changed.
     NewPhase,
+    /// The time that the loop has set in the timer has come.
+    Alarm,
 }
 
 /// Identifies a connection of a loop. An index is used again after its connection is closed, a serial number

@@ -141,7 +141,7 @@ impl Lanes {
         let Some(lane) = self.lane(work) else {
             return;
         };
-        let (max, handle): (_, fn(&App, Vec<Job>) -> Vec<(ReplyTo, Response)>) = match work {
+        let (max, handle): (_, fn(&App, Vec<Job>) -> Vec<Reply>) = match work {
             Work::Write => (MAX_GROUP, handle_group),
             _ => (1, handle_each),
         };
@@ -162,7 +162,10 @@ impl Lanes {
     }
 }
 
-fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<(ReplyTo, Response)> {
+/// A response, and the connection that waits for it.
+type Reply = (ReplyTo, Response);
+
+fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<Reply> {
     let respond = |job: Job| {
         let response = job.handle(app).respond(app, Ok(()));
         (job.reply_to, response)
@@ -172,7 +175,7 @@ fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<(ReplyTo, Response)> {
 
 /// Group commit: handles the jobs one after the other, commits what they have written together, and responds
 /// to all of them after that.
-fn handle_group(app: &App, jobs: Vec<Job>) -> Vec<(ReplyTo, Response)> {
+fn handle_group(app: &App, jobs: Vec<Job>) -> Vec<Reply> {
     let group = app.store.write_group(&jobs, |job| job.handle(app));
     let respond = |(handled, committed): (Handled, _)| handled.respond(app, committed);
     let responses: Vec<Response> = group.into_iter().map(respond).collect();

@@ -37,6 +37,7 @@ mod response_splitting;
 mod rouille_server;
 mod serializer;
 mod start_and_stop;
+mod timer;
 mod write_buffer;
 
 pub use self::start_and_stop::{STOP_DEADLINE, Server};

@@ -25,4 +25,4 @@ mod write_group;
 pub use rusqlite::Connection;
 
 pub use self::database::Store;
-pub use self::reader::{KeptReader, MAX_SNAPSHOT_AGE};
+pub use self::reader::KeptReader;

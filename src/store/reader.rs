@@ -139,9 +139,12 @@ impl Reader {
 pub struct KeptReader(());
 
 impl KeptReader {
-    /// Whether a snapshot is open. It delays checkpoints, so a thread releases it before it waits long.
-    pub fn has_snapshot(&self) -> bool {
-        KEPT.with_borrow(|kept| kept.as_ref().is_some_and(|kept| kept.snapshot.is_some()))
+    /// When the open snapshot has to end, if there is one.
+    pub fn snapshot_expiry(&self) -> Option<Instant> {
+        KEPT.with_borrow(|kept| {
+            let snapshot = kept.as_ref()?.snapshot.as_ref()?;
+            Some(snapshot.opened + MAX_SNAPSHOT_AGE)
+        })
     }
 
     /// Ends the snapshot if it is older than [`MAX_SNAPSHOT_AGE`].
