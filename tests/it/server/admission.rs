@@ -104,10 +104,9 @@ fn a_request_that_waits_longer_than_queue_timeout_gets_503_and_its_connection_st
         one_thread_each(config);
         config.limits.queue_timeout = "200ms".parse().unwrap();
     });
-    let (manager, address);
-    manager = app.manager();
+    let manager = app.manager();
     let server = app.serve();
-    address = server.address();
+    let address = server.address();
     let lock = lock(&app);
     let in_progress = occupy_hash_thread(&app, address, &manager);
     let mut late = Client::connect(address);
