@@ -6,6 +6,8 @@ WORKDIR /build
 # Builds the dependencies first, with empty files in place of the project's sources, so that this layer
 # stays in the build cache when only the code changes.
 COPY Cargo.toml Cargo.lock ./
+# Cargo's settings for this project: the compile-time options of SQLite.
+COPY .cargo/config.toml .cargo/
 # crt-static links libc statically, so that the last stage needs none. A static binary cannot look up the
 # symbol getrandom() at run time; without the second flag it would need /dev/urandom. With --target, cargo
 # does not apply the flags to build scripts and procedural macros, which cannot be static.
@@ -35,7 +37,8 @@ COPY --from=build --chown=10001:10001 /build/out/data /data
 # A numeric ID, because Kubernetes (runAsNonRoot) cannot verify that a user name is not root.
 USER 10001:10001
 # The image has no /tmp, so SQLite writes its temporary files to the working directory. It needs them to sort
-# more than fits into memory, for example to build the indexes that the first start adds to a large database.
+# more than fits into memory, for example to build the indexes that the first start adds to a large database, and
+# to undo a write that changes more than 512 KiB of pages.
 WORKDIR /data
 VOLUME /data
 

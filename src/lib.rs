@@ -6,22 +6,24 @@
 //! # The path of a request
 //!
 //! ```text
-//!            bytes                                            bytes
-//!              |                                                ^
-//!  server      v                                                |
-//!    event_loop -> connection -> parser             serializer -> write_buffer
-//!                                  |  rouille::Request    ^
-//!                                  v                      |  rouille::Response
-//!  middleware    observe -> security_headers -> cors -> catch_panic
-//!                                  |                      ^
-//!  router                          v                      |
-//!    match_route -> authenticate (token -> account, role, rate limits)
-//!                                  |                      ^
-//!  handlers                        v                      |
-//!    input (http::request) -> store -> response (http::response), or an Error
-//!                                  |                      ^
-//!  store                           v                      |
-//!    one transaction: SQL statements on model types -> SQLite
+//!             bytes                                            bytes
+//!               |                                                ^
+//!   server      v                                                |
+//!     accept_loop -> event_loop -> connection -> parser    serializer -> write_buffer
+//!                                   |  rouille::Request    ^
+//!         a quick read: at once;    |                      |  rouille::Response,
+//!         other work: in a lane     v                      |  from a lane through the inbox
+//!   middleware
+//!     Handled::new: catch_panic     |     Handled::respond: observe -> security_headers -> cors
+//!                                   v                      ^
+//!   router                                                 |  of a write: after the group commit
+//!     dispatch -> authenticate (token -> account, role, rate limits)
+//!                                   |                      ^
+//!   handlers                        v                      |
+//!     input (http::request) -> store -> response (http::response), or an Error
+//!                                   |                      ^
+//!   store                           v                      |
+//!     a snapshot to read, a transaction to write: SQL statements on model types -> SQLite
 //! ```
 //!
 //! # The folders, from the top down
@@ -32,18 +34,18 @@
 //! | folder | what it does |
 //! |---|---|
 //! | [`cli`] | the command line: `serve`, `user`, `audit`, `openapi`, `licenses`, `healthcheck` |
-//! | [`server`] | sockets, HTTP/1.1 parsing, connections, deadlines, graceful shutdown |
-//! | [`middleware`] | the chain around every request: log and metrics, security headers, CORS, panic guard |
-//! | [`router`] | the route table, path matching, authentication |
+//! | [`server`] | event loops, HTTP/1.1 parsing, a lane of threads for each kind of work, timeouts, graceful shutdown |
+//! | [`middleware`] | the chain around every request: panic guard, log and metrics, security headers, CORS |
+//! | [`router`] | the route table with access and kind of work, path matching, authentication |
 //! | [`openapi`] | the OpenAPI document, generated from the route table |
 //! | [`handlers`] | one function for each endpoint |
 //! | [`app`] | the state that handlers share, and background maintenance |
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
 //! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
-//! | [`store`] | every SQL statement, one file for each table; connection pools, transactions, migration |
+//! | [`store`] | every SQL statement, one file for each table; snapshots, group commit, migration |
 //! | [`logging`] | the log: filter, text and JSON lines, and the thread that writes them |
-//! | [`config`] | every setting |
-//! | [`concurrency`] | bulkheads for expensive work, run permits for worker threads |
+//! | [`config`] | every setting, and the numbers of threads and bytes that follow from the machine |
+//! | [`concurrency`] | kinds of work, fair queues, and the lanes in which threads wait for items (bulkhead pattern) |
 //! | [`model`] | accounts, sessions, tasks, permissions: plain types that are valid by construction |
 //! | [`crypto`] | random bytes, SHA-256, key derivation |
 //! | [`metrics`] | counters and histograms for Prometheus |
@@ -51,15 +53,18 @@
 //!
 //! # Where to begin
 //!
-//! 1. [`router::ROUTES`]: every endpoint, and who may call it, on one screen.
+//! 1. [`router::ROUTES`]: every endpoint, what kind of work it is, and who may call it, on one screen.
 //! 2. A handler, such as [`handlers::tasks::update`]: input, store, response.
 //! 3. What it uses: [`model::TaskPatch`], the pure permission functions in `model/permissions.rs`, and the SQL
 //!    statements in [`store::tasks`], for the tables in `schema.sql`.
 //! 4. [`router::dispatch`] and [`router::authenticate`]: how the handler gets its caller.
-//! 5. [`middleware::handle`]: the whole application as one function.
+//! 5. [`middleware::handle`]: the whole application as one function. [`middleware::Handled`] is the same in two
+//!    steps: the handler runs, then the response is made.
 //! 6. [`error::Error`] and [`http::error_response`]: from a cause to a status.
 //! 7. [`auth`] and [`http::rate_limit`]: passwords, tokens, and rate limiting against guessing.
-//! 8. [`server`]: last, since none of the parts above depends on it.
+//! 8. [`store::Store`], then `store/reader.rs` and `store/write_group.rs`: snapshots and group commit.
+//! 9. [`concurrency`], then [`server`]: last, since none of the parts above depends on it. Its page follows a
+//!    request from the socket and back.
 //!
 //! `docs/tour.md` follows two requests along this path; `docs/glossary.md` explains the terms.
 //!
@@ -72,8 +77,16 @@
 //!   takes an id fits no path without `{id}`.
 //! - Whether an account may see or change a row is a pure function in `model/permissions.rs`. A write calls it in
 //!   the transaction that changes the row.
-//! - A write is one transaction that takes the lock first (`BEGIN IMMEDIATE`) and is on the disk before the
-//!   response is sent.
+//! - A write is a transaction of its own to its caller: a savepoint in a transaction that has taken the lock first
+//!   (`BEGIN IMMEDIATE`). Nothing that a write returns leaves the process before the commit is on the disk.
+//! - A read sees one snapshot, which contains each commit whose response has been sent.
+//! - An event loop never waits for the write lock, for a sync of the disk or for a password hash. The mutexes that
+//!   it shares with other threads are held for moments only.
+//! - No kind of work can take another's threads: each has a lane of its own, and quick reads have the event loops.
+//! - A queue is fair: clients take turns, by account or by network.
+//! - A request that waits for a thread, and a connection that waits for its client, need no thread.
+//! - The process has at most 16 + 4 × cores threads. `config/concurrency.rs` has the numbers; a start fails if
+//!   the system grants fewer.
 //! - A value that exists is valid: text from a client becomes a type of [`model`] before any code uses it.
 //! - Nothing below [`cli`] reads an environment variable, except `config/secrets.rs`.
 //! - No `unsafe`, and no panic that a client, a file or the system can cause.

@@ -1,4 +1,5 @@
-//! Counts of connections: accepted, open, and closed because of a limit. Only the server `epoll` counts them.
+//! Counts of connections: accepted, open, and closed because of a limit. Only the server `event-loop`
+//! counts them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::counter::Counter;
 use super::exposition::Exposition;
 
-/// Counts of the connections of the server `epoll`.
+/// Counts of the connections of the server `event-loop`.
 #[derive(Debug, Default)]
 pub struct ConnectionCounts {
     /// Connections accepted since the start.

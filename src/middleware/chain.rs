@@ -28,14 +28,18 @@ pub fn handle(app: &App, request: &Request) -> Response {
 /// Returns the response to a request that the server rejects before it reaches the router. The response
 /// passes through the same chain, so it is logged and counted, and CORS permits websites to read it.
 pub fn reject(app: &App, request: &Request, error: Error) -> Response {
-    Handled {
-        context: RequestContext::new(request, &app.config),
-        pattern: None,
-        username: None,
-        result: Err(error),
-        arrival: Instant::now(),
-    }
-    .respond(app, Ok(()))
+    Handled::rejected(app, request, None, Instant::now(), error).respond(app, Ok(()))
+}
+
+/// Returns the response to a request that leaves the queue of its lane without being handled.
+pub fn reject_queued(
+    app: &App,
+    request: &Request,
+    matched: &Match,
+    arrival: Instant,
+    error: Error,
+) -> Response {
+    Handled::rejected(app, request, matched.pattern(), arrival, error).respond(app, Ok(()))
 }
 
 /// The path of a request, as sent: not decoded, without the query.
@@ -68,6 +72,23 @@ impl<'a> Handled<'a> {
             pattern: matched.pattern(),
             username,
             result,
+            arrival,
+        }
+    }
+
+    /// A request that the server rejects itself.
+    fn rejected(
+        app: &App,
+        request: &'a Request,
+        pattern: Option<&'static str>,
+        arrival: Instant,
+        error: Error,
+    ) -> Handled<'a> {
+        Handled {
+            context: RequestContext::new(request, &app.config),
+            pattern,
+            username: None,
+            result: Err(error),
             arrival,
         }
     }

@@ -10,4 +10,4 @@ mod chain;
 mod cors;
 mod security_headers;
 
-pub use self::chain::{Handled, handle, path, reject};
+pub use self::chain::{Handled, handle, path, reject, reject_queued};

@@ -36,7 +36,8 @@ const HEADERS: &[(&str, &str, &str)] = &[
     ("Location", "The URL of the new resource", "/tasks/1"),
     (
         "Retry-After",
-        "The number of seconds to wait before the next attempt",
+        "The number of seconds to wait before the next attempt (RFC 9110, 10.2.3). With 503 `busy` after a wait \
+         in a queue, this is how long the queue takes at its present speed",
         "30",
     ),
     (

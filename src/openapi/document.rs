@@ -25,7 +25,9 @@ are approved accounts with that role. An empty list of scopes means any account.
 **Errors** are `{\"msg\": \"...\", \"code\": \"...\"}`: `msg` is for people, `code` is for programs. With \
 the code `invalid` the member `errors` names each refused field or parameter and the reason. Unknown \
 fields and parameters are refused too; a query parameter with a blank value counts as absent. After a 429 \
-or 503 wait for the number of seconds in `Retry-After`.
+or 503 wait for the number of seconds in `Retry-After`. A 503 says why: `busy` (the request has waited too long \
+for its turn, or memory is used up), `stopping` (the server is about to end) or `storage_unavailable` (the disk \
+is full or failing). A request that got a 503 has changed nothing.
 
 **Lists** use keyset pagination: a response has at most `limit` items and a `next_cursor`. Send that as \
 `cursor` to get the next page; the `Link` header has its complete URL. On the last page `next_cursor` is \
@@ -88,6 +90,8 @@ pub struct Endpoint {
     pub path: &'static str,
     /// The callers that the router admits.
     pub caller: Caller,
+    /// Whether a request may write to the database.
+    pub writes: bool,
     /// Describes the handler: parameters, body, responses.
     pub describe: fn() -> Operation,
 }
@@ -103,9 +107,14 @@ fn add_endpoint(
     if operation.security.is_empty() {
         add_access(&mut operation, endpoint.caller);
     }
-    // Any request can fail with these.
+    // Any request can fail with these. `QueueTimeout` has the code of `Busy`.
     operation.errors.push(Error::Internal(String::new()));
     operation.errors.push(Error::Busy(String::new()));
+    operation.errors.push(Error::Stopping);
+    if endpoint.writes {
+        let cause = String::new();
+        operation.errors.push(Error::StorageUnavailable(cause));
+    }
 
     let mut documented = OperationBuilder::new()
         .operation_id(Some(operation.id))

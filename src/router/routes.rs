@@ -63,6 +63,11 @@ impl RouteWork {
             Write => Work::Write,
         }
     }
+
+    /// Whether a request may write to the database.
+    fn writes(self) -> bool {
+        matches!(self, Hash | Write)
+    }
 }
 
 /// The parameters of lists that indexes answer for every role: with these alone, a page looks only at the rows
@@ -174,6 +179,7 @@ impl Route {
             method: self.method,
             path: self.path,
             caller: self.access.caller(),
+            writes: self.work.writes(),
             describe: self.describe,
         }
     }

@@ -401,7 +401,7 @@ impl Connection {
     }
 
     /// Takes the request out of its queue. `None` if it is not in one any more.
-    pub fn leave_queue(&mut self, reason: LeaveReason, lanes: &Lanes) -> Option<Request> {
+    pub fn leave_queue(&mut self, reason: LeaveReason, lanes: &Lanes) -> Option<Job> {
         lanes.cancel(&self.parked.as_ref()?.place, reason)
     }
 
@@ -431,10 +431,17 @@ impl Connection {
             return NextAction::Wait;
         };
         let backlog = context.lanes.backlog(&parked.place);
-        let Some(request) = self.leave_queue(reason, context.lanes) else {
+        let Some(job) = self.leave_queue(reason, context.lanes) else {
             return NextAction::Wait;
         };
-        let response = middleware::reject(context.app, &request, error(backlog));
+        let Job {
+            request,
+            matched,
+            arrival,
+            ..
+        } = &job;
+        let error = error(backlog);
+        let response = middleware::reject_queued(context.app, request, matched, *arrival, error);
         self.receive_response(Some(response), context)
     }
 

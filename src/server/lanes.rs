@@ -59,11 +59,6 @@ impl ReplyTo {
                 .send(Message::Response(connection, Some(response)));
         }
     }
-
-    /// Drops the address: the connection does not wait any more.
-    fn forget(mut self) {
-        self.connection = None;
-    }
 }
 
 impl Drop for ReplyTo {
@@ -111,12 +106,12 @@ impl Lanes {
     }
 
     /// Takes a request out of its queue. `None` if a thread has it, or is about to take it.
-    pub fn cancel(&self, place: &Place, reason: LeaveReason) -> Option<Request> {
+    pub fn cancel(&self, place: &Place, reason: LeaveReason) -> Option<Job> {
         let lane = self.lane(place.work)?;
-        let job = lane.cancel(&place.ticket)?;
+        let mut job = lane.cancel(&place.ticket)?;
         lane.counts().count_left(reason);
-        job.reply_to.forget();
-        Some(job.request)
+        job.reply_to.connection = None;
+        Some(job)
     }
 
     /// How long the queue takes in which this place is.
@@ -153,16 +148,11 @@ impl Lanes {
         if work == Work::PasswordHash || work == Work::Search {
             lower_priority();
         }
-        let reader = match app.store.keep_reader() {
-            Ok(reader) => reader,
-            Err(why) => return log::error!("a thread for {} ends: {why}", work.name()),
-        };
         while let Some(jobs) = lane.take(max) {
             let (count, start) = (jobs.len(), Instant::now());
             // The middleware turns a panic of a handler into a 500. A panic elsewhere ends the connections of
             // these jobs: see the drop of `ReplyTo`.
             let replies = catch_unwind(AssertUnwindSafe(|| handle(app, jobs)));
-            reader.release_snapshot();
             lane.finish(count, start.elapsed());
             // After that: a client that has its response finds this thread free.
             for (reply_to, response) in replies.unwrap_or_default() {

@@ -1,7 +1,7 @@
-//! The server on systems without epoll: `rouille::Server` with a bounded thread pool.
+//! rouille's own server, `rouille::Server` with a bounded thread pool, to compare with.
 //!
-//! It is meant for a student's laptop, not for the internet: it has no timeouts, and it accepts ambiguous
-//! requests, which enable request smuggling behind a proxy.
+//! It is not for the internet: it has no timeouts, and it accepts ambiguous requests, which enable request
+//! smuggling behind a proxy.
 
 use std::fmt;
 use std::io;

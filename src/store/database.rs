@@ -86,6 +86,8 @@ impl Store {
         items: impl IntoIterator<Item = I>,
         run: impl FnMut(I) -> T,
     ) -> Vec<(T, Result<(), Error>)> {
+        // The reads of a group share one snapshot. Without a free connection each read waits for one itself.
+        let _kept = self.readers.keep().ok();
         self.writer.run_group(items, run)
     }
 

@@ -59,7 +59,7 @@ impl<T> PageReader<'_, T> {
                     items.push((self.decode)(row)?);
                     end = Some(position(row)?);
                 }
-                if bounds.are_used_up_by(row)? {
+                if bounds.are_used_up_by(row, self.searched)? {
                     let next = Some(position(row)?);
                     return Ok(Page { items, next });
                 }
@@ -90,10 +90,11 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Counts a row. Returns whether it is the last one that the page may look at.
-    fn are_used_up_by(&mut self, row: &Row) -> rusqlite::Result<bool> {
+    /// Counts a row, and the bytes of its long columns: those that can be searched. Returns whether it is the
+    /// last row that the page may look at.
+    fn are_used_up_by(&mut self, row: &Row, long: &[usize]) -> rusqlite::Result<bool> {
         self.rows += 1;
-        for column in 0..last_column(row) {
+        for &column in long {
             self.bytes += row.get_ref(column)?.as_bytes().map_or(0, <[u8]>::len);
         }
         Ok(self.rows >= MAX_ROWS || self.bytes >= MAX_BYTES)

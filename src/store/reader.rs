@@ -155,20 +155,20 @@ impl KeptReader {
             }
         });
     }
+}
 
-    /// Ends the snapshot, if one is open.
-    pub fn release_snapshot(&self) {
-        KEPT.with_borrow_mut(|kept| {
-            if let Some(reader) = kept {
-                reader.release();
-            }
-        });
-    }
+/// Ends the snapshot that this thread keeps, if it does.
+pub fn release_snapshot_of_thread() {
+    KEPT.with_borrow_mut(|kept| {
+        if let Some(reader) = kept {
+            reader.release();
+        }
+    });
 }
 
 impl Drop for KeptReader {
     fn drop(&mut self) {
-        self.release_snapshot();
+        release_snapshot_of_thread();
         KEPT.take();
     }
 }

@@ -16,6 +16,7 @@ use parking_lot::{FairMutex, RawFairMutex};
 use rusqlite::Connection;
 
 use super::connection_pool::WAIT_TIMEOUT;
+use super::reader::release_snapshot_of_thread;
 use super::sqlite_error::database_locked;
 use crate::error::Error;
 use crate::metrics::RecentSummary;
@@ -207,6 +208,8 @@ impl Writer {
         if connection.is_autocommit() {
             return Err(ROLLED_BACK.to_owned());
         }
+        // An open snapshot would keep the checkpoint after this commit from finishing.
+        release_snapshot_of_thread();
         if let Err(why) = connection.execute_batch("COMMIT") {
             // The transaction is still open after some errors, and rolled back already after others.
             let _ = connection.execute_batch("ROLLBACK");

@@ -286,7 +286,25 @@ fn each_operation_lists_its_error_codes() {
     }
     for (line, operation) in operations() {
         assert_eq!(codes(operation, "500"), ["internal_error"], "{line}");
-        assert_eq!(codes(operation, "503"), ["busy"], "{line}");
+        let codes_503 = codes(operation, "503");
+        match line.split_once(' ') {
+            Some(("GET", _)) => assert_eq!(codes_503, ["busy", "stopping"], "{line}"),
+            _ => assert_eq!(
+                codes_503,
+                ["busy", "stopping", "storage_unavailable"],
+                "{line}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn each_503_has_the_header_retry_after() {
+    for (line, operation) in operations() {
+        let response = resolve_ref(&operation["responses"]["503"]);
+        let header = resolve_ref(&response["headers"]["Retry-After"]);
+        let description = header["description"].as_str().unwrap();
+        assert!(description.contains("seconds"), "{line}: {description}");
     }
 }
 
