@@ -33,12 +33,14 @@ fn large_uploads_get_503_while_small_requests_are_served() {
     let manager = app.manager();
     let server = app.serve();
     let address = server.address();
-    let uploads: Vec<_> = (0..4).map(|_| begin_upload(address, 700_000)).collect();
-    wait_for("two refusals", || {
+    // Room for 15 of them in three quarters of the budget, and for 20 in all of it.
+    let uploads: Vec<_> = (0..30).map(|_| begin_upload(address, 100_000)).collect();
+    wait_for("refusals", || {
         let refused = uploads.iter().filter(|upload| upload.is_readable()).count();
-        (refused == 2).then_some(())
+        (refused >= 15).then_some(())
     });
     // The rest of the budget is for connections that hold little.
+    let small: Vec<_> = (0..10).map(|_| begin_upload(address, 20_000)).collect();
     let mut client = Client::connect(address);
     for number in 0..20 {
         let task = json!({ "title": "t", "description": "d".repeat(500 * number) });
@@ -47,14 +49,14 @@ fn large_uploads_get_503_while_small_requests_are_served() {
         assert_eq!(client.send("GET /healthz", None, None).status, 200);
     }
     let (refused, waiting): (Vec<_>, Vec<_>) = uploads.into_iter().partition(Client::is_readable);
-    assert_eq!((refused.len(), waiting.len()), (2, 2));
+    assert!(waiting.len() > 10, "{} fit", waiting.len());
     for mut client in refused {
         let responses = client.read_responses().unwrap();
         assert_eq!(statuses(&responses), [503]);
         assert_eq!(responses[0].code(), "busy");
         assert!(responses[0].header("Retry-After").is_some());
     }
-    for mut client in waiting {
+    for mut client in waiting.into_iter().chain(small) {
         client.write(" ").unwrap();
         assert_eq!(statuses(&client.read_responses().unwrap()), [400]);
     }
