@@ -69,6 +69,11 @@ impl Drop for ReplyTo {
     }
 }
 
+/// A response, and where it goes.
+type Reply = (ReplyTo, Response);
+
+type HandleJobs = fn(&App, Vec<Job>) -> Vec<Reply>;
+
 /// A place in the queue of a lane.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -141,7 +146,7 @@ impl Lanes {
         let Some(lane) = self.lane(work) else {
             return;
         };
-        let (max, handle): (_, fn(&App, Vec<Job>) -> Vec<(ReplyTo, Response)>) = match work {
+        let (max, handle): (_, HandleJobs) = match work {
             Work::Write => (MAX_GROUP, handle_group),
             _ => (1, handle_each),
         };
@@ -162,7 +167,7 @@ impl Lanes {
     }
 }
 
-fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<(ReplyTo, Response)> {
+fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<Reply> {
     let respond = |job: Job| {
         let response = job.handle(app).respond(app, Ok(()));
         (job.reply_to, response)
@@ -172,7 +177,7 @@ fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<(ReplyTo, Response)> {
 
 /// Group commit: handles the jobs one after the other, commits what they have written together, and responds
 /// to all of them after that.
-fn handle_group(app: &App, jobs: Vec<Job>) -> Vec<(ReplyTo, Response)> {
+fn handle_group(app: &App, jobs: Vec<Job>) -> Vec<Reply> {
     let group = app.store.write_group(&jobs, |job| job.handle(app));
     let respond = |(handled, committed): (Handled, _)| handled.respond(app, committed);
     let responses: Vec<Response> = group.into_iter().map(respond).collect();
