@@ -99,11 +99,10 @@ fn twenty_uploads_of_a_megabyte_and_64_writers_fit_into_32_mib() {
     // Several times: what is not returned to the budget would be missing in the next round.
     for round in 0..4 {
         // Clients that hang up in the middle of an upload.
-        drop(
-            (0..20)
-                .map(|_| begin_upload(address, 1_000_000))
-                .collect::<Vec<_>>(),
-        );
+        let accepted = app.metric("http_connections_accepted_total");
+        let hanging_up: Vec<_> = (0..20).map(|_| begin_upload(address, 1_000_000)).collect();
+        drop(hanging_up);
+        app.wait_for_metric("http_connections_accepted_total", accepted + 20.0);
         app.wait_for_metric("http_connections_open", 0.0);
         let uploads: Vec<_> = (0..20).map(|_| begin_upload(address, 1_000_000)).collect();
         thread::scope(|scope| {
