@@ -17,7 +17,7 @@ use crate::router::{Flow, Match};
 
 /// The most writes that share a commit. It bounds the delay of the first one of a group: a write takes some
 /// tens of microseconds.
-const MAX_GROUP: usize = 128;
+const MAX_GROUP: usize = 512;
 
 /// A request that waits for a thread.
 pub struct Job {
@@ -68,6 +68,11 @@ impl Drop for ReplyTo {
         }
     }
 }
+
+/// A response, and where it goes.
+type Reply = (ReplyTo, Response);
+
+type HandleJobs = fn(&App, Vec<Job>) -> Vec<Reply>;
 
 /// A place in the queue of a lane.
 #[derive(Debug, Clone)]
@@ -141,7 +146,7 @@ impl Lanes {
         let Some(lane) = self.lane(work) else {
             return;
         };
-        let (max, handle): (_, fn(&App, Vec<Job>) -> Vec<Reply>) = match work {
+        let (max, handle): (_, HandleJobs) = match work {
             Work::Write => (MAX_GROUP, handle_group),
             _ => (1, handle_each),
         };
@@ -161,9 +166,6 @@ impl Lanes {
         }
     }
 }
-
-/// A response, and the connection that waits for it.
-type Reply = (ReplyTo, Response);
 
 fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<Reply> {
     let respond = |job: Job| {

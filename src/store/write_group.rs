@@ -45,6 +45,9 @@ pub struct Writer {
 struct Group {
     /// The connection, from the first write to the commit.
     connection: Option<ArcMutexGuard<RawFairMutex, Connection>>,
+    /// The transactions, successful or not.
+    transactions: usize,
+    /// The successful ones.
     writes: usize,
     failure: Option<GroupFailure>,
 }
@@ -102,8 +105,8 @@ impl Writer {
     /// Returns the results; beside each, whether what it wrote is on the disk.
     ///
     /// # Errors
-    /// The second half of a result is [`Error::StorageUnavailable`] if the item has written something and the
-    /// commit has failed. It is undone then.
+    /// The second half of a result is [`Error::StorageUnavailable`] if the item has called [`Writer::write`] and
+    /// the commit has failed. What the item has written, and what it has seen of others, is undone then.
     pub fn run_group<I, T>(
         &self,
         items: impl IntoIterator<Item = I>,
@@ -114,18 +117,18 @@ impl Writer {
         let results: Vec<(T, bool)> = items
             .into_iter()
             .map(|item| {
-                let before = open.writes();
-                (run(item), open.writes() > before)
+                let before = open.transactions();
+                (run(item), open.transactions() > before)
             })
             .collect();
         let committed = self.commit(open.end(), start);
-        let committed = |wrote| match &committed {
-            Err(cause) if wrote => Err(Error::StorageUnavailable(cause.clone())),
+        let committed = |took_part| match &committed {
+            Err(cause) if took_part => Err(Error::StorageUnavailable(cause.clone())),
             _ => Ok(()),
         };
         results
             .into_iter()
-            .map(|(result, wrote)| (result, committed(wrote)))
+            .map(|(result, took_part)| (result, committed(took_part)))
             .collect()
     }
 
@@ -152,7 +155,11 @@ impl Writer {
     ) -> Result<T, Error> {
         GROUP.with_borrow_mut(|group| {
             let group = group.get_or_insert_default();
-            let connection = self.join(group)?;
+            self.join(group)?;
+            group.transactions += 1;
+            let Some(connection) = &mut group.connection else {
+                return Err(Error::Internal("a group has no connection".to_owned()));
+            };
             let savepoint = connection.savepoint()?;
             // Dropping the savepoint, on an error or a panic, rolls it back.
             let value = f(&savepoint)?;
@@ -162,8 +169,8 @@ impl Writer {
         })
     }
 
-    /// Returns the connection of a group, in its transaction.
-    fn join<'g>(&self, group: &'g mut Group) -> Result<&'g mut Connection, Error> {
+    /// Begins the transaction of a group, if it has not begun.
+    fn join(&self, group: &mut Group) -> Result<(), Error> {
         if group.connection.is_none() && group.failure.is_none() {
             match self.begin() {
                 Ok(connection) => group.connection = Some(connection),
@@ -181,9 +188,9 @@ impl Writer {
         {
             group.failure = Some(GroupFailure::RolledBack);
         }
-        match (&mut group.connection, group.failure) {
-            (Some(connection), None) => Ok(connection),
-            (_, failure) => Err(failure.unwrap_or(GroupFailure::Locked).into()),
+        match group.failure {
+            None => Ok(()),
+            Some(failure) => Err(failure.into()),
         }
     }
 
@@ -295,9 +302,9 @@ impl OpenGroup {
         OpenGroup
     }
 
-    /// The number of successful writes in the group so far.
-    fn writes(&self) -> usize {
-        GROUP.with_borrow(|group| group.as_ref().map_or(0, |group| group.writes))
+    /// The number of transactions in the group so far, successful or not.
+    fn transactions(&self) -> usize {
+        GROUP.with_borrow(|group| group.as_ref().map_or(0, |group| group.transactions))
     }
 
     /// Closes the group for further writes.

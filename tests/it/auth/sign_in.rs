@@ -443,9 +443,9 @@ fn every_login_to_an_account_with_a_malformed_password_hash_is_401() {
     }
 }
 
-#[cfg(target_os = "linux")] // it looks into /proc
 /// Sends a request that needs Anna's password, and changes that password after the request has verified it and
 /// before the request writes.
+#[cfg(target_os = "linux")] // it looks into /proc
 fn send_while_the_password_changes(
     app: &TestApp,
     anna: &Account,
@@ -454,7 +454,7 @@ fn send_while_the_password_changes(
     let new_password = Password::for_account("another password", ["anna", &anna.email]).unwrap();
     let new_hash = app.app.passwords.hash(&new_password).unwrap();
     std::thread::scope(|scope| {
-        let change = |db: &_| {
+        let request = app.app.store.write(|db| {
             let (started, thread) = mpsc::channel();
             let request = scope.spawn(move || {
                 started.send(rustix::thread::gettid()).unwrap();
@@ -464,13 +464,8 @@ fn send_while_the_password_changes(
             wait_until_blocked(thread.recv().unwrap());
             users::set_password_hash(db, Id::try_from(anna.id).unwrap(), &new_hash)?;
             Ok(request)
-        };
-        app.app
-            .store
-            .write(|db| change(db))
-            .unwrap()
-            .join()
-            .unwrap()
+        });
+        request.unwrap().join().unwrap()
     })
 }
 

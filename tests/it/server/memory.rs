@@ -8,8 +8,8 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::support::TestApp;
 use crate::support::http_client::{Client, statuses};
+use crate::support::{TestApp, wait_for};
 
 /// A head of `POST /login` with a body of this length.
 fn head(length: usize) -> String {
@@ -33,12 +33,14 @@ fn large_uploads_get_503_while_small_requests_are_served() {
     let manager = app.manager();
     let server = app.serve();
     let address = server.address();
-    let uploads: Vec<_> = (0..4).map(|_| begin_upload(address, 700_000)).collect();
-    crate::support::wait_for("two refusals", || {
+    // Room for 15 of them in three quarters of the budget, and for 20 in all of it.
+    let uploads: Vec<_> = (0..30).map(|_| begin_upload(address, 100_000)).collect();
+    wait_for("refusals", || {
         let refused = uploads.iter().filter(|upload| upload.is_readable()).count();
-        (refused == 2).then_some(())
+        (refused >= 15).then_some(())
     });
     // The rest of the budget is for connections that hold little.
+    let small: Vec<_> = (0..10).map(|_| begin_upload(address, 20_000)).collect();
     let mut client = Client::connect(address);
     for number in 0..20 {
         let task = json!({ "title": "t", "description": "d".repeat(500 * number) });
@@ -47,14 +49,14 @@ fn large_uploads_get_503_while_small_requests_are_served() {
         assert_eq!(client.send("GET /healthz", None, None).status, 200);
     }
     let (refused, waiting): (Vec<_>, Vec<_>) = uploads.into_iter().partition(Client::is_readable);
-    assert_eq!((refused.len(), waiting.len()), (2, 2));
+    assert!(waiting.len() > 10, "{} fit", waiting.len());
     for mut client in refused {
         let responses = client.read_responses().unwrap();
         assert_eq!(statuses(&responses), [503]);
         assert_eq!(responses[0].code(), "busy");
         assert!(responses[0].header("Retry-After").is_some());
     }
-    for mut client in waiting {
+    for mut client in waiting.into_iter().chain(small) {
         client.write(" ").unwrap();
         assert_eq!(statuses(&client.read_responses().unwrap()), [400]);
     }
@@ -70,7 +72,7 @@ fn the_bytes_of_many_small_unfinished_requests_count() {
     for _ in 0..3 {
         let uploads: Vec<_> = (0..COUNT).map(|_| begin_upload(address, SIZE)).collect();
         let fit = (1 << 20) / SIZE;
-        crate::support::wait_for("refusals", || {
+        wait_for("refusals", || {
             let refused = uploads.iter().filter(|upload| upload.is_readable()).count();
             (refused >= COUNT - fit).then_some(())
         });
@@ -96,6 +98,12 @@ fn twenty_uploads_of_a_megabyte_and_64_writers_fit_into_32_mib() {
     let address = server.address();
     // Several times: what is not returned to the budget would be missing in the next round.
     for round in 0..4 {
+        // Clients that hang up in the middle of an upload.
+        let accepted = app.metric("http_connections_accepted_total");
+        let hanging_up: Vec<_> = (0..20).map(|_| begin_upload(address, 1_000_000)).collect();
+        drop(hanging_up);
+        app.wait_for_metric("http_connections_accepted_total", accepted + 20.0);
+        app.wait_for_metric("http_connections_open", 0.0);
         let uploads: Vec<_> = (0..20).map(|_| begin_upload(address, 1_000_000)).collect();
         thread::scope(|scope| {
             for _ in 0..64 {

@@ -113,20 +113,26 @@ fn a_stop_with_full_queues_answers_what_is_in_hand_and_refuses_what_waits() {
         "{:?}",
         begin.elapsed()
     );
-    let (refused, done): (Vec<_>, Vec<_>) = responses
-        .iter()
-        .partition(|response| response.status == 503);
-    assert_eq!(done.len(), in_hand, "{done:?}");
-    assert!(
-        done.iter()
-            .all(|response| [200, 201].contains(&response.status)),
-        "{done:?}"
-    );
-    for response in refused {
-        assert_eq!(response.code(), "stopping");
+    let is_refused =
+        |response: &&TestResponse| response.status == 503 && response.code() == "stopping";
+    let (refused, done): (Vec<_>, Vec<_>) = responses.iter().partition(is_refused);
+    assert_eq!(done.len(), in_hand, "{log:?}");
+    for response in done {
+        // On a machine so slow that they wait for the lock longer than 5 s, they get 503 `busy`.
+        let is_late = response.status == 503 && response.code() == "busy";
+        assert!(
+            [200, 201].contains(&response.status) || is_late,
+            "{response:?}"
+        );
+    }
+    for response in &refused {
         assert!(response.header("Retry-After").is_some());
         assert_eq!(response.header("Connection"), Some("close"));
     }
+    let created = responses
+        .iter()
+        .filter(|response| response.status == 201)
+        .count() as i64;
     drop(lock);
     assert!(
         log.iter()
@@ -137,7 +143,7 @@ fn a_stop_with_full_queues_answers_what_is_in_hand_and_refuses_what_waits() {
         .sql()
         .query_row("SELECT count(*) FROM task", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(tasks, 1);
+    assert_eq!(tasks, created);
 }
 
 fn metric(server: &RunningServer, name: &str, kind: &str) -> usize {
