@@ -2,6 +2,7 @@
 //! `/metrics`, and the times at which sessions were last used. This folder does not use the database:
 //! [`crate::router`] finds the account of a token.
 
+pub(crate) mod claims;
 pub mod jwt;
 pub mod metrics_token;
 pub(crate) mod password_hash;

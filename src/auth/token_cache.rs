@@ -12,7 +12,7 @@ use std::sync::Arc;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::jwt::Claims;
+use super::claims::Claims;
 
 /// The number of parts with a lock of their own, so that event loops rarely wait for each other.
 const SHARDS: usize = 16;

@@ -11,5 +11,6 @@ mod gcra;
 pub mod idempotency_key;
 pub(crate) mod json_body;
 pub(crate) mod rate_limit;
+pub(crate) mod rate_limit_key;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -15,12 +15,13 @@ use std::time::Duration;
 use lru::LruCache;
 
 use super::client_address::Network;
-use super::gcra::{Charge, GcraLimiter, Quota, insert_bounded, lock};
+use super::gcra::{GcraLimiter, Quota, insert_bounded, lock};
+use super::rate_limit_key::{NetworkAndAccount, RateLimitCharge, RateLimitKey};
 use super::request::RequestContext;
 use crate::config::rate_limits::{RateLimitArgs, Switch};
 use crate::error::Error;
 use crate::metrics::exposition::Exposition;
-use crate::model::{SessionId, SignedIn, Timestamp};
+use crate::model::Timestamp;
 
 /// Attempts to sign in to one account from one network.
 const SIGN_IN_PER_NETWORK_AND_ACCOUNT: Quota = Quota::new(10, Duration::from_secs(30));
@@ -35,9 +36,6 @@ const SIGN_UP_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(10));
 /// Refreshes of one session, and requests with an invalid refresh token from one network.
 const REFRESH: Quota = Quota::new(120, Duration::from_secs(1));
 
-/// The network of a client, and the hash of the e-mail that it signs in with.
-type NetworkAndAccount = (Network, u64);
-
 /// All rate limiters of the application.
 #[derive(Debug)]
 pub struct RateLimits {
@@ -51,50 +49,6 @@ pub struct RateLimits {
     sign_up: GcraLimiter<Network>,
     refresh: GcraLimiter<RateLimitKey>,
     requests: GcraLimiter<RateLimitKey>,
-}
-
-/// What requests are counted by. For a signed-in caller it is the session, not the account: otherwise a thief
-/// with a stolen token could use up the account's limit, and the owner could not end the thief's session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RateLimitKey {
-    /// The caller's session.
-    Session(SessionId),
-    /// The id of the caller's account, for tokens of the Flask app, which have no session.
-    Account(i64),
-    /// The client's network, for requests without a valid token.
-    Network(Network),
-}
-
-impl RateLimitKey {
-    /// The key of a caller who is signed in.
-    pub fn of_caller(caller: &SignedIn) -> RateLimitKey {
-        match caller.session() {
-            Some(session) => RateLimitKey::Session(session),
-            None => RateLimitKey::Account(caller.id.get()),
-        }
-    }
-
-    /// The key of a client without a valid token.
-    pub fn of_address(address: IpAddr) -> RateLimitKey {
-        RateLimitKey::Network(Network::of(address))
-    }
-}
-
-/// The charge of one limiter for a request.
-#[derive(Debug)]
-pub enum RateLimitCharge {
-    /// For an attempt to sign in to an account.
-    SignInPerNetworkAndAccount(Charge<NetworkAndAccount>),
-    /// For an attempt to sign in from a network.
-    SignInPerNetwork(Charge<Network>),
-    /// For an attempt to sign in from a site.
-    SignInPerSite(Charge<Network>),
-    /// For a sign-up.
-    SignUp(Charge<Network>),
-    /// For the exchange of a refresh token.
-    Refresh(Charge<RateLimitKey>),
-    /// For any other request.
-    Request(Charge<RateLimitKey>),
 }
 
 /// An attempt to sign in that the rate limits have permitted, for [`RateLimits::record_success`].

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::client_address::{self, Client};
 use super::etag::Preconditions;
-use super::rate_limit::RateLimitCharge;
+use super::rate_limit_key::RateLimitCharge;
 use crate::config::Config;
 use crate::config::proxies::TrustedProxies;
 use crate::error::Error;

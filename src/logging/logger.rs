@@ -8,14 +8,12 @@ use anstream::{AutoStream, ColorChoice};
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 
+use super::failure::FAILURE;
 use super::line_queue::{LineQueue, QueueInput};
 use super::log_text::one_line;
 use super::stderr_writer::{self, Stderr};
 use super::{json_format, text_format};
 use crate::config::logging::{LogArgs, LogFormat};
-
-/// The target of records that no setting filters out: the causes of responses 5xx, panics, and dropped lines.
-pub const FAILURE: &str = "failure";
 
 /// How long the end of the process waits for the reader of standard error.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 //! A thread that logs only appends its line to a bounded queue in memory. It never waits for the reader of
 //! standard error: when the queue is full, lines are dropped and counted.
 
+mod failure;
 mod json_format;
 mod line_queue;
 mod log_text;
@@ -11,6 +12,7 @@ mod metrics;
 mod stderr_writer;
 mod text_format;
 
+pub use self::failure::FAILURE;
 pub use self::log_text::one_line;
-pub use self::logger::{FAILURE, flush, print, start};
+pub use self::logger::{flush, print, start};
 pub use self::metrics::write_metrics;

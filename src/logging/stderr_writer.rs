@@ -7,8 +7,8 @@ use std::time::Duration;
 use log::{Level, Log, Record};
 use memchr::{memchr, memchr_iter, memrchr};
 
+use super::failure::FAILURE;
 use super::line_queue::LineQueue;
-use super::logger::FAILURE;
 
 /// The most bytes of one write: `PIPE_BUF` of Linux. A pipe takes a write of at most this size as a whole, so that
 /// lines of two processes with the same pipe do not mix (POSIX, `write`).

@@ -3,10 +3,11 @@
 //! one.
 
 use crate::app::App;
-use crate::auth::jwt::{Claims, TokenKind};
+use crate::auth::claims::Claims;
+use crate::auth::jwt::TokenKind;
 use crate::crypto::sha256_hex;
 use crate::error::Error;
-use crate::http::rate_limit::RateLimitKey;
+use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
 use crate::model::{Credential, SessionId, SignedIn, User};
 use crate::store::{Connection, sessions, users};

@@ -5,7 +5,7 @@ use super::authenticate::in_session;
 use crate::app::App;
 use crate::auth::jwt::TokenKind;
 use crate::error::Error;
-use crate::http::rate_limit::RateLimitKey;
+use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
 use crate::model::{RefreshId, RefreshToken};
 
