@@ -14,7 +14,7 @@
 //!         a quick read: at once;    |                      |  rouille::Response,
 //!         other work: in a lane     v                      |  from a lane through the inbox
 //!   middleware
-//!     Handled::new: catch_panic     |     Handled::respond: observe -> security_headers -> cors
+//!     Handled::run: catch_panic     |     Handled::respond: observe -> security_headers -> cors
 //!                                   v                      ^
 //!   router                                                 |  of a write: after the group commit
 //!     dispatch -> authenticate (token -> account, role, rate limits)
@@ -85,8 +85,8 @@
 //! - No kind of work can take another's threads: each has a lane of its own, and quick reads have the event loops.
 //! - A queue is fair: clients take turns, by account or by network.
 //! - A request that waits for a thread, and a connection that waits for its client, need no thread.
-//! - The process has at most 16 + 4 × cores threads. `config/concurrency.rs` has the numbers; a start fails if
-//!   the system grants fewer.
+//! - The process has 3 × cores + 10 threads. `config/concurrency.rs` has the numbers; a start fails if the system
+//!   grants fewer.
 //! - A value that exists is valid: text from a client becomes a type of [`model`] before any code uses it.
 //! - Nothing below [`cli`] reads an environment variable, except `config/secrets.rs`.
 //! - No `unsafe`, and no panic that a client, a file or the system can cause.

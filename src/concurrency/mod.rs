@@ -1,4 +1,4 @@
-//! Admission control: each [kind of work](Work) has threads and a queue of its own, a [`Lane`]. The queue is
+//! Bulkheads: each [kind of work](Work) has threads and a queue of its own, a [`Lane`]. The queue is
 //! [fair](fair_queue::FairQueue): clients take turns.
 
 mod fair_queue;

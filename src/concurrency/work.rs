@@ -7,7 +7,7 @@ use strum::{EnumIter, IntoStaticStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Work {
-    /// A few indexed reads: microseconds.
+    /// A few indexed reads, or what is in memory: microseconds.
     QuickRead,
     /// A list that may look at many rows to fill a page: up to about 20 ms.
     Search,

@@ -3,10 +3,10 @@
 
 use crate::concurrency::Work;
 
-/// The numbers of threads. Together with the few others of the program they are at most 16 + 4 × cores.
+/// The numbers of threads.
 #[derive(Debug, Clone, Copy)]
 pub struct Concurrency {
-    /// Event loops: each runs on a core of its own, and handles quick reads itself.
+    /// Event loops: one per core. It handles quick reads itself.
     pub event_loops: usize,
     /// Threads that hash passwords; a hash keeps a core busy.
     pub hash_threads: usize,

@@ -4,17 +4,19 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use percent_encoding::percent_decode_str;
 use rouille::Request;
 use rouille::input::parse_priority_header;
-use uuid::Uuid;
+use uuid::Builder;
 
 use super::client_address::{self, Client};
 use super::etag::Preconditions;
 use super::rate_limit_key::RateLimitCharge;
 use crate::config::Config;
 use crate::config::proxies::TrustedProxies;
+use crate::crypto::random_bytes;
 use crate::error::Error;
 use crate::model::is_control;
 
@@ -38,7 +40,7 @@ impl<'a> RequestContext<'a> {
     pub fn new(request: &'a Request, config: &Config) -> RequestContext<'a> {
         let request_id = match request.header("X-Request-Id") {
             Some(id) if is_safe_request_id(id) => id.to_owned(),
-            _ => Uuid::new_v4().to_string(),
+            _ => random_id(),
         };
         RequestContext {
             request,
@@ -180,6 +182,16 @@ impl<'a> RequestContext<'a> {
     pub fn body(&self) -> Result<impl Read, Error> {
         let body = self.request.data();
         body.ok_or_else(|| Error::Internal("the body was read twice".to_owned()))
+    }
+}
+
+/// A random id. Without random bytes, which every sign-in reports as an error, it is a number that no other request
+/// of this process has: `Uuid::new_v4` would panic.
+fn random_id() -> String {
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    match random_bytes() {
+        Ok(bytes) => Builder::from_random_bytes(bytes).into_uuid().to_string(),
+        Err(_) => REQUESTS.fetch_add(1, Ordering::Relaxed).to_string(),
     }
 }
 

@@ -31,7 +31,7 @@ static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 pub fn start(settings: &LogArgs) -> Result<(), String> {
     let format = settings.log_format;
     let queue = || Box::new(QueueInput(&QUEUE));
-    let logger = Unfilterable {
+    let logger = FailureBypass {
         filtered: new_logger(settings.rust_log.as_str(), format, queue()),
         failures: new_logger("trace", format, queue()),
     };
@@ -68,12 +68,12 @@ pub fn print(line: &str) {
 }
 
 /// Passes records to env_logger. Those with the target [`FAILURE`] skip the filter of `RUST_LOG`.
-struct Unfilterable {
+struct FailureBypass {
     filtered: Logger,
     failures: Logger,
 }
 
-impl Unfilterable {
+impl FailureBypass {
     fn of(&self, metadata: &Metadata) -> &Logger {
         match metadata.target() {
             FAILURE => &self.failures,
@@ -82,7 +82,7 @@ impl Unfilterable {
     }
 }
 
-impl Log for Unfilterable {
+impl Log for FailureBypass {
     fn enabled(&self, metadata: &Metadata) -> bool {
         self.of(metadata).enabled(metadata)
     }

@@ -29,10 +29,18 @@ pub enum LeaveReason {
     Stopping,
     /// The connection was closed to make room for another one.
     Evicted,
+    /// `MAX_BUFFERED_BYTES` is used up.
+    Memory,
 }
 
 /// The label of each [`LeaveReason`], in the order of the variants.
-const REASONS: [&str; 4] = ["queue_timeout", "client_gone", "stopping", "evicted"];
+const REASONS: [&str; 5] = [
+    "queue_timeout",
+    "client_gone",
+    "stopping",
+    "evicted",
+    "memory",
+];
 
 impl WorkCounts {
     /// Sets the number of requests in the queue.

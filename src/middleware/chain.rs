@@ -22,7 +22,7 @@ use crate::router::{self, Match};
 /// it.
 pub fn handle(app: &App, request: &Request) -> Response {
     let matched = router::match_route(request.method(), path(request));
-    Handled::new(app, request, &matched, Instant::now()).respond(app, Ok(()))
+    Handled::run(app, request, &matched, Instant::now()).respond(app, Ok(()))
 }
 
 /// Returns the response to a request that the server rejects before it reaches the router. The response
@@ -63,7 +63,7 @@ pub struct Handled<'a> {
 impl<'a> Handled<'a> {
     /// Runs the handler of a request. `matched` is the line of the route table, `arrival` the time at which the
     /// request had arrived completely.
-    pub fn new(app: &App, request: &'a Request, matched: &Match, arrival: Instant) -> Handled<'a> {
+    pub fn run(app: &App, request: &'a Request, matched: &Match, arrival: Instant) -> Handled<'a> {
         let context = RequestContext::new(request, &app.config);
         let mut username = None;
         let result = catch_panic(|| router::dispatch(app, &context, matched, &mut username));

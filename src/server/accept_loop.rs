@@ -16,6 +16,10 @@ use super::inbox::Message;
 /// The pause after a failed accept, which could fail again at once.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
+/// How many connections the kernel queues until they are accepted. The standard library's 128 overflows in a
+/// burst, and a client whose connection is dropped tries again only after a second.
+pub const BACKLOG: usize = 4096;
+
 const LISTENER: Token = Token(0);
 const STOP: Token = Token(1);
 
@@ -70,9 +74,15 @@ impl AcceptLoop {
         }
     }
 
-    /// Accepts every connection that is in the kernel's queue.
+    /// Accepts every connection that is in the kernel's queue. Returns when a stop begins; the round after it
+    /// accepts no more connections than the queue can hold.
     fn accept_pending(&self) -> io::Result<()> {
-        loop {
+        let was_stopping = self.shared.phase.is_stopping();
+        for accepted in 0_usize.. {
+            let is_stopping = self.shared.phase.is_stopping();
+            if is_stopping && (!was_stopping || accepted >= BACKLOG) {
+                return Ok(());
+            }
             match self.listener.accept() {
                 Ok((stream, peer)) => self.hand_over(stream, peer),
                 Err(why) => match why.kind() {
@@ -86,6 +96,7 @@ impl AcceptLoop {
                 },
             }
         }
+        Ok(())
     }
 
     fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {

@@ -7,7 +7,6 @@
 //! response.
 
 use std::io::{self, ErrorKind, Read};
-use std::mem;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use rouille::{Request, Response};
 use super::inbox::{ConnectionId, Inbox};
 use super::lanes::{Job, Lanes, Place, ReplyTo};
 use super::memory_budget::{MemoryBudget, Reservation};
-use super::parser::{Head, ParsedRequest, ParserState, RequestParser, Version};
+use super::parser::{Head, ParsedRequest, ParserState, RequestParser};
 use super::phase::CurrentPhase;
 use super::serializer::{self, ResponseFraming};
 use super::write_buffer::WriteBuffer;
@@ -30,7 +29,7 @@ use crate::error::Error;
 use crate::http::client_address::Network;
 use crate::metrics::{CloseReason, LeaveReason, OpenConnection};
 use crate::middleware::{self, Handled};
-use crate::router::{self, Flow};
+use crate::router::{self, Flow, Match};
 
 /// How long a client may take to close its side after the server has closed its own.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,6 +57,8 @@ pub struct Connection {
     socket_is_empty: bool,
     /// Whether the client has closed its side.
     peer_has_closed: bool,
+    /// Whether the event loop is going to run the connection again without an event.
+    pub is_ready_again: bool,
     /// This connection's part of the memory budget.
     reservation: Reservation,
     /// Counts the connection as open until it is dropped.
@@ -103,7 +104,7 @@ pub enum WaitReason {
     /// A thread for the request, and then the response.
     Lane,
     /// Room in the socket for the rest of the response: the client has to receive some of it first.
-    ResponseSent,
+    SendingResponse,
     /// The client closing its side (lingering close).
     PeerClose,
 }
@@ -120,7 +121,7 @@ impl WaitReason {
             WaitReason::FirstRequest | WaitReason::RestOfHead => limits.head_timeout.duration(),
             WaitReason::RestOfBody => limits.body_timeout.duration(),
             WaitReason::Lane => limits.queue_timeout.duration(),
-            WaitReason::ResponseSent => limits.response_timeout.duration(),
+            WaitReason::SendingResponse => limits.response_timeout.duration(),
             WaitReason::PeerClose => LINGER_TIMEOUT,
         }
     }
@@ -132,7 +133,7 @@ impl WaitReason {
             WaitReason::NextRequest => Some(CloseReason::IdleTimeout),
             WaitReason::FirstRequest | WaitReason::RestOfHead => Some(CloseReason::HeadTimeout),
             WaitReason::RestOfBody => Some(CloseReason::BodyTimeout),
-            WaitReason::ResponseSent => Some(CloseReason::ResponseTimeout),
+            WaitReason::SendingResponse => Some(CloseReason::ResponseTimeout),
             WaitReason::Lane | WaitReason::PeerClose => None,
         }
     }
@@ -159,7 +160,7 @@ pub enum NextAction {
     /// Wait for the next event or for the response.
     Wait,
     /// Run the connection again, after the connections that are ready now.
-    Requeue,
+    RunAgain,
     /// Close the connection.
     Close,
 }
@@ -201,6 +202,7 @@ impl Connection {
             },
             socket_is_empty: false,
             peer_has_closed: false,
+            is_ready_again: false,
             reservation: memory.reserve_nothing(),
             _open: app.metrics.connections.count_accepted(),
         }
@@ -247,23 +249,21 @@ impl Connection {
         });
         self.update_wait();
         if !self.resize_reservation() {
-            let connections = &context.app.metrics.connections;
-            connections.count_closed(CloseReason::MaxBufferedBytes);
-            let error = Error::Busy("MAX_BUFFERED_BYTES is used up".to_owned());
-            return match self.parked {
-                Some(_) => self.reject_parked(|_| error, LeaveReason::Evicted, context),
-                None => self.abort(error, context),
-            };
+            return self.reject_for_memory(context);
         }
         // The deadline sweep sees waiting connections only. A client that sends without a pause never waits.
         let limits = &context.app.config.limits;
-        if action == NextAction::Requeue && self.wait.deadline(limits) < Instant::now() {
+        if action == NextAction::RunAgain && self.wait.deadline(limits) < Instant::now() {
             return self.time_out(context);
         }
         action
     }
 
     fn run_steps(&mut self, context: &mut LoopContext) -> io::Result<NextAction> {
+        // Pipelined requests wait for the response to the one before them (RFC 9112, 9.3.2).
+        if self.parked.is_some() {
+            return Ok(NextAction::Wait);
+        }
         for _ in 0..MAX_STEPS {
             if !self.write_buffer.flush(&self.stream)? {
                 return Ok(NextAction::Wait);
@@ -277,7 +277,7 @@ impl Connection {
                 return Ok(action);
             }
         }
-        Ok(NextAction::Requeue)
+        Ok(NextAction::RunAgain)
     }
 
     /// Handles the next request if it has arrived completely, and reads otherwise. Like the other steps, it
@@ -326,7 +326,6 @@ impl Connection {
     fn half_close(&mut self) -> io::Result<Option<NextAction>> {
         self.stream.shutdown(Shutdown::Write)?;
         self.state = State::Lingering;
-        self.socket_is_empty = false;
         Ok(None)
     }
 
@@ -359,12 +358,26 @@ impl Connection {
         let matched = router::match_route(request.method(), middleware::path(&request));
         let work = matched.work(request.raw_query_string());
         if work == Work::QuickRead {
-            let handled = Handled::new(context.app, &request, &matched, arrival);
+            let handled = Handled::run(context.app, &request, &matched, arrival);
             let response = handled.respond(context.app, Ok(()));
             self.write_response(response, framing, context)?;
             return Ok(None);
         }
+        self.park(request, matched, work, framing, size, context)
+    }
+
+    /// Puts a request into the queue of its lane.
+    fn park(
+        &mut self,
+        request: Request,
+        matched: Match,
+        work: Work,
+        framing: ResponseFraming,
+        size: usize,
+        context: &LoopContext,
+    ) -> io::Result<Option<NextAction>> {
         let flow = Flow::of(context.app, &request);
+        let arrival = Instant::now();
         let job = Job {
             request,
             matched,
@@ -506,6 +519,24 @@ impl Connection {
         self.reservation.try_resize(buffered)
     }
 
+    /// Closes the connection with 503, because its memory does not fit into the budget. A request that a thread
+    /// has by now is completed.
+    fn reject_for_memory(&mut self, context: &mut LoopContext) -> NextAction {
+        let error = Error::Busy("MAX_BUFFERED_BYTES is used up".to_owned());
+        let action = match &mut self.parked {
+            None => self.abort(error, context),
+            Some(parked) => {
+                parked.framing.keep_alive = false;
+                self.reject_parked(|_| error, LeaveReason::Memory, context)
+            }
+        };
+        if self.parked.is_none() {
+            let connections = &context.app.metrics.connections;
+            connections.count_closed(CloseReason::MaxBufferedBytes);
+        }
+        action
+    }
+
     /// Derives the wait reason from the state. A new reason restarts the timeout, with one exception: the
     /// timeout of the first head runs from the moment when the connection is accepted, not from its first byte.
     fn update_wait(&mut self) {
@@ -521,7 +552,7 @@ impl Connection {
     fn wait_reason(&self) -> WaitReason {
         match (self.state, self.parser.state()) {
             _ if self.parked.is_some() => WaitReason::Lane,
-            _ if !self.write_buffer.is_empty() => WaitReason::ResponseSent,
+            _ if !self.write_buffer.is_empty() => WaitReason::SendingResponse,
             (State::LastResponse | State::Lingering, _) => WaitReason::PeerClose,
             (State::New, ParserState::BetweenRequests) => WaitReason::FirstRequest,
             (State::KeepAlive, ParserState::BetweenRequests) => WaitReason::NextRequest,
@@ -559,30 +590,6 @@ impl Connection {
         }
     }
 }
-
-impl Head {
-    /// A placeholder for a head that could not be parsed; the access log shows it as `-`.
-    fn unknown() -> Head {
-        Head {
-            method: "-".to_owned(),
-            target: "-".to_owned(),
-            fields: Vec::new(),
-            version: Version::Http11,
-        }
-    }
-
-    /// The memory of the texts in bytes.
-    fn size(&self) -> usize {
-        let fields = self.fields.iter();
-        let fields: usize = fields
-            .map(|(name, value)| name.len() + value.len() + FIELD_SIZE)
-            .sum();
-        self.method.len() + self.target.len() + fields
-    }
-}
-
-/// The memory of a header field besides its text.
-const FIELD_SIZE: usize = mem::size_of::<(String, String)>();
 
 /// Reads without blocking. Returns the number of bytes, which is 0 at the end of the stream, or `None` if the
 /// read would block.

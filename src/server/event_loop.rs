@@ -35,6 +35,9 @@ use crate::store::KeptReader;
 /// The shortest time between two searches for overdue connections.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How long a busy loop may put off the search.
+const MAX_SWEEP_DELAY: Duration = Duration::from_secs(1);
+
 /// The time between the steps of a stop.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -81,9 +84,9 @@ pub struct EventLoop {
     networks: HashMap<Network, usize>,
     max_connections: usize,
     /// Connections to run again without an event.
-    requeued: VecDeque<ConnectionId>,
+    ready_again: VecDeque<ConnectionId>,
     next_serial: u64,
-    /// The next search for overdue connections: no timeout ends earlier.
+    /// The next search for overdue connections: a timeout is enforced up to 50 ms after its end.
     next_sweep: Option<Instant>,
     last_sweep: Instant,
     /// The time that is set in the timer.
@@ -112,7 +115,7 @@ impl EventLoop {
             connections: Slab::new(),
             networks: HashMap::new(),
             max_connections,
-            requeued: VecDeque::new(),
+            ready_again: VecDeque::new(),
             next_serial: 0,
             next_sweep: None,
             last_sweep: Instant::now(),
@@ -128,13 +131,13 @@ impl EventLoop {
 
     /// Runs until the server has stopped and no connection is open.
     pub fn run(mut self) {
-        let reader = match self.shared.app.store.keep_reader() {
-            Ok(reader) => reader,
-            Err(why) => return log::error!("an event loop ends: {why}"),
-        };
+        // Without one, each read takes a connection from the pool.
+        let reader = self.shared.app.store.keep_reader();
+        let reader = reader.inspect_err(|why| log::warn!("an event loop keeps no reader: {why}"));
+        let reader = reader.ok();
         let mut events = Events::with_capacity(MAX_EVENTS);
         while !self.is_finished() {
-            self.wait(&mut events, &reader);
+            self.wait(&mut events, reader.as_ref());
             // Data that had arrived by now is read before a timeout is enforced.
             let now = Instant::now();
             for event in &events {
@@ -144,10 +147,12 @@ impl EventLoop {
                     });
                 }
             }
-            self.run_requeued();
+            self.run_again();
             self.take_messages();
+            // More events may be waiting: what they report is read first, unless the sweep would be late.
             let has_all_events = events.iter().count() < MAX_EVENTS;
-            if has_all_events {
+            let is_late = |at| now > at + MAX_SWEEP_DELAY;
+            if has_all_events || self.next_sweep.is_some_and(is_late) {
                 self.sweep(now);
             }
         }
@@ -164,11 +169,13 @@ impl EventLoop {
     }
 
     /// Waits for events. Before, ends the reader's snapshot if it is old, and sets the timer.
-    fn wait(&mut self, events: &mut Events, reader: &KeptReader) {
-        reader.release_old_snapshot();
+    fn wait(&mut self, events: &mut Events, reader: Option<&KeptReader>) {
+        if let Some(reader) = reader {
+            reader.release_old_snapshot();
+        }
         self.set_alarm(reader);
         // A round without a wait, for the connections that have more to do.
-        let timeout = (!self.requeued.is_empty()).then_some(Duration::ZERO);
+        let timeout = (!self.ready_again.is_empty()).then_some(Duration::ZERO);
         if let Err(why) = self.poll.poll(events, timeout)
             && why.kind() != ErrorKind::Interrupted
         {
@@ -178,8 +185,9 @@ impl EventLoop {
     }
 
     /// Makes sure that the loop is woken for its next sweep, and to end its snapshot.
-    fn set_alarm(&mut self, reader: &KeptReader) {
-        let wanted = [self.next_sweep, reader.snapshot_expiry()];
+    fn set_alarm(&mut self, reader: Option<&KeptReader>) {
+        let snapshot_expiry = reader.and_then(KeptReader::snapshot_expiry);
+        let wanted = [self.next_sweep, snapshot_expiry];
         let Some(wanted) = wanted.into_iter().flatten().min() else {
             return;
         };
@@ -212,19 +220,26 @@ impl EventLoop {
             .unwrap_or(NextAction::Close);
         match action {
             NextAction::Close => return self.close(index, LeaveReason::ClientGone),
-            NextAction::Requeue => self.requeued.push_back(connection.id()),
+            NextAction::RunAgain if connection.is_ready_again => {}
+            NextAction::RunAgain => {
+                connection.is_ready_again = true;
+                self.ready_again.push_back(connection.id());
+            }
             NextAction::Wait => {}
         }
         let deadline = connection.wait().deadline(&self.shared.app.config.limits);
         self.sweep_at(deadline);
     }
 
-    fn run_requeued(&mut self) {
-        for _ in 0..self.requeued.len() {
-            if let Some(id) = self.requeued.pop_front()
+    fn run_again(&mut self) {
+        for _ in 0..self.ready_again.len() {
+            if let Some(id) = self.ready_again.pop_front()
                 && self.is_open(id)
             {
-                self.run_connection(id.index, Connection::run_until_blocked);
+                self.run_connection(id.index, |connection, context| {
+                    connection.is_ready_again = false;
+                    connection.run_until_blocked(context)
+                });
             }
         }
     }
@@ -246,8 +261,8 @@ impl EventLoop {
                 // The connection has been closed since, because its client has gone, for example.
                 Message::Response(..) => {}
                 Message::EvictConnection => self.evict(),
-                // A request that is on its way on an idle connection is still served.
                 Message::Alarm => self.alarm = None,
+                // A request that is on its way on an idle connection is still served.
                 Message::NewPhase => self.sweep_at(Instant::now() + DRAIN_INTERVAL),
             }
         }
@@ -308,7 +323,7 @@ impl EventLoop {
         // Logs the 1st, 2nd, 4th, 8th, ... eviction: one line for each would fill the disk during an attack.
         if count.is_power_of_two() {
             log::warn!(
-                "the longest idle connection was closed to make room for a new one; closed so far: {count}"
+                "a connection was closed to make room for a new one; closed so far: {count}"
             );
         }
     }
@@ -367,7 +382,7 @@ impl EventLoop {
             return self.run_connection(index, Connection::time_out);
         }
         match (phase, wait.reason) {
-            (Phase::Serving, _) | (_, WaitReason::ResponseSent) => self.sweep_at(deadline),
+            (Phase::Serving, _) | (_, WaitReason::SendingResponse) => self.sweep_at(deadline),
             (_, WaitReason::Lane) => self.run_connection(index, |connection, context| {
                 connection.reject_parked(|_| Error::Stopping, LeaveReason::Stopping, context)
             }),

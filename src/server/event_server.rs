@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
-use super::accept_loop::AcceptLoop;
+use super::accept_loop::{AcceptLoop, BACKLOG};
 use super::descriptor_limit;
 use super::event_loop::{EventLoop, LoopHandle, Shared};
 use super::inbox::Message;
@@ -178,10 +178,9 @@ fn start_timer(shared: &Arc<Shared>, loops: Vec<LoopHandle>) -> io::Result<()> {
 
 fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     let listener = TcpListener::bind((host, port))?;
-    // The standard library's backlog of 128 overflows in a burst, and a client whose connection is dropped
-    // tries again only after a second. Calling listen(2) again changes the backlog.
+    // `bind` has called listen(2) with the standard library's backlog; calling it again changes the backlog.
     #[cfg(unix)]
-    rustix::net::listen(&listener, 4096)?;
+    rustix::net::listen(&listener, BACKLOG as i32)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

@@ -33,7 +33,7 @@ pub struct Job {
 
 impl Job {
     fn handle(&self, app: &App) -> Handled<'_> {
-        Handled::new(app, &self.request, &self.matched, self.arrival)
+        Handled::run(app, &self.request, &self.matched, self.arrival)
     }
 }
 
@@ -179,10 +179,16 @@ fn handle_each(app: &App, jobs: Vec<Job>) -> Vec<Reply> {
 /// to all of them after that.
 fn handle_group(app: &App, jobs: Vec<Job>) -> Vec<Reply> {
     let group = app.store.write_group(&jobs, |job| job.handle(app));
-    let respond = |(handled, committed): (Handled, _)| handled.respond(app, committed);
-    let responses: Vec<Response> = group.into_iter().map(respond).collect();
+    // A panic while one response is made closes one connection: see the drop of `ReplyTo`.
+    let respond = |(handled, committed): (Handled, _)| {
+        catch_unwind(AssertUnwindSafe(|| handled.respond(app, committed))).ok()
+    };
+    let responses: Vec<Option<Response>> = group.into_iter().map(respond).collect();
     let reply_to = jobs.into_iter().map(|job| job.reply_to);
-    reply_to.zip(responses).collect()
+    let replies = reply_to.zip(responses);
+    replies
+        .filter_map(|(reply_to, response)| Some((reply_to, response?)))
+        .collect()
 }
 
 /// Lets the event loops run first where all cores are busy.

@@ -12,12 +12,13 @@
 //! 4. The route says what kind of work the request is. A quick read is handled at once, on the event loop. Any
 //!    other request is parked: it waits in the fair queue of its lane, without a thread (`lanes.rs`).
 //! 5. A thread of the lane handles it with [`crate::middleware::Handled`] and sends the response to the inbox of
-//!    the event loop, which wakes it (`inbox.rs`). The one thread for writes takes all that wait, up to 128, and
+//!    the event loop, which wakes it (`inbox.rs`). The one thread for writes takes all that wait, up to 512, and
 //!    responds after their common commit.
 //! 6. The connection serializes the response and writes it; the part that the socket does not accept waits in a
 //!    buffer (`serializer.rs`, `write_buffer.rs`). Until it is sent, nothing more is read (backpressure).
 //!
-//! Each wait of a connection has a timeout, which the event loop enforces (deadline sweep). A stop has phases
+//! Each wait of a connection has a timeout, which the event loop enforces (deadline sweep). One thread wakes the loops
+//! for that (`timer.rs`). A stop has phases
 //! (`phase.rs`, `event_server.rs`): idle connections are closed, requests in a queue get 503, and requests in
 //! progress are completed.
 //!

@@ -42,6 +42,8 @@ impl Timer {
         self.alarms[event_loop].store(at, Ordering::SeqCst);
         // Either this reads the time that the thread has chosen, or the thread reads the alarm after choosing.
         if at < self.wakes_at.load(Ordering::SeqCst) {
+            // The thread holds this lock from choosing its time until it waits, so the notification cannot fall
+            // in between (lost wake-up).
             drop(self.is_ended.lock());
             self.earlier.notify_one();
         }

@@ -75,12 +75,15 @@ impl Store {
     /// Those of `f`; [`Error::Busy`] if another process keeps the database locked;
     /// [`Error::StorageUnavailable`] if it cannot be written.
     pub fn write<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        // The commit waits for the disk, and an event loop must not.
+        if self.readers.is_kept() && !self.writer.is_in_group() {
+            return Err(Error::Internal("an event loop must not write".to_owned()));
+        }
         self.writer.write(f)
     }
 
-    /// Group commit: runs `run` with each item; all transactions that it writes share one commit. Returns the
-    /// results; beside each, an error if what it wrote is not on the disk. A result must not leave the process
-    /// before.
+    /// Group commit: runs `run` with each item; all transactions that it writes share one commit. Returns each
+    /// result with the outcome of the commit. No result may leave the process before this returns.
     pub fn write_group<I, T>(
         &self,
         items: impl IntoIterator<Item = I>,

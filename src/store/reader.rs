@@ -73,8 +73,7 @@ impl Readers {
     /// # Errors
     /// Those of `f`; [`Error::Busy`] if no connection becomes free.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        let is_kept = |reader: &Reader| Arc::ptr_eq(&reader.commits, &self.commits);
-        if KEPT.with_borrow(|kept| kept.as_ref().is_some_and(is_kept)) {
+        if self.is_kept() {
             return KEPT.with_borrow_mut(|kept| match kept {
                 Some(reader) => reader.read(f),
                 None => Err(Error::Internal("the thread keeps no reader".to_owned())),
@@ -83,6 +82,12 @@ impl Readers {
         let connection = self.pool.get()?;
         let snapshot = connection.unchecked_transaction()?;
         f(&snapshot)
+    }
+
+    /// Whether this thread keeps one of these readers.
+    pub fn is_kept(&self) -> bool {
+        let is_same = |reader: &Reader| Arc::ptr_eq(&reader.commits, &self.commits);
+        KEPT.with_borrow(|kept| kept.as_ref().is_some_and(is_same))
     }
 
     /// Writes the metrics of the connection pool.
@@ -117,6 +122,7 @@ impl Reader {
         }
         self.release();
         let opened = Instant::now();
+        // A deferred transaction: the first statement that reads takes the snapshot.
         self.connection.prepare_cached("BEGIN")?.execute([])?;
         self.snapshot = Some(Snapshot { commits, opened });
         Ok(())

@@ -36,7 +36,7 @@ pub struct Writer {
     checkpoint_at: AtomicU64,
     /// Writes in each commit.
     group_sizes: RecentSummary,
-    /// Seconds from the first write of a group to the end of its commit.
+    /// Seconds from the first request of a group to the end of its commit.
     group_seconds: RecentSummary,
 }
 
@@ -64,7 +64,9 @@ enum GroupFailure {
 impl From<GroupFailure> for Error {
     fn from(failure: GroupFailure) -> Error {
         match failure {
-            GroupFailure::Locked => database_locked(),
+            GroupFailure::Locked => {
+                Error::Busy("the transaction of a group of writes could not begin".to_owned())
+            }
             GroupFailure::RolledBack => Error::StorageUnavailable(ROLLED_BACK.to_owned()),
         }
     }
@@ -77,12 +79,12 @@ thread_local! {
     static LOG_PAGES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The write-ahead log is checkpointed when it has this many pages (16 MiB). SQLite's own limit of 1,000 pages
-/// would copy pages that many groups change once for each few groups.
+/// The write-ahead log is checkpointed when it has this many pages (16 MiB). With SQLite's default of 1,000 pages,
+/// a checkpoint would follow every few groups and copy the same pages each time.
 const CHECKPOINT_PAGES: u64 = 4000;
 
-/// How long a checkpoint waits for readers of other processes. Readers of this process take at most
-/// [`super::reader::MAX_SNAPSHOT_AGE`].
+/// How long a checkpoint waits for readers: searches of this process, which take some tens of milliseconds, and
+/// other processes. Event loops end their snapshots within [`super::reader::MAX_SNAPSHOT_AGE`].
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Writer {
@@ -139,7 +141,7 @@ impl Writer {
     /// Those of `f`; [`Error::Busy`] if another process keeps the database locked;
     /// [`Error::StorageUnavailable`].
     pub fn write<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        if GROUP.with_borrow(Option::is_some) {
+        if self.is_in_group() {
             return self.write_in_group(f);
         }
         let mut group = self.run_group([f], |f| self.write_in_group(f));
@@ -147,6 +149,11 @@ impl Writer {
             Some((result, committed)) => committed.and(result),
             None => Err(Error::Internal("a group of one write is empty".to_owned())),
         }
+    }
+
+    /// Whether this thread runs a group.
+    pub fn is_in_group(&self) -> bool {
+        GROUP.with_borrow(Option::is_some)
     }
 
     fn write_in_group<T>(
@@ -223,11 +230,11 @@ impl Writer {
             return Err(format!("the commit failed: {why}"));
         }
         self.commits.fetch_add(1, Ordering::SeqCst);
+        self.restart_long_log(&connection);
         if group.writes > 0 {
             self.group_sizes.observe(group.writes as f64);
             self.group_seconds.observe(start.elapsed().as_secs_f64());
         }
-        self.restart_long_log(&connection);
         Ok(())
     }
 
@@ -241,7 +248,7 @@ impl Writer {
             log::warn!("cannot checkpoint the write-ahead log, so it grows: {why}");
             false
         });
-        // After a failure the next commits do not wait for the reader again before the log is that much longer.
+        // After a failure the next attempt is 4,000 pages later.
         let next = if has_restarted { 0 } else { pages } + CHECKPOINT_PAGES;
         self.checkpoint_at.store(next, Ordering::Relaxed);
     }
@@ -275,7 +282,7 @@ impl Writer {
         .summary(&self.group_sizes);
         text.summary(
             "write_group_seconds",
-            "Time from the first write of a group to the end of its commit; of the last 1,000 commits.",
+            "Time from the first request of a group to the end of its commit; of the last 1,000 commits.",
         )
         .summary(&self.group_seconds);
     }
@@ -288,9 +295,9 @@ const ROLLED_BACK: &str = "SQLite has rolled back the transaction; the disk may 
 fn restart_log(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
     let sql = "PRAGMA wal_checkpoint(RESTART)";
-    let is_blocked: bool = connection.query_row(sql, [], |row| row.get(0))?;
+    let is_blocked = connection.query_row(sql, [], |row| row.get::<_, bool>(0));
     connection.busy_timeout(WAIT_TIMEOUT)?;
-    Ok(!is_blocked)
+    Ok(!is_blocked?)
 }
 
 /// The guard of this thread's open group. Its drop, when a panic ends the group, rolls everything back.

@@ -1,7 +1,7 @@
 //! The head of a request: request line and header fields (RFC 9112, 2 to 5). The crate `httparse` checks the
 //! grammar and splits the head. This file checks the rest: `Host`, the request target, `Expect`.
 
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 
 use httparse::Status;
 
@@ -34,7 +34,29 @@ pub enum Version {
     Http11,
 }
 
+/// The memory of a header field besides its text, in bytes.
+const FIELD_SIZE: usize = mem::size_of::<(String, String)>();
+
 impl Head {
+    /// A placeholder for a head that could not be parsed; the access log shows it as `-`.
+    pub fn unknown() -> Head {
+        Head {
+            method: "-".to_owned(),
+            target: "-".to_owned(),
+            fields: Vec::new(),
+            version: Version::Http11,
+        }
+    }
+
+    /// The memory of the texts in bytes.
+    pub fn size(&self) -> usize {
+        let fields = self.fields.iter();
+        let fields: usize = fields
+            .map(|(name, value)| name.len() + value.len() + FIELD_SIZE)
+            .sum();
+        self.method.len() + self.target.len() + fields
+    }
+
     /// Parses and checks a complete head. `section` includes the empty line at its end.
     pub fn parse(section: &[u8], limits: &ServerLimits) -> Result<Head, Error> {
         // Uninitialized, so that a small request does not pay for clearing room for the most fields.

@@ -120,10 +120,11 @@ impl RequestParser {
         }
     }
 
-    /// The memory allocated for received bytes and for the decoded part of a body, in bytes.
+    /// The memory allocated for received bytes, and for the head and the decoded part of the body of an unfinished
+    /// request, in bytes.
     pub fn allocated_bytes(&self) -> usize {
         let decoded = match &self.partial {
-            Some(partial) => partial.body.capacity(),
+            Some(partial) => partial.head.size() + partial.body.capacity(),
             None => 0,
         };
         self.buffer.capacity() + decoded
