@@ -36,7 +36,7 @@ fn serve(config: Config) -> Result<(), String> {
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
-    check_threads(config.concurrency.total_threads())?;
+    check_threads(config.concurrency.new_threads())?;
     let database = config.database.database_url.clone();
     let store = Store::open(database.path(), config.concurrency.readers())?;
     let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &database)?;

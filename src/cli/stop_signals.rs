@@ -6,12 +6,14 @@
 //! apply to process 1 of a container.
 
 use std::ffi::c_int;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use log::warn;
+use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -29,8 +31,9 @@ impl StopSignals {
     /// # Errors
     /// One line for the operator: the system does not allow to handle a signal or to start a thread.
     pub fn catch() -> Result<StopSignals, String> {
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
-            .map_err(|why| format!("cannot handle signals: {why}"))?;
+        let explain = |why| format!("cannot handle signals: {why}");
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(explain)?;
+        survive_file_size_limit().map_err(explain)?;
         let (sender, first) = mpsc::channel();
         let is_serving = Arc::new(AtomicBool::new(false));
         let serving = Arc::clone(&is_serving);
@@ -47,9 +50,7 @@ impl StopSignals {
         };
         // Unlike `thread::spawn`, this does not panic where the system denies a thread.
         let thread = thread::Builder::new().name("signals".to_owned());
-        thread
-            .spawn(receive)
-            .map_err(|why| format!("cannot handle signals: {why}"))?;
+        thread.spawn(receive).map_err(explain)?;
         Ok(StopSignals { is_serving, first })
     }
 
@@ -63,6 +64,13 @@ impl StopSignals {
         // The thread never ends, so the channel stays open.
         self.first.recv().map_or("a signal", name)
     }
+}
+
+/// Handles SIGXFSZ, by which the kernel would end the process at a write beyond its limit of file sizes (`ulimit
+/// -f`). Handled, it makes the write fail, and the request gets 503 as on a full disk.
+fn survive_file_size_limit() -> io::Result<()> {
+    let unused = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(Signal::XFSZ.as_raw(), unused).map(drop)
 }
 
 fn name(signal: c_int) -> &'static str {

@@ -35,7 +35,7 @@ pub fn check_threads(count: usize) -> Result<(), String> {
 
 fn too_few(count: usize, granted: usize, why: &io::Error) -> String {
     format!(
-        "the server needs {count} threads, but the system grants only {granted} ({why}): raise the limit of \
+        "the server needs {count} more threads, but the system grants only {granted} ({why}): raise the limit of \
          processes (ulimit -u, pids.max, pids_limit)"
     )
 }

@@ -14,9 +14,9 @@ pub struct Concurrency {
     pub search_threads: usize,
 }
 
-/// Threads besides those of [`Concurrency`]: main, signals, log, maintenance, accept, timer, the writer, and
-/// three of the connection pool (r2d2).
-const OTHER_THREADS: usize = 10;
+/// Threads that start besides those of [`Concurrency`]: maintenance, accept, timer, the writer, and three of the
+/// connection pool (r2d2). Main, log and signals run before.
+const OTHER_THREADS: usize = 7;
 
 impl Concurrency {
     /// The numbers for a machine with this many cores.
@@ -45,8 +45,8 @@ impl Concurrency {
         self.event_loops + self.hash_threads + self.search_threads + 2
     }
 
-    /// All threads of the process.
-    pub fn total_threads(&self) -> usize {
+    /// The threads that the server starts.
+    pub fn new_threads(&self) -> usize {
         self.event_loops + self.hash_threads + self.search_threads + OTHER_THREADS
     }
 }

@@ -36,7 +36,7 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most steps of the state machine in a row. Without a bound, a client that sends without a pause would
 /// keep the event loop to itself.
-const MAX_STEPS: usize = 32;
+const MAX_STEPS: usize = 8;
 
 /// The interim response that asks for the body (RFC 9110, 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -35,8 +35,9 @@ use crate::store::KeptReader;
 /// The shortest time between two searches for overdue connections.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long a busy loop may put off the search.
-const MAX_SWEEP_DELAY: Duration = Duration::from_secs(1);
+/// How much later a loop enforces timeouts that has not seen all events yet. It handles several thousand events
+/// in this time.
+const OVERLOAD_GRACE: Duration = Duration::from_millis(250);
 
 /// The time between the steps of a stop.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -47,8 +48,8 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// The size of the loop's read buffer in bytes.
 const SCRATCH_SIZE: usize = 32 << 10;
 
-/// The most events that one wait returns.
-const MAX_EVENTS: usize = 512;
+/// The most events that one wait returns. New connections and the responses of lanes wait for so many at most.
+const MAX_EVENTS: usize = 128;
 
 /// What all threads of the server share.
 pub struct Shared {
@@ -137,7 +138,7 @@ impl EventLoop {
         let reader = reader.ok();
         let mut events = Events::with_capacity(MAX_EVENTS);
         while !self.is_finished() {
-            self.wait(&mut events, reader.as_ref());
+            let was_interrupted = self.wait(&mut events, reader.as_ref());
             // Data that had arrived by now is read before a timeout is enforced.
             let now = Instant::now();
             for event in &events {
@@ -149,12 +150,14 @@ impl EventLoop {
             }
             self.run_again();
             self.take_messages();
-            // More events may be waiting: what they report is read first, unless the sweep would be late.
-            let has_all_events = events.iter().count() < MAX_EVENTS;
-            let is_late = |at| now > at + MAX_SWEEP_DELAY;
-            if has_all_events || self.next_sweep.is_some_and(is_late) {
-                self.sweep(now);
-            }
+            // If more events may be waiting, what they report is read first: timeouts are enforced later.
+            let has_all_events = !was_interrupted && events.iter().count() < MAX_EVENTS;
+            let grace = if has_all_events {
+                Duration::ZERO
+            } else {
+                OVERLOAD_GRACE
+            };
+            self.sweep(now, grace);
         }
     }
 
@@ -168,19 +171,23 @@ impl EventLoop {
         }
     }
 
-    /// Waits for events. Before, ends the reader's snapshot if it is old, and sets the timer.
-    fn wait(&mut self, events: &mut Events, reader: Option<&KeptReader>) {
+    /// Waits for events. Before, ends the reader's snapshot if it is old, and sets the timer. Returns whether a
+    /// signal has interrupted the wait: events may be missing then.
+    fn wait(&mut self, events: &mut Events, reader: Option<&KeptReader>) -> bool {
         if let Some(reader) = reader {
             reader.release_old_snapshot();
         }
         self.set_alarm(reader);
         // A round without a wait, for the connections that have more to do.
         let timeout = (!self.ready_again.is_empty()).then_some(Duration::ZERO);
-        if let Err(why) = self.poll.poll(events, timeout)
-            && why.kind() != ErrorKind::Interrupted
-        {
-            log::error!("cannot wait for events: {why}");
-            thread::sleep(ERROR_PAUSE);
+        match self.poll.poll(events, timeout) {
+            Ok(()) => false,
+            Err(why) if why.kind() == ErrorKind::Interrupted => true,
+            Err(why) => {
+                log::error!("cannot wait for events: {why}");
+                thread::sleep(ERROR_PAUSE);
+                true
+            }
         }
     }
 
@@ -354,10 +361,10 @@ impl EventLoop {
         self.next_sweep = Some(self.next_sweep.map_or(at, |next| next.min(at)));
     }
 
-    /// The deadline sweep: times out the connections that had waited too long at `now`, and drains connections
-    /// while the server stops.
-    fn sweep(&mut self, now: Instant) {
-        if self.next_sweep.is_none_or(|at| now < at) {
+    /// The deadline sweep: times out the connections whose timeout had ended at `now`, and `grace` has passed since.
+    /// Drains connections while the server stops.
+    fn sweep(&mut self, now: Instant, grace: Duration) {
+        if self.next_sweep.is_none_or(|at| now < at + grace) {
             return;
         }
         self.last_sweep = now;
@@ -365,7 +372,7 @@ impl EventLoop {
         let phase = self.shared.phase.get();
         let indices: Vec<usize> = self.connections.iter().map(|(index, _)| index).collect();
         for index in indices {
-            self.enforce(index, phase, now);
+            self.enforce(index, phase, now, grace);
         }
         if phase > Phase::Serving {
             self.sweep_at(now + DRAIN_INTERVAL);
@@ -373,12 +380,12 @@ impl EventLoop {
     }
 
     /// Enforces the timeout of one connection, and the phase of the server.
-    fn enforce(&mut self, index: usize, phase: Phase, now: Instant) {
+    fn enforce(&mut self, index: usize, phase: Phase, now: Instant, grace: Duration) {
         let Some(wait) = self.connections.get(index).map(Connection::wait) else {
             return;
         };
         let deadline = wait.deadline(&self.shared.app.config.limits);
-        if deadline < now {
+        if deadline + grace < now {
             return self.run_connection(index, Connection::time_out);
         }
         match (phase, wait.reason) {

@@ -207,6 +207,8 @@ impl Writer {
     /// fail at once with `SQLITE_BUSY` if another process commits in between; the busy timeout does not apply
     /// there.
     fn begin(&self) -> Result<ArcMutexGuard<RawFairMutex, Connection>, Error> {
+        // The writer before this one may wait for the end of this thread's snapshot, in its checkpoint.
+        release_snapshot_of_thread();
         let connection = self.connection.try_lock_arc_for(WAIT_TIMEOUT);
         let connection =
             connection.ok_or_else(|| Error::Busy("another write takes too long".to_owned()))?;

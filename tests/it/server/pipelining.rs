@@ -153,7 +153,7 @@ fn a_long_pipeline_keeps_its_order_while_a_request_in_it_waits() {
     let server = app.serve();
     let lock = lock(&app);
     let task = json!({ "title": "t" });
-    // The event loop runs a connection for 32 steps and then again, perhaps in the same round as the event that
+    // The event loop runs a connection for a few steps and then again, perhaps in the same round as the event that
     // reports the second write. The number of requests before the one that waits is different for each client.
     let clients: Vec<_> = (0..64)
         .map(|number| {
