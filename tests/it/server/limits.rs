@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")] // the rouille server has none of these limits
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -258,6 +259,42 @@ fn a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected() {
                 }
             });
         }
+    });
+}
+
+#[test]
+fn timeouts_are_enforced_while_an_event_loop_always_has_more_events() {
+    let app = TestApp::with(|config| {
+        config.concurrency = Concurrency::for_cores(1);
+        config.limits.head_timeout = "200ms".parse().unwrap();
+        config.limits.idle_timeout = "1h".parse().unwrap();
+    });
+    let server = app.serve();
+    let address = server.address();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // More connections that are ready than the loop takes events for in one wait.
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut clients: Vec<_> = (0..100).map(|_| Client::connect(address)).collect();
+                while !done.load(Ordering::SeqCst) {
+                    for client in &mut clients {
+                        let request = client.request("GET /healthz", None, None);
+                        client.write(request.repeat(20)).unwrap();
+                    }
+                    for client in &mut clients {
+                        for _ in 0..20 {
+                            assert_eq!(client.read_response(false).unwrap().status, 200);
+                        }
+                    }
+                }
+            });
+        }
+        let mut slow = Client::connect(address);
+        slow.write("GET /healthz HT").unwrap();
+        let response = slow.read_response(false);
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(response.unwrap().status, 408);
     });
 }
 
