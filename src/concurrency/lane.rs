@@ -58,8 +58,7 @@ impl<K: Clone + Eq + Hash, T> Lane<K, T> {
         ticket
     }
 
-    /// Takes up to `max` items, waiting until there is one. `None` once the lane is
-    /// closed and its queue is empty.
+    /// Takes up to `max` items, waiting until there is one. `None` once the lane is closed and its queue is empty.
     pub fn take(&self, max: usize) -> Option<Vec<T>> {
         let mut state = self.state.lock();
         while state.queue.is_empty() {

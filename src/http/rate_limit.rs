@@ -7,7 +7,7 @@
 //! otherwise an attacker could lock the owner out by guessing wrong on purpose.
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use lru::LruCache;
 
 use super::client_address::Network;
-use super::gcra::{GcraLimiter, Quota, insert_bounded, lock};
+use super::gcra::{Charge, GcraLimiter, Quota, insert_bounded, lock};
 use super::rate_limit_key::{NetworkAndAccount, RateLimitCharge, RateLimitKey};
 use super::request::RequestContext;
 use crate::config::rate_limits::{RateLimitArgs, Switch};
@@ -91,14 +91,13 @@ impl RateLimits {
         let account = self.hasher.hash_one(email.trim().to_lowercase());
         let network = Network::of(context.client.address);
         let pair = (network, account);
-        if self.is_on {
-            let charge = self.sign_in_per_network_and_account.check(pair, now)?;
-            context.add_charge(RateLimitCharge::SignInPerNetworkAndAccount(charge));
-            // A known pair skips the limits of its network: otherwise other clients with the same address
-            // could lock the owner out by guessing.
-            if lock(&self.known_pairs).get(&pair).is_none() {
-                self.check_sign_in_to_unknown(context, now)?;
-            }
+        let limiter = &self.sign_in_per_network_and_account;
+        let charge = RateLimitCharge::SignInPerNetworkAndAccount;
+        self.check(context, limiter, charge, pair, now)?;
+        // A known pair skips the limits of its network: otherwise other clients with the same address could lock
+        // the owner out by guessing.
+        if lock(&self.known_pairs).get(&pair).is_none() {
+            self.check_sign_in_to_unknown(context, now)?;
         }
         Ok(SignInAttempt(pair))
     }
@@ -110,12 +109,11 @@ impl RateLimits {
         now: Timestamp,
     ) -> Result<(), Error> {
         let from = context.client.address;
-        let charge = self.sign_in_per_network.check(Network::of(from), now)?;
-        context.add_charge(RateLimitCharge::SignInPerNetwork(charge));
+        let (limiter, charge) = (&self.sign_in_per_network, RateLimitCharge::SignInPerNetwork);
+        self.check(context, limiter, charge, Network::of(from), now)?;
         if let IpAddr::V6(address) = from {
-            let site = Network::site_of(address);
-            let charge = self.sign_in_per_site.check(site, now)?;
-            context.add_charge(RateLimitCharge::SignInPerSite(charge));
+            let (limiter, charge) = (&self.sign_in_per_site, RateLimitCharge::SignInPerSite);
+            self.check(context, limiter, charge, Network::site_of(address), now)?;
         }
         Ok(())
     }
@@ -134,12 +132,14 @@ impl RateLimits {
     /// # Errors
     /// [`Error::TooManyRequests`].
     pub fn check_sign_up(&self, context: &RequestContext, now: Timestamp) -> Result<(), Error> {
-        if self.is_on {
-            let network = Network::of(context.client.address);
-            let charge = self.sign_up.check(network, now)?;
-            context.add_charge(RateLimitCharge::SignUp(charge));
-        }
-        Ok(())
+        let network = Network::of(context.client.address);
+        self.check(
+            context,
+            &self.sign_up,
+            RateLimitCharge::SignUp,
+            network,
+            now,
+        )
     }
 
     /// Counts a request to exchange a refresh token.
@@ -152,11 +152,7 @@ impl RateLimits {
         key: RateLimitKey,
         now: Timestamp,
     ) -> Result<(), Error> {
-        if self.is_on {
-            let charge = self.refresh.check(key, now)?;
-            context.add_charge(RateLimitCharge::Refresh(charge));
-        }
-        Ok(())
+        self.check(context, &self.refresh, RateLimitCharge::Refresh, key, now)
     }
 
     /// Counts a request to a route that needs an access token.
@@ -169,9 +165,20 @@ impl RateLimits {
         key: RateLimitKey,
         now: Timestamp,
     ) -> Result<(), Error> {
+        self.check(context, &self.requests, RateLimitCharge::Request, key, now)
+    }
+
+    /// Counts a request by one limiter, unless rate limits are off, and notes the charge in the context.
+    fn check<K: Copy + Hash + Eq>(
+        &self,
+        context: &RequestContext,
+        limiter: &GcraLimiter<K>,
+        charge: fn(Charge<K>) -> RateLimitCharge,
+        key: K,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         if self.is_on {
-            let charge = self.requests.check(key, now)?;
-            context.add_charge(RateLimitCharge::Request(charge));
+            context.add_charge(charge(limiter.check(key, now)?));
         }
         Ok(())
     }

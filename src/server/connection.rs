@@ -23,13 +23,12 @@ use super::phase::CurrentPhase;
 use super::serializer::{self, ResponseFraming};
 use super::write_buffer::WriteBuffer;
 use crate::app::App;
-use crate::concurrency::Work;
 use crate::config::server_limits::ServerLimits;
 use crate::error::Error;
 use crate::http::client_address::Network;
 use crate::metrics::{CloseReason, LeaveReason, OpenConnection};
 use crate::middleware::{self, Handled};
-use crate::router::{self, Flow, Match};
+use crate::router::{self, Flow};
 
 /// How long a client may take to close its side after the server has closed its own.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -357,45 +356,28 @@ impl Connection {
         let arrival = Instant::now();
         let matched = router::match_route(request.method(), middleware::path(&request));
         let work = matched.work(request.raw_query_string());
-        if work == Work::QuickRead {
+        let Some(lane) = context.lanes.lane(work) else {
             let handled = Handled::run(context.app, &request, &matched, arrival);
             let response = handled.respond(context.app, Ok(()));
             self.write_response(response, framing, context)?;
             return Ok(None);
-        }
-        self.park(request, matched, work, framing, size, context)
-    }
-
-    /// Puts a request into the queue of its lane.
-    fn park(
-        &mut self,
-        request: Request,
-        matched: Match,
-        work: Work,
-        framing: ResponseFraming,
-        size: usize,
-        context: &LoopContext,
-    ) -> io::Result<Option<NextAction>> {
+        };
         let flow = Flow::of(context.app, &request);
-        let arrival = Instant::now();
         let job = Job {
             request,
             matched,
             arrival,
             reply_to: ReplyTo::new(context.inbox, self.id),
         };
-        match context.lanes.submit(work, flow, job) {
-            Ok(place) => {
-                self.wait.since = arrival;
-                self.parked = Some(Parked {
-                    place,
-                    framing,
-                    size,
-                });
-                Ok(Some(self.check_client_waits(context)))
-            }
-            Err(_) => Err(io::Error::other("no lane for this kind of work")),
-        }
+        let ticket = lane.submit(flow, job);
+        let place = Place { work, ticket };
+        self.wait.since = arrival;
+        self.parked = Some(Parked {
+            place,
+            framing,
+            size,
+        });
+        Ok(Some(self.check_client_waits(context)))
     }
 
     /// Ends the connection if its request is in a queue and the client has closed its side: most likely it

@@ -1,5 +1,5 @@
 //! An event loop: one thread that owns a part of the connections and waits for events of all of their sockets
-//! (the reactor pattern, on epoll, kqueue or IOCP through mio).
+//! (the reactor pattern; epoll on Linux and kqueue on macOS, through mio).
 //!
 //! - The loop handles quick reads itself; other requests go to a [lane](super::lanes), and the response comes
 //!   back through the [inbox](super::inbox).

@@ -77,8 +77,10 @@ type HandleJobs = fn(&App, Vec<Job>) -> Vec<Reply>;
 /// A place in the queue of a lane.
 #[derive(Debug, Clone)]
 pub struct Place {
-    work: Work,
-    ticket: Ticket<Flow>,
+    /// The kind of the lane.
+    pub work: Work,
+    /// The place in its queue.
+    pub ticket: Ticket<Flow>,
 }
 
 /// The lanes of a server.
@@ -96,17 +98,6 @@ impl Lanes {
             searches: lane(Work::Search, &metrics.searches),
             password_hashes: lane(Work::PasswordHash, &metrics.password_hashes),
             writes: lane(Work::Write, &metrics.writes),
-        }
-    }
-
-    /// Puts a request into the queue of its kind. Returns the request if its kind has no queue.
-    pub fn submit(&self, work: Work, flow: Flow, job: Job) -> Result<Place, Box<Job>> {
-        match self.lane(work) {
-            Some(lane) => Ok(Place {
-                work,
-                ticket: lane.submit(flow, job),
-            }),
-            None => Err(Box::new(job)),
         }
     }
 
@@ -132,7 +123,8 @@ impl Lanes {
         self.writes.close();
     }
 
-    fn lane(&self, work: Work) -> Option<&Lane<Flow, Job>> {
+    /// The lane of this kind of work. Quick reads have none: event loops handle them.
+    pub fn lane(&self, work: Work) -> Option<&Lane<Flow, Job>> {
         match work {
             Work::QuickRead => None,
             Work::Search => Some(&self.searches),

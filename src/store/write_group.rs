@@ -52,23 +52,22 @@ struct Group {
     failure: Option<GroupFailure>,
 }
 
-/// Why no further write of a group can succeed.
-#[derive(Clone, Copy)]
-enum GroupFailure {
-    /// The transaction could not begin. Each further write would wait for the lock as long as the first.
-    Locked,
-    /// SQLite has rolled the whole transaction back, for example because the disk is full.
-    RolledBack,
+/// Why no further write of a group can succeed: the transaction could not begin, and each further write would wait
+/// for the lock as long as the first; or SQLite has rolled it back, for example because the disk is full.
+struct GroupFailure {
+    cause: String,
+    /// The variant of the error.
+    error: fn(String) -> Error,
 }
 
-impl From<GroupFailure> for Error {
-    fn from(failure: GroupFailure) -> Error {
-        match failure {
-            GroupFailure::Locked => {
-                Error::Busy("the transaction of a group of writes could not begin".to_owned())
-            }
-            GroupFailure::RolledBack => Error::StorageUnavailable(ROLLED_BACK.to_owned()),
-        }
+impl From<Error> for GroupFailure {
+    fn from(why: Error) -> GroupFailure {
+        let (cause, error): (_, fn(String) -> Error) = match why {
+            Error::Busy(cause) => (cause, Error::Busy),
+            Error::StorageUnavailable(cause) => (cause, Error::StorageUnavailable),
+            other => (other.to_string(), Error::Internal),
+        };
+        GroupFailure { cause, error }
     }
 }
 
@@ -181,10 +180,7 @@ impl Writer {
         if group.connection.is_none() && group.failure.is_none() {
             match self.begin() {
                 Ok(connection) => group.connection = Some(connection),
-                Err(why) => {
-                    group.failure = Some(GroupFailure::Locked);
-                    return Err(why);
-                }
+                Err(why) => group.failure = Some(why.into()),
             }
         }
         // After an error of the disk SQLite may have rolled back the transaction of the whole group.
@@ -193,11 +189,11 @@ impl Writer {
             .as_ref()
             .is_some_and(|db| db.is_autocommit())
         {
-            group.failure = Some(GroupFailure::RolledBack);
+            group.failure = Some(Error::StorageUnavailable(ROLLED_BACK.to_owned()).into());
         }
-        match group.failure {
+        match &group.failure {
             None => Ok(()),
-            Some(failure) => Err(failure.into()),
+            Some(GroupFailure { cause, error }) => Err(error(cause.clone())),
         }
     }
 
