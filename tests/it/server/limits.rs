@@ -269,23 +269,28 @@ fn timeouts_are_enforced_while_an_event_loop_always_has_more_events() {
         config.limits.head_timeout = "200ms".parse().unwrap();
         config.limits.idle_timeout = "1h".parse().unwrap();
     });
+    let manager = app.manager();
+    for _ in 0..100 {
+        app.create_task(&manager, json!({ "title": "t" }));
+    }
     let server = app.serve();
     let address = server.address();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        // More connections that are ready than the loop takes events for in one wait.
-        for _ in 0..4 {
+        // Many more connections have a request than the loop takes events for in one wait, and each request is
+        // much more work for the loop than for its client.
+        for _ in 0..2 {
             scope.spawn(|| {
-                let mut clients: Vec<_> = (0..100).map(|_| Client::connect(address)).collect();
+                let mut clients: Vec<_> = (0..400).map(|_| Client::connect(address)).collect();
+                let request =
+                    clients[0].request("GET /tasks?limit=100", Some(&manager.token), None);
+                for client in &mut clients {
+                    client.write(&request).unwrap();
+                }
                 while !done.load(Ordering::SeqCst) {
                     for client in &mut clients {
-                        let request = client.request("GET /healthz", None, None);
-                        client.write(request.repeat(20)).unwrap();
-                    }
-                    for client in &mut clients {
-                        for _ in 0..20 {
-                            assert_eq!(client.read_response(false).unwrap().status, 200);
-                        }
+                        assert_eq!(client.read_response(false).unwrap().status, 200);
+                        client.write(&request).unwrap();
                     }
                 }
             });

@@ -5,7 +5,9 @@
 
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use serde_json::json;
 
 use crate::support::http_client::{Client, statuses};
@@ -98,11 +100,15 @@ fn twenty_uploads_of_a_megabyte_and_64_writers_fit_into_32_mib() {
     let address = server.address();
     // Several times: what is not returned to the budget would be missing in the next round.
     for round in 0..4 {
-        // Clients that hang up in the middle of an upload.
+        // Clients that reset their connections in the middle of an upload: the server can only close its side.
         let accepted = app.metric("http_connections_accepted_total");
         let hanging_up: Vec<_> = (0..20).map(|_| begin_upload(address, 1_000_000)).collect();
-        drop(hanging_up);
         app.wait_for_metric("http_connections_accepted_total", accepted + 20.0);
+        for client in &hanging_up {
+            // With a linger time of zero, close sends RST.
+            set_socket_linger(client.writer(), Some(Duration::ZERO)).unwrap();
+        }
+        drop(hanging_up);
         app.wait_for_metric("http_connections_open", 0.0);
         let uploads: Vec<_> = (0..20).map(|_| begin_upload(address, 1_000_000)).collect();
         thread::scope(|scope| {
