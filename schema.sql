@@ -95,12 +95,36 @@ CREATE TABLE IF NOT EXISTS audit (
   address    VARCHAR(45),
   detail     TEXT,                      -- JSON
   hash       VARCHAR(64) NOT NULL,
+  request_id VARCHAR(64),               -- of the request, as in the log; NULL on the command line
+  os_user    VARCHAR(64),               -- on the command line: the user of the operating system
   PRIMARY KEY (id)
 );
 
 -- The head of the hash chain, one row: the number of rows in `audit`, and the last row's hash. Without it the
 -- last rows could be removed unnoticed.
 CREATE TABLE IF NOT EXISTS audit_head (
+  id    INTEGER     NOT NULL,
+  count INTEGER     NOT NULL,
+  hash  VARCHAR(64) NOT NULL,
+  epoch INTEGER,                         -- the number of the audit key that `mac` is made with
+  mac   VARCHAR(64),                     -- HMAC of epoch, count and hash
+  PRIMARY KEY (id)
+);
+
+-- Seals of the hash chain: at the end of each epoch, the HMAC of its head with the audit key of that epoch. The key
+-- is in a file beside the database. It is replaced by its hash after each epoch (forward security), so the seal of
+-- a past epoch cannot be made again, and a copy of an old key verifies all later seals.
+CREATE TABLE IF NOT EXISTS audit_seal (
+  epoch INTEGER     NOT NULL,
+  count INTEGER     NOT NULL,
+  hash  VARCHAR(64) NOT NULL,
+  mac   VARCHAR(64) NOT NULL,
+  PRIMARY KEY (epoch)
+);
+
+-- The start of the hash chain after old rows were removed (AUDIT_KEEP), one row: the number of removed rows, and
+-- the hash of the last of them. A later row of `audit` says the same.
+CREATE TABLE IF NOT EXISTS audit_start (
   id    INTEGER     NOT NULL,
   count INTEGER     NOT NULL,
   hash  VARCHAR(64) NOT NULL,
@@ -118,6 +142,17 @@ CREATE TABLE IF NOT EXISTS idempotency (
   shown      TEXT    NOT NULL,         -- the account or task in the first response, JSON
   expires_at INTEGER NOT NULL,         -- in seconds since 1970; from then on the row is ignored
   PRIMARY KEY (key)
+);
+
+-- Storage -----------------------------------------------------------------------------------------
+-- One row, which the server changes at the first write after each checkpoint, and to test whether it can write.
+-- `number` counts these changes. `in_file` was the number in the database file alone, without the write-ahead log,
+-- at that time. A database file whose own number is lower is an older copy, to which the log does not belong.
+CREATE TABLE IF NOT EXISTS storage_mark (
+  id      INTEGER NOT NULL,
+  number  INTEGER NOT NULL,
+  in_file INTEGER NOT NULL,
+  PRIMARY KEY (id)
 );
 
 -- Indexes ---------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::config::database::DatabaseUrl;
+use crate::config::database::DatabaseFiles;
 use crate::config::secrets::Secret;
 use crate::crypto::random_bytes;
 
@@ -45,11 +45,11 @@ impl SigningKeys {
     pub fn load(
         current: Option<SigningKey>,
         previous: Vec<SigningKey>,
-        database: &DatabaseUrl,
+        files: &DatabaseFiles,
     ) -> Result<SigningKeys, String> {
         let current = match current {
             Some(key) => key,
-            None => SigningKey::load_or_create(database)?,
+            None => SigningKey::load_or_create(files)?,
         };
         Ok(SigningKeys { current, previous })
     }
@@ -82,20 +82,13 @@ impl SigningKey {
     ///
     /// # Errors
     /// One line for the operator: the file cannot be read or created, or its key is weak.
-    fn load_or_create(database: &DatabaseUrl) -> Result<SigningKey, String> {
-        let path = generated_key_path(database);
+    fn load_or_create(files: &DatabaseFiles) -> Result<SigningKey, String> {
+        let path = files.signing_key();
         let source = format!("the file {}", path.display());
         let text = read_or_create(&path)
             .map_err(|why| format!("cannot read or create the signing key in {source}: {why}"))?;
         SigningKey::new(&Secret { text, source }, false)
     }
-}
-
-/// The file with the generated signing key, beside the database. It is used if no key is set.
-fn generated_key_path(database: &DatabaseUrl) -> PathBuf {
-    let mut path = database.path().as_os_str().to_owned();
-    path.push(".jwt_secret");
-    path.into()
 }
 
 /// Reads the key from the file, or generates it. Two first starts at the same time agree on one key, since each

@@ -37,9 +37,9 @@ fn serve(config: Config) -> Result<(), String> {
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
     check_threads(config.concurrency.new_threads())?;
-    let database = config.database.database_url.clone();
-    let store = Store::open(database.path(), config.concurrency.readers())?;
-    let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &database)?;
+    let files = config.database.database_url.files()?;
+    let store = Store::open(&files, config.concurrency.readers())?;
+    let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files)?;
     warn_of_weak_settings(&config, &keys);
     let app = Arc::new(new_app(config, store, &keys, secrets.metrics_token)?);
     if let Some(admin) = secrets.first_admin {
@@ -50,7 +50,7 @@ fn serve(config: Config) -> Result<(), String> {
     signals.defer_first();
     let address = &app.config.address;
     let server = Server::start(Arc::clone(&app), &address.host, address.port)?;
-    log_start(database.path(), &keys, &server);
+    log_start(files.database(), &keys, &server);
     let signal = signals.wait();
     stop(signal, maintenance, server, &app);
     Ok(())
@@ -128,9 +128,11 @@ fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
 }
 
 fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
-    let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
     let version = env!("CARGO_PKG_VERSION");
-    info!("task-api {version} uses the database {}", path.display());
+    info!(
+        "task-api {version} uses the database {}",
+        database.display()
+    );
     info!(
         "tokens are signed with the key from {}",
         keys.current.source

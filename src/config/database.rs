@@ -1,5 +1,8 @@
-//! `DATABASE_URL`, in the same form as in the Flask app.
+//! `DATABASE_URL`, in the same form as in the Flask app, and the files that lie beside the database.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -23,9 +26,18 @@ pub struct DatabaseArgs {
 pub struct DatabaseUrl(PathBuf);
 
 impl DatabaseUrl {
-    /// The file: an absolute path, or one relative to the working directory.
+    /// The path as set: absolute, or relative to the working directory.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The database file, and the files beside it. Follows symbolic links; the file itself need not exist.
+    ///
+    /// # Errors
+    /// One line for the operator: the folder does not exist or cannot be read.
+    pub fn files(&self) -> Result<DatabaseFiles, String> {
+        DatabaseFiles::at(&self.0)
+            .map_err(|why| format!("DATABASE_URL: cannot open {}: {why}", self.0.display()))
     }
 }
 
@@ -43,4 +55,94 @@ impl FromStr for DatabaseUrl {
             Some(path) => Ok(DatabaseUrl(path.into())),
         }
     }
+}
+
+/// The most symbolic links from one path to the next, as in the kernel (`MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
+
+/// The database file and the files that belong to it, which lie beside it.
+///
+/// The path is resolved: a symbolic link to the database does not get files of its own, and SQLite places its log
+/// beside the resolved file too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseFiles {
+    database: PathBuf,
+}
+
+impl DatabaseFiles {
+    /// The files of the database at this path.
+    ///
+    /// # Errors
+    /// The folder does not exist or cannot be read.
+    pub fn at(path: &Path) -> io::Result<DatabaseFiles> {
+        let database = resolve(path)?;
+        Ok(DatabaseFiles { database })
+    }
+
+    /// The database itself.
+    pub fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// The folder in which all these files lie.
+    pub fn folder(&self) -> &Path {
+        self.database.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// The write-ahead log: commits that are not in the database file yet.
+    pub fn write_ahead_log(&self) -> PathBuf {
+        self.beside("-wal")
+    }
+
+    /// The index of the write-ahead log, shared memory of all processes that use the database.
+    pub fn shared_memory(&self) -> PathBuf {
+        self.beside("-shm")
+    }
+
+    /// The rollback journal, which the Flask app uses instead of a write-ahead log.
+    pub fn rollback_journal(&self) -> PathBuf {
+        self.beside("-journal")
+    }
+
+    /// The generated key that signs tokens.
+    pub fn signing_key(&self) -> PathBuf {
+        self.beside(".jwt_secret")
+    }
+
+    /// The key that authenticates the audit log.
+    pub fn audit_key(&self) -> PathBuf {
+        self.beside(".audit_key")
+    }
+
+    /// The path of the database with this text appended.
+    pub fn beside(&self, suffix: impl AsRef<OsStr>) -> PathBuf {
+        let mut path = self.database.as_os_str().to_owned();
+        path.push(suffix);
+        path.into()
+    }
+}
+
+/// Follows symbolic links. Unlike [`fs::canonicalize`] it accepts a file that does not exist yet.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::canonicalize(&path) {
+            Err(why) if why.kind() == ErrorKind::NotFound => {}
+            result => return result,
+        }
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let folder = fs::canonicalize(folder)?;
+        let Some(name) = path.file_name() else {
+            return Err(ErrorKind::InvalidFilename.into());
+        };
+        let file = folder.join(name);
+        match fs::read_link(&file) {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return Ok(file),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
 }

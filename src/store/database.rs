@@ -12,6 +12,7 @@ use super::connection_pool::{self, ConnectionPool};
 use super::migrate;
 use super::reader::{KeptReader, Readers};
 use super::write_group::Writer;
+use crate::config::database::DatabaseFiles;
 use crate::config::memory::MemoryLimits;
 use crate::error::Error;
 use crate::metrics::exposition::Exposition;
@@ -33,9 +34,10 @@ impl Store {
     ///
     /// # Errors
     /// One line for the operator; it names the setting and the file.
-    pub fn open(path: &Path, readers: usize) -> Result<Store, String> {
+    pub fn open(files: &DatabaseFiles, readers: usize) -> Result<Store, String> {
+        let path = files.database();
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
-        migrate::run(path).map_err(explain)?;
+        migrate::run(files).map_err(explain)?;
         Store::connect(path, readers).map_err(explain)
     }
 

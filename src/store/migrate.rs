@@ -14,13 +14,14 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
 use super::sqlite_error::is_busy;
+use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 use crate::model::Timestamp;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of `schema.sql`. The Flask app's files have version 0.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// The tutorial's tables and columns, on which all statements rely. They identify a file.
 const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
@@ -55,7 +56,8 @@ const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
 /// # Errors
 /// [`Error::Internal`] if this program cannot use the file or must not change it; [`Error::Busy`] if another
 /// process keeps it locked.
-pub fn run(path: &Path) -> Result<(), Error> {
+pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
+    let path = files.database();
     if path.is_dir() {
         return Err(internal("it is a folder"));
     }
@@ -69,12 +71,32 @@ pub fn run(path: &Path) -> Result<(), Error> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Checked while holding the write lock: another process may have migrated the file in the meantime.
     if schema_version(&transaction)? < VERSION {
-        back_up(path)?;
+        back_up(files)?;
         transaction.execute_batch(SCHEMA)?;
+        add_missing_columns(&transaction)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
     transaction.commit()?;
     enable_wal(&db)
+}
+
+/// The columns that a later version has added to a table of this program: table, name and type. `schema.sql`
+/// creates the table with them, but leaves an existing table as it is, and SQLite has no `ADD COLUMN IF NOT EXISTS`.
+const ADDED_COLUMNS: [(&str, &str, &str); 4] = [
+    ("audit", "request_id", "VARCHAR(64)"),
+    ("audit", "os_user", "VARCHAR(64)"),
+    ("audit_head", "epoch", "INTEGER"),
+    ("audit_head", "mac", "VARCHAR(64)"),
+];
+
+fn add_missing_columns(db: &Connection) -> Result<(), Error> {
+    for (table, name, kind) in ADDED_COLUMNS {
+        let columns = read_columns(db, table)?;
+        if !columns.iter().any(|(column, _)| column == name) {
+            db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {name} {kind}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn internal(why: impl ToString) -> Error {
@@ -185,16 +207,15 @@ fn foreign_table(table: &str, why: &str) -> Error {
 // ---- backup -------------------------------------------------------------------------------------
 
 /// Copies the database to a new file beside it, with SQLite's backup API. Does nothing if it is empty.
-fn back_up(path: &Path) -> Result<(), Error> {
+fn back_up(files: &DatabaseFiles) -> Result<(), Error> {
     // A connection of its own: SQLite cannot back up from the one that holds the write lock.
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let db = Connection::open_with_flags(files.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     if is_empty(&db)? {
         return Ok(());
     }
-    let backup = backup_path(path);
+    let (backup, partial) = backup_paths(files);
     // The copy gets its final name at the end, so that a killed process leaves nothing that looks like a complete
     // backup.
-    let partial = with_suffix(&backup, ".part");
     let result =
         copy_database(&db, &partial).and_then(|()| fs::rename(&partial, &backup).map_err(internal));
     if let Err(why) = result {
@@ -226,17 +247,12 @@ fn copy_database(db: &Connection, to: &Path) -> Result<(), Error> {
         .map_err(internal)
 }
 
-/// `project.db` becomes `project.db.20261123T042241.136817Z.bak`.
-fn backup_path(path: &Path) -> PathBuf {
+/// `project.db.20261123T042241.136817Z.bak`, and the name of a partial copy.
+fn backup_paths(files: &DatabaseFiles) -> (PathBuf, PathBuf) {
     let now = Timestamp::now().to_stored();
     let now = now.replace(['-', ':'], "").replace(' ', "T");
-    with_suffix(path, &format!(".{now}Z.bak"))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut longer = path.as_os_str().to_owned();
-    longer.push(suffix);
-    longer.into()
+    let path = |suffix| files.beside(format!(".{now}Z.bak{suffix}"));
+    (path(""), path(".part"))
 }
 
 // ---- write-ahead log ----------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Store, audit, tasks, users};
+use crate::config::database::DatabaseFiles;
 use crate::model::{
     Action, AuditQuery, Deadlines, Id, Position, Role, SearchText, Sort, SortKey, Status,
     TaskQuery, Timestamp, UserQuery,
@@ -12,7 +13,11 @@ use crate::model::{
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("project.db"), 1).unwrap();
+    let store = Store::open(
+        &DatabaseFiles::at(&folder.path().join("project.db")).unwrap(),
+        1,
+    )
+    .unwrap();
     (folder, store)
 }
 

@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use task_api::model::Role;
-use task_api::store::Store;
 
 use crate::support::pagination::follow_links;
-use crate::support::{Account, PASSWORD, SORTS, TestApp, concurrently};
+use crate::support::{Account, PASSWORD, SORTS, TestApp, concurrently, open_store};
 
 /// The tables that SQLAlchemy's `create_all()` creates from the tutorial's models.
 const TABLES: &str = "
@@ -699,7 +698,7 @@ fn opening_the_database_of_the_flask_app_adds_to_it_and_changes_no_existing_row_
 
     let mut definitions_after_first_open = None;
     for _ in 0..3 {
-        drop(Store::open(&path, 1).unwrap());
+        drop(open_store(&path).unwrap());
         let db = Connection::open(&path).unwrap();
         assert_eq!(
             (raw_rows(&db, "user"), raw_rows(&db, "task")),
@@ -775,7 +774,7 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
 }
 
 fn open_eight_times_concurrently(path: &std::path::Path) {
-    let results = concurrently(8, |_| Store::open(path, 1));
+    let results = concurrently(8, |_| open_store(path));
     for result in &results {
         match result {
             Ok(store) => store.ping().unwrap(),

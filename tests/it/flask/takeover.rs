@@ -14,7 +14,7 @@ use task_api::store::Store;
 use tempfile::TempDir;
 
 use crate::support::program::{CommandOutput, WorkDir, run_command};
-use crate::support::{self, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys};
+use crate::support::{self, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys, open_store};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -221,7 +221,7 @@ fn backups(folder: &TempDir) -> Vec<PathBuf> {
 }
 
 fn open(folder: &TempDir) -> Result<Store, String> {
-    Store::open(&folder.path().join("project.db"), 1)
+    open_store(&folder.path().join("project.db"))
 }
 
 /// Every definition and every row of the database.
@@ -260,7 +260,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let path = folder.path().join("project.db");
     for _ in 0..3 {
         drop(open(&folder).unwrap());
-        assert_eq!(user_version(&path), 3);
+        assert_eq!(user_version(&path), 4);
         let backups = backups(&folder);
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(user_version(&backups[0]), 0);
@@ -272,7 +272,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let new = tempfile::tempdir().unwrap();
     drop(open(&new).unwrap());
     assert!(backups(&new).is_empty());
-    assert_eq!(user_version(&new.path().join("project.db")), 3);
+    assert_eq!(user_version(&new.path().join("project.db")), 4);
 }
 
 /// Runs `user list` with a file size limit of 32 KiB. A write beyond the limit gets an error, as on a full disk,
@@ -335,7 +335,7 @@ fn a_database_of_an_earlier_version_is_backed_up_and_migrated() {
     assert_ne!(then, now);
     for _ in 0..3 {
         drop(open(&app.folder).unwrap());
-        assert_eq!((user_version(&path), content(&path)), (3, now.clone()));
+        assert_eq!((user_version(&path), content(&path)), (4, now.clone()));
         let backups = backups(&app.folder);
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(
@@ -387,7 +387,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
     ),
     (
         "newer than this program",
-        |path| execute_sql(path, "PRAGMA user_version = 4"),
+        |path| execute_sql(path, "PRAGMA user_version = 5"),
         "newer version",
     ),
     (
@@ -423,7 +423,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
             let log = PathBuf::from(format!("{}-wal", path.display()));
             let db = Connection::open(path).unwrap();
             db.execute_batch(
-                "PRAGMA user_version = 4; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
+                "PRAGMA user_version = 5; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
             )
             .unwrap();
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));
@@ -464,7 +464,7 @@ fn a_file_that_is_not_a_compatible_database_is_rejected_and_stays_unchanged_byte
 #[test]
 fn a_folder_in_place_of_the_database_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
-    let why = Store::open(folder.path(), 1).map(drop);
+    let why = open_store(folder.path()).map(drop);
     assert!(why.unwrap_err().contains("it is a folder"));
 }
 

@@ -23,7 +23,7 @@ use http_client::TEST_TIMEOUT;
 
 pub use test_app::{
     Account, CLOCK_START, Fixture, SIGNING_KEY, TestApp, config, keys, metrics_token, open_app,
-    request_from, respond,
+    open_store, request_from, respond,
 };
 pub use test_response::TestResponse;
 

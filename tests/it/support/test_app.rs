@@ -1,7 +1,7 @@
 //! An application on a temporary database, methods that create accounts, and methods that send requests.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -14,7 +14,7 @@ use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::Config;
 use task_api::config::concurrency::Concurrency;
 use task_api::config::cors::CorsArgs;
-use task_api::config::database::DatabaseArgs;
+use task_api::config::database::{DatabaseArgs, DatabaseFiles};
 use task_api::config::logging::{LogArgs, LogFormat};
 use task_api::config::passwords::PasswordArgs;
 use task_api::config::proxies::TrustedProxies;
@@ -125,13 +125,15 @@ pub fn metrics_token(text: &str) -> MetricsToken {
     MetricsToken::new(&secret).unwrap()
 }
 
+/// Opens a database as the commands do, with one read-only connection.
+pub fn open_store(path: &Path) -> Result<Store, String> {
+    Store::open(&DatabaseFiles::at(path).unwrap(), 1)
+}
+
 /// Opens the database and builds the application.
 pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
-    let store = Store::open(
-        config.database.database_url.path(),
-        config.concurrency.readers(),
-    )
-    .unwrap();
+    let files = config.database.database_url.files().unwrap();
+    let store = Store::open(&files, config.concurrency.readers()).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
     let static_files = StaticFiles::new(router::openapi_json);
     App::new(config, store, keys, None, metrics, static_files, clock).unwrap()
