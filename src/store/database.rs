@@ -214,7 +214,7 @@ impl Store {
     /// Tests whether the database can be written, while a fault lasts, and when nothing has been written for long.
     fn probe_if_due(&self) {
         let is_due = match self.state.fault() {
-            None => self.writer.idle_time() > PROBE_INTERVAL || disk::is_full(&self.files),
+            None => self.writer.is_idle_for(PROBE_INTERVAL) || disk::is_full(&self.files),
             Some(fault) => TRANSIENT_FAULTS.contains(&fault),
         };
         if !is_due {

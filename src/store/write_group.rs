@@ -48,8 +48,8 @@ pub struct Writer {
     checkpoint_at: AtomicU64,
     /// The thread that checkpoints.
     watcher: OnceLock<Thread>,
-    /// When the last commit was on the disk.
-    last_commit: Mutex<Instant>,
+    /// When the last commit was on the disk; `None` before the first.
+    last_commit: Mutex<Option<Instant>>,
     /// Writes in each commit.
     group_sizes: RecentSummary,
     /// Seconds from the first request of a group to the end of its commit.
@@ -134,7 +134,7 @@ impl Writer {
             log_pages: AtomicU64::new(0),
             checkpoint_at: AtomicU64::new(CHECKPOINT_PAGES),
             watcher: OnceLock::new(),
-            last_commit: Mutex::new(Instant::now()),
+            last_commit: Mutex::new(None),
             group_sizes: RecentSummary::default(),
             group_seconds: RecentSummary::default(),
         }
@@ -317,7 +317,7 @@ impl Writer {
         }
         self.files.check()?;
         *self.due_mark.lock() = None;
-        *self.last_commit.lock() = Instant::now();
+        *self.last_commit.lock() = Some(Instant::now());
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.state.end(&TRANSIENT_FAULTS);
         self.watch_log(LOG_PAGES.take());
@@ -363,9 +363,11 @@ impl Writer {
         StorageError::new(fault, "SQLite has rolled back the transaction")
     }
 
-    /// The time since the last commit.
-    pub fn idle_time(&self) -> Duration {
-        self.last_commit.lock().elapsed()
+    /// Whether nothing was written for this time, or at all.
+    pub fn is_idle_for(&self, time: Duration) -> bool {
+        self.last_commit
+            .lock()
+            .is_none_or(|commit| commit.elapsed() > time)
     }
 
     /// Checks that the open files are still those at the path of the database.
