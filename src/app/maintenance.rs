@@ -1,5 +1,5 @@
 //! Background maintenance: once a minute a thread writes the last-used times of sessions to the database and
-//! deletes expired sessions and idempotency keys, in small batches. At the start and once an hour it looks for damaged
+//! deletes expired sessions and idempotency keys, in small batches, and returns free pages to the system. At the start and once an hour it looks for damaged
 //! pages.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::state::App;
 use crate::concurrency::lower_priority;
 use crate::error::Error;
-use crate::store::{Connection, idempotency, sessions};
+use crate::store::{Connection, free_pages, idempotency, sessions};
 
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -85,6 +85,11 @@ pub fn run(app: &App) -> Result<(), Error> {
     };
     while app.store.write(|db| delete_batch(db))? > 0 {
         thread::sleep(PAUSE);
+    }
+    if app.store.read(free_pages::has_many)? {
+        while app.store.write(|db| free_pages::release(db, BATCH))? > 0 {
+            thread::sleep(PAUSE);
+        }
     }
     Ok(())
 }

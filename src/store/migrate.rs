@@ -73,16 +73,38 @@ pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
     if db.is_readonly("main")? {
         return Err(internal("the file is read-only"));
     }
+    // Effective at once in an empty database, otherwise with the next VACUUM.
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Checked while holding the write lock: another process may have migrated the file in the meantime.
-    if schema_version(&transaction)? < VERSION {
+    let is_outdated = schema_version(&transaction)? < VERSION;
+    if is_outdated {
         back_up(files)?;
         transaction.execute_batch(SCHEMA)?;
         add_missing_columns(&transaction)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
     transaction.commit()?;
+    if is_outdated {
+        enable_auto_vacuum(&db);
+    }
     enable_wal(&db)
+}
+
+/// Enables incremental vacuum, by which maintenance returns free pages to the system. It rebuilds the file, unless it
+/// is new. A failure, such as a disk without room for a second copy, leaves the file as it is: it works, but does not
+/// shrink.
+fn enable_auto_vacuum(db: &Connection) {
+    /// The value of the pragma for `INCREMENTAL`.
+    const INCREMENTAL: i64 = 2;
+    let mode = db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0));
+    let result = match mode {
+        Ok(INCREMENTAL) => Ok(()),
+        _ => db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM"),
+    };
+    if let Err(why) = result {
+        log::warn!("the database file will not shrink when rows are deleted; VACUUM failed: {why}");
+    }
 }
 
 /// The columns that a later version has added to a table of this program: table, name and type. `schema.sql`

@@ -16,6 +16,7 @@ mod database;
 mod decode;
 mod disk;
 mod file_watch;
+pub mod free_pages;
 mod integrity;
 mod migrate;
 mod open_files;

@@ -46,6 +46,7 @@ mod server {
 
 /// The database file and its disk: outages, wrong files and damage.
 mod storage {
+    mod growth;
     mod outages;
     mod right_file;
 }
