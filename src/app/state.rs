@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::clock::Clock;
+use super::sign_outs::SignOuts;
 use crate::auth::jwt::JwtSigner;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::password_hash::PasswordHasher;
@@ -33,6 +34,8 @@ pub struct App {
     pub rate_limits: RateLimits,
     /// When sessions were last used, in memory until maintenance writes it to the database.
     pub session_activity: SessionActivity,
+    /// Sign-outs that are not known to be in the database.
+    pub sign_outs: SignOuts,
     /// Hashes and verifies passwords.
     pub passwords: PasswordHasher,
     /// Encodes and decodes the cursors of lists.
@@ -71,6 +74,7 @@ impl App {
             refresh_tokens: RefreshTokenChain::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
             session_activity: SessionActivity::default(),
+            sign_outs: SignOuts::default(),
             passwords: passwords.map_err(|why| why.to_string())?,
             cursors: CursorCodec::new(key),
             fingerprints: IdempotencyFingerprints::new(key),

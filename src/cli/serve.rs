@@ -12,6 +12,7 @@ use super::stop_signals::StopSignals;
 use super::watchdog::Watchdog;
 use crate::app::App;
 use crate::app::maintenance::Maintenance;
+use crate::app::storage_watch::StorageWatch;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::concurrency::check_threads;
@@ -51,14 +52,17 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     if let Some(admin) = secrets.first_admin {
         admin.create(&app)?;
     }
-    let maintenance = Maintenance::start(Arc::clone(&app))?;
+    let background = (
+        StorageWatch::start(Arc::clone(&app))?,
+        Maintenance::start(Arc::clone(&app))?,
+    );
     // Before the first request is answered: a signal from then on stops the server gracefully.
     signals.defer_first();
     let server = Server::start(Arc::clone(&app), listen_on)?;
     log_start(files.database(), &keys, &server);
     let signal = wait_for_signal(&signals, &server, &manager)?;
     manager.stopping("completing the requests in progress");
-    stop(signal, maintenance, server, &app);
+    stop(signal, background, server, &app);
     Ok(())
 }
 
@@ -171,10 +175,10 @@ fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
 
 /// Graceful shutdown: completes the requests in progress, then empties the write-ahead log (checkpoint), so that
 /// the whole database is in one file.
-fn stop(signal: &str, maintenance: Maintenance, server: Server, app: &App) {
+fn stop(signal: &str, background: (StorageWatch, Maintenance), server: Server, app: &App) {
     let seconds = STOP_DEADLINE.as_secs();
     info!("{signal}: completing the requests in progress, within {seconds} s");
-    drop(maintenance);
+    drop(background);
     if !server.stop(STOP_DEADLINE) {
         warn!("some requests were not completed in time");
     }

@@ -14,8 +14,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
 use super::sqlite_error::is_busy;
+use super::start_checks::{check_files_beside, check_log_belongs};
 use crate::config::database::DatabaseFiles;
-use crate::error::Error;
+use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
@@ -61,23 +62,49 @@ pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
     if path.is_dir() {
         return Err(internal("it is a folder"));
     }
-    create_if_missing(path).map_err(internal)?;
+    check_files_beside(files)?;
+    if create_if_missing(path).map_err(internal)? {
+        log::info!("created the database {}", path.display());
+    }
     check_compatible(path)?;
+    check_log_belongs(files)?;
     let mut db = Connection::open(path)?;
     set_up_writer(&mut db, MAX_CACHE)?;
     if db.is_readonly("main")? {
         return Err(internal("the file is read-only"));
     }
+    // Effective at once in an empty database, otherwise with the next VACUUM.
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Checked while holding the write lock: another process may have migrated the file in the meantime.
-    if schema_version(&transaction)? < VERSION {
+    let is_outdated = schema_version(&transaction)? < VERSION;
+    if is_outdated {
         back_up(files)?;
         transaction.execute_batch(SCHEMA)?;
         add_missing_columns(&transaction)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
     transaction.commit()?;
+    if is_outdated {
+        enable_auto_vacuum(&db);
+    }
     enable_wal(&db)
+}
+
+/// Enables incremental vacuum, by which maintenance returns free pages to the system. It rebuilds the file, unless it
+/// is new. A failure, such as a disk without room for a second copy, leaves the file as it is: it works, but does not
+/// shrink.
+fn enable_auto_vacuum(db: &Connection) {
+    /// The value of the pragma for `INCREMENTAL`.
+    const INCREMENTAL: i64 = 2;
+    let mode = db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0));
+    let result = match mode {
+        Ok(INCREMENTAL) => Ok(()),
+        _ => db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM"),
+    };
+    if let Err(why) = result {
+        log::warn!("the database file will not shrink when rows are deleted; VACUUM failed: {why}");
+    }
 }
 
 /// The columns that a later version has added to a table of this program: table, name and type. `schema.sql`
@@ -103,11 +130,12 @@ fn internal(why: impl ToString) -> Error {
     Error::Internal(why.to_string())
 }
 
-/// Creates an empty database file. Leaves an existing file and its mode as they are.
-fn create_if_missing(path: &Path) -> io::Result<()> {
+/// Creates an empty database file, and returns whether it did. Leaves an existing file and its mode as they are.
+fn create_if_missing(path: &Path) -> io::Result<bool> {
     match create_private(path) {
-        Err(why) if why.kind() != ErrorKind::AlreadyExists => Err(why),
-        _ => Ok(()),
+        Ok(_) => Ok(true),
+        Err(why) if why.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(why) => Err(why),
     }
 }
 
@@ -160,6 +188,27 @@ fn roll_back_journal(path: &Path) -> rusqlite::Result<()> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(WAIT_TIMEOUT)?;
     schema_version(&db).map(drop)
+}
+
+/// Checks that no newer version of this program has migrated the database meanwhile.
+///
+/// # Errors
+/// [`StorageFault::Newer`].
+pub fn check_version(db: &Connection) -> Result<(), Error> {
+    let mut statement = db.prepare_cached("PRAGMA user_version")?;
+    match statement.query_row([], |row| row.get::<_, i64>(0))? {
+        version if version > VERSION => {
+            let cause = format!(
+                "the schema has version {version}, this program knows {VERSION}; stop this server, or restore the \
+                 backup from before the migration"
+            );
+            Err(Error::StorageUnavailable(StorageError::new(
+                StorageFault::Newer,
+                cause,
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn schema_version(db: &Connection) -> rusqlite::Result<i64> {

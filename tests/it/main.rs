@@ -45,6 +45,13 @@ mod server {
     mod trusted_proxies;
 }
 
+/// The database file and its disk: outages, wrong files and damage.
+mod storage {
+    mod growth;
+    mod outages;
+    mod right_file;
+}
+
 /// Compatibility with the Flask app: its database, its tokens and its clients.
 mod flask {
     mod existing_rows;

@@ -58,13 +58,16 @@ class Process:
         self.process.kill()
         self.process.wait()
 
+    def last_lines(self):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
     def wait_until(self, what, condition):
         end = time.monotonic() + 30
         while time.monotonic() < end and self.process.poll() is None:
             if condition():
                 return
             time.sleep(0.05)
-        fail(f"{what}:\n{self.log.read_text(errors='replace')}")
+        fail(f"{what}:\n{self.last_lines()}")
 
 
 class Server(Process):

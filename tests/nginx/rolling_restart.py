@@ -87,6 +87,9 @@ class Process:
         self.process.kill()
         self.process.wait()
 
+    def last_lines(self):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
     def wait_until_ready(self, port):
         end = time.monotonic() + 30
         while time.monotonic() < end and self.process.poll() is None:
@@ -96,13 +99,13 @@ class Process:
             except OSError:
                 pass
             time.sleep(0.05)
-        fail(f"{self.command[0]} is not ready:\n{self.log.read_text(errors='replace')}")
+        fail(f"{self.command[0]} is not ready:\n{self.last_lines()}")
 
     def restart(self, port):
         self.process.terminate()
         code = self.process.wait(20)
         if code != 0:
-            fail(f"the server exits with {code}:\n{self.log.read_text(errors='replace')}")
+            fail(f"the server exits with {code}:\n{self.last_lines()}")
         self.start()
         self.wait_until_ready(port)
 

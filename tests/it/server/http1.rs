@@ -636,8 +636,9 @@ impl log::Log for ErrorLog {
     }
 
     fn log(&self, record: &log::Record) {
-        if self.enabled(record.metadata()) {
-            let id = record.key_values().get("request_id".into()).unwrap();
+        // A record about the storage belongs to no request.
+        let id = record.key_values().get("request_id".into());
+        if let Some(id) = id.filter(|_| self.enabled(record.metadata())) {
             self.0.lock().unwrap().push(id.to_string());
         }
     }

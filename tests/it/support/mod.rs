@@ -1,5 +1,6 @@
 //! Shared by the tests: the application under test, an HTTP client, and the program in a child process.
 
+pub mod failing_disk;
 pub mod http_client;
 pub mod jwt;
 pub mod openapi_check;
