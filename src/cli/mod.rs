@@ -3,14 +3,18 @@
 mod audit;
 mod command_line;
 mod database;
+mod environment;
 mod first_admin;
 mod healthcheck;
 mod licenses;
 mod openapi;
 mod password_input;
 mod serve;
+pub mod service_manager;
+mod socket_activation;
 mod stop_signals;
 mod terminal;
 mod user;
+pub mod watchdog;
 
 pub use self::command_line::run;

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use log::{info, warn};
 
 use super::first_admin::FirstAdmin;
+use super::service_manager::ServiceManager;
+use super::socket_activation;
 use super::stop_signals::StopSignals;
+use super::watchdog::Watchdog;
 use crate::app::App;
 use crate::app::maintenance::Maintenance;
 use crate::app::storage_watch::StorageWatch;
@@ -21,24 +24,27 @@ use crate::logging;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
-use crate::server::{STOP_DEADLINE, Server};
+use crate::server::{ListenOn, STOP_DEADLINE, Server};
 use crate::store::Store;
 
 /// Starts the log and runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
+    let listen_on = socket_activation::listen_on(&config.address)?;
     logging::start(&config.logging)?;
-    let result = serve(config);
+    let result = serve(config, listen_on);
     logging::flush();
     result
 }
 
-fn serve(config: Config) -> Result<(), String> {
+fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
+    let manager = ServiceManager::from_env()?;
     // All settings are validated before the first file is created.
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
     check_threads(config.concurrency.new_threads())?;
     let files = config.database.database_url.files()?;
+    manager.status("opening the database");
     let store = Store::open(&files, config.concurrency.readers())?;
     let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files)?;
     warn_of_weak_settings(&config, &keys);
@@ -52,12 +58,33 @@ fn serve(config: Config) -> Result<(), String> {
     );
     // Before the first request is answered: a signal from then on stops the server gracefully.
     signals.defer_first();
-    let address = &app.config.address;
-    let server = Server::start(Arc::clone(&app), &address.host, address.port)?;
+    let server = Server::start(Arc::clone(&app), listen_on)?;
     log_start(files.database(), &keys, &server);
-    let signal = signals.wait();
+    let signal = wait_for_signal(&signals, &server, &manager)?;
+    manager.stopping("completing the requests in progress");
     stop(signal, background, server, &app);
     Ok(())
+}
+
+/// Blocks until a signal stops the server, and returns its name. Meanwhile the watchdog runs, if there is one.
+fn wait_for_signal(
+    signals: &StopSignals,
+    server: &Server,
+    manager: &ServiceManager,
+) -> Result<&'static str, String> {
+    let serving = format!("serving on http://{}", server.address());
+    let Some(interval) = manager.watchdog_interval() else {
+        manager.ready(&serving);
+        return Ok(signals.wait());
+    };
+    let mut watchdog = Watchdog::start(server)?;
+    manager.ready(&serving);
+    loop {
+        if let Some(signal) = signals.wait_for(interval) {
+            return Ok(signal);
+        }
+        watchdog.tick(server, manager);
+    }
 }
 
 // ---- start --------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ use std::ffi::c_int;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use log::warn;
 use rustix::process::Signal;
@@ -63,6 +64,14 @@ impl StopSignals {
     pub fn wait(&self) -> &'static str {
         // The thread never ends, so the channel stays open.
         self.first.recv().map_or("a signal", name)
+    }
+
+    /// As [`StopSignals::wait`], but returns `None` after `timeout`.
+    pub fn wait_for(&self, timeout: Duration) -> Option<&'static str> {
+        match self.first.recv_timeout(timeout) {
+            Err(RecvTimeoutError::Timeout) => None,
+            received => Some(received.map_or("a signal", name)),
+        }
     }
 }
 

@@ -39,6 +39,7 @@ mod server {
     mod memory;
     mod parser;
     mod pipelining;
+    mod service_manager;
     mod socket;
     mod start_and_stop;
     mod trusted_proxies;

@@ -27,7 +27,7 @@ use task_api::metrics::Metrics;
 use task_api::middleware::handle;
 use task_api::model::{Password, Role, SessionId, User};
 use task_api::router::{self, ROUTES};
-use task_api::server::Server;
+use task_api::server::{ListenOn, Server};
 use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
 use tempfile::TempDir;
@@ -185,7 +185,7 @@ impl TestApp {
 
     /// Serves the application on a real socket.
     pub fn serve(&self) -> Server {
-        Server::start(Arc::clone(&self.app), "127.0.0.1", 0).unwrap()
+        Server::start(Arc::clone(&self.app), ListenOn::address("127.0.0.1", 0)).unwrap()
     }
 
     /// Moves the clock forward, or back when `seconds` is negative.
