@@ -1,6 +1,7 @@
-//! The running application: the state that handlers share ([`App`]), and background maintenance
-//! ([`maintenance`]).
+//! The running application: the state that handlers share ([`App`]), background maintenance ([`maintenance`]) and
+//! scheduled backups ([`backups`]).
 
+pub mod backups;
 mod clock;
 pub mod maintenance;
 mod state;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::backups::Backups;
 use super::clock::Clock;
 use crate::auth::jwt::JwtSigner;
 use crate::auth::metrics_token::MetricsToken;
@@ -43,6 +44,8 @@ pub struct App {
     pub metrics_token: Option<MetricsToken>,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// Scheduled backups, if `BACKUP_DIR` is set.
+    pub backups: Option<Backups>,
     /// The files of the board, the documentation page and the OpenAPI document.
     pub static_files: StaticFiles,
     clock: Clock,
@@ -52,7 +55,7 @@ impl App {
     /// Assembles the application. Keys for other purposes are derived from the current signing key.
     ///
     /// # Errors
-    /// One line for the operator: the system provides no random bytes.
+    /// One line for the operator: the system provides no random bytes, or `BACKUP_DIR` cannot be read.
     pub fn new(
         config: Config,
         store: Store,
@@ -76,6 +79,7 @@ impl App {
             fingerprints: IdempotencyFingerprints::new(key),
             metrics_token,
             metrics,
+            backups: Backups::new(&config)?,
             static_files,
             clock,
             config,

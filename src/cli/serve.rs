@@ -8,6 +8,7 @@ use log::{info, warn};
 use super::first_admin::FirstAdmin;
 use super::stop_signals::StopSignals;
 use crate::app::App;
+use crate::app::backups::BackupThread;
 use crate::app::maintenance::Maintenance;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
@@ -36,7 +37,8 @@ fn serve(config: Config) -> Result<(), String> {
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
-    check_threads(config.concurrency.new_threads())?;
+    let backup_threads = usize::from(config.backups.backup_dir.is_some());
+    check_threads(config.concurrency.new_threads() + backup_threads)?;
     let files = config.database.database_url.files()?;
     let store = Store::open(&files, config.concurrency.readers())?;
     let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files)?;
@@ -46,12 +48,15 @@ fn serve(config: Config) -> Result<(), String> {
         admin.create(&app)?;
     }
     let maintenance = Maintenance::start(Arc::clone(&app))?;
+    let backups = BackupThread::start(&app)?;
     // Before the first request is answered: a signal from then on stops the server gracefully.
     signals.defer_first();
     let address = &app.config.address;
     let server = Server::start(Arc::clone(&app), &address.host, address.port)?;
     log_start(files.database(), &keys, &server);
     let signal = signals.wait();
+    // A backup that is not complete is given up: it would keep the write-ahead log from being emptied.
+    drop(backups);
     stop(signal, maintenance, server, &app);
     Ok(())
 }

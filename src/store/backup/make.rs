@@ -173,7 +173,9 @@ fn check_room(
     /// Left for the write-ahead log, on the disk of the database.
     const RESERVE: u64 = 64 << 20;
     let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
-    let size = snapshot.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    let size = snapshot
+        .query_row(sql, [], |row| row.get::<_, i64>(0))?
+        .unsigned_abs();
     let device = |files: &DatabaseFiles| fs::metadata(files.folder()).map(|folder| folder.dev());
     let is_shared = device(files).map_err(internal)? == device(target).map_err(internal)?;
     let needed = if is_shared { size + RESERVE } else { size };

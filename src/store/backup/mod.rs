@@ -1,6 +1,7 @@
 //! Backups: a proven copy of the database beside the running server ([`make`]), and the way back ([`restore`]).
 
 mod check;
+mod folder;
 mod folder_lock;
 mod keys;
 pub mod make;
@@ -10,6 +11,7 @@ mod snapshot_copy;
 mod summary;
 mod watch;
 
+pub use self::folder::BackupFolder;
 pub use self::folder_lock::lock_folder;
 pub(super) use self::keys::KEY_TABLE;
 pub(super) use self::partial_file::PartialFile;

@@ -204,7 +204,7 @@ fn lock_database(path: &Path) -> Result<Option<File>, Error> {
 fn create_copy(files: &DatabaseFiles) -> io::Result<PartialFile> {
     let path = files.beside(".restore.part");
     match fs::remove_file(&path) {
-        Err(why) if why.kind() != ErrorKind::NotFound => return Err(why),
+        Err(why) if why.kind() != ErrorKind::NotFound => Err(why),
         _ => PartialFile::create(path),
     }
 }
