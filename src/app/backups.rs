@@ -18,8 +18,7 @@ use crate::error::Error;
 use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::model::Timestamp;
-use crate::store::backup::make::Draft;
-use crate::store::backup::{BackupFolder, Watch, lock_folder};
+use crate::store::backup::{BackupFolder, Draft, Watch, lock_folder};
 
 /// The longest time until the next try after a failure.
 const RETRY: Duration = Duration::from_secs(300);

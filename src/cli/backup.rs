@@ -16,9 +16,7 @@ use super::terminal::{explain, print, print_to_stderr};
 use crate::concurrency::lower_priority;
 use crate::config::backups::KeyPlace;
 use crate::config::database::{DatabaseArgs, DatabaseFiles};
-use crate::store::backup::make::{self, Draft};
-use crate::store::backup::restore::{Restore, Restored};
-use crate::store::backup::{Phase, Summary, Watch};
+use crate::store::backup::{self, Draft, Phase, Restore, Restored, Summary, Watch};
 
 #[derive(Debug, Args)]
 #[allow(missing_docs)]
@@ -68,7 +66,7 @@ pub fn back_up(command: &BackupCommand) -> Result<(), String> {
     lower_priority();
     match &command.file {
         Some(target) => {
-            let summary = make::make(&files, target, command.key, &watch)?;
+            let summary = backup::back_up(&files, target, command.key, &watch)?;
             print(format_args!("wrote {}: {summary}", target.display()))?;
             require_proof(&summary, &target.display().to_string())
         }
@@ -92,10 +90,11 @@ fn back_up_to_stdout(
     }
     let failed = |why: &dyn std::fmt::Display| format!("cannot back up to standard output: {why}");
     let draft = Draft::make(files, files, command.key, watch).map_err(|why| failed(&why))?;
-    draft.write_to(&mut stdout()).map_err(|why| failed(&why))?;
-    let summary = draft.summary();
+    let summary = draft
+        .write_to(&mut stdout(), watch)
+        .map_err(|why| failed(&why))?;
     print_to_stderr(format_args!("wrote standard output: {summary}"));
-    require_proof(summary, "standard output")
+    require_proof(&summary, "standard output")
 }
 
 /// A copy of a database whose audit log is not intact is kept, since it may be all that there is.

@@ -147,7 +147,10 @@ pub fn open_compatible(path: &Path) -> Result<Connection, Error> {
 }
 
 /// A restore that was killed leaves a database that may be the old one, the new one, or missing.
-fn refuse_interrupted_restore(files: &DatabaseFiles) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::Internal`] if a restore was interrupted.
+pub fn refuse_interrupted_restore(files: &DatabaseFiles) -> Result<(), Error> {
     let marker = files.restore_marker();
     match marker.try_exists() {
         Ok(false) => Ok(()),

@@ -12,7 +12,7 @@ use super::keys::{self, KeyFile};
 use super::partial_file::PartialFile;
 use super::snapshot_copy::{copy_snapshot, open_copy};
 use super::summary::Summary;
-use super::watch::Watch;
+use super::watch::{Watch, WatchedFile};
 use crate::config::backups::KeyPlace;
 use crate::config::database::DatabaseFiles;
 use crate::crypto::copy_with_sha256;
@@ -23,6 +23,7 @@ use crate::store::migrate;
 pub struct Draft {
     partial: PartialFile,
     keys: Vec<KeyFile>,
+    place: KeyPlace,
     summary: Summary,
 }
 
@@ -31,7 +32,7 @@ pub struct Draft {
 ///
 /// # Errors
 /// One line for the operator. Nothing has changed then.
-pub fn make(
+pub fn back_up(
     files: &DatabaseFiles,
     target: &Path,
     place: KeyPlace,
@@ -79,19 +80,10 @@ impl Draft {
         place: KeyPlace,
         watch: &Watch,
     ) -> Result<Draft, Error> {
-        let source = migrate::open_compatible(files.database())?;
-        watch.interrupt(&source)?;
-        migrate::check_is_ours(&source)?;
-        let (snapshot, found) = begin(&source, files)?;
-        check_room(&snapshot, files, target)?;
         let partial = PartialFile::for_target(target.database()).map_err(internal)?;
-        copy_snapshot(&snapshot, &partial, watch)?;
-        let original = Contents::read(&snapshot)?;
-        drop(snapshot);
-
-        let key_text = describe_keys(place, &found, files);
+        let (original, keys) = copy(files, &partial, watch)?;
         if place == KeyPlace::Inside {
-            keys::insert(&open_copy(partial.path())?, &found)?;
+            keys::insert(&open_copy(partial.path())?, &keys)?;
         }
         // Opened again: what is proven is what can be read from the file.
         let Checked {
@@ -101,20 +93,18 @@ impl Draft {
         contents.check_copy_of(&original)?;
         let (bytes, sha256) =
             copy_with_sha256(&mut partial.file(), &mut io::sink()).map_err(internal)?;
+        let summary = Summary {
+            bytes,
+            sha256,
+            audit_fault,
+            contents,
+            keys: describe_keys(place, &keys, files),
+        };
         Ok(Draft {
             partial,
-            keys: if place == KeyPlace::Beside {
-                found
-            } else {
-                Vec::new()
-            },
-            summary: Summary {
-                bytes,
-                sha256,
-                audit_fault,
-                contents,
-                keys: key_text,
-            },
+            keys,
+            place,
+            summary,
         })
     }
 
@@ -128,23 +118,54 @@ impl Draft {
     /// # Errors
     /// The files cannot be written, or exist. None of them stays.
     pub fn publish(self, target: &DatabaseFiles) -> io::Result<Summary> {
-        let mut beside = keys::write_files(&self.keys, target)?;
+        let mut beside = match self.place {
+            KeyPlace::Beside => keys::write_files(&self.keys, target)?,
+            KeyPlace::Inside | KeyPlace::None => Vec::new(),
+        };
         beside.push(write_checksum(&self.summary.sha256, target)?);
         self.partial.publish(target.database())?;
         beside.into_iter().for_each(PartialFile::keep);
         Ok(self.summary)
     }
 
-    /// Writes the bytes of the backup to `to`.
-    pub fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
-        let mut file = self.partial.file();
+    /// Writes the bytes of the backup to `to`. Its file is removed before, since the reader of a pipe may make this
+    /// wait for ever.
+    ///
+    /// # Errors
+    /// The reader has closed the pipe, for example.
+    pub fn write_to(self, to: &mut impl Write, watch: &Watch) -> io::Result<Summary> {
+        let mut file = self.partial.remove()?;
         file.rewind()?;
-        copy_with_sha256(&mut file, to)?;
-        to.flush()
+        copy_with_sha256(&mut WatchedFile::new(file, self.summary.bytes, watch), to)?;
+        to.flush()?;
+        Ok(self.summary)
     }
 }
 
 // ---- steps --------------------------------------------------------------------------------------
+
+/// Copies one snapshot of the database. Returns what it contains, and the keys that belong to it.
+fn copy(
+    files: &DatabaseFiles,
+    to: &PartialFile,
+    watch: &Watch,
+) -> Result<(Contents, Vec<KeyFile>), Error> {
+    let of_source = |why: Error| internal(format!("{}: {why}", files.database().display()));
+    let source = open_source(files).map_err(of_source)?;
+    watch.interrupt(&source)?;
+    let (snapshot, keys) = begin(&source, files)?;
+    check_room(&snapshot, files, to)?;
+    copy_snapshot(&snapshot, to, watch)?;
+    let contents = Contents::read(&snapshot).map_err(of_source)?;
+    Ok((contents, keys))
+}
+
+fn open_source(files: &DatabaseFiles) -> Result<Connection, Error> {
+    migrate::refuse_interrupted_restore(files)?;
+    let source = migrate::open_compatible(files.database())?;
+    migrate::check_is_ours(&source)?;
+    Ok(source)
+}
 
 /// Begins a read transaction, which fixes the snapshot, and reads the keys that belong to it: a key that was replaced
 /// in between would not fit.
@@ -165,21 +186,18 @@ fn begin<'a>(
 
 /// Checks that the disk has room for the copy. A copy that fills the disk of the database would stop the server's
 /// writes before it fails itself.
-fn check_room(
-    snapshot: &Connection,
-    files: &DatabaseFiles,
-    target: &DatabaseFiles,
-) -> Result<(), Error> {
+fn check_room(snapshot: &Connection, files: &DatabaseFiles, to: &PartialFile) -> Result<(), Error> {
     /// Left for the write-ahead log, on the disk of the database.
     const RESERVE: u64 = 64 << 20;
     let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
     let size = snapshot
         .query_row(sql, [], |row| row.get::<_, i64>(0))?
         .unsigned_abs();
-    let device = |files: &DatabaseFiles| fs::metadata(files.folder()).map(|folder| folder.dev());
-    let is_shared = device(files).map_err(internal)? == device(target).map_err(internal)?;
+    let copy = to.file().metadata().map_err(internal)?;
+    let folder = fs::metadata(files.folder()).map_err(internal)?;
+    let is_shared = copy.dev() == folder.dev();
     let needed = if is_shared { size + RESERVE } else { size };
-    let disk = rustix::fs::statvfs(target.folder()).map_err(internal)?;
+    let disk = rustix::fs::fstatvfs(to.file()).map_err(internal)?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free < needed {
         return Err(internal(format!(

@@ -57,6 +57,11 @@ impl PartialFile {
         sync_folder(target.parent().unwrap_or(Path::new("/")))
     }
 
+    /// Removes the name of the file. Its content exists until the returned file is closed.
+    pub fn remove(self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Keeps the file under its present name.
     pub fn keep(mut self) {
         self.is_kept = true;

@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use super::keys::{self, KeyFile};
 use super::partial_file::{PartialFile, rename_to_free_name, sync_folder};
 use super::snapshot_copy::open_copy;
 use super::summary::Summary;
-use super::watch::{Phase, Watch};
+use super::watch::{Watch, WatchedFile};
 use crate::config::database::DatabaseFiles;
 use crate::crypto::copy_with_sha256;
 use crate::error::Error;
@@ -119,14 +119,7 @@ impl Restore {
             () if has_log(self.from.write_ahead_log()) || has_log(self.from.rollback_journal()) => {
                 "a part of it is in the log beside it, so it is a database in use and not a backup"
             }
-            () => {
-                return Ok(WatchedFile {
-                    file,
-                    done: 0,
-                    length,
-                    watch,
-                });
-            }
+            () => return Ok(WatchedFile::new(file, length, watch)),
         };
         Err(internal(reason))
     }
@@ -206,24 +199,6 @@ fn create_copy(files: &DatabaseFiles) -> io::Result<PartialFile> {
     match fs::remove_file(&path) {
         Err(why) if why.kind() != ErrorKind::NotFound => Err(why),
         _ => PartialFile::create(path),
-    }
-}
-
-/// Reads a file and reports the progress.
-struct WatchedFile<'a> {
-    file: File,
-    done: u64,
-    length: u64,
-    watch: &'a Watch,
-}
-
-impl Read for WatchedFile<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.done += count as u64;
-        let phase = Phase::Copying(self.done, self.length);
-        self.watch.report(phase).map_err(io::Error::other)?;
-        Ok(count)
     }
 }
 

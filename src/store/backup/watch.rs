@@ -1,6 +1,8 @@
 //! How the caller of a backup or a restore observes it and stops it.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,5 +63,36 @@ impl Default for Watch {
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+/// Reads a file and reports the progress.
+#[derive(Debug)]
+pub struct WatchedFile<'a> {
+    file: File,
+    done: u64,
+    length: u64,
+    watch: &'a Watch,
+}
+
+impl WatchedFile<'_> {
+    /// Reads a file of this length from its present position.
+    pub fn new(file: File, length: u64, watch: &Watch) -> WatchedFile<'_> {
+        WatchedFile {
+            file,
+            done: 0,
+            length,
+            watch,
+        }
+    }
+}
+
+impl Read for WatchedFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.done += count as u64;
+        let phase = Phase::Copying(self.done, self.length);
+        self.watch.report(phase).map_err(io::Error::other)?;
+        Ok(count)
     }
 }
