@@ -60,8 +60,9 @@ impl BackupFolder {
     /// Removes the oldest complete backups until `keep` are left. The one of `newest` stays, even if the clock was
     /// set back and others look newer.
     pub fn remove_older(&self, newest: Timestamp, keep: usize) -> io::Result<()> {
+        let newest = newest.to_file_name();
         let mut older = self.list()?;
-        older.retain(|at, files| *at != newest && files.contains_key(COMPLETE));
+        older.retain(|at, files| at.to_file_name() != newest && files.contains_key(COMPLETE));
         let surplus = (older.len() + 1).saturating_sub(keep);
         older.into_values().take(surplus).try_for_each(remove)
     }

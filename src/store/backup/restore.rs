@@ -58,7 +58,12 @@ impl Restore {
         let _unused = lock_database(files.database())?;
         self.refuse_lost_commits(files)?;
         let copy = self.copy(files, watch)?;
-        copy.put_in_place(files, &self.from).map_err(|why| {
+        let old = files.renamed(&format!(
+            ".{}.replaced",
+            Timestamp::now().to_precise_file_name()
+        ));
+        write_marker(files, &self.from, &old).map_err(internal)?;
+        copy.put_in_place(files, &old).map_err(|why| {
             internal(format!(
                 "{why}. The database is not complete now: run the command again"
             ))
@@ -214,13 +219,10 @@ struct Copy {
 impl Copy {
     /// Moves the present files away and the copy in. Each step is one rename, so nothing is lost if the process is
     /// killed, and the marker tells that the steps are not complete.
-    fn put_in_place(self, files: &DatabaseFiles, from: &DatabaseFiles) -> io::Result<Restored> {
-        let now = Timestamp::now().to_precise_file_name();
-        let old = files.renamed(&format!(".{now}.replaced"));
+    fn put_in_place(self, files: &DatabaseFiles, old: &DatabaseFiles) -> io::Result<Restored> {
         let owner = Owner::of(files)?;
-        write_marker(files, from, &old)?;
         let had_database = files.database().try_exists()?;
-        self.move_away(files, &old)?;
+        self.move_away(files, old)?;
         owner.give(self.partial.path())?;
         self.partial.publish(files.database())?;
         for key in keys::write_files(&self.keys, files)? {

@@ -10,8 +10,8 @@ use super::watch::{Phase, Watch};
 use crate::error::Error;
 use crate::store::sqlite_error::database_locked;
 
-/// Pages in one step: 4 MiB of the usual 4 KiB.
-const STEP: i32 = 1024;
+/// Pages in one step: 1 MiB of the usual 4 KiB.
+const STEP: i32 = 256;
 
 /// Copies the state that `snapshot` sees. The copy is a single file, without a write-ahead log.
 ///

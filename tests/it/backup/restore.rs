@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::program::{RunningServer, WorkDir};
-use crate::support::{file_mode, files_in, overwrite_page_of, wait_for};
+use crate::support::{file_mode, files_in, overwrite_page_of};
 
 /// A server with an approved admin; its database has one task, and `copy.db` is a backup of it.
 struct Fixture {
@@ -322,70 +322,59 @@ fn commits_in_the_log_of_a_killed_server_are_given_up_only_on_request() {
 // ---- an interrupted restore ---------------------------------------------------------------------
 
 #[test]
-fn after_an_interrupted_restore_the_server_does_not_start_until_it_is_repeated() {
-    let fixture = Fixture::new();
-    // As it is after the old database was moved away, when the process was killed.
-    fs::write(fixture.path("project.db.restoring"), "A restore began.\n").unwrap();
-    fs::write(fixture.path("project.db.restore.part"), "a part").unwrap();
-    fs::rename(fixture.path("project.db"), fixture.path("project.db.old")).unwrap();
-    let before = files_in(fixture.work_dir.0.path());
-    for arguments in [
-        &[][..],
-        &[
-            "user",
-            "create",
-            "--username",
-            "bob",
-            "--email",
-            "bob@example.com",
-            "--password-stdin",
-        ],
-    ] {
-        let output = fixture
-            .work_dir
-            .run_with_input(arguments, "correct horse battery\n");
-        assert_eq!(output.code, Some(1), "{output:?}");
-        assert!(
-            output.error_line().contains("run `task-api restore` again"),
-            "{output:?}"
-        );
-    }
-    assert!(files_in(fixture.work_dir.0.path()) == before);
+fn after_an_interrupted_restore_nothing_opens_the_database_until_it_is_repeated() {
+    let create = [
+        "user",
+        "create",
+        "--username",
+        "bob",
+        "--email",
+        "bob@example.com",
+    ];
+    let create = [&create[..], &["--password-stdin"]].concat();
+    // Where the process was killed: before the first change, between the two databases, and before the keys.
+    for moved_away in [&[][..], &["project.db"], &["project.db.jwt_secret"]] {
+        let fixture = Fixture::new();
+        fs::write(fixture.path("project.db.restoring"), "A restore began.\n").unwrap();
+        fs::write(fixture.path("project.db.restore.part"), "a part").unwrap();
+        for name in moved_away {
+            fs::rename(fixture.path(name), fixture.path("old")).unwrap();
+        }
+        let before = files_in(fixture.work_dir.0.path());
+        for arguments in [&[][..], &create, &["backup", "second.db"]] {
+            let output = fixture
+                .work_dir
+                .run_with_input(arguments, "correct horse battery\n");
+            assert_eq!(output.code, Some(1), "{output:?}");
+        }
+        assert!(files_in(fixture.work_dir.0.path()) == before);
+        let output = fixture.work_dir.run(&["serve"]);
+        let reason = "a restore was interrupted: run `task-api restore` again";
+        assert!(output.error_line().contains(reason), "{output:?}");
 
-    fixture.restore(&["copy.db"]);
-    for name in ["project.db.restoring", "project.db.restore.part"] {
-        assert!(!fixture.path(name).exists(), "{name}");
+        fixture.restore(&["copy.db"]);
+        for name in ["project.db.restoring", "project.db.restore.part"] {
+            assert!(!fixture.path(name).exists(), "{name}");
+        }
+        assert_eq!(fixture.served_title(), "in the backup");
     }
-    assert_eq!(fixture.served_title(), "in the backup");
 }
 
 #[test]
-fn a_restore_that_fails_half_way_can_be_repeated() {
+fn a_restore_that_cannot_write_its_marker_changes_nothing() {
     let fixture = Fixture::new();
-    // A key file that cannot be moved away: its new name is taken by a folder, whatever the time is.
-    let database = fixture.path("project.db");
-    let marker = fixture.path("project.db.restoring");
-    fs::create_dir(&marker).unwrap();
-    let output = fixture.work_dir.run(&["restore", "copy.db"]);
-    assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(
-        output.error_line().contains("run the command again"),
-        "{output:?}"
-    );
-    assert!(database.exists());
-    fs::remove_dir(&marker).unwrap();
+    fs::create_dir(fixture.path("project.db.restoring")).unwrap();
+    fixture.assert_refused(&["copy.db"], "Is a directory");
+    fs::remove_dir(fixture.path("project.db.restoring")).unwrap();
     fixture.restore(&["copy.db"]);
-    assert_eq!(fixture.served_title(), "in the backup");
 }
 
 #[test]
-fn two_restores_at_once_are_one_after_the_other_or_refused() {
+fn a_restore_beside_another_one_is_refused() {
     let fixture = Fixture::new();
     let folder = fs::File::open(fixture.work_dir.0.path()).unwrap();
     folder.lock().unwrap();
     fixture.assert_refused(&["copy.db"], "another restore or backup is running");
     drop(folder);
-    wait_for("restore", || {
-        (fixture.work_dir.run(&["restore", "copy.db"]).code == Some(0)).then_some(())
-    });
+    fixture.restore(&["copy.db"]);
 }
