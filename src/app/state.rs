@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::backups::Backups;
 use super::clock::Clock;
 use super::sign_outs::SignOuts;
 use crate::auth::jwt::JwtSigner;
@@ -46,6 +47,8 @@ pub struct App {
     pub metrics_token: Option<MetricsToken>,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// Scheduled backups, if `BACKUP_DIR` is set.
+    pub backups: Option<Backups>,
     /// The files of the board, the documentation page and the OpenAPI document.
     pub static_files: StaticFiles,
     clock: Clock,
@@ -55,7 +58,7 @@ impl App {
     /// Assembles the application. Keys for other purposes are derived from the current signing key.
     ///
     /// # Errors
-    /// One line for the operator: the system provides no random bytes.
+    /// One line for the operator: the system provides no random bytes, or `BACKUP_DIR` cannot be read.
     pub fn new(
         config: Config,
         store: Store,
@@ -80,6 +83,7 @@ impl App {
             fingerprints: IdempotencyFingerprints::new(key),
             metrics_token,
             metrics,
+            backups: Backups::new(&config)?,
             static_files,
             clock,
             config,

@@ -1,6 +1,7 @@
 //! The command line: parses the arguments and the environment with clap, and runs one command.
 
 mod audit;
+mod backup;
 mod command_line;
 mod database;
 mod environment;

@@ -11,6 +11,7 @@ use super::socket_activation;
 use super::stop_signals::StopSignals;
 use super::watchdog::Watchdog;
 use crate::app::App;
+use crate::app::backups::BackupThread;
 use crate::app::maintenance::Maintenance;
 use crate::app::storage_watch::StorageWatch;
 use crate::auth::metrics_token::MetricsToken;
@@ -42,7 +43,8 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
-    check_threads(config.concurrency.new_threads())?;
+    let backup_threads = usize::from(config.backups.backup_dir.is_some());
+    check_threads(config.concurrency.new_threads() + backup_threads)?;
     let files = config.database.database_url.files()?;
     manager.status("opening the database");
     let store = Store::open(&files, config.concurrency.readers())?;
@@ -52,10 +54,11 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     if let Some(admin) = secrets.first_admin {
         admin.create(&app)?;
     }
-    let background = (
-        StorageWatch::start(Arc::clone(&app))?,
-        Maintenance::start(Arc::clone(&app))?,
-    );
+    let background = Background {
+        _backups: BackupThread::start(&app)?,
+        _maintenance: Maintenance::start(Arc::clone(&app))?,
+        _storage_watch: StorageWatch::start(Arc::clone(&app))?,
+    };
     // Before the first request is answered: a signal from then on stops the server gracefully.
     signals.defer_first();
     let server = Server::start(Arc::clone(&app), listen_on)?;
@@ -171,11 +174,19 @@ fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
     info!("listening on http://{}", server.address());
 }
 
+/// What runs in the background. It ends when this is dropped. A backup that is not complete is given up: it would keep
+/// the write-ahead log from being emptied.
+struct Background {
+    _backups: Option<BackupThread>,
+    _maintenance: Maintenance,
+    _storage_watch: StorageWatch,
+}
+
 // ---- stop ---------------------------------------------------------------------------------------
 
 /// Graceful shutdown: completes the requests in progress, then empties the write-ahead log (checkpoint), so that
 /// the whole database is in one file.
-fn stop(signal: &str, background: (StorageWatch, Maintenance), server: Server, app: &App) {
+fn stop(signal: &str, background: Background, server: Server, app: &App) {
     let seconds = STOP_DEADLINE.as_secs();
     info!("{signal}: completing the requests in progress, within {seconds} s");
     drop(background);

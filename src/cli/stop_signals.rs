@@ -76,8 +76,8 @@ impl StopSignals {
 }
 
 /// Handles SIGXFSZ, by which the kernel would end the process at a write beyond its limit of file sizes (`ulimit
-/// -f`). Handled, it makes the write fail, and the request gets 503 as on a full disk.
-fn survive_file_size_limit() -> io::Result<()> {
+/// -f`). Handled, it makes the write fail, as on a full disk.
+pub fn survive_file_size_limit() -> io::Result<()> {
     let unused = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(Signal::XFSZ.as_raw(), unused).map(drop)
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::backups::BackupArgs;
 use super::concurrency::Concurrency;
 use super::cors::{CorsArgs, CorsOrigins};
 use super::database::DatabaseArgs;
@@ -27,6 +28,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub database: DatabaseArgs,
+
+    #[command(flatten)]
+    pub backups: BackupArgs,
 
     #[command(flatten)]
     pub signing_key: SigningKeyArgs,
@@ -98,6 +102,6 @@ impl Config {
                     .to_owned(),
             );
         }
-        Ok(())
+        self.backups.check()
     }
 }

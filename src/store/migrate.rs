@@ -5,13 +5,13 @@
 //! transaction. A file that belongs to another program, or to a newer version of this one, is left unchanged,
 //! byte for byte. Before the first change a backup is made beside the file.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::backup::{KEY_TABLE, PartialFile, Watch, copy_snapshot};
 use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
 use super::sqlite_error::is_busy;
 use super::start_checks::{check_files_beside, check_log_belongs};
@@ -62,11 +62,12 @@ pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
     if path.is_dir() {
         return Err(internal("it is a folder"));
     }
+    refuse_interrupted_restore(files)?;
     check_files_beside(files)?;
     if create_if_missing(path).map_err(internal)? {
         log::info!("created the database {}", path.display());
     }
-    check_compatible(path)?;
+    drop(open_compatible(path)?);
     check_log_belongs(files)?;
     let mut db = Connection::open(path)?;
     set_up_writer(&mut db, MAX_CACHE)?;
@@ -80,9 +81,7 @@ pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
     let is_outdated = schema_version(&transaction)? < VERSION;
     if is_outdated {
         back_up(files)?;
-        transaction.execute_batch(SCHEMA)?;
-        add_missing_columns(&transaction)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+        upgrade(&transaction)?;
     }
     transaction.commit()?;
     if is_outdated {
@@ -105,6 +104,16 @@ fn enable_auto_vacuum(db: &Connection) {
     if let Err(why) = result {
         log::warn!("the database file will not shrink when rows are deleted; VACUUM failed: {why}");
     }
+}
+
+/// Brings the schema of an earlier version to the current one.
+pub fn upgrade(transaction: &Transaction) -> Result<(), Error> {
+    if schema_version(transaction)? < VERSION {
+        transaction.execute_batch(SCHEMA)?;
+        add_missing_columns(transaction)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(())
 }
 
 /// The columns that a later version has added to a table of this program: table, name and type. `schema.sql`
@@ -130,39 +139,78 @@ fn internal(why: impl ToString) -> Error {
     Error::Internal(why.to_string())
 }
 
-/// Creates an empty database file, and returns whether it did. Leaves an existing file and its mode as they are.
+/// Creates an empty database file that only its owner may read, since it will hold password hashes, and returns whether
+/// it did. SQLite gives its `-wal` and `-shm` files the same mode. Leaves an existing file and its mode as they are.
 fn create_if_missing(path: &Path) -> io::Result<bool> {
-    match create_private(path) {
-        Ok(_) => Ok(true),
-        Err(why) if why.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(why) => Err(why),
+    match PartialFile::create(path.to_owned()) {
+        Ok(file) => file.keep(),
+        Err(why) if why.kind() == ErrorKind::AlreadyExists => return Ok(false),
+        Err(why) => return Err(why),
     }
-}
-
-/// Creates a file that only its owner may read (mode 0600), since it will hold password hashes. SQLite gives
-/// its `-wal` and `-shm` files the same mode.
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    Ok(true)
 }
 
 // ---- checks -------------------------------------------------------------------------------------
 
-/// Checks that the file is this program's or the Flask app's. The connection is read-only: one that may write
-/// would run a checkpoint when it is closed, and so change a file that belongs to another program.
-fn check_compatible(path: &Path) -> Result<(), Error> {
+/// Opens a file that is this program's or the Flask app's. The connection is read-only: one that may write would
+/// run a checkpoint when it is closed, and so change a file that belongs to another program.
+///
+/// # Errors
+/// [`Error::Internal`] if the file is another program's, a newer version's, or a backup.
+pub fn open_compatible(path: &Path) -> Result<Connection, Error> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     db.busy_timeout(WAIT_TIMEOUT)?;
-    let version = match schema_version(&db) {
-        Err(why) if needs_rollback(&why) => {
-            roll_back_journal(path)?;
-            schema_version(&db)
+    match schema_version(&db) {
+        Err(why) if needs_rollback(&why) => roll_back_journal(path)?,
+        result => drop(result?),
+    }
+    check_compatible(&db)?;
+    if db.table_exists(None::<&str>, KEY_TABLE)? {
+        return Err(internal(
+            "it is a backup that contains keys: put it in place with `task-api restore`",
+        ));
+    }
+    Ok(db)
+}
+
+/// A restore that was killed leaves a database that may be the old one, the new one, or missing.
+///
+/// # Errors
+/// [`Error::Internal`] if a restore was interrupted.
+pub fn refuse_interrupted_restore(files: &DatabaseFiles) -> Result<(), Error> {
+    let marker = files.restore_marker();
+    match marker.try_exists() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(internal(format!(
+            "a restore was interrupted: run `task-api restore` again ({} says more)",
+            marker.display()
+        ))),
+        Err(why) => Err(internal(why)),
+    }
+}
+
+/// Checks that a database is this program's, of this or an earlier version.
+///
+/// # Errors
+/// [`Error::Internal`] if it is another program's, a newer version's, or the Flask app's.
+pub fn check_is_ours(db: &Connection) -> Result<(), Error> {
+    check_compatible(db)?;
+    for (table, _) in TUTORIAL_TABLES {
+        if !db.table_exists(None::<&str>, table)? {
+            return Err(internal("it is no database of Task API"));
         }
-        result => result,
-    }?;
+    }
+    if schema_version(db)? == 0 {
+        return Err(internal(
+            "it is a database of the Flask app: let DATABASE_URL name it, and `task-api serve` takes it over",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the version, and that the tutorial's tables are usable if they exist.
+fn check_compatible(db: &Connection) -> Result<(), Error> {
+    let version = schema_version(db)?;
     if version > VERSION {
         return Err(internal(format!(
             "a newer version of this program has migrated it (schema version {version}; this program \
@@ -170,7 +218,7 @@ fn check_compatible(path: &Path) -> Result<(), Error> {
         )));
     }
     for (table, expected) in TUTORIAL_TABLES {
-        check_table(&db, table, expected)?;
+        check_table(db, table, expected)?;
     }
     Ok(())
 }
@@ -255,25 +303,21 @@ fn foreign_table(table: &str, why: &str) -> Error {
 
 // ---- backup -------------------------------------------------------------------------------------
 
-/// Copies the database to a new file beside it, with SQLite's backup API. Does nothing if it is empty.
+/// Copies the database to a new file beside it. Does nothing if it is empty.
 fn back_up(files: &DatabaseFiles) -> Result<(), Error> {
     // A connection of its own: SQLite cannot back up from the one that holds the write lock.
     let db = Connection::open_with_flags(files.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    if is_empty(&db)? {
+    let snapshot = db.unchecked_transaction()?;
+    if is_empty(&snapshot)? {
         return Ok(());
     }
-    let (backup, partial) = backup_paths(files);
-    // The copy gets its final name at the end, so that a killed process leaves nothing that looks like a complete
-    // backup.
-    let result =
-        copy_database(&db, &partial).and_then(|()| fs::rename(&partial, &backup).map_err(internal));
-    if let Err(why) = result {
-        let _ = fs::remove_file(&partial);
-        return Err(internal(format!(
+    let backup = files.beside(format!(".{}.bak", Timestamp::now().to_precise_file_name()));
+    copy_to(&snapshot, &backup).map_err(|why| {
+        internal(format!(
             "cannot make the backup {}: {why}",
             backup.display()
-        )));
-    }
+        ))
+    })?;
     log::info!(
         "backed up the database to {} before its migration",
         backup.display()
@@ -287,21 +331,12 @@ fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     Ok(!has_content)
 }
 
-/// Returns when the copy is on the disk.
-fn copy_database(db: &Connection, to: &Path) -> Result<(), Error> {
-    create_private(to).map_err(internal)?;
-    db.backup("main", to, None)?;
-    File::open(to)
-        .and_then(|file| file.sync_all())
-        .map_err(internal)
-}
-
-/// `project.db.20261123T042241.136817Z.bak`, and the name of a partial copy.
-fn backup_paths(files: &DatabaseFiles) -> (PathBuf, PathBuf) {
-    let now = Timestamp::now().to_stored();
-    let now = now.replace(['-', ':'], "").replace(' ', "T");
-    let path = |suffix| files.beside(format!(".{now}Z.bak{suffix}"));
-    (path(""), path(".part"))
+/// Returns when the copy is on the disk. It gets its name at the end, so that a killed process leaves nothing that
+/// looks like a complete backup.
+fn copy_to(snapshot: &Transaction, backup: &Path) -> Result<(), Error> {
+    let partial = PartialFile::for_target(backup).map_err(internal)?;
+    copy_snapshot(snapshot, &partial, &Watch::default())?;
+    partial.publish(backup).map_err(internal)
 }
 
 // ---- write-ahead log ----------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 //! combine several of them in one [`Store::write`].
 
 pub mod audit;
+pub mod backup;
 pub mod idempotency;
 pub mod sessions;
 pub(crate) mod tasks;

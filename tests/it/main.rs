@@ -29,6 +29,13 @@ mod auth {
     mod tokens;
 }
 
+/// Backups: `task-api backup`, `task-api restore`, and those that the server makes.
+mod backup {
+    mod make;
+    mod restore;
+    mod schedule;
+}
+
 /// The HTTP server: bytes, connections and client addresses.
 mod server {
     mod admission;

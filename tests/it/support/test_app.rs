@@ -12,6 +12,7 @@ use task_api::app::{App, Clock};
 use task_api::auth::metrics_token::MetricsToken;
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::Config;
+use task_api::config::backups::BackupArgs;
 use task_api::config::concurrency::Concurrency;
 use task_api::config::cors::CorsArgs;
 use task_api::config::database::{DatabaseArgs, DatabaseFiles};
@@ -68,6 +69,11 @@ pub fn config(folder: &TempDir) -> Config {
         server: ServerKind::default(),
         database: DatabaseArgs {
             database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
+        },
+        backups: BackupArgs {
+            backup_dir: None,
+            backup_every: "24h".parse().unwrap(),
+            backup_keep: 7,
         },
         signing_key: SigningKeyArgs::default(),
         admin: AdminArgs::default(),
