@@ -15,6 +15,7 @@ use crate::http::cursor::CursorCodec;
 use crate::http::embedded_files::StaticFiles;
 use crate::http::idempotency_key::IdempotencyFingerprints;
 use crate::http::rate_limit::RateLimits;
+use crate::http::refused_sign_ins::RefusedSignIns;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::store::Store;
@@ -31,6 +32,8 @@ pub struct App {
     pub refresh_tokens: RefreshTokenChain,
     /// Rate limiting.
     pub rate_limits: RateLimits,
+    /// Counts refused sign-ins, in memory until maintenance writes the sums to the audit log.
+    pub refused_sign_ins: RefusedSignIns,
     /// When sessions were last used, in memory until maintenance writes it to the database.
     pub session_activity: SessionActivity,
     /// Hashes and verifies passwords.
@@ -70,6 +73,7 @@ impl App {
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
             refresh_tokens: RefreshTokenChain::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
+            refused_sign_ins: RefusedSignIns::default(),
             session_activity: SessionActivity::default(),
             passwords: passwords.map_err(|why| why.to_string())?,
             cursors: CursorCodec::new(key),

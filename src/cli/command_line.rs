@@ -40,7 +40,7 @@ enum Command {
     /// The server may be running; it sees a change at the next request.
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Verify the audit log
+    /// Verify the audit log, or seal it anew
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Print the OpenAPI 3.1 description of the API

@@ -7,6 +7,7 @@ mod first_admin;
 mod healthcheck;
 mod licenses;
 mod openapi;
+mod os_user;
 mod password_input;
 mod serve;
 mod stop_signals;

@@ -8,7 +8,7 @@ use log::{info, warn};
 use super::first_admin::FirstAdmin;
 use super::stop_signals::StopSignals;
 use crate::app::App;
-use crate::app::maintenance::Maintenance;
+use crate::app::maintenance::{self, Maintenance};
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::concurrency::check_threads;
@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
 use crate::server::{STOP_DEADLINE, Server};
-use crate::store::Store;
+use crate::store::{Store, audit_seal};
 
 /// Starts the log and runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
@@ -45,6 +45,7 @@ fn serve(config: Config) -> Result<(), String> {
     if let Some(admin) = secrets.first_admin {
         admin.create(&app)?;
     }
+    begin_audit_epoch(&app);
     let maintenance = Maintenance::start(Arc::clone(&app))?;
     // Before the first request is answered: a signal from then on stops the server gracefully.
     signals.defer_first();
@@ -127,6 +128,13 @@ fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
     }
 }
 
+/// Begins an epoch of the audit key: what was written before this start can no longer be sealed anew.
+fn begin_audit_epoch(app: &App) {
+    if let Err(why) = audit_seal::end_epoch(&app.store, app.now(), 0) {
+        warn!("cannot begin an epoch of the audit key, next try within an hour: {why}");
+    }
+}
+
 fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
     let version = env!("CARGO_PKG_VERSION");
     info!(
@@ -144,12 +152,15 @@ fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
 
 /// Graceful shutdown: completes the requests in progress, then empties the write-ahead log (checkpoint), so that
 /// the whole database is in one file.
-fn stop(signal: &str, maintenance: Maintenance, server: Server, app: &App) {
+fn stop(signal: &str, running: Maintenance, server: Server, app: &App) {
     let seconds = STOP_DEADLINE.as_secs();
     info!("{signal}: completing the requests in progress, within {seconds} s");
-    drop(maintenance);
+    drop(running);
     if !server.stop(STOP_DEADLINE) {
         warn!("some requests were not completed in time");
+    }
+    if let Err(why) = maintenance::record_refused_sign_ins(app) {
+        warn!("the last refused sign-ins are not in the audit log: {why}");
     }
     match app.store.checkpoint() {
         Ok(()) => info!("stopped; the write-ahead log is empty"),

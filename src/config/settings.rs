@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::audit::AuditArgs;
 use super::concurrency::Concurrency;
 use super::cors::{CorsArgs, CorsOrigins};
 use super::database::DatabaseArgs;
@@ -27,6 +28,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub database: DatabaseArgs,
+
+    #[command(flatten)]
+    pub audit: AuditArgs,
 
     #[command(flatten)]
     pub signing_key: SigningKeyArgs,

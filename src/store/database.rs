@@ -8,10 +8,11 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
+use super::audit_seal::{self, AuditSealer};
 use super::connection_pool::{self, ConnectionPool};
-use super::migrate;
 use super::reader::{KeptReader, Readers};
 use super::write_group::Writer;
+use super::{audit, migrate};
 use crate::config::database::DatabaseFiles;
 use crate::config::memory::MemoryLimits;
 use crate::error::Error;
@@ -38,10 +39,13 @@ impl Store {
         let path = files.database();
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
         migrate::run(files).map_err(explain)?;
-        Store::connect(path, readers).map_err(explain)
+        let audit = AuditSealer::new(files);
+        let store = Store::connect(path, readers, audit).map_err(explain)?;
+        audit_seal::open(&store)?;
+        Ok(store)
     }
 
-    fn connect(path: &Path, readers: usize) -> Result<Store, Error> {
+    fn connect(path: &Path, readers: usize, audit: AuditSealer) -> Result<Store, Error> {
         let cache = MemoryLimits::of_this_process().page_caches / (readers as u64 + 1);
         let reader = SqliteConnectionManager::file(path)
             .with_init(move |db| connection_pool::set_up_reader(db, cache));
@@ -50,7 +54,7 @@ impl Store {
         let commits = Arc::new(AtomicU64::new(0));
         Ok(Store {
             readers: Readers::new(ConnectionPool::open(reader, readers)?, Arc::clone(&commits)),
-            writer: Writer::new(writer, commits),
+            writer: Writer::new(writer, commits, audit),
         })
     }
 
@@ -96,10 +100,17 @@ impl Store {
         self.writer.run_group(items, run)
     }
 
+    /// Seals the audit log.
+    pub(super) fn audit(&self) -> &AuditSealer {
+        self.writer.audit()
+    }
+
     /// Writes the metrics of the database.
     pub fn write_metrics(&self, text: &mut Exposition) {
         self.readers.write_metrics(text);
         self.writer.write_metrics(text);
+        audit::write_metrics(self.read(audit::ChainHead::read).ok().as_ref(), text);
+        self.audit().write_metrics(text);
     }
 
     /// Runs a short query, to check that the database responds.

@@ -15,6 +15,7 @@ use parking_lot::lock_api::ArcMutexGuard;
 use parking_lot::{FairMutex, RawFairMutex};
 use rusqlite::Connection;
 
+use super::audit_seal::{self, AuditSealer};
 use super::connection_pool::WAIT_TIMEOUT;
 use super::reader::release_snapshot_of_thread;
 use super::sqlite_error::database_locked;
@@ -32,6 +33,8 @@ pub struct Writer {
     connection: Arc<FairMutex<Connection>>,
     /// The number of commits since the start; see [`super::reader`].
     commits: Arc<AtomicU64>,
+    /// Seals the audit log at each commit.
+    audit: AuditSealer,
     /// The length of the write-ahead log, in pages, at which it is checkpointed.
     checkpoint_at: AtomicU64,
     /// Writes in each commit.
@@ -88,7 +91,7 @@ const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Writer {
     /// Takes over a connection that is set up for writing. `commits` counts up after each commit.
-    pub fn new(connection: Connection, commits: Arc<AtomicU64>) -> Writer {
+    pub fn new(connection: Connection, commits: Arc<AtomicU64>, audit: AuditSealer) -> Writer {
         connection.wal_hook(Some(|_, pages| {
             LOG_PAGES.set(u64::try_from(pages).unwrap_or(0));
             Ok(())
@@ -96,6 +99,7 @@ impl Writer {
         Writer {
             connection: Arc::new(FairMutex::new(connection)),
             commits,
+            audit,
             checkpoint_at: AtomicU64::new(CHECKPOINT_PAGES),
             group_sizes: RecentSummary::default(),
             group_seconds: RecentSummary::default(),
@@ -148,6 +152,11 @@ impl Writer {
             Some((result, committed)) => committed.and(result),
             None => Err(Error::Internal("a group of one write is empty".to_owned())),
         }
+    }
+
+    /// Seals the audit log.
+    pub fn audit(&self) -> &AuditSealer {
+        &self.audit
     }
 
     /// Whether this thread runs a group.
@@ -219,6 +228,10 @@ impl Writer {
         };
         if connection.is_autocommit() {
             return Err(ROLLED_BACK.to_owned());
+        }
+        if let Err(why) = self.audit.seal_head(&connection) {
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(format!("the audit log cannot be sealed: {why}"));
         }
         // An open snapshot would keep the checkpoint after this commit from finishing.
         release_snapshot_of_thread();
@@ -303,6 +316,7 @@ struct OpenGroup;
 
 impl OpenGroup {
     fn begin() -> OpenGroup {
+        audit_seal::forget_base();
         GROUP.set(Some(Group::default()));
         OpenGroup
     }
