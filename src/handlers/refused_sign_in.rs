@@ -19,11 +19,15 @@ pub fn record_refused_sign_in(
     if !app.refused_sign_ins.count(context.client.address) {
         return Ok(());
     }
-    app.store.write(|db| {
+    let written = app.store.write(|db| {
         let actor = Actor {
             account,
             ..anonymous_actor(app, context)
         };
         audit::record(db, &actor, Action::SignInRefused, subject, None)
-    })
+    });
+    if written.is_err() {
+        app.refused_sign_ins.take_back(context.client.address);
+    }
+    written
 }

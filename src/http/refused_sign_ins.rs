@@ -72,6 +72,15 @@ impl RefusedSignIns {
         is_single
     }
 
+    /// Takes a refused sign-in back whose entry could not be written.
+    pub fn take_back(&self, address: IpAddr) {
+        let mut counts = self.0.lock();
+        counts.single = counts.single.saturating_sub(1);
+        if let Some(network) = counts.of(Network::of(address)) {
+            network.single = network.single.saturating_sub(1);
+        }
+    }
+
     /// Returns the sums of those that got no entry, the largest first, and begins again at zero.
     pub fn take(&self) -> Vec<Sum> {
         let counts = mem::take(&mut *self.0.lock());

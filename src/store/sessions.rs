@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{decode, users};
 use crate::error::Error;
-use crate::model::{Id, LEEWAY_SECONDS, Session, SessionId, Timestamp, User};
+use crate::model::{Id, Session, SessionId, Timestamp, User};
 
 /// The most sessions of one account. A further sign-in ends the least recently used one, so that repeated
 /// sign-ins do not fill the database.
@@ -225,7 +225,7 @@ pub fn end_own(db: &Connection, user_id: Id, id: SessionId) -> Result<(), Error>
 }
 
 /// Ends all sessions of an account except `keep`, and revokes all tokens that the Flask app has issued to it
-/// until now. The clock of that app may have been ahead by the leeway with which its tokens are accepted.
+/// until now.
 pub fn end_all(
     db: &Connection,
     user_id: Id,
@@ -239,7 +239,7 @@ pub fn end_all(
         ON CONFLICT (user_id) DO UPDATE SET issued_before = excluded.issued_before
         WHERE token_cutoff.issued_before < excluded.issued_before";
     db.prepare_cached(sql)?
-        .execute(params![user_id.get(), now.unix_seconds() + LEEWAY_SECONDS])?;
+        .execute(params![user_id.get(), now.unix_seconds()])?;
     Ok(())
 }
 
