@@ -82,11 +82,11 @@ CREATE TABLE IF NOT EXISTS token_cutoff (
 
 -- Audit log -------------------------------------------------------------------------------------
 -- Security-relevant actions: the acting account, the affected account, time and client address. Append-only:
--- rows are never changed. Each row's hash covers the hash of the row before it (hash chain), so `task-api audit
--- verify` detects a row that is changed, removed or inserted later.
+-- rows are never changed; AUDIT_KEEP removes them from the old end. Each row's hash covers the hash of the row
+-- before it (hash chain), so `task-api audit verify` detects a row that is changed, removed or inserted later.
 CREATE TABLE IF NOT EXISTS audit (
-  id         INTEGER     NOT NULL,      -- 1, 2, 3 and so on, in the order of time, without gaps
-  at         DATETIME    NOT NULL,
+  id         INTEGER     NOT NULL,      -- 1, 2, 3 and so on, in the order of writing, without gaps
+  at         DATETIME    NOT NULL,      -- as the clock told it
   action     VARCHAR(40) NOT NULL,
   actor_id   INTEGER,                   -- names and ids at that time; no foreign key: accounts are deleted
   actor      VARCHAR(80),
@@ -95,8 +95,9 @@ CREATE TABLE IF NOT EXISTS audit (
   address    VARCHAR(45),
   detail     TEXT,                      -- JSON
   hash       VARCHAR(64) NOT NULL,
-  request_id VARCHAR(64),               -- of the request, as in the log; NULL on the command line
+  request_id VARCHAR(128),              -- of the request, as in the log; NULL on the command line
   os_user    VARCHAR(64),               -- on the command line: the user of the operating system
+  latest_at  DATETIME,                  -- if the clock has been set back: the latest time of an earlier row
   PRIMARY KEY (id)
 );
 
@@ -106,19 +107,18 @@ CREATE TABLE IF NOT EXISTS audit_head (
   id    INTEGER     NOT NULL,
   count INTEGER     NOT NULL,
   hash  VARCHAR(64) NOT NULL,
-  epoch INTEGER,                         -- the number of the audit key that `mac` is made with
-  mac   VARCHAR(64),                     -- HMAC of epoch, count and hash
   PRIMARY KEY (id)
 );
 
--- Seals of the hash chain: at the end of each epoch, the HMAC of its head with the audit key of that epoch. The key
--- is in a file beside the database. It is replaced by its hash after each epoch (forward security), so the seal of
--- a past epoch cannot be made again, and a copy of an old key verifies all later seals.
+-- Seals of the hash chain: HMACs of its head, with a key in a file beside the database. Each epoch has a seal, which
+-- every commit with new rows renews. At the end of an epoch the key is replaced by its hash (forward security), so
+-- the seal of a past epoch cannot be made again, and a copy of an old key verifies all later seals.
 CREATE TABLE IF NOT EXISTS audit_seal (
-  epoch INTEGER     NOT NULL,
-  count INTEGER     NOT NULL,
-  hash  VARCHAR(64) NOT NULL,
-  mac   VARCHAR(64) NOT NULL,
+  epoch    INTEGER     NOT NULL,         -- 1, 2, 3 and so on
+  began_at DATETIME    NOT NULL,         -- of the epoch
+  count    INTEGER     NOT NULL,         -- of the head
+  hash     VARCHAR(64) NOT NULL,         -- of the head; empty if the log was
+  mac      VARCHAR(64) NOT NULL,         -- HMAC of the other columns
   PRIMARY KEY (epoch)
 );
 
@@ -168,12 +168,14 @@ CREATE INDEX IF NOT EXISTS session_by_user       ON session (user_id);
 CREATE INDEX IF NOT EXISTS session_by_expiry     ON session (expires_at);
 CREATE INDEX IF NOT EXISTS ended_token_by_expiry ON ended_token (expires_at);
 
--- GET /audit lists in the order of `id`, with an optional filter. `audit_by_time` turns the filters `since` and
--- `before` into an id.
+-- GET /audit lists in the order of `id`, with an optional filter. `audit_by_latest_time` turns the filters `since`
+-- and `before` into an id: the latest time until a row grows with `id`, also if the clock has been set back. The rows
+-- written after that, before the clock has caught up, are in `audit_late`.
 CREATE INDEX IF NOT EXISTS audit_by_action  ON audit (action, id);
 CREATE INDEX IF NOT EXISTS audit_by_actor   ON audit (actor_id, id);
 CREATE INDEX IF NOT EXISTS audit_by_subject ON audit (subject_id, id);
-CREATE INDEX IF NOT EXISTS audit_by_time    ON audit (at, id);
+CREATE INDEX IF NOT EXISTS audit_by_latest_time ON audit (coalesce(latest_at, at), id);
+CREATE INDEX IF NOT EXISTS audit_late           ON audit (id) WHERE latest_at IS NOT NULL;
 
 -- GET /users lists in the order of `id`: one index for each combination of the exact filters. coalesce(),
 -- because the Flask app may leave `is_approved` NULL, which means no.
@@ -197,6 +199,7 @@ CREATE INDEX IF NOT EXISTS task_by_deadline          ON task (deadline, id);
 CREATE INDEX IF NOT EXISTS task_by_title             ON task (title, id);
 
 -- Indexes of earlier versions.
+DROP INDEX IF EXISTS audit_by_time;
 DROP INDEX IF EXISTS task_by_assignee_status_created;
 DROP INDEX IF EXISTS task_by_assignee_status_deadline;
 DROP INDEX IF EXISTS task_by_assignee_status_title;

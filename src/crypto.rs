@@ -13,11 +13,16 @@ use crate::error::Error;
 /// HMAC-SHA256 that already holds its key.
 pub type HmacSha256 = Hmac<Sha256>;
 
-/// Derives the HMAC key for one purpose from the key that signs tokens (domain separation): a value that is
+/// Derives the HMAC key for one purpose from another key (domain separation): a value that is
 /// authenticated for one purpose is not valid for another.
-pub fn derive_hmac(signing_key: &[u8], purpose: &str) -> HmacSha256 {
-    let derived = keyed_hmac(signing_key).chain_update(purpose).finalize();
-    keyed_hmac(&derived.into_bytes())
+pub fn derive_hmac(key: &[u8], purpose: &str) -> HmacSha256 {
+    keyed_hmac(&derive_key(key, purpose))
+}
+
+/// Derives a key for one purpose from another key: the HMAC of the purpose.
+pub fn derive_key(key: &[u8], purpose: &str) -> [u8; 32] {
+    let derived = keyed_hmac(key).chain_update(purpose).finalize();
+    derived.into_bytes().into()
 }
 
 /// Creates an HMAC with a key of any length. A key longer than HMAC's block is hashed, a shorter one is padded

@@ -1,16 +1,22 @@
-//! Background maintenance: once a minute a thread writes the last-used times of sessions to the database and
-//! deletes expired sessions and idempotency keys, in small batches, and returns free pages to the system. At the start and once an hour it looks for damaged
-//! pages.
+//! Background maintenance: once a minute a thread writes what was collected in memory to the database (the last-used
+//! times of sessions, the sums of refused sign-ins), deletes expired sessions, idempotency keys and entries of the
+//! audit log in small batches, ends the epoch of the audit key, and returns free pages to the system. At the start and
+//! once an hour it looks for damaged pages.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::state::App;
 use crate::concurrency::lower_priority;
 use crate::error::Error;
-use crate::store::{Connection, free_pages, idempotency, sessions};
+use crate::model::{Action, Actor, Timestamp};
+use crate::store::{
+    Connection, audit, audit_pruning, audit_seal, free_pages, idempotency, sessions,
+};
 
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -23,6 +29,9 @@ const BATCH: u32 = 500;
 
 /// Pause between two transactions, so that waiting requests can write.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// The minimum length of an epoch of the audit key.
+const EPOCH_SECONDS: i64 = 60 * 60;
 
 /// The maintenance thread. It stops when this value is dropped.
 #[derive(Debug)]
@@ -71,19 +80,70 @@ fn check_integrity(app: &App) {
 /// Runs the maintenance once.
 ///
 /// # Errors
-/// [`Error::Busy`] while the database cannot be written. The last-used times of that run are lost then;
-/// expired rows stay until the next run.
+/// [`Error::Busy`] and [`Error::StorageUnavailable`] while the database cannot be written. The last-used times of that
+/// run are lost then; everything else is done by a later run.
 pub fn run(app: &App) -> Result<(), Error> {
     for batch in app.session_activity.take().chunks(BATCH as usize) {
         app.store.write(|db| sessions::record_uses(db, batch))?;
         thread::sleep(PAUSE);
     }
+    record_refused_sign_ins(app)?;
     let now = app.now();
-    let delete_batch = |db: &Connection| -> Result<usize, Error> {
+    delete_in_batches(app, |db| {
         let sessions = sessions::delete_expired(db, now, BATCH)?;
         Ok(sessions + idempotency::delete_expired(db, now, BATCH)?)
+    })?;
+    prune_audit_log(app, now)?;
+    if app.store.read(free_pages::has_many)? {
+        delete_in_batches(app, |db| free_pages::release(db, BATCH))?;
+    }
+    audit_seal::end_epoch(&app.store, now, EPOCH_SECONDS)
+}
+
+/// Writes the sums of the refused sign-ins that have no entries of their own.
+///
+/// # Errors
+/// [`Error::Busy`] and [`Error::StorageUnavailable`]. The sums are kept then.
+pub fn record_refused_sign_ins(app: &App) -> Result<(), Error> {
+    let sums = app.refused_sign_ins.take();
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let written = app.store.write(|db| {
+        let actor = Actor::server(app.now());
+        sums.iter().try_for_each(|sum| {
+            let network = sum.network.map(|network| network.to_string());
+            let detail = json!({ "count": sum.count, "network": network });
+            audit::record(db, &actor, Action::SignInsRefused, None, Some(detail))
+        })
+    });
+    if written.is_err() {
+        app.refused_sign_ins.put_back(&sums);
+    }
+    written
+}
+
+/// Removes the entries of the audit log that are older than `AUDIT_KEEP`.
+fn prune_audit_log(app: &App, now: Timestamp) -> Result<(), Error> {
+    let Some(keep) = app.config.audit.audit_keep else {
+        return Ok(());
     };
-    while app.store.write(|db| delete_batch(db))? > 0 {
+    let limit = now.plus_seconds(-keep.seconds());
+    let find_end = |db: &Connection| audit_pruning::find_end(db, limit);
+    let Some(end) = app.store.read(find_end)? else {
+        return Ok(());
+    };
+    app.store
+        .write(|db| audit_pruning::announce(db, &Actor::server(app.now()), &end))?;
+    delete_in_batches(app, |db| audit_pruning::remove_batch(db, &end, BATCH))
+}
+
+/// Calls `delete`, which returns the number of deleted rows, until it finds no more.
+fn delete_in_batches(
+    app: &App,
+    delete: impl Fn(&Connection) -> Result<usize, Error>,
+) -> Result<(), Error> {
+    while app.store.write(|db| delete(db))? > 0 {
         thread::sleep(PAUSE);
     }
     if app.store.read(free_pages::has_many)? {

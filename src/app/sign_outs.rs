@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use crate::error::Error;
+use crate::http::request::RequestContext;
 use crate::model::{Action, Actor, Credential, Id, SessionId, SignedIn, Timestamp, User};
 use crate::store::{Connection, Store, audit, sessions};
 
@@ -54,6 +55,8 @@ pub struct SignOut {
     pub address: IpAddr,
     /// The time.
     pub at: Timestamp,
+    /// The id of the request.
+    pub request_id: String,
 }
 
 impl SignOuts {
@@ -145,12 +148,18 @@ impl Waiting {
 
 impl SignOut {
     /// The sign-out of this caller.
-    pub fn new(ended: Ended, caller: &SignedIn, address: IpAddr, at: Timestamp) -> SignOut {
+    pub fn new(
+        ended: Ended,
+        caller: &SignedIn,
+        context: &RequestContext,
+        at: Timestamp,
+    ) -> SignOut {
         SignOut {
             ended,
             account: caller.user.clone(),
-            address,
+            address: context.client.address,
             at,
+            request_id: context.request_id.clone(),
         }
     }
 
@@ -171,7 +180,8 @@ impl SignOut {
         let actor = Actor {
             account: Some(&self.account),
             address: Some(self.address),
-            at: self.at,
+            request_id: Some(&self.request_id),
+            ..Actor::server(self.at)
         };
         audit::record(db, &actor, action, Some(&self.account), None)
     }

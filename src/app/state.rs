@@ -17,6 +17,7 @@ use crate::http::cursor::CursorCodec;
 use crate::http::embedded_files::StaticFiles;
 use crate::http::idempotency_key::IdempotencyFingerprints;
 use crate::http::rate_limit::RateLimits;
+use crate::http::refused_sign_ins::RefusedSignIns;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::store::Store;
@@ -33,6 +34,8 @@ pub struct App {
     pub refresh_tokens: RefreshTokenChain,
     /// Rate limiting.
     pub rate_limits: RateLimits,
+    /// Counts refused sign-ins, in memory until maintenance writes the sums to the audit log.
+    pub refused_sign_ins: RefusedSignIns,
     /// When sessions were last used, in memory until maintenance writes it to the database.
     pub session_activity: SessionActivity,
     /// Sign-outs that are not known to be in the database.
@@ -76,6 +79,7 @@ impl App {
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
             refresh_tokens: RefreshTokenChain::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
+            refused_sign_ins: RefusedSignIns::default(),
             session_activity: SessionActivity::default(),
             sign_outs: SignOuts::default(),
             passwords: passwords.map_err(|why| why.to_string())?,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{SessionId, Timestamp};
+use crate::model::{LEEWAY_SECONDS, SessionId, Timestamp};
 
 /// The claims of a verified token.
 #[derive(Debug)]
@@ -19,6 +19,17 @@ pub struct Claims {
     pub expires_at: Timestamp,
     /// The time claims, which are checked at each use.
     pub times: TimeClaims,
+}
+
+impl Claims {
+    /// Checks what the clock alone decides: the expiry and, for a token without a session, its start.
+    pub fn check_times(&self, now: Timestamp) -> Result<(), &'static str> {
+        self.times.check_expiry(now)?;
+        match self.session {
+            None => self.times.check_start(now),
+            Some(_) => Ok(()),
+        }
+    }
 }
 
 /// The time claims (RFC 7519, 4.1.4 to 4.1.6), in seconds since 1970.
@@ -52,19 +63,33 @@ impl TimeClaims {
         })
     }
 
-    /// Checks the times: `exp` must be in the future; `nbf` and `iat` must not be. Exact to the microsecond and
-    /// without leeway, as in PyJWT.
-    pub fn check(&self, now: Timestamp) -> Result<(), &'static str> {
-        let now = now.unix_micros() as f64 / 1e6;
-        if self.expires <= now {
+    /// Checks that the token has not expired: `exp` must be in the future, exact to the microsecond and without
+    /// leeway, as in PyJWT.
+    pub fn check_expiry(&self, now: Timestamp) -> Result<(), &'static str> {
+        if self.expires <= seconds(now) {
             return Err("Token has expired");
         }
-        if self.issued.is_some_and(|issued| issued > now) {
+        Ok(())
+    }
+
+    /// Checks that the token is valid already: `iat` and `nbf` must not be after `latest`, with a leeway of
+    /// [`LEEWAY_SECONDS`]. For a token of a session, `latest` is the last use of the session if that is later than
+    /// the clock: this program has issued the token, and the clock has been set back since.
+    pub fn check_start(&self, latest: Timestamp) -> Result<(), &'static str> {
+        let latest = seconds(latest) + LEEWAY_SECONDS as f64;
+        if self.issued.is_some_and(|issued| issued > latest) {
             return Err("The token is not yet valid (iat)");
         }
-        if self.not_before.is_some_and(|not_before| not_before > now) {
+        if self
+            .not_before
+            .is_some_and(|not_before| not_before > latest)
+        {
             return Err("The token is not yet valid (nbf)");
         }
         Ok(())
     }
+}
+
+fn seconds(moment: Timestamp) -> f64 {
+    moment.unix_micros() as f64 / 1e6
 }

@@ -143,7 +143,8 @@ impl JwtSigner {
     }
 
     /// Verifies a token and returns its claims. It is valid if one of the keys has signed it, its kind is
-    /// `kind`, and its time claims include `now`.
+    /// `kind`, and its time claims include `now`. Whether a token of a session is valid already depends on the session
+    /// too, see [`TimeClaims::check_start`].
     ///
     /// # Errors
     /// [`Error::InvalidToken`]. Every fault in the header or the signature gets the same text (except a missing
@@ -158,7 +159,7 @@ impl JwtSigner {
             return self.verify_signed(token, kind, now).map(Arc::new);
         }
         if let Some(claims) = self.verified.get(token) {
-            claims.times.check(now).map_err(refused)?;
+            claims.check_times(now).map_err(refused)?;
             return Ok(claims);
         }
         let claims = Arc::new(self.verify_signed(token, kind, now)?);
@@ -234,7 +235,7 @@ fn has_json_object_header(token: &str) -> bool {
 fn verify_claims(token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims, &'static str> {
     let claims = decode_segment(token, 1).ok_or(INVALID_CLAIM)?;
     let times = TimeClaims::read(&claims)?;
-    times.check(now)?;
+    times.check_expiry(now)?;
     let expires_at =
         Timestamp::from_unix_seconds(times.expires.ceil() as i64).ok_or(INVALID_CLAIM)?;
     check_purpose(&claims, kind)?;
@@ -251,14 +252,16 @@ fn verify_claims(token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims,
                 .ok_or(INVALID_CLAIM)?,
         ),
     };
-    Ok(Claims {
+    let claims = Claims {
         username,
         session,
         id: claims.get("jti").and_then(Value::as_str).map(str::to_owned),
         issued_at: times.issued,
         expires_at,
         times,
-    })
+    };
+    claims.check_times(now)?;
+    Ok(claims)
 }
 
 const BAD_SIGNATURE: &str = "Signature verification failed";

@@ -3,13 +3,14 @@
 //!
 //! The keys for other purposes are derived from the current one, see [`crate::crypto::derive_hmac`].
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::config::database::DatabaseFiles;
+use crate::config::private_file;
 use crate::config::secrets::Secret;
 use crate::crypto::random_bytes;
 
@@ -94,7 +95,9 @@ impl SigningKey {
 /// Reads the key from the file, or generates it. Two first starts at the same time agree on one key, since each
 /// holds an exclusive lock on the file meanwhile.
 fn read_or_create(path: &Path) -> io::Result<String> {
-    let mut file = open_private(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = private_file::open(path, &mut options)?;
     file.lock()?;
     let mut key = String::new();
     file.read_to_string(&mut key)?;
@@ -104,15 +107,6 @@ fn read_or_create(path: &Path) -> io::Result<String> {
         file.sync_all()?;
     }
     Ok(key.trim_end().to_owned())
-}
-
-/// Opens the file, and creates it if necessary so that only its owner may read it (mode 0600).
-fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn generate() -> io::Result<String> {

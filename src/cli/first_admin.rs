@@ -3,6 +3,7 @@
 
 use log::info;
 
+use super::os_user::os_user;
 use crate::app::App;
 use crate::config::secrets::{AdminArgs, Secret};
 use crate::error::Error;
@@ -81,6 +82,7 @@ impl FirstAdmin {
             is_approved: true,
             created_at: app.now(),
         };
+        let os_user = os_user();
         app.store.write(|db| {
             // Checked again while holding the write lock: another process that starts on the same file may have
             // created one meanwhile.
@@ -88,7 +90,7 @@ impl FirstAdmin {
                 return Ok(false);
             }
             let user = users::insert(db, &row)?;
-            let actor = Actor::operator(app.now());
+            let actor = Actor::operator(&os_user, app.now());
             audit::record(db, &actor, Action::AccountMade, Some(&user), None)?;
             Ok(true)
         })

@@ -9,6 +9,7 @@ mod first_admin;
 mod healthcheck;
 mod licenses;
 mod openapi;
+mod os_user;
 mod password_input;
 mod serve;
 pub mod service_manager;

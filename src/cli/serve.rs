@@ -12,7 +12,7 @@ use super::stop_signals::StopSignals;
 use super::watchdog::Watchdog;
 use crate::app::App;
 use crate::app::backups::BackupThread;
-use crate::app::maintenance::Maintenance;
+use crate::app::maintenance::{self, Maintenance};
 use crate::app::storage_watch::StorageWatch;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
 use crate::server::{ListenOn, STOP_DEADLINE, Server};
-use crate::store::Store;
+use crate::store::{Store, audit_seal};
 
 /// Starts the log and runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
@@ -54,6 +54,7 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     if let Some(admin) = secrets.first_admin {
         admin.create(&app)?;
     }
+    begin_audit_epoch(&app);
     let background = Background {
         _backups: BackupThread::start(&app)?,
         _maintenance: Maintenance::start(Arc::clone(&app))?,
@@ -161,6 +162,13 @@ fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
     }
 }
 
+/// Begins an epoch of the audit key: what was written before this start can no longer be sealed anew.
+fn begin_audit_epoch(app: &App) {
+    if let Err(why) = audit_seal::end_epoch(&app.store, app.now(), 0) {
+        warn!("cannot begin an epoch of the audit key, next try within an hour: {why}");
+    }
+}
+
 fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
     let version = env!("CARGO_PKG_VERSION");
     info!(
@@ -192,6 +200,9 @@ fn stop(signal: &str, background: Background, server: Server, app: &App) {
     drop(background);
     if !server.stop(STOP_DEADLINE) {
         warn!("some requests were not completed in time");
+    }
+    if let Err(why) = maintenance::record_refused_sign_ins(app) {
+        warn!("the last refused sign-ins are not in the audit log: {why}");
     }
     match app.store.checkpoint() {
         Ok(()) => info!("stopped; the write-ahead log is empty"),

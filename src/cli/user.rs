@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 
 use super::database::{open, open_existing};
+use super::os_user::os_user;
 use super::password_input::PasswordInput;
 use super::terminal::{explain, print};
 use crate::auth::password_hash::PasswordHasher;
@@ -169,9 +170,10 @@ fn create(command: &Create) -> Result<(), String> {
         is_approved: command.approved,
         created_at: Timestamp::now(),
     };
+    let os_user = os_user();
     let created = store.write(|db| {
         let user = users::insert(db, &row)?;
-        let actor = Actor::operator(Timestamp::now());
+        let actor = Actor::operator(&os_user, Timestamp::now());
         audit::record(db, &actor, Action::AccountMade, Some(&user), None)?;
         Ok(user)
     });
@@ -250,10 +252,10 @@ fn approve(command: &Approve) -> Result<(), String> {
 }
 
 fn update(database: &DatabaseArgs, account: &AccountArg, patch: UserPatch) -> Result<(), String> {
-    let store = open_existing(database)?;
+    let (store, os_user) = (open_existing(database)?, os_user());
     let user = account.change(&store, |db, before| {
         let after = users::update(db, before.id, patch)?;
-        let actor = Actor::operator(Timestamp::now());
+        let actor = Actor::operator(&os_user, Timestamp::now());
         audit::record_changes(db, &actor, &before, &after)?;
         Ok(after)
     })?;
@@ -264,10 +266,10 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
     let store = open_existing(&command.database)?;
     let user = command.account.read(&store)?;
     let password = command.password.read([&user.username, &user.email])?;
-    let hash = hash(&command.hashing, &password)?;
+    let (hash, os_user) = (hash(&command.hashing, &password)?, os_user());
     let user = command.account.change(&store, |db, user| {
         users::set_password_hash(db, user.id, &hash)?;
-        let actor = Actor::operator(Timestamp::now());
+        let actor = Actor::operator(&os_user, Timestamp::now());
         sessions::end_all(db, user.id, None, actor.at)?;
         audit::record(db, &actor, Action::PasswordChanged, Some(&user), None)?;
         Ok(user)

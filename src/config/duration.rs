@@ -27,6 +27,31 @@ impl FromStr for Lifetime {
     }
 }
 
+/// How long data is kept: 1 day to 100 years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention(i64);
+
+impl Retention {
+    /// The time in seconds.
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+}
+
+impl FromStr for Retention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Retention, String> {
+        const DAY: u64 = 24 * 3600;
+        const CENTURY: u64 = 100 * 366 * DAY;
+        match parse_duration(text).map(|duration| duration.as_secs()) {
+            Some(seconds @ DAY..=CENTURY) => Ok(Retention(seconds as i64)),
+            Some(_) => Err("must be from 1 day to 100 years".to_owned()),
+            None => Err("must be a duration such as 90d or 2years".to_owned()),
+        }
+    }
+}
+
 /// How long the server waits for a client: 1 millisecond to 1 day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeout(Duration);

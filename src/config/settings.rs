@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::audit::AuditArgs;
 use super::backups::BackupArgs;
 use super::concurrency::Concurrency;
 use super::cors::{CorsArgs, CorsOrigins};
@@ -31,6 +32,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub backups: BackupArgs,
+
+    #[command(flatten)]
+    pub audit: AuditArgs,
 
     #[command(flatten)]
     pub signing_key: SigningKeyArgs,

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::audit_actor::anonymous_actor;
 use super::concurrent_changes::retry_on_conflict;
 use super::idempotency::{created, fingerprint};
+use super::refused_sign_in::record_refused_sign_in;
 use crate::app::App;
 use crate::app::sign_outs::{Ended, SignOut};
 use crate::auth::password_hash::Verified;
@@ -95,20 +96,11 @@ fn sign_in(
     let stored = found.as_ref().map(|(user, hash)| (user.id, hash.as_str()));
     let verified = app.passwords.verify(&given.password, stored)?;
     let (Some((user, hash)), Some(verified)) = (&found, verified) else {
-        return Err(refuse(app, context, found.as_ref().map(|(user, _)| user)));
+        record_refused_sign_in(app, context, None, found.as_ref().map(|(user, _)| user))?;
+        return Err(Error::WrongEmailOrPassword);
     };
     let renewed = renewed_hash(app, context, &verified);
     start_session(app, context, user, hash, renewed.as_deref())
-}
-
-/// Writes a refused sign-in to the audit log and returns the error for the client. The entry does not hold
-/// the e-mail as typed, since it may be a password in the wrong field.
-fn refuse(app: &App, context: &RequestContext, user: Option<&User>) -> Error {
-    let recorded = app.store.write(|db| {
-        let actor = anonymous_actor(app, context);
-        audit::record(db, &actor, Action::SignInRefused, user, None)
-    });
-    recorded.err().unwrap_or(Error::WrongEmailOrPassword)
 }
 
 /// Hashes the password again if the stored hash was written by the Flask app or has fewer iterations than the
@@ -188,7 +180,7 @@ fn exchange(
 /// Ends the session of the request; its access tokens and its refresh token are invalid from then on.
 pub fn log_out(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
     let ended = Ended::This(caller.credential.clone());
-    let sign_out = SignOut::new(ended, caller, context.client.address, app.now());
+    let sign_out = SignOut::new(ended, caller, context, app.now());
     app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())
 }

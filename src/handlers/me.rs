@@ -2,6 +2,7 @@
 
 use super::audit_actor::actor;
 use super::concurrent_changes::retry_on_conflict;
+use super::refused_sign_in::record_refused_sign_in;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::etag::Preconditions;
@@ -50,10 +51,7 @@ fn verify_password(
     if let Some((hash, _)) = hash.zip(verified) {
         return Ok(hash);
     }
-    app.store.write(|db| {
-        let actor = actor(app, context, caller);
-        audit::record(db, &actor, Action::SignInRefused, Some(caller), None)
-    })?;
+    record_refused_sign_in(app, context, Some(caller), Some(caller))?;
     Err(Error::WrongPassword)
 }
 

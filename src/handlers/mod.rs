@@ -11,6 +11,7 @@ mod idempotency;
 pub(crate) mod me;
 pub(crate) mod metrics;
 mod pagination;
+mod refused_sign_in;
 pub(crate) mod sessions;
 pub(crate) mod static_files;
 pub(crate) mod tasks;

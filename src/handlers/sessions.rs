@@ -47,7 +47,7 @@ fn ids(app: &App, caller: &SignedIn) -> Result<Vec<SessionId>, Error> {
 }
 
 fn sign_out(app: &App, context: &RequestContext, caller: &SignedIn, ended: Ended) -> HandlerResult {
-    let sign_out = SignOut::new(ended, caller, context.client.address, app.now());
+    let sign_out = SignOut::new(ended, caller, context, app.now());
     app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())
 }

@@ -1,6 +1,7 @@
 //! The address of the client: the peer of the connection or, where the peer is a trusted proxy, the address
 //! that the proxy reports in `X-Forwarded-For`.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Once;
 
@@ -140,5 +141,15 @@ impl Network {
     pub fn site_of(address: Ipv6Addr) -> Network {
         let [a, b, c, ..] = address.segments();
         Network(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+    }
+}
+
+/// `192.0.2.1`, or `2001:db8::/64`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.to_ipv4_mapped() {
+            Some(address) => address.fmt(f),
+            None => write!(f, "{}/64", self.0),
+        }
     }
 }

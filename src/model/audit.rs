@@ -38,6 +38,9 @@ pub enum Action {
     AccountMade,
     AccountDeleted,
     TaskDeleted,
+    SignInsRefused,
+    AuditPruned,
+    AuditResealed,
 }
 
 impl Action {
@@ -62,15 +65,29 @@ pub struct Actor<'a> {
     pub address: Option<IpAddr>,
     /// The time of the action.
     pub at: Timestamp,
+    /// The id of the request. `None` on the command line.
+    pub request_id: Option<&'a str>,
+    /// On the command line and at startup: the user of the operating system.
+    pub os_user: Option<&'a str>,
 }
 
-impl Actor<'static> {
-    /// The actor of an action on the command line or at startup.
-    pub fn operator(at: Timestamp) -> Actor<'static> {
+impl<'a> Actor<'a> {
+    /// The actor of an action that the server does by itself.
+    pub fn server(at: Timestamp) -> Actor<'a> {
         Actor {
             account: None,
             address: None,
             at,
+            request_id: None,
+            os_user: None,
+        }
+    }
+
+    /// The actor of an action on the command line or at startup.
+    pub fn operator(os_user: &'a str, at: Timestamp) -> Actor<'a> {
+        Actor {
+            os_user: Some(os_user),
+            ..Actor::server(at)
         }
     }
 }
@@ -80,7 +97,8 @@ impl Actor<'static> {
 pub struct AuditEntry {
     /// The number of the entry: 1, 2, 3 and so on, without a gap.
     pub id: Id,
-    /// The time of the action.
+    /// The time of the action as the server's clock told it. Entries are in the order of their numbers, so a time
+    /// is earlier than the one before it if the clock has been set back.
     #[schema(required)]
     pub at: Option<Timestamp>,
     /// The action.
@@ -104,6 +122,12 @@ pub struct AuditEntry {
     /// Details of the action, such as the role before and after a change.
     #[schema(schema_with = any_or_null, required)]
     pub detail: Option<Value>,
+    /// The id of the request (`X-Request-Id`), as in the log; null for an action on the command line.
+    #[schema(required)]
+    pub request_id: Option<String>,
+    /// The user of the operating system who ran the command; null for a request.
+    #[schema(required)]
+    pub os_user: Option<String>,
 }
 
 fn stored_action() -> Schema {

@@ -57,7 +57,8 @@ pub use profile_patch::ProfilePatch;
 pub use role::Role;
 pub use search_text::SearchText;
 pub use session::{
-    Credential, OwnSession, OwnSessions, RefreshId, RefreshToken, Session, SessionId, SignedIn,
+    Credential, LEEWAY_SECONDS, OwnSession, OwnSessions, RefreshId, RefreshToken, Session,
+    SessionId, SignedIn,
 };
 pub use status::Status;
 pub use task::Task;

@@ -15,6 +15,10 @@ use super::user::User;
 use crate::crypto::{random_bytes, sha256_hex};
 use crate::error::Error;
 
+/// How far in the future `iat` and `nbf` may be (RFC 7519, 4.1.5): the clock of the program that issued the token may
+/// have been ahead, or have been set back since.
+pub const LEEWAY_SECONDS: i64 = 60;
+
 /// The id of a session: a random number of 63 bits, written as sixteen hexadecimal digits. Unlike a row
 /// number it is not reused, so a token of a deleted session cannot match a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -251,9 +251,12 @@ pub fn list_audit() -> Operation {
         subject: Some("ada".to_owned()),
         address: Some("127.0.0.1".to_owned()),
         detail: None,
+        request_id: Some("1de0f4b1-6c51-4662-8c06-42b17b9306cb".to_owned()),
+        os_user: None,
     };
     Operation::new("listAudit", USERS, "Lists the audit log")
-        .description("The newest entry comes first. Entries are never changed or deleted.")
+        .description("The newest entry comes first. Entries are never changed. They are kept for ever, or for the time of the \
+             server's setting AUDIT_KEEP.")
         .responds_with_page(AuditQuery::from_query, &entry)
 }
 

@@ -9,7 +9,7 @@ use crate::crypto::sha256_hex;
 use crate::error::Error;
 use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
-use crate::model::{Credential, SessionId, SignedIn, User};
+use crate::model::{Credential, SessionId, SignedIn, Timestamp, User};
 use crate::store::{Connection, sessions, users};
 
 /// Returns the account whose access token the request carries. `username` receives its name, for the access
@@ -43,20 +43,31 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
     let Some(session) = claims.session else {
         return app.store.read(|db| by_flask_token(app, db, token, &claims));
     };
-    let user = app.store.read(|db| in_session(db, session, &claims))?;
+    let user = app.store.read(|db| in_session(db, session, &claims, now))?;
     app.sign_outs.check_session(session)?;
     app.session_activity.record(session, now);
     let credential = Credential::Session(session);
     Ok(SignedIn { user, credential })
 }
 
-/// Reads the account of a session. If there is none, the session has ended or the account does not exist; the
-/// second case has a message of its own.
-pub fn in_session(db: &Connection, session: SessionId, claims: &Claims) -> Result<User, Error> {
-    match sessions::user(db, session, &claims.username)? {
-        Some(user) => Ok(user),
-        None => by_name(db, claims).and(Err(Error::revoked())),
+/// Reads the account of a session, and checks that the token is valid already. If there is no account, the session has
+/// ended or the account does not exist; the second case has a message of its own.
+pub fn in_session(
+    db: &Connection,
+    session: SessionId,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<User, Error> {
+    let Some(user) = sessions::user(db, session, &claims.username)? else {
+        return by_name(db, claims).and(Err(Error::revoked()));
+    };
+    if claims.times.check_start(now).is_err() {
+        // This program has issued the token, so the clock may have been set back since.
+        let latest = sessions::last_used_at(db, session)?;
+        let start = claims.times.check_start(latest);
+        start.map_err(|why| Error::InvalidToken(why.to_owned()))?;
     }
+    Ok(user)
 }
 
 fn by_name(db: &Connection, claims: &Claims) -> Result<User, Error> {

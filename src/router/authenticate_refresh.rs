@@ -35,13 +35,13 @@ pub fn refresh_caller(
 /// Verifies the refresh token and reads its account. Whether the token has been exchanged before is checked
 /// by [`crate::store::sessions::exchange`], in the transaction that replaces it.
 fn verify_refresh_token(app: &App, context: &RequestContext) -> Result<RefreshToken, Error> {
-    let token = context.bearer_token()?;
-    let claims = app.jwt.verify(token, TokenKind::Refresh, app.now())?;
+    let (token, now) = (context.bearer_token()?, app.now());
+    let claims = app.jwt.verify(token, TokenKind::Refresh, now)?;
     let (Some(session), Some(id)) = (claims.session, &claims.id) else {
         return Err(Error::revoked());
     };
     let id = RefreshId::from(id.clone());
-    let user = app.store.read(|db| in_session(db, session, &claims))?;
+    let user = app.store.read(|db| in_session(db, session, &claims, now))?;
     app.sign_outs.check_session(session)?;
     Ok(RefreshToken { user, session, id })
 }

@@ -1,22 +1,29 @@
 //! The statements for the tables `audit` and `audit_head`: the audit log, which is append-only.
 //!
 //! Hash chain: the hash of each row covers the hash of the row before it, and `audit_head` holds the number of
-//! rows and the last hash. A row that is changed, removed or inserted later breaks the chain ([`verify`]). The
-//! hashes have no key, so they do not protect against an attacker who recomputes the whole chain; for that,
-//! an operator keeps the last hash somewhere else.
+//! rows and the last hash. A row that is changed, removed or inserted later breaks the chain
+//! ([verification](super::audit_verification)). The hashes have no key; [seals](super::audit_seal) protect them
+//! against an attacker who computes the whole chain again.
 
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use super::decode;
 use super::page_reader::PageReader;
 use super::query_builder::{Query, SelectBuilder};
+use super::{audit_seal, decode};
 use crate::crypto::sha256_hex;
 use crate::error::Error;
-use crate::model::{Action, Actor, AuditEntry, AuditQuery, Page, Position, User};
+use crate::metrics::exposition::Exposition;
+use crate::model::{Action, Actor, AuditEntry, AuditQuery, Page, Position, Timestamp, User};
 
-const COLUMNS: &str = "id, at, action, actor_id, actor, subject_id, subject, address, detail";
+/// The columns that the hash covers.
+pub(super) const COLUMNS: &str =
+    "id, at, action, actor_id, actor, subject_id, subject, address, detail,
+    request_id, os_user, latest_at";
+
+/// The column `hash` of a row, after [`COLUMNS`].
+pub(super) const HASH: usize = 12;
 
 /// Appends a row. `subject` is the account that the action is about.
 pub fn record(
@@ -27,12 +34,14 @@ pub fn record(
     detail: Option<Value>,
 ) -> Result<(), Error> {
     let head = ChainHead::read(db)?;
+    audit_seal::note_base(&head);
     let id = head.count.checked_add(1);
     let id = id.ok_or_else(|| Error::Internal("audit_head has an invalid count".to_owned()))?;
+    let at = actor.at.to_stored();
     let row = StoredRow {
         id,
-        // Rows are numbered in the order of time, even if the clock has been set back.
-        at: Some(actor.at.to_stored().max(time_of(db, head.count)?)),
+        latest_at: latest_time(db, head.count)?.filter(|latest| *latest > at),
+        at: Some(at),
         action: Some(action.as_str().to_owned()),
         actor_id: actor.account.map(|user| user.id.get()),
         actor: actor.account.map(|user| user.username.clone()),
@@ -40,19 +49,21 @@ pub fn record(
         subject: subject.map(|user| user.username.clone()),
         address: actor.address.map(|address| address.to_string()),
         detail: detail.map(|detail| detail.to_string()),
+        request_id: actor.request_id.map(str::to_owned),
+        os_user: actor.os_user.map(str::to_owned),
     };
     let hash = row.hash(&head.hash);
     row.insert(db, &hash)?;
     ChainHead { count: id, hash }.write(db)
 }
 
-/// The time of the row with this id; an empty text, which is less than every time, if there is no such row.
-fn time_of(db: &Connection, id: i64) -> Result<String, Error> {
+/// The latest time of the rows up to this one; `None` if there is no such row.
+fn latest_time(db: &Connection, id: i64) -> Result<Option<String>, Error> {
     let found = db
-        .prepare_cached("SELECT at FROM audit WHERE id = ?1")?
+        .prepare_cached("SELECT coalesce(latest_at, at) FROM audit WHERE id = ?1")?
         .query_row([id], |row| decode::or_null(row, 0))
         .optional()?;
-    Ok(found.flatten().unwrap_or_default())
+    Ok(found.flatten())
 }
 
 /// Appends a row for each property of an account that has changed: its role, e-mail address and approval.
@@ -81,14 +92,17 @@ pub fn record_changes(
 
 /// The row of `audit_head`: the number of rows and the hash of the last one. An empty log has no such row; its
 /// head, to which the first row is chained, is the default.
-#[derive(Default)]
-struct ChainHead {
-    count: i64,
-    hash: String,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The number of rows, including those that were removed from the old end.
+    pub count: i64,
+    /// The hash of the last row, in hex.
+    pub hash: String,
 }
 
 impl ChainHead {
-    fn read(db: &Connection) -> Result<ChainHead, Error> {
+    /// Reads the head of the whole log.
+    pub fn read(db: &Connection) -> Result<ChainHead, Error> {
         let sql = "SELECT count, hash FROM audit_head WHERE id = 1";
         let head = db
             .prepare_cached(sql)?
@@ -112,21 +126,23 @@ impl ChainHead {
 }
 
 /// A row of `audit` exactly as it is stored, since the hash covers the stored values.
-#[derive(Debug, PartialEq)]
-struct StoredRow {
+pub(super) struct StoredRow {
     id: i64,
     at: Option<String>,
-    action: Option<String>,
+    pub action: Option<String>,
     actor_id: Option<i64>,
     actor: Option<String>,
     subject_id: Option<i64>,
     subject: Option<String>,
     address: Option<String>,
-    detail: Option<String>,
+    pub detail: Option<String>,
+    request_id: Option<String>,
+    os_user: Option<String>,
+    latest_at: Option<String>,
 }
 
 impl StoredRow {
-    fn read(row: &Row) -> rusqlite::Result<StoredRow> {
+    pub fn read(row: &Row) -> rusqlite::Result<StoredRow> {
         Ok(StoredRow {
             id: row.get(0)?,
             at: row.get(1)?,
@@ -137,12 +153,16 @@ impl StoredRow {
             subject: row.get(6)?,
             address: row.get(7)?,
             detail: row.get(8)?,
+            request_id: row.get(9)?,
+            os_user: row.get(10)?,
+            latest_at: row.get(11)?,
         })
     }
 
     fn insert(&self, db: &Connection, hash: &str) -> Result<(), Error> {
         let sql = format!(
-            "INSERT INTO audit ({COLUMNS}, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+            "INSERT INTO audit ({COLUMNS}, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
         );
         db.prepare_cached(&sql)?.execute(params![
             self.id,
@@ -154,6 +174,9 @@ impl StoredRow {
             self.subject,
             self.address,
             self.detail,
+            self.request_id,
+            self.os_user,
+            self.latest_at,
             hash,
         ])?;
         Ok(())
@@ -161,70 +184,39 @@ impl StoredRow {
 
     /// SHA-256, in hex, of the previous row's hash and all columns of this row. They are hashed as a JSON array,
     /// which is unambiguous: plain concatenation would give the same text for different rows.
-    fn hash(&self, previous: &str) -> String {
-        let values = json!([
-            previous,
-            self.id,
-            self.at,
-            self.action,
-            self.actor_id,
-            self.actor,
-            self.subject_id,
-            self.subject,
-            self.address,
-            self.detail,
-        ]);
-        sha256_hex(&values.to_string())
-    }
-}
-
-/// The result of [`verify`].
-#[derive(Debug, PartialEq, Eq)]
-pub enum Verification {
-    /// The chain is intact: the number of rows, and the hash of the last one.
-    Intact(i64, String),
-    /// The chain is broken: the number of the first wrong row, and what is wrong with it.
-    Broken(i64, &'static str),
-}
-
-/// Reads the whole log and checks the hash chain. `progress` is called with the number of rows read so far. The
-/// server may append rows meanwhile, so `db` has to be in a transaction: the rows and the head are of one
-/// snapshot.
-pub fn verify(db: &Connection, progress: impl Fn(i64)) -> Result<Verification, Error> {
-    let mut end = ChainHead::default();
-    let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");
-    let mut statement = db.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        end.count += 1;
-        progress(end.count);
-        if id != end.count {
-            return Ok(Verification::Broken(end.count, REMOVED));
+    pub fn hash(&self, previous: &str) -> String {
+        let mut values = vec![
+            json!(previous),
+            json!(self.id),
+            json!(self.at),
+            json!(self.action),
+            json!(self.actor_id),
+            json!(self.actor),
+            json!(self.subject_id),
+            json!(self.subject),
+            json!(self.address),
+            json!(self.detail),
+        ];
+        // Rows of earlier versions do not have these columns, and were hashed without them.
+        let added = [&self.request_id, &self.os_user, &self.latest_at];
+        if added.iter().any(|column| column.is_some()) {
+            values.extend(added.map(|column| json!(column)));
         }
-        match (StoredRow::read(row), row.get::<_, String>(9)) {
-            (Ok(stored), Ok(hash)) if stored.hash(&end.hash) == hash => end.hash = hash,
-            _ => return Ok(Verification::Broken(id, CHANGED)),
-        }
+        sha256_hex(&Value::from(values).to_string())
     }
-    Ok(compare(end, &ChainHead::read(db)?))
 }
 
-const CHANGED: &str = "is not what was written";
-const REMOVED: &str = "has been removed";
-const INSERTED: &str = "has been inserted";
-
-/// Compares the end of the rows with the head of the chain: whole rows may be missing or added there.
-fn compare(end: ChainHead, head: &ChainHead) -> Verification {
-    if end.count < head.count {
-        Verification::Broken(end.count + 1, REMOVED)
-    } else if end.count > head.count {
-        Verification::Broken(head.count + 1, INSERTED)
-    } else if end.hash != head.hash {
-        Verification::Broken(end.count, CHANGED)
-    } else {
-        Verification::Intact(end.count, end.hash)
-    }
+/// Writes the number of rows and the last hash, so that another system keeps them. Writes nothing if the database
+/// cannot be read: the other metrics are needed most then.
+pub(super) fn write_metrics(head: Option<&ChainHead>, text: &mut Exposition) {
+    let Some(ChainHead { count, hash }) = head else {
+        return;
+    };
+    let help = "Rows of the audit log so far, including those that were removed from its old end.";
+    text.gauge("audit_rows", help).sample(&[], count);
+    let labels = [("rows", &*count.to_string()), ("hash", hash)];
+    let help = "The number of rows of the audit log and the hash of the last one, for `audit verify --expect`.";
+    text.gauge("audit_head_info", help).sample(&labels, 1);
 }
 
 // ---- lists --------------------------------------------------------------------------------------
@@ -241,7 +233,8 @@ pub fn list(
         q: None,
         searched: &[],
     };
-    reader.read(db, [select_page(filter, after)])
+    let ranges = IdRange::all(db, filter, after)?;
+    reader.read(db, ranges.iter().map(|range| select_range(filter, range)))
 }
 
 /// Decodes a row of [`COLUMNS`].
@@ -256,34 +249,77 @@ fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
         subject: decode::or_null(row, 6)?,
         address: decode::or_null(row, 7)?,
         detail: decode::text(row, 8)?.and_then(|text| serde_json::from_str(text).ok()),
+        request_id: decode::or_null(row, 9)?,
+        os_user: decode::or_null(row, 10)?,
     })
 }
 
-pub(super) fn select_page(filter: &AuditQuery, after: Option<&Position>) -> Query {
-    // Rows are numbered in the order of time, so a filter by time becomes one by id: the id of the first row at or
-    // after that time, or the largest integer if there is none.
-    const FIRST_SINCE: &str = "coalesce((SELECT id FROM audit WHERE at >= ? ORDER BY at, id LIMIT 1), 9223372036854775807)";
+/// A part of a list: rows with these ids.
+///
+/// The latest time until a row grows with its id, so a filter by time becomes one by id. Only late rows, which were
+/// written when the clock had been set back, can be earlier than the rows before them. So a list up to `before` has
+/// two parts, the newer one first: late rows after the first row at or after `before`, and all rows before that row.
+/// Each row's own time is tested too.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct IdRange {
+    pub is_late: bool,
+    /// Inclusive.
+    pub from: Option<i64>,
+    /// Exclusive.
+    pub until: Option<i64>,
+}
+
+impl IdRange {
+    fn all(
+        db: &Connection,
+        filter: &AuditQuery,
+        after: Option<&Position>,
+    ) -> Result<Vec<IdRange>, Error> {
+        let first_since = |at: Option<Timestamp>| at.map(|at| first_since(db, at)).transpose();
+        let (from, before) = (first_since(filter.since)?, first_since(filter.before)?);
+        let until = after.map(|position| position.id.get());
+        let late = before.map(|before| IdRange {
+            is_late: true,
+            from: from.max(Some(before)),
+            until,
+        });
+        let others = IdRange {
+            is_late: false,
+            from,
+            until: until.into_iter().chain(before).min(),
+        };
+        Ok(late.into_iter().chain([others]).collect())
+    }
+}
+
+/// The id of the first row that is not before this time, or that follows such a row; the largest integer if there
+/// is none.
+fn first_since(db: &Connection, at: Timestamp) -> Result<i64, Error> {
+    let sql = "SELECT id FROM audit WHERE coalesce(latest_at, at) >= ?1
+        ORDER BY coalesce(latest_at, at), id LIMIT 1";
+    let id = db
+        .prepare_cached(sql)?
+        .query_row([at.to_stored()], |row| row.get(0))
+        .optional()?;
+    Ok(id.unwrap_or(i64::MAX))
+}
+
+pub(super) fn select_range(filter: &AuditQuery, range: &IdRange) -> Query {
     let mut select = SelectBuilder::new(COLUMNS, "NULL", "audit");
-    add_filters(&mut select, filter);
-    select.filter_some(
-        &format!("id >= {FIRST_SINCE}"),
-        filter.since.map(|at| at.to_stored()),
-    );
-    // At most one upper bound: SQLite searches by one, and would test the other on each row. The rows of a later
-    // page are before `before` already.
-    match after {
-        Some(position) => select.filter("id < ?", position.id.get()),
-        None => select.filter_some(
-            &format!("id < {FIRST_SINCE}"),
-            filter.before.map(|at| at.to_stored()),
-        ),
-    };
+    if range.is_late {
+        select.filter_plain("latest_at IS NOT NULL");
+    }
+    add_filters(&mut select, filter, range.is_late);
+    select.filter_some("id >= ?", range.from);
+    select.filter_some("id < ?", range.until);
+    select.test_some("at >= ?", filter.since.map(Timestamp::to_stored));
+    select.test_some("at < ?", filter.before.map(Timestamp::to_stored));
     select.order_by("id DESC")
 }
 
 /// Adds the exact filters. The first one that is set is searched in its index, the others are tested: the fewest
-/// rows are about one account, and the most have the same action.
-fn add_filters(select: &mut SelectBuilder, filter: &AuditQuery) {
+/// rows are about one account, and the most have the same action. Among the few late rows all are tested.
+fn add_filters(select: &mut SelectBuilder, filter: &AuditQuery, is_late: bool) {
     let action = filter
         .action
         .map(|action| SqlValue::from(action.as_str().to_owned()));
@@ -299,7 +335,7 @@ fn add_filters(select: &mut SelectBuilder, filter: &AuditQuery) {
         ("action = ?", action),
     ];
     let mut set = filters.into_iter().filter(|(_, value)| value.is_some());
-    if let Some((condition, value)) = set.next() {
+    if !is_late && let Some((condition, value)) = set.next() {
         select.filter_some(condition, value);
     }
     for (condition, value) in set {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
+use super::audit_seal::{self, AuditSealer};
 use super::checkpointer::Checkpointer;
 use super::connection_pool::{self, ConnectionPool};
 use super::file_watch::FileWatch;
@@ -15,7 +16,7 @@ use super::open_files::{self, OpenFiles};
 use super::reader::{KeptReader, Readers};
 use super::storage_state::{StorageState, TRANSIENT_FAULTS};
 use super::write_group::Writer;
-use super::{disk, integrity, migrate, storage_mark};
+use super::{audit, disk, integrity, migrate, storage_mark};
 use crate::config::database::DatabaseFiles;
 use crate::config::memory::MemoryLimits;
 use crate::error::{Error, StorageError, StorageFault};
@@ -52,7 +53,9 @@ impl Store {
         let path = files.database();
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
         migrate::run(files).map_err(explain)?;
-        Store::connect(files, readers).map_err(explain)
+        let store = Store::connect(files, readers).map_err(explain)?;
+        audit_seal::open(&store)?;
+        Ok(store)
     }
 
     fn connect(files: &DatabaseFiles, readers: usize) -> Result<Store, Error> {
@@ -81,7 +84,14 @@ impl Store {
         let (commits, state) = (Arc::new(AtomicU64::new(0)), Arc::<StorageState>::default());
         Ok(Store {
             readers: Readers::new(pool, Arc::clone(&commits)),
-            writer: Writer::new(writer, commits, Arc::clone(&state), open, in_file),
+            writer: Writer::new(
+                writer,
+                commits,
+                Arc::clone(&state),
+                open,
+                in_file,
+                AuditSealer::new(files),
+            ),
             checkpointer: Checkpointer::new(checkpointer, files.clone()),
             file_watch: FileWatch::new(files.clone()),
             files: files.clone(),
@@ -145,10 +155,17 @@ impl Store {
         self.writer.run_group(items, run)
     }
 
+    /// Seals the audit log.
+    pub(super) fn audit(&self) -> &AuditSealer {
+        self.writer.audit()
+    }
+
     /// Writes the metrics of the database.
     pub fn write_metrics(&self, text: &mut Exposition) {
         self.readers.write_metrics(text);
         self.writer.write_metrics(text);
+        audit::write_metrics(self.read(audit::ChainHead::read).ok().as_ref(), text);
+        self.audit().write_metrics(text);
         self.state.write_metrics(text);
         disk::write_metrics(&self.files, text);
     }

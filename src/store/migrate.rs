@@ -109,8 +109,8 @@ fn enable_auto_vacuum(db: &Connection) {
 /// Brings the schema of an earlier version to the current one.
 pub fn upgrade(transaction: &Transaction) -> Result<(), Error> {
     if schema_version(transaction)? < VERSION {
-        transaction.execute_batch(SCHEMA)?;
         add_missing_columns(transaction)?;
+        transaction.execute_batch(SCHEMA)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
     Ok(())
@@ -118,17 +118,18 @@ pub fn upgrade(transaction: &Transaction) -> Result<(), Error> {
 
 /// The columns that a later version has added to a table of this program: table, name and type. `schema.sql`
 /// creates the table with them, but leaves an existing table as it is, and SQLite has no `ADD COLUMN IF NOT EXISTS`.
-const ADDED_COLUMNS: [(&str, &str, &str); 4] = [
-    ("audit", "request_id", "VARCHAR(64)"),
+const ADDED_COLUMNS: [(&str, &str, &str); 3] = [
+    ("audit", "request_id", "VARCHAR(128)"),
     ("audit", "os_user", "VARCHAR(64)"),
-    ("audit_head", "epoch", "INTEGER"),
-    ("audit_head", "mac", "VARCHAR(64)"),
+    ("audit", "latest_at", "DATETIME"),
 ];
 
+/// Runs before `schema.sql`, whose indexes are on these columns.
 fn add_missing_columns(db: &Connection) -> Result<(), Error> {
     for (table, name, kind) in ADDED_COLUMNS {
         let columns = read_columns(db, table)?;
-        if !columns.iter().any(|(column, _)| column == name) {
+        let exists = columns.iter().any(|(column, _)| column == name);
+        if !columns.is_empty() && !exists {
             db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {name} {kind}"))?;
         }
     }

@@ -5,6 +5,10 @@
 //! combine several of them in one [`Store::write`].
 
 pub mod audit;
+pub mod audit_key;
+pub mod audit_pruning;
+pub mod audit_seal;
+pub mod audit_verification;
 pub mod backup;
 pub mod idempotency;
 pub mod sessions;

@@ -81,6 +81,16 @@ pub fn user(db: &Connection, id: SessionId, username: &str) -> Result<Option<Use
         .optional()?)
 }
 
+/// Reads when a session was last used; 1970 if it does not exist.
+pub fn last_used_at(db: &Connection, id: SessionId) -> Result<Timestamp, Error> {
+    let sql = "SELECT last_used_at FROM session WHERE id = ?1";
+    let found = db
+        .prepare_cached(sql)?
+        .query_row([id.get()], |row| timestamp_or_epoch(row, 0))
+        .optional()?;
+    Ok(found.unwrap_or(Timestamp::EPOCH))
+}
+
 /// Whether a token that the Flask app has issued is revoked. `issued_at` is the claim `iat`, in seconds since
 /// 1970.
 pub fn is_ended(db: &Connection, user: &User, digest: &str, issued_at: f64) -> Result<bool, Error> {
@@ -116,8 +126,11 @@ pub fn exchange(
         return Ok(Exchange::Unknown);
     };
     if *presented == stored.current {
+        // `last_used_at` never goes back, also if the clock does: it shows how late a token of the session can have
+        // been issued.
         let sql = "UPDATE session SET refresh_digest = ?2, previous_digest = ?3, refreshed_at = ?4,
-            last_used_at = ?4, expires_at = ?5 WHERE id = ?1";
+            last_used_at = CASE WHEN last_used_at > ?4 THEN last_used_at ELSE ?4 END,
+            expires_at = ?5 WHERE id = ?1";
         let (from, until) = (now.to_stored(), expires_at.to_stored());
         db.prepare_cached(sql)?
             .execute(params![id.get(), next, presented, from, until])?;
@@ -156,12 +169,13 @@ impl StoredTokens {
         Ok(found)
     }
 
-    /// Whether the presented token is the one that was replaced last, a short time ago.
+    /// Whether the presented token is the one that was replaced last, a short time ago. The time is negative if the
+    /// clock has been set back since; without a bound the token would be accepted until it has caught up.
     fn is_retry(&self, presented: &str, next: &str, now: Timestamp) -> bool {
         let age = now.unix_micros() - self.refreshed_at.unix_micros();
         self.previous.as_deref() == Some(presented)
             && next == self.current
-            && age <= GRACE_SECONDS * 1_000_000
+            && age.abs() <= GRACE_SECONDS * 1_000_000
     }
 }
 

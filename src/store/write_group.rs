@@ -16,6 +16,7 @@ use parking_lot::lock_api::ArcMutexGuard;
 use parking_lot::{FairMutex, Mutex, RawFairMutex};
 use rusqlite::Connection;
 
+use super::audit_seal::{self, AuditSealer};
 use super::checkpointer::{CHECKPOINT_PAGES, Checkpoint, CheckpointMode, checkpoint};
 use super::connection_pool::WAIT_TIMEOUT;
 use super::migrate::check_version;
@@ -38,6 +39,8 @@ pub struct Writer {
     connection: Arc<FairMutex<Connection>>,
     /// The number of commits since the start; see [`super::reader`].
     commits: Arc<AtomicU64>,
+    /// Seals the audit log at each commit.
+    audit: AuditSealer,
     state: Arc<StorageState>,
     files: OpenFiles,
     /// Whether the next write marks the database; see [`super::storage_mark`].
@@ -122,6 +125,7 @@ impl Writer {
         state: Arc<StorageState>,
         files: OpenFiles,
         in_file: i64,
+        audit: AuditSealer,
     ) -> Writer {
         connection.wal_hook(Some(|_, pages| {
             LOG_PAGES.set(u64::try_from(pages).unwrap_or(0));
@@ -130,6 +134,7 @@ impl Writer {
         Writer {
             connection: Arc::new(FairMutex::new(connection)),
             commits,
+            audit,
             state,
             files,
             is_mark_due: AtomicBool::new(true),
@@ -189,6 +194,11 @@ impl Writer {
             Some((result, committed)) => committed.and(result),
             None => Err(Error::Internal("a group of one write is empty".to_owned())),
         }
+    }
+
+    /// Seals the audit log.
+    pub fn audit(&self) -> &AuditSealer {
+        &self.audit
     }
 
     /// Whether this thread runs a group.
@@ -310,10 +320,14 @@ impl Writer {
         }
         // An open snapshot would keep a checkpoint from finishing.
         release_snapshot_of_thread();
-        if let Err(why) = connection.execute_batch("COMMIT") {
+        let committed = self
+            .audit
+            .seal_head(connection)
+            .and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+        if let Err(why) = committed {
             // The transaction is still open after some errors, and rolled back already after others.
             let _ = connection.execute_batch("ROLLBACK");
-            return Err(match why.into() {
+            return Err(match why {
                 Error::StorageUnavailable(why) => why,
                 other => StorageError::new(StorageFault::Failing, other.to_string()),
             });
@@ -448,6 +462,7 @@ struct OpenGroup;
 
 impl OpenGroup {
     fn begin() -> OpenGroup {
+        audit_seal::forget_base();
         GROUP.set(Some(Group::default()));
         OpenGroup
     }

@@ -9,6 +9,8 @@ mod support;
 /// The endpoints: what they accept, return and store.
 mod api {
     mod audit_log;
+    mod audit_pruning;
+    mod audit_seals;
     mod bad_input;
     mod conditional_requests;
     mod cors;
@@ -22,7 +24,9 @@ mod api {
 /// Accounts, passwords, tokens and permissions.
 mod auth {
     mod brute_force;
+    mod clock;
     mod passwords;
+    mod refused_sign_ins;
     mod roles;
     mod sessions;
     mod sign_in;

@@ -9,7 +9,7 @@ use super::keys::KEY_TABLE;
 use super::snapshot_copy::open_copy;
 use super::watch::{Phase, Watch};
 use crate::error::Error;
-use crate::store::audit::{self, Verification};
+use crate::store::audit_verification::{Verification, verify_chain};
 use crate::store::migrate;
 
 /// The number of rows of each table, and of the rows that refer to a row which does not exist: the Flask app does not
@@ -115,11 +115,12 @@ fn check_pages(db: &Connection) -> Result<(), Error> {
 fn audit_fault(copy: &mut Connection) -> Result<Option<String>, Error> {
     let transaction = copy.transaction()?;
     migrate::upgrade(&transaction)?;
-    Ok(match audit::verify(&transaction, |_| {})? {
-        Verification::Intact(..) => None,
+    Ok(match verify_chain(&transaction)? {
+        Verification::Intact { .. } => None,
         Verification::Broken(row, how) => {
             Some(format!("the audit log is not intact: row {row} {how}"))
         }
+        Verification::NotAuthentic(why) => Some(format!("the audit log is not authentic: {why}")),
     })
 }
 

@@ -12,6 +12,7 @@ use task_api::app::{App, Clock};
 use task_api::auth::metrics_token::MetricsToken;
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::Config;
+use task_api::config::audit::AuditArgs;
 use task_api::config::backups::BackupArgs;
 use task_api::config::concurrency::Concurrency;
 use task_api::config::cors::CorsArgs;
@@ -70,6 +71,7 @@ pub fn config(folder: &TempDir) -> Config {
         database: DatabaseArgs {
             database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
         },
+        audit: AuditArgs::default(),
         backups: BackupArgs {
             backup_dir: None,
             backup_every: "24h".parse().unwrap(),
