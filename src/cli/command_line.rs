@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::terminal::print_to_stderr;
-use super::{audit, backup, healthcheck, licenses, openapi, serve, user};
+use super::{audit, backup, check, healthcheck, licenses, openapi, serve, user};
 use crate::config::Config;
 use crate::config::server::AddressArgs;
 
@@ -56,6 +56,12 @@ enum Command {
     /// names such as project.db.20261128T103106.136817Z.replaced. The keys of the backup become the key files again.
     #[command(after_help = RESTORE_EXAMPLES)]
     Restore(backup::RestoreCommand),
+    /// Check settings, files and database, and say what is unsafe or broken: exit code 0 if nothing is, else 1
+    ///
+    /// Reads what `serve` would read, and changes nothing. Prints one line for each check, with its name. Run it
+    /// with the settings and as the user of the server, which may be running.
+    #[command(after_help = check::EXAMPLES)]
+    Check(Box<check::Check>),
     /// Print the OpenAPI 3.1 description of the API
     ///
     /// The same document as GET /openapi.json. It needs no database, no settings and no running server:
@@ -100,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => audit::run(command),
         Command::Backup(command) => backup::back_up(&command),
         Command::Restore(command) => backup::restore(command),
+        Command::Check(command) => check::run(&command),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(address) => healthcheck::run(&address),
         Command::Licenses => licenses::run(),

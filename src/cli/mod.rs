@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod check;
 mod command_line;
 mod database;
 mod environment;
@@ -17,6 +18,7 @@ mod socket_activation;
 mod stop_signals;
 mod terminal;
 mod user;
+mod valid_secrets;
 pub mod watchdog;
 
 pub use self::command_line::run;

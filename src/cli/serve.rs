@@ -5,21 +5,20 @@ use std::sync::Arc;
 
 use log::{info, warn};
 
-use super::first_admin::FirstAdmin;
 use super::service_manager::ServiceManager;
 use super::socket_activation;
 use super::stop_signals::StopSignals;
+use super::valid_secrets::ValidSecrets;
 use super::watchdog::Watchdog;
 use crate::app::App;
 use crate::app::backups::BackupThread;
 use crate::app::maintenance::{self, Maintenance};
 use crate::app::storage_watch::StorageWatch;
 use crate::auth::metrics_token::MetricsToken;
-use crate::auth::signing_key::{SigningKey, SigningKeys};
+use crate::auth::signing_key::SigningKeys;
 use crate::concurrency::check_threads;
 use crate::config::Config;
 use crate::config::passwords::RECOMMENDED_ITERATIONS;
-use crate::config::secrets::Secrets;
 use crate::http::embedded_files::StaticFiles;
 use crate::logging;
 use crate::metrics::Metrics;
@@ -92,31 +91,6 @@ fn wait_for_signal(
 }
 
 // ---- start --------------------------------------------------------------------------------------
-
-/// The secrets that the operator has set, each of them validated.
-struct ValidSecrets {
-    current_key: Option<SigningKey>,
-    previous_keys: Vec<SigningKey>,
-    first_admin: Option<FirstAdmin>,
-    metrics_token: Option<MetricsToken>,
-}
-
-impl ValidSecrets {
-    fn load(config: &Config) -> Result<ValidSecrets, String> {
-        let secrets = Secrets::load(config)?;
-        let allow_weak = config.signing_key.allow_weak_jwt_secret;
-        let check_key = |secret| SigningKey::new(secret, allow_weak);
-        let previous_keys = secrets.previous_signing_keys.iter().map(check_key);
-        let admin_password = secrets.admin_password.as_ref();
-        let metrics_token = secrets.metrics_token.as_ref();
-        Ok(ValidSecrets {
-            current_key: secrets.signing_key.as_ref().map(check_key).transpose()?,
-            previous_keys: previous_keys.collect::<Result<_, _>>()?,
-            first_admin: FirstAdmin::from_settings(&config.admin, admin_password)?,
-            metrics_token: metrics_token.map(MetricsToken::new).transpose()?,
-        })
-    }
-}
 
 fn new_app(
     config: Config,

@@ -43,6 +43,7 @@ mod start_and_stop;
 mod timer;
 mod write_buffer;
 
+pub use self::descriptor_limit::max_connections;
 pub use self::listen::ListenOn;
 pub use self::probe::Probe;
 pub use self::start_and_stop::{STOP_DEADLINE, Server};

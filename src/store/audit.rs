@@ -342,3 +342,28 @@ fn add_filters(select: &mut SelectBuilder, filter: &AuditQuery, is_late: bool) {
         select.test_some(condition, value);
     }
 }
+
+// ---- clients ------------------------------------------------------------------------------------
+
+/// From where an account has signed in.
+#[derive(Debug)]
+pub struct AuditClient {
+    /// The account.
+    pub account: Option<i64>,
+    /// The IP address.
+    pub address: String,
+}
+
+/// The clients of the last 100 sign-ins.
+pub fn recent_clients(db: &Connection) -> Result<Vec<AuditClient>, Error> {
+    let sql = "SELECT subject_id, address FROM audit WHERE action = ?1 AND address IS NOT NULL
+        ORDER BY id DESC LIMIT 100";
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map([Action::SignIn.as_str()], |row| {
+        Ok(AuditClient {
+            account: row.get(0)?,
+            address: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

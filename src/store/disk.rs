@@ -41,3 +41,59 @@ pub fn write_metrics(files: &DatabaseFiles, text: &mut Exposition) {
         .sample(&[], bytes);
     }
 }
+
+/// A file system, as far as it matters to a database.
+#[derive(Debug, Clone, Copy)]
+pub struct FileSystem {
+    /// Its usual name.
+    pub name: &'static str,
+    /// Why a database on it is not safe.
+    pub hazard: Option<&'static str>,
+}
+
+/// The file system of a folder. `None` for one that this program does not know.
+#[cfg(target_os = "linux")]
+pub fn file_system(folder: &Path) -> Option<FileSystem> {
+    let number = rustix::fs::statfs(folder).ok()?.f_type as u32;
+    let known = FILE_SYSTEMS.iter().find(|(magic, ..)| *magic == number);
+    known.map(|(_, name, hazard)| FileSystem {
+        name,
+        hazard: *hazard,
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn file_system(_: &Path) -> Option<FileSystem> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+const NETWORK: Option<&str> = Some(
+    "a network file system, whose locks SQLite cannot rely on: two machines may damage the database",
+);
+
+#[cfg(target_os = "linux")]
+const VOLATILE: Option<&str> = Some("its content is lost when the machine or the container ends");
+
+/// The numbers of statfs(2).
+#[cfg(target_os = "linux")]
+const FILE_SYSTEMS: [(u32, &str, Option<&str>); 18] = [
+    (0xEF53, "ext4", None),
+    (0x5846_5342, "XFS", None),
+    (0x9123_683E, "Btrfs", None),
+    (0x2FC1_2FC1, "ZFS", None),
+    (0xF2F5_2010, "F2FS", None),
+    (0x794C_7630, "overlay", VOLATILE),
+    (0x0102_1994, "tmpfs", VOLATILE),
+    (0x8584_58F6, "ramfs", VOLATILE),
+    (0x6969, "NFS", NETWORK),
+    (0x517B, "SMB", NETWORK),
+    (0xFF53_4D42, "CIFS", NETWORK),
+    (0xFE53_4D42, "SMB2", NETWORK),
+    (0x6573_5546, "FUSE", NETWORK),
+    (0x0102_1997, "9p", NETWORK),
+    (0x00C3_6400, "Ceph", NETWORK),
+    (0x5346_414F, "AFS", NETWORK),
+    (0x0BD0_0BD0, "Lustre", NETWORK),
+    (0x0116_1970, "GFS2", NETWORK),
+];

@@ -22,7 +22,7 @@ use crate::model::Timestamp;
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of `schema.sql`. The Flask app's files have version 0.
-const VERSION: i64 = 4;
+pub const VERSION: i64 = 4;
 
 /// The tutorial's tables and columns, on which all statements rely. They identify a file.
 const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
@@ -260,7 +260,8 @@ pub fn check_version(db: &Connection) -> Result<(), Error> {
     }
 }
 
-fn schema_version(db: &Connection) -> rusqlite::Result<i64> {
+/// The schema version that the file has: 0 in the Flask app's files.
+pub fn schema_version(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 

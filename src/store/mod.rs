@@ -11,6 +11,7 @@ pub mod audit_seal;
 pub mod audit_verification;
 pub mod backup;
 pub mod idempotency;
+pub mod inspection;
 pub mod sessions;
 pub(crate) mod tasks;
 pub mod users;

@@ -230,6 +230,15 @@ pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
         .query_row([Role::Admin.as_str()], |row| row.get(0))?)
 }
 
+/// The number of approved admins.
+pub fn count_approved_admins(db: &Connection) -> Result<i64, Error> {
+    let sql =
+        r#"SELECT count(*) FROM "user" WHERE role = ?1 AND coalesce(is_approved, FALSE) = TRUE"#;
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row([Role::Admin.as_str()], |row| row.get(0))?)
+}
+
 /// Changes an account's e-mail address, its password hash, or both.
 ///
 /// Optimistic concurrency: a password is verified before the transaction, since hashing is slow. `verified` is

@@ -1,0 +1,24 @@
+//! Checks of what the system grants to a process.
+
+use super::command::Outcome;
+use super::subject::Subject;
+use crate::concurrency::check_threads;
+use crate::server::max_connections;
+
+/// The system grants the threads that the server starts.
+pub fn threads(subject: &Subject) -> Outcome {
+    let count = subject.config.concurrency.new_threads();
+    check_threads(count).map(|()| format!("{count} granted"))
+}
+
+/// The system grants the file descriptors for `MAX_CONNECTIONS`.
+pub fn file_descriptors(subject: &Subject) -> Outcome {
+    let wanted = subject.config.limits.max_connections as usize;
+    match max_connections(subject.config)? {
+        possible if possible < wanted => Err(format!(
+            "the limit allows {possible} connections, and MAX_CONNECTIONS is {wanted}: raise the limit (ulimit -n, \
+             LimitNOFILE=) or lower MAX_CONNECTIONS"
+        )),
+        possible => Ok(format!("enough for {possible} connections")),
+    }
+}
