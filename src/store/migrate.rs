@@ -74,10 +74,18 @@ pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
     if db.is_readonly("main")? {
         return Err(internal("the file is read-only"));
     }
+    // A start on a current database takes no write lock, so it does not wait for another server.
+    if schema_version(&db)? < VERSION {
+        migrate(files, &mut db)?;
+    }
+    enable_wal(&db)
+}
+
+fn migrate(files: &DatabaseFiles, db: &mut Connection) -> Result<(), Error> {
     // Effective at once in an empty database, otherwise with the next VACUUM.
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Checked while holding the write lock: another process may have migrated the file in the meantime.
+    // Checked again while holding the write lock: another process may have migrated the file in the meantime.
     let is_outdated = schema_version(&transaction)? < VERSION;
     if is_outdated {
         back_up(files)?;
@@ -85,9 +93,9 @@ pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
     }
     transaction.commit()?;
     if is_outdated {
-        enable_auto_vacuum(&db);
+        enable_auto_vacuum(db);
     }
-    enable_wal(&db)
+    Ok(())
 }
 
 /// Enables incremental vacuum, by which maintenance returns free pages to the system. It rebuilds the file, unless it

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::config::database::DatabaseFiles;
 use crate::error::{StorageError, StorageFault};
@@ -32,6 +33,13 @@ impl OpenFiles {
     /// Whether the database is the file with this id.
     pub fn is_database(&self, id: FileId) -> bool {
         self.0[0].1 == id
+    }
+
+    /// When the write-ahead log was last written to, by any process.
+    pub fn log_modified(&self) -> Option<SystemTime> {
+        fs::metadata(&self.0[1].0)
+            .and_then(|log| log.modified())
+            .ok()
     }
 
     /// Checks that the same files still lie there.

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use parking_lot::lock_api::ArcMutexGuard;
@@ -112,6 +112,9 @@ thread_local! {
 /// How long a checkpoint waits for readers: searches of this process, which take some tens of milliseconds, and
 /// other processes. Event loops end their snapshots within [`super::reader::MAX_SNAPSHOT_AGE`].
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Time between two attempts to take the lock that another process holds.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// How long the test whether the database can be written waits for the lock of another process.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -272,18 +275,34 @@ impl Writer {
         let connection = self.connection.try_lock_arc_until(deadline);
         let connection =
             connection.ok_or_else(|| Error::Busy("another write takes too long".to_owned()))?;
-        connection.busy_timeout(deadline.saturating_duration_since(Instant::now()))?;
-        if let Err(why) = connection.execute_batch("BEGIN IMMEDIATE") {
-            if is_busy(&why) {
-                let error = StorageError::new(StorageFault::Locked, why.to_string());
-                self.state.report(&error);
-            }
-            return Err(why.into());
-        }
+        self.begin_immediate(&connection, deadline)?;
         self.check_transaction(&connection).inspect_err(|_| {
             let _ = connection.execute_batch("ROLLBACK");
         })?;
         Ok(connection)
+    }
+
+    /// Tries until the deadline. SQLite's own busy timeout sleeps for up to 100 ms between two attempts, and would miss
+    /// the moments between the commits of a busy process.
+    fn begin_immediate(&self, db: &Connection, deadline: Instant) -> Result<(), Error> {
+        db.busy_timeout(Duration::ZERO)?;
+        let log_before = self.files.log_modified();
+        loop {
+            match db.execute_batch("BEGIN IMMEDIATE") {
+                Err(why) if is_busy(&why) && Instant::now() < deadline => {
+                    thread::sleep(POLL_INTERVAL)
+                }
+                Err(why) if is_busy(&why) => {
+                    // A log that changes means that other processes take turns. The next write may have more luck.
+                    if self.files.log_modified() == log_before {
+                        let error = StorageError::new(StorageFault::Locked, why.to_string());
+                        self.state.report(&error);
+                    }
+                    return Err(why.into());
+                }
+                result => return Ok(result?),
+            }
+        }
     }
 
     /// The first statements of each transaction.

@@ -52,8 +52,10 @@ enum Name {
 /// What a check has found: what is right, or what is unsafe or broken.
 pub type Outcome = Result<String, String>;
 
+type CheckSubject = fn(&Subject) -> Outcome;
+
 /// Every check, in the order of the output.
-const CHECKS: [(Name, fn(&Subject) -> Outcome); 17] = [
+const CHECKS: [(Name, CheckSubject); 17] = [
     (Name::Settings, settings::combinations),
     (Name::CorsOrigins, settings::cors_origins),
     (Name::RateLimits, settings::rate_limits),
