@@ -11,14 +11,17 @@ use std::fs;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::storage_mark;
 use super::write_group::Writer;
+use super::{disk, storage_mark};
 use crate::config::database::DatabaseFiles;
 use crate::logging::FAILURE;
 
 /// The log is checkpointed when it has this many pages (16 MiB). With SQLite's default of 1,000 pages, the same
 /// pages would be copied more often.
 pub const CHECKPOINT_PAGES: u64 = 4000;
+
+/// SQLite's default.
+const PAGE_BYTES: u64 = 4096;
 
 /// The size above which the file of the log is truncated after a checkpoint, and an operator is warned before.
 pub const MAX_LOG_BYTES: u64 = 64 << 20;
@@ -76,59 +79,69 @@ impl Checkpointer {
         fs::metadata(self.files.write_ahead_log()).map_or(0, |metadata| metadata.len())
     }
 
-    /// Checkpoints the log if it is long.
+    /// Checkpoints the log if it is long, or if it is longer than what is left of the disk: once the disk is full, the
+    /// database file may have no room for the content of the log.
     pub fn run(&self, writer: &Writer) {
-        let is_large = self.log_bytes() > MAX_LOG_BYTES;
-        if !writer.is_log_long() && !is_large {
-            return;
-        }
+        let (bytes, free) = (self.log_bytes(), self.free_bytes());
+        let is_large = bytes > MAX_LOG_BYTES || bytes > free;
         let mode = match is_large {
             true => CheckpointMode::Truncate,
             false => CheckpointMode::Restart,
         };
         let mut delay = self.delay.lock();
-        match self.restart(writer, mode, &mut delay.reader) {
-            Ok(true) => {
-                if delay.is_told {
-                    log::warn!(target: FAILURE, "the write-ahead log is short again");
-                }
-                *delay = Delay::default();
-                return;
+        if is_large || writer.is_log_long() {
+            match self.restart(writer, mode, &mut delay.reader) {
+                Ok(()) => delay.report(bytes),
+                Err(why) => delay.tell(format_args!(
+                    "cannot checkpoint the write-ahead log, so it grows: {why}"
+                )),
             }
-            Ok(false) if is_large => delay.tell(format_args!(
-                "the write-ahead log has {} MiB and grows: another program, such as a backup tool or an open sqlite3, \
-                 reads an old state of the database",
-                self.log_bytes() >> 20
-            )),
-            Ok(false) => {}
-            Err(why) => delay.tell(format_args!(
-                "cannot checkpoint the write-ahead log, so it grows: {why}"
-            )),
         }
-        writer.postpone_checkpoint();
+        // After a checkpoint that was not complete, the next attempt is that many pages later.
+        let pages = CHECKPOINT_PAGES.min(free / 2 / PAGE_BYTES);
+        writer.set_checkpoint_at(pages + delay.reader.unwrap_or(0));
     }
 
-    /// Returns whether the next write begins at the start of the log.
+    /// The free bytes of the disk; the largest number where the system does not tell.
+    fn free_bytes(&self) -> u64 {
+        disk::free_bytes(self.files.folder()).unwrap_or(u64::MAX)
+    }
+
+    /// Makes the next write begin at the start of the log, unless a reader is in the way.
     fn restart(
         &self,
         writer: &Writer,
         mode: CheckpointMode,
         reader: &mut Option<u64>,
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<()> {
         let first = checkpoint(&self.connection.lock(), CheckpointMode::Passive)?;
-        let in_file = storage_mark::read_file_alone(self.files.database())?.number;
+        let in_file = storage_mark::number_in_file(self.files.database())?;
         writer.set_mark_due(in_file);
         // Writers wait during the second step, so it is not tried again before the reader of the last attempt is gone.
         if reader.is_some_and(|pages| first.copied < pages) {
-            return Ok(false);
+            return Ok(());
         }
-        let second = writer.restart_log(mode, in_file)?;
+        let second = writer.restart_log(mode)?;
         *reader = second.is_blocked.then_some(first.pages);
-        Ok(!second.is_blocked)
+        Ok(())
     }
 }
 
 impl Delay {
+    /// Tells the operator when a reader lets the log become large, and when it is short again.
+    fn report(&mut self, log_bytes: u64) {
+        if self.reader.is_none() && self.is_told {
+            log::warn!(target: FAILURE, "the write-ahead log is short again");
+            self.is_told = false;
+        } else if self.reader.is_some() && log_bytes > MAX_LOG_BYTES {
+            self.tell(format_args!(
+                "the write-ahead log has {} MiB and grows: another program, such as a backup tool or an open sqlite3, \
+                 reads an old state of the database",
+                log_bytes >> 20
+            ));
+        }
+    }
+
     /// Tells the operator once.
     fn tell(&mut self, what: fmt::Arguments) {
         if !self.is_told {

@@ -76,7 +76,8 @@ impl Store {
                 "it was replaced during the start".to_owned(),
             ));
         }
-        let in_file = storage_mark::read_file_alone(path)?.number;
+        let known = storage_mark::read(&writer)?.in_file;
+        let in_file = storage_mark::number_in_file(path)?.unwrap_or(known);
         let (commits, state) = (Arc::new(AtomicU64::new(0)), Arc::<StorageState>::default());
         Ok(Store {
             readers: Readers::new(pool, Arc::clone(&commits)),
@@ -220,11 +221,7 @@ impl Store {
         if !is_due {
             return;
         }
-        let mark = storage_mark::read_file_alone(self.files.database());
-        let result = mark
-            .map_err(Error::from)
-            .and_then(|mark| self.writer.probe(mark.number));
-        if let Err(why) = result {
+        if let Err(why) = self.writer.probe() {
             self.state.report_failure(&why);
         }
     }

@@ -67,8 +67,10 @@ impl FileWatch {
     fn read_number(&self, least: i64) -> Result<i64, StorageError> {
         let mut why = String::new();
         for _ in 0..ATTEMPTS {
-            match storage_mark::read_file_alone(self.files.database()) {
-                Ok(mark) if mark.number >= least => return Ok(mark.number),
+            match storage_mark::number_in_file(self.files.database()) {
+                Ok(Some(number)) if number >= least => return Ok(number),
+                // In the middle of a checkpoint. If it is damage, the next check of all pages finds it.
+                Ok(None) => return Ok(least),
                 Ok(_) => "its content is older than before".clone_into(&mut why),
                 Err(error) => why = error.to_string(),
             }

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 /// The row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,7 +19,7 @@ pub struct StorageMark {
     pub in_file: i64,
 }
 
-/// Counts the number up. `in_file` is the number that the file alone has, see [`read_file_alone`].
+/// Counts the number up. `in_file` is the number that the file alone has, see [`number_in_file`].
 pub fn advance(db: &Connection, in_file: i64) -> rusqlite::Result<()> {
     let sql = "INSERT INTO storage_mark (id, number, in_file) VALUES (1, 1, ?1)
         ON CONFLICT (id) DO UPDATE SET number = storage_mark.number + 1, in_file = excluded.in_file";
@@ -42,20 +42,21 @@ pub fn read(db: &Connection) -> rusqlite::Result<StorageMark> {
     Ok(row.optional()?.unwrap_or_default())
 }
 
-/// Reads the row from the database file alone, without the write-ahead log.
-pub fn read_file_alone(path: &Path) -> rusqlite::Result<StorageMark> {
+/// Reads the number from the database file alone, without the write-ahead log. `None` if the file alone is not
+/// consistent: after a checkpoint that was interrupted it has some pages of the log, and not others.
+pub fn number_in_file(path: &Path) -> rusqlite::Result<Option<i64>> {
     /// All characters but those that a path usually has.
     const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'/')
         .remove(b'.')
         .remove(b'-')
         .remove(b'_');
-    let path = path.as_os_str().as_encoded_bytes();
-    let path = percent_encode(path, SPECIAL);
+    let path = percent_encode(path.as_os_str().as_encoded_bytes(), SPECIAL);
     // An immutable database needs no lock, and has no log.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    read(&Connection::open_with_flags(
-        format!("file:{path}?immutable=1"),
-        flags,
-    )?)
+    let db = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
+    match read(&db) {
+        Err(why) if why.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Ok(None),
+        result => Ok(Some(result?.number)),
+    }
 }

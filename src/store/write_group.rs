@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -40,8 +40,10 @@ pub struct Writer {
     commits: Arc<AtomicU64>,
     state: Arc<StorageState>,
     files: OpenFiles,
-    /// The number in the database file alone, for the first write after a checkpoint; see [`super::storage_mark`].
-    due_mark: Mutex<Option<i64>>,
+    /// Whether the next write marks the database; see [`super::storage_mark`].
+    is_mark_due: AtomicBool,
+    /// The last known number in the database file alone.
+    in_file: AtomicI64,
     /// The length of the write-ahead log in pages after the last commit.
     log_pages: AtomicU64,
     /// The length at which it is checkpointed.
@@ -130,7 +132,8 @@ impl Writer {
             commits,
             state,
             files,
-            due_mark: Mutex::new(Some(in_file)),
+            is_mark_due: AtomicBool::new(true),
+            in_file: AtomicI64::new(in_file),
             log_pages: AtomicU64::new(0),
             checkpoint_at: AtomicU64::new(CHECKPOINT_PAGES),
             watcher: OnceLock::new(),
@@ -276,8 +279,8 @@ impl Writer {
     /// The first statements of each transaction.
     fn check_transaction(&self, db: &Connection) -> Result<(), Error> {
         check_version(db)?;
-        if let Some(in_file) = *self.due_mark.lock() {
-            storage_mark::advance(db, in_file)?;
+        if self.is_mark_due.load(Ordering::SeqCst) {
+            storage_mark::advance(db, self.in_file.load(Ordering::SeqCst))?;
         }
         Ok(())
     }
@@ -316,7 +319,7 @@ impl Writer {
             });
         }
         self.files.check()?;
-        *self.due_mark.lock() = None;
+        self.is_mark_due.store(false, Ordering::SeqCst);
         *self.last_commit.lock() = Some(Instant::now());
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.state.end(&TRANSIENT_FAULTS);
@@ -345,16 +348,18 @@ impl Writer {
         self.log_pages.load(Ordering::Relaxed) >= self.checkpoint_at.load(Ordering::Relaxed)
     }
 
-    /// After a checkpoint that could not be completed, the next attempt is 4,000 pages later.
-    pub fn postpone_checkpoint(&self) {
-        let pages = self.log_pages.load(Ordering::Relaxed);
-        self.checkpoint_at
-            .store(pages + CHECKPOINT_PAGES, Ordering::Relaxed);
+    /// The log is checkpointed when it has this many pages.
+    pub fn set_checkpoint_at(&self, pages: u64) {
+        self.checkpoint_at.store(pages, Ordering::Relaxed);
     }
 
-    /// The next write marks the database; see [`super::storage_mark`].
-    pub fn set_mark_due(&self, in_file: i64) {
-        *self.due_mark.lock() = Some(in_file);
+    /// After a checkpoint, the next write marks the database. `in_file` is the number in the database file alone, if
+    /// it can be read.
+    pub fn set_mark_due(&self, in_file: Option<i64>) {
+        if let Some(in_file) = in_file {
+            self.in_file.store(in_file, Ordering::SeqCst);
+        }
+        self.is_mark_due.store(true, Ordering::SeqCst);
     }
 
     /// The error after SQLite has rolled back a transaction on its own, which an error of a statement has caused.
@@ -382,8 +387,8 @@ impl Writer {
     ///
     /// # Errors
     /// Why it cannot be written.
-    pub fn probe(&self, in_file: i64) -> Result<(), Error> {
-        self.due_mark.lock().get_or_insert(in_file);
+    pub fn probe(&self) -> Result<(), Error> {
+        self.is_mark_due.store(true, Ordering::SeqCst);
         let group = Group {
             connection: Some(self.begin(PROBE_TIMEOUT)?),
             ..Group::default()
@@ -392,19 +397,16 @@ impl Writer {
             .map_err(Error::StorageUnavailable)
     }
 
-    /// The second step of a checkpoint: makes the next write begin at the start of the log. `in_file` is the mark of
-    /// the database file alone before.
-    pub fn restart_log(&self, mode: CheckpointMode, in_file: i64) -> rusqlite::Result<Checkpoint> {
+    /// The second step of a checkpoint: makes the next write begin at the start of the log.
+    pub fn restart_log(&self, mode: CheckpointMode) -> rusqlite::Result<Checkpoint> {
         let connection = self.connection.lock();
         // Event loops that are busy give up their snapshots now, others after a moment.
         self.commits.fetch_add(1, Ordering::SeqCst);
         connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
         let checkpoint = checkpoint(&connection, mode)?;
         if !checkpoint.is_blocked {
-            self.set_mark_due(in_file);
+            self.set_mark_due(None);
             self.log_pages.store(0, Ordering::Relaxed);
-            self.checkpoint_at
-                .store(CHECKPOINT_PAGES, Ordering::Relaxed);
         }
         Ok(checkpoint)
     }
