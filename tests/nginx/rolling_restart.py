@@ -29,6 +29,7 @@ PAUSE = 0.005
 
 NGINX = """\
 daemon off;
+master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx.log;
 events {{}}
@@ -202,7 +203,6 @@ def start_nginx(nginx, folder, port, ports):
 def main(program, nginx):
     with tempfile.TemporaryDirectory() as name:
         folder, (port, *ports) = Path(name), free_ports(3)
-        folder.chmod(0o755)  # nginx's workers are another user's
         with (
             start_server(program, folder, ports[0]) as first,
             start_server(program, folder, ports[1]) as second,
