@@ -1,5 +1,7 @@
 //! Small cryptographic building blocks: random bytes, SHA-256 in hex, and one HMAC key per purpose.
 
+use std::io::{self, ErrorKind, Read, Write};
+
 use data_encoding::HEXLOWER;
 use pbkdf2::hmac::digest::Key;
 use pbkdf2::hmac::digest::common::KeyInit;
@@ -41,6 +43,24 @@ fn keyed_hmac(key: &[u8]) -> HmacSha256 {
 /// chains its rows with it. Not for passwords, which need a slow hash.
 pub fn sha256_hex(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text))
+}
+
+/// Copies all bytes, and returns their number and their SHA-256 in lower-case hex.
+pub fn copy_with_sha256(from: &mut impl Read, to: &mut impl Write) -> io::Result<(u64, String)> {
+    let (mut hash, mut length) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok((length, HEXLOWER.encode(&hash.finalize()))),
+            Ok(count) => {
+                hash.update(&buffer[..count]);
+                to.write_all(&buffer[..count])?;
+                length += count as u64;
+            }
+            Err(why) if why.kind() == ErrorKind::Interrupted => {}
+            Err(why) => return Err(why),
+        }
+    }
 }
 
 /// Unpredictable bytes from the operating system's random number generator.

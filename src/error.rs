@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use strum::{IntoStaticStr, VariantArray};
 
 /// Maps the name of each invalid field to the reason.
 #[derive(Debug, Default, Serialize)]
@@ -31,6 +32,64 @@ impl fmt::Display for FieldErrors {
             write!(f, "{separator}{field}: {reason}")?;
         }
         Ok(())
+    }
+}
+
+/// Why the database cannot be written, or not be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum StorageFault {
+    /// Another process keeps the database locked.
+    Locked,
+    /// The disk, the quota or the limit of the file's size is full.
+    Full,
+    /// The disk reports an error.
+    Failing,
+    /// The file or its file system is read-only.
+    ReadOnly,
+    /// The open file is no longer the file at the path of the database.
+    Replaced,
+    /// A newer version of this program has migrated the file.
+    Newer,
+    /// The content of the file is damaged.
+    Damaged,
+}
+
+impl StorageFault {
+    /// The reason, as a clause for people.
+    pub fn reason(self) -> &'static str {
+        match self {
+            StorageFault::Locked => "another program keeps the database locked",
+            StorageFault::Full => "the disk is full",
+            StorageFault::Failing => "the disk reports an error",
+            StorageFault::ReadOnly => "the database is read-only",
+            StorageFault::Replaced => "the database file was moved, removed or replaced",
+            StorageFault::Newer => "a newer version of this program has migrated the database",
+            StorageFault::Damaged => "the database file is damaged",
+        }
+    }
+}
+
+/// A fault of the database, and its cause, for the log.
+#[derive(Debug, Clone)]
+pub struct StorageError {
+    /// The kind of fault.
+    pub fault: StorageFault,
+    /// The error of SQLite or of the system.
+    pub cause: String,
+}
+
+impl StorageError {
+    /// An error with this cause.
+    pub fn new(fault: StorageFault, cause: impl Into<String>) -> StorageError {
+        let cause = cause.into();
+        StorageError { fault, cause }
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.fault.reason(), self.cause)
     }
 }
 
@@ -103,8 +162,8 @@ pub enum Error {
     QueueTimeout(Duration),
     /// 503: the server is stopping.
     Stopping,
-    /// 503: the database cannot be written: the disk is full or failing. Holds the cause, for the log.
-    StorageUnavailable(String),
+    /// 503: the database cannot be written, or not be trusted. The store logs it once, when the fault begins.
+    StorageUnavailable(StorageError),
     /// 500: a fault of the server, its database or the system. Holds the cause, for the log.
     Internal(String),
     /// 505: the version is neither HTTP/1.0 nor HTTP/1.1.

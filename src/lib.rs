@@ -85,7 +85,7 @@
 //! - No kind of work can take another's threads: each has a lane of its own, and quick reads have the event loops.
 //! - A queue is fair: clients take turns, by account or by network.
 //! - A request that waits for a thread, and a connection that waits for its client, need no thread.
-//! - The process has 3 × cores + 10 threads. `config/concurrency.rs` has the numbers; a start fails if the system
+//! - The process has 3 × cores + 11 threads. `config/concurrency.rs` has the numbers; a start fails if the system
 //!   grants fewer.
 //! - A value that exists is valid: text from a client becomes a type of [`model`] before any code uses it.
 //! - Nothing below [`cli`] reads an environment variable, except `config/secrets.rs`.

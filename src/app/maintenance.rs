@@ -1,21 +1,28 @@
 //! Background maintenance: once a minute a thread writes what was collected in memory to the database (the last-used
 //! times of sessions, the sums of refused sign-ins), deletes expired sessions, idempotency keys and entries of the
-//! audit log in small batches, and ends the epoch of the audit key.
+//! audit log in small batches, ends the epoch of the audit key, and returns free pages to the system. At the start and
+//! once an hour it looks for damaged pages.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::state::App;
+use crate::concurrency::lower_priority;
 use crate::error::Error;
 use crate::model::{Action, Actor, Timestamp};
-use crate::store::{Connection, audit, audit_pruning, audit_seal, idempotency, sessions};
+use crate::store::{
+    Connection, audit, audit_pruning, audit_seal, free_pages, idempotency, sessions,
+};
 
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Time between two checks of the whole database for damage; the first one is at the start.
+const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Rows in one transaction: few enough that a request that writes at the same time does not wait long.
 const BATCH: u32 = 500;
@@ -41,7 +48,16 @@ impl Maintenance {
     pub fn start(app: Arc<App>) -> Result<Maintenance, String> {
         let (_running, stopped) = mpsc::channel();
         let work = move || {
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            lower_priority();
+            let mut next_check = Instant::now();
+            loop {
+                if next_check <= Instant::now() {
+                    check_integrity(&app);
+                    next_check += CHECK_INTERVAL;
+                }
+                if stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout) {
+                    break;
+                }
                 if let Err(why) = run(&app) {
                     log::warn!("maintenance failed, next try in a minute: {why}");
                 }
@@ -52,6 +68,12 @@ impl Maintenance {
             Ok(_) => Ok(Maintenance { _running }),
             Err(why) => Err(format!("cannot start a thread: {why}")),
         }
+    }
+}
+
+fn check_integrity(app: &App) {
+    if let Err(why) = app.store.check_integrity() {
+        log::warn!("cannot check the database for damage, next try in an hour: {why}");
     }
 }
 
@@ -72,6 +94,9 @@ pub fn run(app: &App) -> Result<(), Error> {
         Ok(sessions + idempotency::delete_expired(db, now, BATCH)?)
     })?;
     prune_audit_log(app, now)?;
+    if app.store.read(free_pages::has_many)? {
+        delete_in_batches(app, |db| free_pages::release(db, BATCH))?;
+    }
     audit_seal::end_epoch(&app.store, now, EPOCH_SECONDS)
 }
 
@@ -120,6 +145,11 @@ fn delete_in_batches(
 ) -> Result<(), Error> {
     while app.store.write(|db| delete(db))? > 0 {
         thread::sleep(PAUSE);
+    }
+    if app.store.read(free_pages::has_many)? {
+        while app.store.write(|db| free_pages::release(db, BATCH))? > 0 {
+            thread::sleep(PAUSE);
+        }
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 
 use std::fmt;
 
+use super::backups::Backups;
 use super::clock::Clock;
+use super::sign_outs::SignOuts;
 use crate::auth::jwt::JwtSigner;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::password_hash::PasswordHasher;
@@ -36,6 +38,8 @@ pub struct App {
     pub refused_sign_ins: RefusedSignIns,
     /// When sessions were last used, in memory until maintenance writes it to the database.
     pub session_activity: SessionActivity,
+    /// Sign-outs that are not known to be in the database.
+    pub sign_outs: SignOuts,
     /// Hashes and verifies passwords.
     pub passwords: PasswordHasher,
     /// Encodes and decodes the cursors of lists.
@@ -46,6 +50,8 @@ pub struct App {
     pub metrics_token: Option<MetricsToken>,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// Scheduled backups, if `BACKUP_DIR` is set.
+    pub backups: Option<Backups>,
     /// The files of the board, the documentation page and the OpenAPI document.
     pub static_files: StaticFiles,
     clock: Clock,
@@ -55,7 +61,7 @@ impl App {
     /// Assembles the application. Keys for other purposes are derived from the current signing key.
     ///
     /// # Errors
-    /// One line for the operator: the system provides no random bytes.
+    /// One line for the operator: the system provides no random bytes, or `BACKUP_DIR` cannot be read.
     pub fn new(
         config: Config,
         store: Store,
@@ -75,11 +81,13 @@ impl App {
             rate_limits: RateLimits::new(config.rate_limiting),
             refused_sign_ins: RefusedSignIns::default(),
             session_activity: SessionActivity::default(),
+            sign_outs: SignOuts::default(),
             passwords: passwords.map_err(|why| why.to_string())?,
             cursors: CursorCodec::new(key),
             fingerprints: IdempotencyFingerprints::new(key),
             metrics_token,
             metrics,
+            backups: Backups::new(&config)?,
             static_files,
             clock,
             config,

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::terminal::print_to_stderr;
-use super::{audit, healthcheck, licenses, openapi, serve, user};
+use super::{audit, backup, healthcheck, licenses, openapi, serve, user};
 use crate::config::Config;
 use crate::config::server::AddressArgs;
 
@@ -43,6 +43,19 @@ enum Command {
     /// Verify the audit log, or seal it anew
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Back up the database beside the running server
+    ///
+    /// Copies one state of the database, reads the copy again and checks it: its pages, its rows, the audit log. The
+    /// server goes on meanwhile, and no request waits. Prints one line with what was written and its SHA-256, which
+    /// is also in FILE.sha256. Exit code 0 only if the copy is proven.
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Backup(backup::BackupCommand),
+    /// Put a backup in the place of the database, while the server is stopped
+    ///
+    /// Checks the backup first; a damaged one is refused, and nothing changes. Keeps the files that it replaces, under
+    /// names such as project.db.20261128T103106.136817Z.replaced. The keys of the backup become the key files again.
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(backup::RestoreCommand),
     /// Print the OpenAPI 3.1 description of the API
     ///
     /// The same document as GET /openapi.json. It needs no database, no settings and no running server:
@@ -63,6 +76,17 @@ Examples:
   task-api serve --port 8000 --database-url sqlite:////data/project.db
   CORS_ORIGINS=https://app.example task-api serve";
 
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  task-api backup /backups/project.db
+  task-api backup --key none project-copy.db
+  task-api backup --to-stdout | ssh backup@example.com 'cat > project.db'";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  task-api restore /backups/project.db
+  task-api restore --database-url sqlite:////data/project.db /backups/project.db";
+
 /// Runs the program with the arguments of the process. The exit code is 0 for success, 1 for a failure, and 2
 /// for an invalid command line or setting.
 pub fn run() -> ExitCode {
@@ -74,6 +98,8 @@ pub fn run() -> ExitCode {
         Command::Serve(config) => serve::run(*config),
         Command::User(command) => user::run(command),
         Command::Audit(command) => audit::run(command),
+        Command::Backup(command) => backup::back_up(&command),
+        Command::Restore(command) => backup::restore(command),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(address) => healthcheck::run(&address),
         Command::Licenses => licenses::run(),

@@ -1,6 +1,6 @@
 //! Opens the database for a command that runs without the server.
 
-use crate::config::database::DatabaseArgs;
+use crate::config::database::{DatabaseArgs, DatabaseFiles};
 use crate::store::Store;
 
 /// Opens the database with as few connections as possible: a command is one thread. Creates the file if it does
@@ -17,10 +17,18 @@ pub fn open(database: &DatabaseArgs) -> Result<Store, String> {
 /// # Errors
 /// One line for the operator: there is no such file, or an error of [`open`].
 pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
+    existing_files(database)?;
+    open(database)
+}
+
+/// The files of a database that must exist.
+///
+/// # Errors
+/// One line for the operator: there is no such file.
+pub fn existing_files(database: &DatabaseArgs) -> Result<DatabaseFiles, String> {
     let path = database.database_url.path();
-    if path.exists() {
-        open(database)
-    } else {
-        Err(format!("there is no database {}", path.display()))
+    match path.exists() {
+        true => database.database_url.files(),
+        false => Err(format!("there is no database {}", path.display())),
     }
 }

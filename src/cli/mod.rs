@@ -1,8 +1,10 @@
 //! The command line: parses the arguments and the environment with clap, and runs one command.
 
 mod audit;
+mod backup;
 mod command_line;
 mod database;
+mod environment;
 mod first_admin;
 mod healthcheck;
 mod licenses;
@@ -10,8 +12,11 @@ mod openapi;
 mod os_user;
 mod password_input;
 mod serve;
+pub mod service_manager;
+mod socket_activation;
 mod stop_signals;
 mod terminal;
 mod user;
+pub mod watchdog;
 
 pub use self::command_line::run;

@@ -6,9 +6,14 @@ use std::sync::Arc;
 use log::{info, warn};
 
 use super::first_admin::FirstAdmin;
+use super::service_manager::ServiceManager;
+use super::socket_activation;
 use super::stop_signals::StopSignals;
+use super::watchdog::Watchdog;
 use crate::app::App;
+use crate::app::backups::BackupThread;
 use crate::app::maintenance::{self, Maintenance};
+use crate::app::storage_watch::StorageWatch;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::{SigningKey, SigningKeys};
 use crate::concurrency::check_threads;
@@ -20,24 +25,28 @@ use crate::logging;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
-use crate::server::{STOP_DEADLINE, Server};
+use crate::server::{ListenOn, STOP_DEADLINE, Server};
 use crate::store::{Store, audit_seal};
 
 /// Starts the log and runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
+    let listen_on = socket_activation::listen_on(&config.address)?;
     logging::start(&config.logging)?;
-    let result = serve(config);
+    let result = serve(config, listen_on);
     logging::flush();
     result
 }
 
-fn serve(config: Config) -> Result<(), String> {
+fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
+    let manager = ServiceManager::from_env()?;
     // All settings are validated before the first file is created.
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
-    check_threads(config.concurrency.new_threads())?;
+    let backup_threads = usize::from(config.backups.backup_dir.is_some());
+    check_threads(config.concurrency.new_threads() + backup_threads)?;
     let files = config.database.database_url.files()?;
+    manager.status("opening the database");
     let store = Store::open(&files, config.concurrency.readers())?;
     let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files)?;
     warn_of_weak_settings(&config, &keys);
@@ -46,15 +55,40 @@ fn serve(config: Config) -> Result<(), String> {
         admin.create(&app)?;
     }
     begin_audit_epoch(&app);
-    let maintenance = Maintenance::start(Arc::clone(&app))?;
+    let background = Background {
+        _backups: BackupThread::start(&app)?,
+        _maintenance: Maintenance::start(Arc::clone(&app))?,
+        _storage_watch: StorageWatch::start(Arc::clone(&app))?,
+    };
     // Before the first request is answered: a signal from then on stops the server gracefully.
     signals.defer_first();
-    let address = &app.config.address;
-    let server = Server::start(Arc::clone(&app), &address.host, address.port)?;
+    let server = Server::start(Arc::clone(&app), listen_on)?;
     log_start(files.database(), &keys, &server);
-    let signal = signals.wait();
-    stop(signal, maintenance, server, &app);
+    let signal = wait_for_signal(&signals, &server, &manager)?;
+    manager.stopping("completing the requests in progress");
+    stop(signal, background, server, &app);
     Ok(())
+}
+
+/// Blocks until a signal stops the server, and returns its name. Meanwhile the watchdog runs, if there is one.
+fn wait_for_signal(
+    signals: &StopSignals,
+    server: &Server,
+    manager: &ServiceManager,
+) -> Result<&'static str, String> {
+    let serving = format!("serving on http://{}", server.address());
+    let Some(interval) = manager.watchdog_interval() else {
+        manager.ready(&serving);
+        return Ok(signals.wait());
+    };
+    let mut watchdog = Watchdog::start(server)?;
+    manager.ready(&serving);
+    loop {
+        if let Some(signal) = signals.wait_for(interval) {
+            return Ok(signal);
+        }
+        watchdog.tick(server, manager);
+    }
 }
 
 // ---- start --------------------------------------------------------------------------------------
@@ -148,14 +182,22 @@ fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
     info!("listening on http://{}", server.address());
 }
 
+/// What runs in the background. It ends when this is dropped. A backup that is not complete is given up: it would keep
+/// the write-ahead log from being emptied.
+struct Background {
+    _backups: Option<BackupThread>,
+    _maintenance: Maintenance,
+    _storage_watch: StorageWatch,
+}
+
 // ---- stop ---------------------------------------------------------------------------------------
 
 /// Graceful shutdown: completes the requests in progress, then empties the write-ahead log (checkpoint), so that
 /// the whole database is in one file.
-fn stop(signal: &str, running: Maintenance, server: Server, app: &App) {
+fn stop(signal: &str, background: Background, server: Server, app: &App) {
     let seconds = STOP_DEADLINE.as_secs();
     info!("{signal}: completing the requests in progress, within {seconds} s");
-    drop(running);
+    drop(background);
     if !server.stop(STOP_DEADLINE) {
         warn!("some requests were not completed in time");
     }

@@ -9,8 +9,9 @@ use std::ffi::c_int;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use log::warn;
 use rustix::process::Signal;
@@ -64,11 +65,19 @@ impl StopSignals {
         // The thread never ends, so the channel stays open.
         self.first.recv().map_or("a signal", name)
     }
+
+    /// As [`StopSignals::wait`], but returns `None` after `timeout`.
+    pub fn wait_for(&self, timeout: Duration) -> Option<&'static str> {
+        match self.first.recv_timeout(timeout) {
+            Err(RecvTimeoutError::Timeout) => None,
+            received => Some(received.map_or("a signal", name)),
+        }
+    }
 }
 
 /// Handles SIGXFSZ, by which the kernel would end the process at a write beyond its limit of file sizes (`ulimit
-/// -f`). Handled, it makes the write fail, and the request gets 503 as on a full disk.
-fn survive_file_size_limit() -> io::Result<()> {
+/// -f`). Handled, it makes the write fail, as on a full disk.
+pub fn survive_file_size_limit() -> io::Result<()> {
     let unused = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(Signal::XFSZ.as_raw(), unused).map(drop)
 }

@@ -14,9 +14,9 @@ pub struct Concurrency {
     pub search_threads: usize,
 }
 
-/// Threads that start besides those of [`Concurrency`]: maintenance, accept, timer, the writer, and three of the
+/// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, timer, the writer, and three of the
 /// connection pool (r2d2). Main, log and signals run before.
-const OTHER_THREADS: usize = 7;
+const OTHER_THREADS: usize = 8;
 
 impl Concurrency {
     /// The numbers for a machine with this many cores.

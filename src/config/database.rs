@@ -114,6 +114,42 @@ impl DatabaseFiles {
         self.beside(".audit_key")
     }
 
+    /// The files with keys: a name for each, and its path. A backup contains those that exist.
+    pub fn keys(&self) -> [(&'static str, PathBuf); 2] {
+        [
+            ("signing key", self.signing_key()),
+            ("audit key", self.audit_key()),
+        ]
+    }
+
+    /// Every file beside the database that is in use.
+    pub fn side_files(&self) -> [PathBuf; 6] {
+        [
+            self.write_ahead_log(),
+            self.shared_memory(),
+            self.rollback_journal(),
+            self.signing_key(),
+            self.audit_key(),
+            self.restore_marker(),
+        ]
+    }
+
+    /// The SHA-256 of a backup, in the format of `sha256sum`.
+    pub fn checksum(&self) -> PathBuf {
+        self.beside(".sha256")
+    }
+
+    /// Exists while a restore replaces the database.
+    pub fn restore_marker(&self) -> PathBuf {
+        self.beside(".restoring")
+    }
+
+    /// The files under another name of the database, in the same folder: the present name and this text.
+    pub fn renamed(&self, suffix: &str) -> DatabaseFiles {
+        let database = self.beside(suffix);
+        DatabaseFiles { database }
+    }
+
     /// The path of the database with this text appended.
     pub fn beside(&self, suffix: impl AsRef<OsStr>) -> PathBuf {
         let mut path = self.database.as_os_str().to_owned();

@@ -76,6 +76,31 @@ impl FromStr for Timeout {
     }
 }
 
+/// The time between two runs of a task: 1 minute to 1 year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval(Duration);
+
+impl Interval {
+    /// The time as a standard duration.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Interval {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Interval, String> {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+        match parse_duration(text) {
+            Some(time) if (MINUTE..=YEAR).contains(&time) => Ok(Interval(time)),
+            Some(_) => Err("must be from 1m to 1 year".to_owned()),
+            None => Err("must be a duration such as 24h, 15m or 3600".to_owned()),
+        }
+    }
+}
+
 /// Parses a plain number as seconds, and any other text with humantime.
 fn parse_duration(text: &str) -> Option<Duration> {
     match text.parse() {

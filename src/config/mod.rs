@@ -5,6 +5,7 @@
 //! [`secrets`]. A value is parsed into a type of its own, so a setting that exists is valid.
 
 pub mod audit;
+pub mod backups;
 pub mod concurrency;
 pub mod cors;
 pub mod database;

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::audit::AuditArgs;
+use super::backups::BackupArgs;
 use super::concurrency::Concurrency;
 use super::cors::{CorsArgs, CorsOrigins};
 use super::database::DatabaseArgs;
@@ -28,6 +29,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub database: DatabaseArgs,
+
+    #[command(flatten)]
+    pub backups: BackupArgs,
 
     #[command(flatten)]
     pub audit: AuditArgs,
@@ -102,6 +106,6 @@ impl Config {
                     .to_owned(),
             );
         }
-        Ok(())
+        self.backups.check()
     }
 }

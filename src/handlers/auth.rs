@@ -4,19 +4,20 @@ use rouille::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::audit_actor::{actor, anonymous_actor};
+use super::audit_actor::anonymous_actor;
 use super::concurrent_changes::retry_on_conflict;
 use super::idempotency::{created, fingerprint};
 use super::refused_sign_in::record_refused_sign_in;
 use crate::app::App;
+use crate::app::sign_outs::{Ended, SignOut};
 use crate::auth::password_hash::Verified;
 use crate::error::Error;
 use crate::http::json_body::{JsonBody, parse_json};
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{
-    Action, Credential, Credentials, NewUser, RefreshId, RefreshToken, Role, SessionId, SignedIn,
-    Timestamp, User,
+    Action, Credentials, NewUser, RefreshId, RefreshToken, Role, SessionId, SignedIn, Timestamp,
+    User,
 };
 use crate::store::idempotency::{Fingerprint, StoredResponse};
 use crate::store::sessions::{self, Exchange, NewSession};
@@ -178,16 +179,9 @@ fn exchange(
 
 /// Ends the session of the request; its access tokens and its refresh token are invalid from then on.
 pub fn log_out(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
-    app.store.write(|db| {
-        match &caller.credential {
-            Credential::Session(id) => sessions::end(db, *id)?,
-            Credential::Flask { digest, expires_at } => {
-                sessions::end_token(db, digest, *expires_at)?;
-            }
-        }
-        let actor = actor(app, context, caller);
-        audit::record(db, &actor, Action::SignOut, Some(caller), None)
-    })?;
+    let ended = Ended::This(caller.credential.clone());
+    let sign_out = SignOut::new(ended, caller, context, app.now());
+    app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())
 }
 

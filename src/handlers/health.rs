@@ -12,9 +12,9 @@ pub fn alive(_: &App, _: &RequestContext) -> HandlerResult {
     Ok(response::json(&Health::ALIVE))
 }
 
-/// Readiness: the database responds too.
+/// Readiness: the database can be read and written too.
 pub fn ready(app: &App, _: &RequestContext) -> HandlerResult {
-    app.store.ping()?;
+    app.store.check_ready()?;
     Ok(response::json(&Health::READY))
 }
 

@@ -20,6 +20,9 @@ pub fn show(app: &App, context: &RequestContext) -> HandlerResult {
     app.store.write_metrics(&mut text);
     app.metrics.work.write(&mut text);
     app.rate_limits.write_metrics(&mut text);
+    if let Some(backups) = &app.backups {
+        backups.write_metrics(app.now(), &mut text);
+    }
     logging::write_metrics(&mut text);
     process::write(app.metrics.start, &mut text);
     Ok(Response::from_data(MEDIA_TYPE, text.into_string()))

@@ -1,11 +1,12 @@
 //! The sessions of the caller's account: list, end one, end all.
 
-use super::audit_actor::actor;
 use crate::app::App;
+use crate::app::sign_outs::{Ended, SignOut};
+use crate::error::Error;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{Action, OwnSession, OwnSessions, SessionId, SignedIn};
-use crate::store::{audit, sessions};
+use crate::model::{OwnSession, OwnSessions, SessionId, SignedIn};
+use crate::store::sessions;
 
 /// Lists the sessions of the account, and marks the one of this request.
 pub fn list(app: &App, _: &RequestContext, caller: &SignedIn) -> HandlerResult {
@@ -24,20 +25,29 @@ pub fn list(app: &App, _: &RequestContext, caller: &SignedIn) -> HandlerResult {
 
 /// Ends one of the account's sessions.
 pub fn end(app: &App, context: &RequestContext, caller: &SignedIn, id: SessionId) -> HandlerResult {
-    app.store.write(|db| {
-        sessions::end_own(db, caller.id, id)?;
-        let actor = actor(app, context, caller);
-        audit::record(db, &actor, Action::SessionEnded, Some(caller), None)
-    })?;
-    Ok(response::no_content())
+    let own = ids(app, caller)?;
+    if !own.contains(&id) {
+        return Err(Error::NotFound);
+    }
+    sign_out(app, context, caller, Ended::Session(id))
 }
 
 /// Ends every session of the account, this one included.
 pub fn end_all(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
-    app.store.write(|db| {
-        sessions::end_all(db, caller.id, None, app.now())?;
-        let actor = actor(app, context, caller);
-        audit::record(db, &actor, Action::SessionsEnded, Some(caller), None)
-    })?;
+    let own = ids(app, caller)?;
+    sign_out(app, context, caller, Ended::All(own))
+}
+
+/// The sessions of the account.
+fn ids(app: &App, caller: &SignedIn) -> Result<Vec<SessionId>, Error> {
+    let found = app
+        .store
+        .read(|db| sessions::list(db, caller.id, app.now()))?;
+    Ok(found.into_iter().map(|session| session.id).collect())
+}
+
+fn sign_out(app: &App, context: &RequestContext, caller: &SignedIn, ended: Ended) -> HandlerResult {
+    let sign_out = SignOut::new(ended, caller, context, app.now());
+    app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())
 }

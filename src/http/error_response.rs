@@ -22,9 +22,6 @@ pub fn error_response(context: &RequestContext, error: &Error) -> Response {
     let request_id = &context.request_id;
     match error {
         Error::Internal(error) => log::error!(target: FAILURE, request_id, error; ""),
-        Error::StorageUnavailable(storage_unavailable) => {
-            log::error!(target: FAILURE, request_id, storage_unavailable; "");
-        }
         Error::Busy(busy) => log::warn!(target: FAILURE, request_id, busy; ""),
         Error::WriteConflict => log::warn!(target: FAILURE, request_id, busy = "conflict"; ""),
         Error::QueueTimeout(_) => {
@@ -219,10 +216,14 @@ impl Error {
                 "stopping",
                 "The server is stopping, try again shortly".into(),
             ),
-            Error::StorageUnavailable(_) => (
+            Error::StorageUnavailable(why) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "storage_unavailable",
-                "The server cannot store data at the moment, nothing was changed".into(),
+                format!(
+                    "The server cannot store data at the moment, nothing was changed: {}",
+                    why.fault.reason()
+                )
+                .into(),
             ),
             Error::Internal(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -250,9 +251,8 @@ pub fn whole_seconds(wait: Duration) -> u64 {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Internal(cause) | Error::StorageUnavailable(cause) | Error::Busy(cause) => {
-                f.write_str(cause)
-            }
+            Error::Internal(cause) | Error::Busy(cause) => f.write_str(cause),
+            Error::StorageUnavailable(why) => why.fmt(f),
             other => f.write_str(&other.public().msg),
         }
     }

@@ -28,6 +28,10 @@ pub struct Timestamp(OffsetDateTime);
 const STORED: &[BorrowedFormatItem] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
 
+/// The form of [`Timestamp::to_file_name`].
+const FILE_NAME: &[BorrowedFormatItem] =
+    format_description!("[year][month][day]T[hour][minute][second]Z");
+
 const END_OF_TIME: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
 
 impl Timestamp {
@@ -81,6 +85,24 @@ impl Timestamp {
     pub fn from_stored(text: &str) -> Option<Timestamp> {
         let moment =
             parse_six_digits(text).or_else(|| PrimitiveDateTime::parse(text, STORED).ok())?;
+        Timestamp::from_offset(moment.assume_utc())
+    }
+
+    /// ISO 8601's basic form, for names of files: `20261123T042241Z`, without the fraction of the second.
+    pub fn to_file_name(self) -> String {
+        let seconds = &self.to_precise_file_name()[.."20261123T042241".len()];
+        format!("{seconds}Z")
+    }
+
+    /// ISO 8601's basic form with the fraction of the second: `20261123T042241.136817Z`.
+    pub fn to_precise_file_name(self) -> String {
+        let text = self.to_stored().replace(['-', ':'], "");
+        text.replace(' ', "T") + "Z"
+    }
+
+    /// Parses the form of [`Timestamp::to_file_name`].
+    pub fn from_file_name(text: &str) -> Option<Timestamp> {
+        let moment = PrimitiveDateTime::parse(text, FILE_NAME).ok()?;
         Timestamp::from_offset(moment.assume_utc())
     }
 

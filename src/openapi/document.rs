@@ -10,7 +10,7 @@ use super::components::common_components;
 use super::error_responses::{error_response, group_by_status};
 use super::operation_builder::{Operation, header};
 use super::tags::TAGS;
-use crate::error::Error;
+use crate::error::{Error, StorageError, StorageFault};
 
 /// The document's introduction (Markdown).
 const ABOUT: &str = "\
@@ -112,8 +112,8 @@ fn add_endpoint(
     operation.errors.push(Error::Busy(String::new()));
     operation.errors.push(Error::Stopping);
     if endpoint.writes {
-        let cause = String::new();
-        operation.errors.push(Error::StorageUnavailable(cause));
+        let error = StorageError::new(StorageFault::Full, "");
+        operation.errors.push(Error::StorageUnavailable(error));
     }
 
     let mut documented = OperationBuilder::new()

@@ -41,9 +41,10 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
     let (token, now) = (context.bearer_token()?, app.now());
     let claims = app.jwt.verify(token, TokenKind::Access, now)?;
     let Some(session) = claims.session else {
-        return app.store.read(|db| by_flask_token(db, token, &claims));
+        return app.store.read(|db| by_flask_token(app, db, token, &claims));
     };
     let user = app.store.read(|db| in_session(db, session, &claims, now))?;
+    app.sign_outs.check_session(session)?;
     app.session_activity.record(session, now);
     let credential = Credential::Session(session);
     Ok(SignedIn { user, credential })
@@ -78,7 +79,12 @@ fn by_name(db: &Connection, claims: &Claims) -> Result<User, Error> {
 /// Reads the account of a token of the Flask app, which names no session. The token is valid until it
 /// expires, unless it has been revoked. A token that is older than the account belongs to an earlier account
 /// of the same name; one without `iat` counts as issued in 1970.
-fn by_flask_token(db: &Connection, token: &str, claims: &Claims) -> Result<SignedIn, Error> {
+fn by_flask_token(
+    app: &App,
+    db: &Connection,
+    token: &str,
+    claims: &Claims,
+) -> Result<SignedIn, Error> {
     let user = by_name(db, claims)?;
     let digest = sha256_hex(token);
     let issued_at = claims.issued_at.unwrap_or(0.0);
@@ -86,6 +92,8 @@ fn by_flask_token(db: &Connection, token: &str, claims: &Claims) -> Result<Signe
     if issued_at < created_at as f64 || sessions::is_ended(db, &user, &digest, issued_at)? {
         return Err(Error::revoked());
     }
+    app.sign_outs
+        .check_flask_token(&digest, user.id, issued_at)?;
     let expires_at = claims.expires_at;
     let credential = Credential::Flask { digest, expires_at };
     Ok(SignedIn { user, credential })

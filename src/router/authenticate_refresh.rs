@@ -42,5 +42,6 @@ fn verify_refresh_token(app: &App, context: &RequestContext) -> Result<RefreshTo
     };
     let id = RefreshId::from(id.clone());
     let user = app.store.read(|db| in_session(db, session, &claims, now))?;
+    app.sign_outs.check_session(session)?;
     Ok(RefreshToken { user, session, id })
 }

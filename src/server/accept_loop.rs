@@ -12,13 +12,10 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::event_loop::{LoopHandle, Shared};
 use super::inbox::Message;
+use super::listen::BACKLOG;
 
 /// The pause after a failed accept, which could fail again at once.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
-
-/// How many connections the kernel queues until they are accepted. The standard library's 128 overflows in a
-/// burst, and a client whose connection is dropped tries again only after a second.
-pub const BACKLOG: usize = 4096;
 
 const LISTENER: Token = Token(0);
 const STOP: Token = Token(1);

@@ -269,6 +269,7 @@ impl EventLoop {
                 Message::Response(..) => {}
                 Message::EvictConnection => self.evict(),
                 Message::Alarm => self.alarm = None,
+                Message::Probe(answer) => drop(answer),
                 // A request that is on its way on an idle connection is still served.
                 Message::NewPhase => self.sweep_at(Instant::now() + DRAIN_INTERVAL),
             }

@@ -3,19 +3,21 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::Waker;
 
-use super::accept_loop::{AcceptLoop, BACKLOG};
+use super::accept_loop::AcceptLoop;
 use super::descriptor_limit;
 use super::event_loop::{EventLoop, LoopHandle, Shared};
 use super::inbox::Message;
 use super::lanes::Lanes;
+use super::listen::ListenOn;
 use super::memory_budget::MemoryBudget;
 use super::phase::{CurrentPhase, Phase};
+use super::probe::Probe;
 use super::timer::Timer;
 use crate::app::App;
 use crate::concurrency::Work;
@@ -35,17 +37,14 @@ pub struct EventServer {
 }
 
 impl EventServer {
-    /// Binds the address and starts the threads. Port 0 is any free port. Connections are accepted when all
-    /// threads are running.
+    /// Starts the threads. Connections are accepted when all of them are running.
     ///
     /// # Errors
     /// A message for the operator: the address cannot be bound, or the system grants too few threads or
     /// descriptors.
-    pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<EventServer, String> {
+    pub fn start(app: Arc<App>, listen_on: ListenOn) -> Result<EventServer, String> {
         let max_connections = descriptor_limit::max_connections(&app.config)?;
-        let listener = listen(host, port)
-            .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
-        EventServer::start_threads(app, listener, max_connections)
+        EventServer::start_threads(app, listen_on.open()?, max_connections)
             .map_err(|why| format!("cannot start the server: {why}"))
     }
 
@@ -88,6 +87,17 @@ impl EventServer {
     /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Sends a probe to every event loop.
+    ///
+    /// # Errors
+    /// A message for the operator: the accept loop has ended.
+    pub fn probe(&self) -> Result<Probe, String> {
+        match self.accept_ended.try_recv() {
+            Err(TryRecvError::Empty) => Ok(Probe::send(&self.loops)),
+            _ => Err("the server accepts no connections".to_owned()),
+        }
     }
 
     /// Graceful shutdown: completes the requests in progress and stops within `deadline`. Returns whether all
@@ -174,15 +184,6 @@ fn start_timer(shared: &Arc<Shared>, loops: Vec<LoopHandle>) -> io::Result<()> {
         };
         shared.timer.run(wake);
     })
-}
-
-fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind((host, port))?;
-    // `bind` has called listen(2) with the standard library's backlog; calling it again changes the backlog.
-    #[cfg(unix)]
-    rustix::net::listen(&listener, BACKLOG as i32)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 /// Starts a thread. Unlike [`thread::spawn`], it does not panic where the system denies one.

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 
 use mio::net::TcpStream;
 use mio::{Registry, Token, Waker};
@@ -32,6 +33,8 @@ pub enum Message {
     NewPhase,
     /// The time that the loop has set in the timer has come.
     Alarm,
+    /// To be dropped, which shows that the loop takes its messages (see [`Probe`](super::probe::Probe)).
+    Probe(Sender<()>),
 }
 
 /// Identifies a connection of a loop. An index is used again after its connection is closed, a serial number

@@ -9,7 +9,7 @@ use rouille::{Request, Response};
 
 use super::inbox::{ConnectionId, Inbox, Message};
 use crate::app::App;
-use crate::concurrency::{Lane, Ticket, Work};
+use crate::concurrency::{Lane, Ticket, Work, lower_priority};
 use crate::config::concurrency::Concurrency;
 use crate::metrics::{LeaveReason, WorkMetrics};
 use crate::middleware::Handled;
@@ -182,22 +182,3 @@ fn handle_group(app: &App, jobs: Vec<Job>) -> Vec<Reply> {
         .filter_map(|(reply_to, response)| Some((reply_to, response?)))
         .collect()
 }
-
-/// Lets the event loops run first where all cores are busy.
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    use rustix::process::{getpriority_process, setpriority_process};
-    use rustix::thread::gettid;
-
-    /// Added to the nice value of the process: a third of an event loop's share of a busy core.
-    const NICER: i32 = 5;
-    let lowered = getpriority_process(None)
-        .and_then(|nice| setpriority_process(Some(gettid()), nice + NICER));
-    if let Err(why) = lowered {
-        log::warn!("cannot lower the priority of a thread: {why}");
-    }
-}
-
-/// Other systems have no priority of a single thread that the standard library or rustix can set.
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {}

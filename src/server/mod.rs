@@ -31,9 +31,11 @@ mod event_loop;
 mod event_server;
 mod inbox;
 mod lanes;
+mod listen;
 mod memory_budget;
 pub mod parser;
 mod phase;
+mod probe;
 mod response_splitting;
 mod rouille_server;
 mod serializer;
@@ -41,4 +43,6 @@ mod start_and_stop;
 mod timer;
 mod write_buffer;
 
+pub use self::listen::ListenOn;
+pub use self::probe::Probe;
 pub use self::start_and_stop::{STOP_DEADLINE, Server};

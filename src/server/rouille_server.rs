@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rouille::{Request, Response};
 
+use super::listen::ListenOn;
 use crate::app::App;
 use crate::error::Error;
 use crate::middleware;
@@ -44,14 +45,18 @@ struct StopFlags {
 }
 
 impl RouilleServer {
-    /// Binds the address and starts the threads. Port 0 is any free port.
+    /// Binds the address and starts the threads.
     ///
     /// # Errors
-    /// A message for the operator: the address cannot be bound, or the system denies a thread.
-    pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<RouilleServer, String> {
+    /// A message for the operator: the address cannot be bound, or the system denies a thread. A socket that the
+    /// server is handed is refused, since `rouille::Server` can only bind an address.
+    pub fn start(app: Arc<App>, listen_on: ListenOn) -> Result<RouilleServer, String> {
+        let ListenOn::Address { host, port } = listen_on else {
+            return Err("LISTEN_FDS: SERVER=rouille cannot take a socket".to_owned());
+        };
         let flags = Arc::new(StopFlags::default());
         let handler = handler(app, Arc::clone(&flags));
-        let http = rouille::Server::new((host, port), handler)
+        let http = rouille::Server::new((host.as_str(), port), handler)
             .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
         RouilleServer::start_threads(Arc::new(http.pool_size(POOL_SIZE)), flags)
             .map_err(|why| format!("cannot start the server: {why}"))

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event_server::EventServer;
-use super::rouille_server;
+use super::listen::ListenOn;
+use super::probe::Probe;
+use super::rouille_server::RouilleServer;
 use crate::app::App;
 use crate::config::server::ServerKind;
 
@@ -20,20 +22,18 @@ pub struct Server(Kind);
 #[derive(Debug)]
 enum Kind {
     EventLoop(EventServer),
-    Rouille(rouille_server::RouilleServer),
+    Rouille(RouilleServer),
 }
 
 impl Server {
-    /// Binds the address and starts to serve. Port 0 is any free port.
+    /// Starts to serve.
     ///
     /// # Errors
     /// A message for the operator: the address cannot be bound, for example.
-    pub fn start(app: Arc<App>, host: &str, port: u16) -> Result<Server, String> {
+    pub fn start(app: Arc<App>, listen_on: ListenOn) -> Result<Server, String> {
         let kind = match app.config.server {
-            ServerKind::EventLoop => Kind::EventLoop(EventServer::start(app, host, port)?),
-            ServerKind::Rouille => {
-                Kind::Rouille(rouille_server::RouilleServer::start(app, host, port)?)
-            }
+            ServerKind::EventLoop => Kind::EventLoop(EventServer::start(app, listen_on)?),
+            ServerKind::Rouille => Kind::Rouille(RouilleServer::start(app, listen_on)?),
         };
         Ok(Server(kind))
     }
@@ -43,6 +43,17 @@ impl Server {
         match &self.0 {
             Kind::EventLoop(server) => server.address(),
             Kind::Rouille(server) => server.address(),
+        }
+    }
+
+    /// Sends a probe, which is answered when every event loop has taken it from its inbox.
+    ///
+    /// # Errors
+    /// A message for the operator: the server cannot be probed.
+    pub fn probe(&self) -> Result<Probe, String> {
+        match &self.0 {
+            Kind::EventLoop(server) => server.probe(),
+            Kind::Rouille(_) => Err("SERVER=rouille cannot be probed".to_owned()),
         }
     }
 

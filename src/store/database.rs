@@ -1,32 +1,46 @@
 //! The open database: reads and write transactions.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Thread;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use super::audit_seal::{self, AuditSealer};
+use super::checkpointer::Checkpointer;
 use super::connection_pool::{self, ConnectionPool};
+use super::file_watch::FileWatch;
+use super::open_files::{self, OpenFiles};
 use super::reader::{KeptReader, Readers};
+use super::storage_state::{StorageState, TRANSIENT_FAULTS};
 use super::write_group::Writer;
-use super::{audit, migrate};
+use super::{audit, disk, integrity, migrate, storage_mark};
 use crate::config::database::DatabaseFiles;
 use crate::config::memory::MemoryLimits;
-use crate::error::Error;
+use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::exposition::Exposition;
 
 /// How long the checkpoint at shutdown waits for the connection and for the lock. It is short, because the
 /// operator or the service manager is waiting for the process to end.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How long nothing is written until a test whether the database can be written. Each test is a small commit, which
+/// tools that replicate the database transmit.
+const PROBE_INTERVAL: Duration = Duration::from_secs(30);
+
 /// The open database: a pool of read-only connections, and one connection that writes.
 #[derive(Debug)]
 pub struct Store {
+    files: DatabaseFiles,
+    state: Arc<StorageState>,
     readers: Readers,
     writer: Writer,
+    checkpointer: Checkpointer,
+    file_watch: FileWatch,
+    /// Ends long background work.
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -39,22 +53,50 @@ impl Store {
         let path = files.database();
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
         migrate::run(files).map_err(explain)?;
-        let audit = AuditSealer::new(files);
-        let store = Store::connect(path, readers, audit).map_err(explain)?;
+        let store = Store::connect(files, readers).map_err(explain)?;
         audit_seal::open(&store)?;
         Ok(store)
     }
 
-    fn connect(path: &Path, readers: usize, audit: AuditSealer) -> Result<Store, Error> {
+    fn connect(files: &DatabaseFiles, readers: usize) -> Result<Store, Error> {
+        let path = files.database();
+        let before = open_files::file_id(path).map_err(|why| Error::Internal(why.to_string()))?;
         let cache = MemoryLimits::of_this_process().page_caches / (readers as u64 + 1);
-        let reader = SqliteConnectionManager::file(path)
+        let manager = SqliteConnectionManager::file(path)
             .with_init(move |db| connection_pool::set_up_reader(db, cache));
-        let mut writer = Connection::open(path)?;
-        connection_pool::set_up_writer(&mut writer, cache)?;
-        let commits = Arc::new(AtomicU64::new(0));
+        let pool = ConnectionPool::open(manager, readers)?;
+        let open_writer = || -> Result<Connection, Error> {
+            let mut writer = Connection::open(path)?;
+            connection_pool::set_up_writer(&mut writer, cache)?;
+            // The first read opens the write-ahead log.
+            migrate::check_version(&writer)?;
+            Ok(writer)
+        };
+        let (writer, checkpointer) = (open_writer()?, open_writer()?);
+        let open = OpenFiles::record(files).map_err(|why| Error::Internal(why.to_string()))?;
+        if !open.is_database(before) {
+            return Err(Error::Internal(
+                "it was replaced during the start".to_owned(),
+            ));
+        }
+        let known = storage_mark::read(&writer)?.in_file;
+        let in_file = storage_mark::number_in_file(path)?.unwrap_or(known);
+        let (commits, state) = (Arc::new(AtomicU64::new(0)), Arc::<StorageState>::default());
         Ok(Store {
-            readers: Readers::new(ConnectionPool::open(reader, readers)?, Arc::clone(&commits)),
-            writer: Writer::new(writer, commits, audit),
+            readers: Readers::new(pool, Arc::clone(&commits)),
+            writer: Writer::new(
+                writer,
+                commits,
+                Arc::clone(&state),
+                open,
+                in_file,
+                AuditSealer::new(files),
+            ),
+            checkpointer: Checkpointer::new(checkpointer, files.clone()),
+            file_watch: FileWatch::new(files.clone()),
+            files: files.clone(),
+            state,
+            is_stopping: Arc::default(),
         })
     }
 
@@ -63,7 +105,20 @@ impl Store {
     /// # Errors
     /// Those of `f`; [`Error::Busy`] if no connection becomes free.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        self.readers.read(f)
+        self.readers.read(f).map_err(|why| self.read_failure(why))
+    }
+
+    /// Reports a damaged page. To the client, a failed read is an internal error: it has asked for no change.
+    fn read_failure(&self, why: Error) -> Error {
+        match why {
+            Error::StorageUnavailable(error) => {
+                if error.fault == StorageFault::Damaged {
+                    self.state.report(&error);
+                }
+                Error::Internal(error.to_string())
+            }
+            other => other,
+        }
     }
 
     /// Keeps a reader for this thread, for threads that handle many requests; see [`super::reader`].
@@ -111,6 +166,24 @@ impl Store {
         self.writer.write_metrics(text);
         audit::write_metrics(self.read(audit::ChainHead::read).ok().as_ref(), text);
         self.audit().write_metrics(text);
+        self.state.write_metrics(text);
+        disk::write_metrics(&self.files, text);
+    }
+
+    /// Readiness: the database can be read and written, and its file is the right one.
+    ///
+    /// # Errors
+    /// [`Error::StorageUnavailable`]; [`Error::Busy`] while another program keeps the database locked;
+    /// [`Error::Internal`] if it cannot be read.
+    pub fn check_ready(&self) -> Result<(), Error> {
+        self.state.check()?;
+        self.check_files()?;
+        self.ping()
+    }
+
+    fn check_files(&self) -> Result<(), Error> {
+        let result = self.writer.check_files().map_err(Error::StorageUnavailable);
+        result.inspect_err(|why| self.state.report_failure(why))
     }
 
     /// Runs a short query, to check that the database responds.
@@ -126,6 +199,65 @@ impl Store {
         })
     }
 
+    // ---- background work ------------------------------------------------------------------------
+
+    /// The thread that calls [`Store::watch`] is woken when the write-ahead log has become long.
+    pub fn set_watcher(&self, thread: Thread) {
+        self.writer.set_watcher(thread);
+    }
+
+    /// Looks after the storage: checks that the files are the right ones, tests whether the database can be written,
+    /// and checkpoints a long write-ahead log. To be called about once a second, see [`crate::app::storage_watch`].
+    pub fn watch(&self) {
+        let is_right = self.check_files().is_ok();
+        if is_right {
+            self.state.end(&[StorageFault::Replaced]);
+            self.watch_content();
+            self.probe_if_due();
+            self.checkpointer.run(&self.writer);
+        }
+    }
+
+    /// Checks that no other program has overwritten the file, and that no newer version of this program uses it.
+    fn watch_content(&self) {
+        if let Err(error) = self.file_watch.check() {
+            self.state.report(&error);
+        }
+        match self.readers.read(migrate::check_version) {
+            Ok(()) => self.state.end(&[StorageFault::Newer]),
+            Err(why) => self.state.report_failure(&why),
+        }
+    }
+
+    /// Tests whether the database can be written, while a fault lasts, and when nothing has been written for long.
+    fn probe_if_due(&self) {
+        let is_due = match self.state.fault() {
+            None => self.writer.is_idle_for(PROBE_INTERVAL) || disk::is_full(&self.files),
+            Some(fault) => TRANSIENT_FAULTS.contains(&fault),
+        };
+        if !is_due {
+            return;
+        }
+        if let Err(why) = self.writer.probe() {
+            self.state.report_failure(&why);
+        }
+    }
+
+    /// Reads every page in the background, to find damage before a request does.
+    ///
+    /// # Errors
+    /// The check cannot run. Damage that it finds is reported and is no error.
+    pub fn check_integrity(&self) -> Result<(), Error> {
+        match integrity::quick_check(self.files.database(), &self.is_stopping)? {
+            None => Ok(()),
+            Some(damage) => {
+                self.state
+                    .report(&StorageError::new(StorageFault::Damaged, damage));
+                Ok(())
+            }
+        }
+    }
+
     /// Checkpoint: moves the content of the write-ahead log into the database file and truncates the log, so
     /// that the one file is the whole database.
     ///
@@ -133,6 +265,7 @@ impl Store {
     /// [`Error::Busy`] if a thread or another process is reading or writing at that moment. Nothing is lost
     /// then: the log stays beside the database file.
     pub fn checkpoint(&self) -> Result<(), Error> {
+        self.is_stopping.store(true, Ordering::Relaxed);
         self.writer.checkpoint(CHECKPOINT_TIMEOUT)
     }
 }

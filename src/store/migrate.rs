@@ -5,17 +5,18 @@
 //! transaction. A file that belongs to another program, or to a newer version of this one, is left unchanged,
 //! byte for byte. Before the first change a backup is made beside the file.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::backup::{KEY_TABLE, PartialFile, Watch, copy_snapshot};
 use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
 use super::sqlite_error::is_busy;
+use super::start_checks::{check_files_beside, check_log_belongs};
 use crate::config::database::DatabaseFiles;
-use crate::error::Error;
+use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
@@ -61,23 +62,58 @@ pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
     if path.is_dir() {
         return Err(internal("it is a folder"));
     }
-    create_if_missing(path).map_err(internal)?;
-    check_compatible(path)?;
+    refuse_interrupted_restore(files)?;
+    check_files_beside(files)?;
+    if create_if_missing(path).map_err(internal)? {
+        log::info!("created the database {}", path.display());
+    }
+    drop(open_compatible(path)?);
+    check_log_belongs(files)?;
     let mut db = Connection::open(path)?;
     set_up_writer(&mut db, MAX_CACHE)?;
     if db.is_readonly("main")? {
         return Err(internal("the file is read-only"));
     }
+    // Effective at once in an empty database, otherwise with the next VACUUM.
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Checked while holding the write lock: another process may have migrated the file in the meantime.
-    if schema_version(&transaction)? < VERSION {
+    let is_outdated = schema_version(&transaction)? < VERSION;
+    if is_outdated {
         back_up(files)?;
-        add_missing_columns(&transaction)?;
+        upgrade(&transaction)?;
+    }
+    transaction.commit()?;
+    if is_outdated {
+        enable_auto_vacuum(&db);
+    }
+    enable_wal(&db)
+}
+
+/// Enables incremental vacuum, by which maintenance returns free pages to the system. It rebuilds the file, unless it
+/// is new. A failure, such as a disk without room for a second copy, leaves the file as it is: it works, but does not
+/// shrink.
+fn enable_auto_vacuum(db: &Connection) {
+    /// The value of the pragma for `INCREMENTAL`.
+    const INCREMENTAL: i64 = 2;
+    let mode = db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0));
+    let result = match mode {
+        Ok(INCREMENTAL) => Ok(()),
+        _ => db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM"),
+    };
+    if let Err(why) = result {
+        log::warn!("the database file will not shrink when rows are deleted; VACUUM failed: {why}");
+    }
+}
+
+/// Brings the schema of an earlier version to the current one.
+pub fn upgrade(transaction: &Transaction) -> Result<(), Error> {
+    if schema_version(transaction)? < VERSION {
+        add_missing_columns(transaction)?;
         transaction.execute_batch(SCHEMA)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
-    transaction.commit()?;
-    enable_wal(&db)
+    Ok(())
 }
 
 /// The columns that a later version has added to a table of this program: table, name and type. `schema.sql`
@@ -104,38 +140,78 @@ fn internal(why: impl ToString) -> Error {
     Error::Internal(why.to_string())
 }
 
-/// Creates an empty database file. Leaves an existing file and its mode as they are.
-fn create_if_missing(path: &Path) -> io::Result<()> {
-    match create_private(path) {
-        Err(why) if why.kind() != ErrorKind::AlreadyExists => Err(why),
-        _ => Ok(()),
+/// Creates an empty database file that only its owner may read, since it will hold password hashes, and returns whether
+/// it did. SQLite gives its `-wal` and `-shm` files the same mode. Leaves an existing file and its mode as they are.
+fn create_if_missing(path: &Path) -> io::Result<bool> {
+    match PartialFile::create(path.to_owned()) {
+        Ok(file) => file.keep(),
+        Err(why) if why.kind() == ErrorKind::AlreadyExists => return Ok(false),
+        Err(why) => return Err(why),
     }
-}
-
-/// Creates a file that only its owner may read (mode 0600), since it will hold password hashes. SQLite gives
-/// its `-wal` and `-shm` files the same mode.
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    Ok(true)
 }
 
 // ---- checks -------------------------------------------------------------------------------------
 
-/// Checks that the file is this program's or the Flask app's. The connection is read-only: one that may write
-/// would run a checkpoint when it is closed, and so change a file that belongs to another program.
-fn check_compatible(path: &Path) -> Result<(), Error> {
+/// Opens a file that is this program's or the Flask app's. The connection is read-only: one that may write would
+/// run a checkpoint when it is closed, and so change a file that belongs to another program.
+///
+/// # Errors
+/// [`Error::Internal`] if the file is another program's, a newer version's, or a backup.
+pub fn open_compatible(path: &Path) -> Result<Connection, Error> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     db.busy_timeout(WAIT_TIMEOUT)?;
-    let version = match schema_version(&db) {
-        Err(why) if needs_rollback(&why) => {
-            roll_back_journal(path)?;
-            schema_version(&db)
+    match schema_version(&db) {
+        Err(why) if needs_rollback(&why) => roll_back_journal(path)?,
+        result => drop(result?),
+    }
+    check_compatible(&db)?;
+    if db.table_exists(None::<&str>, KEY_TABLE)? {
+        return Err(internal(
+            "it is a backup that contains keys: put it in place with `task-api restore`",
+        ));
+    }
+    Ok(db)
+}
+
+/// A restore that was killed leaves a database that may be the old one, the new one, or missing.
+///
+/// # Errors
+/// [`Error::Internal`] if a restore was interrupted.
+pub fn refuse_interrupted_restore(files: &DatabaseFiles) -> Result<(), Error> {
+    let marker = files.restore_marker();
+    match marker.try_exists() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(internal(format!(
+            "a restore was interrupted: run `task-api restore` again ({} says more)",
+            marker.display()
+        ))),
+        Err(why) => Err(internal(why)),
+    }
+}
+
+/// Checks that a database is this program's, of this or an earlier version.
+///
+/// # Errors
+/// [`Error::Internal`] if it is another program's, a newer version's, or the Flask app's.
+pub fn check_is_ours(db: &Connection) -> Result<(), Error> {
+    check_compatible(db)?;
+    for (table, _) in TUTORIAL_TABLES {
+        if !db.table_exists(None::<&str>, table)? {
+            return Err(internal("it is no database of Task API"));
         }
-        result => result,
-    }?;
+    }
+    if schema_version(db)? == 0 {
+        return Err(internal(
+            "it is a database of the Flask app: let DATABASE_URL name it, and `task-api serve` takes it over",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the version, and that the tutorial's tables are usable if they exist.
+fn check_compatible(db: &Connection) -> Result<(), Error> {
+    let version = schema_version(db)?;
     if version > VERSION {
         return Err(internal(format!(
             "a newer version of this program has migrated it (schema version {version}; this program \
@@ -143,7 +219,7 @@ fn check_compatible(path: &Path) -> Result<(), Error> {
         )));
     }
     for (table, expected) in TUTORIAL_TABLES {
-        check_table(&db, table, expected)?;
+        check_table(db, table, expected)?;
     }
     Ok(())
 }
@@ -161,6 +237,27 @@ fn roll_back_journal(path: &Path) -> rusqlite::Result<()> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(WAIT_TIMEOUT)?;
     schema_version(&db).map(drop)
+}
+
+/// Checks that no newer version of this program has migrated the database meanwhile.
+///
+/// # Errors
+/// [`StorageFault::Newer`].
+pub fn check_version(db: &Connection) -> Result<(), Error> {
+    let mut statement = db.prepare_cached("PRAGMA user_version")?;
+    match statement.query_row([], |row| row.get::<_, i64>(0))? {
+        version if version > VERSION => {
+            let cause = format!(
+                "the schema has version {version}, this program knows {VERSION}; stop this server, or restore the \
+                 backup from before the migration"
+            );
+            Err(Error::StorageUnavailable(StorageError::new(
+                StorageFault::Newer,
+                cause,
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn schema_version(db: &Connection) -> rusqlite::Result<i64> {
@@ -207,25 +304,21 @@ fn foreign_table(table: &str, why: &str) -> Error {
 
 // ---- backup -------------------------------------------------------------------------------------
 
-/// Copies the database to a new file beside it, with SQLite's backup API. Does nothing if it is empty.
+/// Copies the database to a new file beside it. Does nothing if it is empty.
 fn back_up(files: &DatabaseFiles) -> Result<(), Error> {
     // A connection of its own: SQLite cannot back up from the one that holds the write lock.
     let db = Connection::open_with_flags(files.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    if is_empty(&db)? {
+    let snapshot = db.unchecked_transaction()?;
+    if is_empty(&snapshot)? {
         return Ok(());
     }
-    let (backup, partial) = backup_paths(files);
-    // The copy gets its final name at the end, so that a killed process leaves nothing that looks like a complete
-    // backup.
-    let result =
-        copy_database(&db, &partial).and_then(|()| fs::rename(&partial, &backup).map_err(internal));
-    if let Err(why) = result {
-        let _ = fs::remove_file(&partial);
-        return Err(internal(format!(
+    let backup = files.beside(format!(".{}.bak", Timestamp::now().to_precise_file_name()));
+    copy_to(&snapshot, &backup).map_err(|why| {
+        internal(format!(
             "cannot make the backup {}: {why}",
             backup.display()
-        )));
-    }
+        ))
+    })?;
     log::info!(
         "backed up the database to {} before its migration",
         backup.display()
@@ -239,21 +332,12 @@ fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     Ok(!has_content)
 }
 
-/// Returns when the copy is on the disk.
-fn copy_database(db: &Connection, to: &Path) -> Result<(), Error> {
-    create_private(to).map_err(internal)?;
-    db.backup("main", to, None)?;
-    File::open(to)
-        .and_then(|file| file.sync_all())
-        .map_err(internal)
-}
-
-/// `project.db.20261123T042241.136817Z.bak`, and the name of a partial copy.
-fn backup_paths(files: &DatabaseFiles) -> (PathBuf, PathBuf) {
-    let now = Timestamp::now().to_stored();
-    let now = now.replace(['-', ':'], "").replace(' ', "T");
-    let path = |suffix| files.beside(format!(".{now}Z.bak{suffix}"));
-    (path(""), path(".part"))
+/// Returns when the copy is on the disk. It gets its name at the end, so that a killed process leaves nothing that
+/// looks like a complete backup.
+fn copy_to(snapshot: &Transaction, backup: &Path) -> Result<(), Error> {
+    let partial = PartialFile::for_target(backup).map_err(internal)?;
+    copy_snapshot(snapshot, &partial, &Watch::default())?;
+    partial.publish(backup).map_err(internal)
 }
 
 // ---- write-ahead log ----------------------------------------------------------------------------

@@ -9,21 +9,31 @@ pub mod audit_key;
 pub mod audit_pruning;
 pub mod audit_seal;
 pub mod audit_verification;
+pub mod backup;
 pub mod idempotency;
 pub mod sessions;
 pub(crate) mod tasks;
 pub mod users;
 
+mod checkpointer;
 mod connection_pool;
 mod database;
 mod decode;
+mod disk;
+mod file_watch;
+pub mod free_pages;
+mod integrity;
 mod migrate;
+mod open_files;
 mod page_reader;
 mod query_builder;
 #[cfg(test)]
 mod query_plan_tests;
 mod reader;
 mod sqlite_error;
+mod start_checks;
+mod storage_mark;
+mod storage_state;
 mod write_group;
 
 pub use rusqlite::Connection;

@@ -204,24 +204,12 @@ pub fn list(db: &Connection, user_id: Id, now: Timestamp) -> Result<Vec<Session>
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Ends a session: its access tokens and its refresh token are invalid from now on.
-pub fn end(db: &Connection, id: SessionId) -> Result<(), Error> {
-    db.prepare_cached("DELETE FROM session WHERE id = ?1")?
+/// Ends a session: its access tokens and its refresh token are invalid from now on. Returns whether it existed.
+pub fn end(db: &Connection, id: SessionId) -> Result<bool, Error> {
+    let ended = db
+        .prepare_cached("DELETE FROM session WHERE id = ?1")?
         .execute([id.get()])?;
-    Ok(())
-}
-
-/// Ends a session if it belongs to this account.
-///
-/// # Errors
-/// [`Error::NotFound`], also for a session of another account.
-pub fn end_own(db: &Connection, user_id: Id, id: SessionId) -> Result<(), Error> {
-    let sql = r#"DELETE FROM session WHERE id = ?1 AND user_id = ?2
-        AND user_created_at IS NOT DISTINCT FROM (SELECT created_at FROM "user" WHERE id = ?2)"#;
-    match db.prepare_cached(sql)?.execute([id.get(), user_id.get()])? {
-        0 => Err(Error::NotFound),
-        _ => Ok(()),
-    }
+    Ok(ended > 0)
 }
 
 /// Ends all sessions of an account except `keep`, and revokes all tokens that the Flask app has issued to it
@@ -235,20 +223,28 @@ pub fn end_all(
     let keep = keep.map(SessionId::get);
     db.prepare_cached("DELETE FROM session WHERE user_id = ?1 AND id IS DISTINCT FROM ?2")?
         .execute(params![user_id.get(), keep])?;
+    end_flask_tokens(db, user_id, now).map(drop)
+}
+
+/// Revokes all tokens that the Flask app has issued to an account until now. Returns whether that is new.
+pub fn end_flask_tokens(db: &Connection, user_id: Id, now: Timestamp) -> Result<bool, Error> {
     let sql = "INSERT INTO token_cutoff (user_id, issued_before) VALUES (?1, ?2)
         ON CONFLICT (user_id) DO UPDATE SET issued_before = excluded.issued_before
         WHERE token_cutoff.issued_before < excluded.issued_before";
-    db.prepare_cached(sql)?
+    let changed = db
+        .prepare_cached(sql)?
         .execute(params![user_id.get(), now.unix_seconds()])?;
-    Ok(())
+    Ok(changed > 0)
 }
 
-/// Revokes one token that the Flask app has issued. The row is kept until the token expires.
-pub fn end_token(db: &Connection, digest: &str, expires_at: Timestamp) -> Result<(), Error> {
+/// Revokes one token that the Flask app has issued. The row is kept until the token expires. Returns whether that is
+/// new.
+pub fn end_token(db: &Connection, digest: &str, expires_at: Timestamp) -> Result<bool, Error> {
     let sql = "INSERT INTO ended_token (digest, expires_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    db.prepare_cached(sql)?
+    let changed = db
+        .prepare_cached(sql)?
         .execute(params![digest, expires_at.to_stored()])?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// Writes the times at which sessions were last used.

@@ -5,7 +5,7 @@
 
 use rusqlite::ErrorCode;
 
-use crate::error::Error;
+use crate::error::{Error, StorageError, StorageFault};
 
 /// Whether another connection holds a lock that the statement needs.
 pub fn is_busy(why: &rusqlite::Error) -> bool {
@@ -27,14 +27,24 @@ pub fn violates(why: &rusqlite::Error, constraint: i32) -> bool {
     why.sqlite_extended_error_code() == Some(constraint)
 }
 
+/// The fault of the file or its disk that causes an error, if one does.
+fn storage_fault(why: &rusqlite::Error) -> Option<StorageFault> {
+    match why.sqlite_error_code()? {
+        ErrorCode::DiskFull => Some(StorageFault::Full),
+        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Some(StorageFault::Failing),
+        ErrorCode::ReadOnly => Some(StorageFault::ReadOnly),
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some(StorageFault::Damaged),
+        _ => None,
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(why: rusqlite::Error) -> Error {
-        match why.sqlite_error_code() {
+        let cause = || format!("SQLite: {why}");
+        match storage_fault(&why) {
             _ if is_busy(&why) => database_locked(),
-            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => {
-                Error::StorageUnavailable(format!("SQLite: {why}"))
-            }
-            _ => Error::Internal(format!("SQLite: {why}")),
+            Some(fault) => Error::StorageUnavailable(StorageError::new(fault, cause())),
+            None => Error::Internal(cause()),
         }
     }
 }

@@ -7,19 +7,25 @@
 
 use std::cell::{Cell, RefCell};
 use std::mem;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::lock_api::ArcMutexGuard;
-use parking_lot::{FairMutex, RawFairMutex};
+use parking_lot::{FairMutex, Mutex, RawFairMutex};
 use rusqlite::Connection;
 
 use super::audit_seal::{self, AuditSealer};
+use super::checkpointer::{CHECKPOINT_PAGES, Checkpoint, CheckpointMode, checkpoint};
 use super::connection_pool::WAIT_TIMEOUT;
+use super::migrate::check_version;
+use super::open_files::OpenFiles;
 use super::reader::release_snapshot_of_thread;
-use super::sqlite_error::database_locked;
-use crate::error::Error;
+use super::sqlite_error::{database_locked, is_busy};
+use super::storage_mark;
+use super::storage_state::{StorageState, TRANSIENT_FAULTS};
+use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::RecentSummary;
 use crate::metrics::exposition::Exposition;
 
@@ -35,8 +41,20 @@ pub struct Writer {
     commits: Arc<AtomicU64>,
     /// Seals the audit log at each commit.
     audit: AuditSealer,
-    /// The length of the write-ahead log, in pages, at which it is checkpointed.
+    state: Arc<StorageState>,
+    files: OpenFiles,
+    /// Whether the next write marks the database; see [`super::storage_mark`].
+    is_mark_due: AtomicBool,
+    /// The last known number in the database file alone.
+    in_file: AtomicI64,
+    /// The length of the write-ahead log in pages after the last commit.
+    log_pages: AtomicU64,
+    /// The length at which it is checkpointed.
     checkpoint_at: AtomicU64,
+    /// The thread that checkpoints.
+    watcher: OnceLock<Thread>,
+    /// When the last commit was on the disk; `None` before the first.
+    last_commit: Mutex<Option<Instant>>,
     /// Writes in each commit.
     group_sizes: RecentSummary,
     /// Seconds from the first request of a group to the end of its commit.
@@ -57,20 +75,30 @@ struct Group {
 
 /// Why no further write of a group can succeed: the transaction could not begin, and each further write would wait
 /// for the lock as long as the first; or SQLite has rolled it back, for example because the disk is full.
-struct GroupFailure {
-    cause: String,
-    /// The variant of the error.
-    error: fn(String) -> Error,
+#[derive(Clone)]
+enum GroupFailure {
+    Busy(String),
+    Storage(StorageError),
+    Internal(String),
 }
 
 impl From<Error> for GroupFailure {
     fn from(why: Error) -> GroupFailure {
-        let (cause, error): (_, fn(String) -> Error) = match why {
-            Error::Busy(cause) => (cause, Error::Busy),
-            Error::StorageUnavailable(cause) => (cause, Error::StorageUnavailable),
-            other => (other.to_string(), Error::Internal),
-        };
-        GroupFailure { cause, error }
+        match why {
+            Error::Busy(cause) => GroupFailure::Busy(cause),
+            Error::StorageUnavailable(why) => GroupFailure::Storage(why),
+            other => GroupFailure::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<GroupFailure> for Error {
+    fn from(why: GroupFailure) -> Error {
+        match why {
+            GroupFailure::Busy(cause) => Error::Busy(cause),
+            GroupFailure::Storage(why) => Error::StorageUnavailable(why),
+            GroupFailure::Internal(cause) => Error::Internal(cause),
+        }
     }
 }
 
@@ -81,17 +109,24 @@ thread_local! {
     static LOG_PAGES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The write-ahead log is checkpointed when it has this many pages (16 MiB). With SQLite's default of 1,000 pages,
-/// a checkpoint would follow every few groups and copy the same pages each time.
-const CHECKPOINT_PAGES: u64 = 4000;
-
 /// How long a checkpoint waits for readers: searches of this process, which take some tens of milliseconds, and
 /// other processes. Event loops end their snapshots within [`super::reader::MAX_SNAPSHOT_AGE`].
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// How long the test whether the database can be written waits for the lock of another process.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
+
 impl Writer {
-    /// Takes over a connection that is set up for writing. `commits` counts up after each commit.
-    pub fn new(connection: Connection, commits: Arc<AtomicU64>, audit: AuditSealer) -> Writer {
+    /// Takes over a connection that is set up for writing. `commits` counts up after each commit; `in_file` is the
+    /// mark of the database file alone.
+    pub fn new(
+        connection: Connection,
+        commits: Arc<AtomicU64>,
+        state: Arc<StorageState>,
+        files: OpenFiles,
+        in_file: i64,
+        audit: AuditSealer,
+    ) -> Writer {
         connection.wal_hook(Some(|_, pages| {
             LOG_PAGES.set(u64::try_from(pages).unwrap_or(0));
             Ok(())
@@ -100,7 +135,14 @@ impl Writer {
             connection: Arc::new(FairMutex::new(connection)),
             commits,
             audit,
+            state,
+            files,
+            is_mark_due: AtomicBool::new(true),
+            in_file: AtomicI64::new(in_file),
+            log_pages: AtomicU64::new(0),
             checkpoint_at: AtomicU64::new(CHECKPOINT_PAGES),
+            watcher: OnceLock::new(),
+            last_commit: Mutex::new(None),
             group_sizes: RecentSummary::default(),
             group_seconds: RecentSummary::default(),
         }
@@ -128,7 +170,7 @@ impl Writer {
             .collect();
         let committed = self.commit(open.end(), start);
         let committed = |took_part| match &committed {
-            Err(cause) if took_part => Err(Error::StorageUnavailable(cause.clone())),
+            Err(why) if took_part => Err(Error::StorageUnavailable(why.clone())),
             _ => Ok(()),
         };
         results
@@ -168,26 +210,28 @@ impl Writer {
         &self,
         f: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        GROUP.with_borrow_mut(|group| {
-            let group = group.get_or_insert_default();
-            self.join(group)?;
-            group.transactions += 1;
-            let Some(connection) = &mut group.connection else {
-                return Err(Error::Internal("a group has no connection".to_owned()));
-            };
-            let savepoint = connection.savepoint()?;
-            // Dropping the savepoint, on an error or a panic, rolls it back.
-            let value = f(&savepoint)?;
-            savepoint.commit()?;
-            group.writes += 1;
-            Ok(value)
-        })
+        GROUP
+            .with_borrow_mut(|group| {
+                let group = group.get_or_insert_default();
+                self.join(group)?;
+                group.transactions += 1;
+                let Some(connection) = &mut group.connection else {
+                    return Err(Error::Internal("a group has no connection".to_owned()));
+                };
+                let savepoint = connection.savepoint()?;
+                // Dropping the savepoint, on an error or a panic, rolls it back.
+                let value = f(&savepoint)?;
+                savepoint.commit()?;
+                group.writes += 1;
+                Ok(value)
+            })
+            .inspect_err(|why| self.state.report_failure(why))
     }
 
     /// Begins the transaction of a group, if it has not begun.
     fn join(&self, group: &mut Group) -> Result<(), Error> {
         if group.connection.is_none() && group.failure.is_none() {
-            match self.begin() {
+            match self.check_state().and_then(|()| self.begin(WAIT_TIMEOUT)) {
                 Ok(connection) => group.connection = Some(connection),
                 Err(why) => group.failure = Some(why.into()),
             }
@@ -198,70 +242,187 @@ impl Writer {
             .as_ref()
             .is_some_and(|db| db.is_autocommit())
         {
-            group.failure = Some(Error::StorageUnavailable(ROLLED_BACK.to_owned()).into());
+            group.failure = Some(GroupFailure::Storage(self.rolled_back()));
         }
         match &group.failure {
             None => Ok(()),
-            Some(GroupFailure { cause, error }) => Err(error(cause.clone())),
+            Some(why) => Err(why.clone().into()),
         }
     }
 
-    /// Waits for the connection, and begins the transaction of a group.
+    /// While a fault lasts, a write fails at once: the watcher tests when it ends. Without a watcher, as in a command,
+    /// each write tries itself.
+    fn check_state(&self) -> Result<(), Error> {
+        match self.watcher.get() {
+            Some(_) => self.state.check(),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the connection and for the lock of another process, at most `timeout` for both, and begins the
+    /// transaction of a group.
     ///
     /// `BEGIN IMMEDIATE` takes the write lock first. A deferred transaction that reads and then writes would
     /// fail at once with `SQLITE_BUSY` if another process commits in between; the busy timeout does not apply
     /// there.
-    fn begin(&self) -> Result<ArcMutexGuard<RawFairMutex, Connection>, Error> {
-        // The writer before this one may wait for the end of this thread's snapshot, in its checkpoint.
+    fn begin(&self, timeout: Duration) -> Result<ArcMutexGuard<RawFairMutex, Connection>, Error> {
+        // The writer before this one may wait for the end of this thread's snapshot, in a checkpoint.
         release_snapshot_of_thread();
-        let connection = self.connection.try_lock_arc_for(WAIT_TIMEOUT);
+        let deadline = Instant::now() + timeout;
+        let connection = self.connection.try_lock_arc_until(deadline);
         let connection =
             connection.ok_or_else(|| Error::Busy("another write takes too long".to_owned()))?;
-        connection.execute_batch("BEGIN IMMEDIATE")?;
+        connection.busy_timeout(deadline.saturating_duration_since(Instant::now()))?;
+        if let Err(why) = connection.execute_batch("BEGIN IMMEDIATE") {
+            if is_busy(&why) {
+                let error = StorageError::new(StorageFault::Locked, why.to_string());
+                self.state.report(&error);
+            }
+            return Err(why.into());
+        }
+        self.check_transaction(&connection).inspect_err(|_| {
+            let _ = connection.execute_batch("ROLLBACK");
+        })?;
         Ok(connection)
     }
 
-    /// Commits the writes of a group, which syncs the disk. Returns the cause if that fails.
-    fn commit(&self, group: Group, start: Instant) -> Result<(), String> {
-        let Some(connection) = group.connection else {
-            return Ok(());
-        };
-        if connection.is_autocommit() {
-            return Err(ROLLED_BACK.to_owned());
-        }
-        if let Err(why) = self.audit.seal_head(&connection) {
-            let _ = connection.execute_batch("ROLLBACK");
-            return Err(format!("the audit log cannot be sealed: {why}"));
-        }
-        // An open snapshot would keep the checkpoint after this commit from finishing.
-        release_snapshot_of_thread();
-        if let Err(why) = connection.execute_batch("COMMIT") {
-            // The transaction is still open after some errors, and rolled back already after others.
-            let _ = connection.execute_batch("ROLLBACK");
-            return Err(format!("the commit failed: {why}"));
-        }
-        self.commits.fetch_add(1, Ordering::SeqCst);
-        self.restart_long_log(&connection);
-        if group.writes > 0 {
-            self.group_sizes.observe(group.writes as f64);
-            self.group_seconds.observe(start.elapsed().as_secs_f64());
+    /// The first statements of each transaction.
+    fn check_transaction(&self, db: &Connection) -> Result<(), Error> {
+        check_version(db)?;
+        if self.is_mark_due.load(Ordering::SeqCst) {
+            storage_mark::advance(db, self.in_file.load(Ordering::SeqCst))?;
         }
         Ok(())
     }
 
-    /// Checkpoints the write-ahead log if it has become long.
-    fn restart_long_log(&self, connection: &Connection) {
-        let pages = LOG_PAGES.take();
-        if pages < self.checkpoint_at.load(Ordering::Relaxed) {
-            return;
+    /// Commits the writes of a group, which syncs the disk.
+    ///
+    /// # Errors
+    /// Nothing of the group may be acknowledged: the commit has failed, or has gone to a file that is no longer the
+    /// database.
+    fn commit(&self, group: Group, start: Instant) -> Result<(), StorageError> {
+        let Some(connection) = group.connection else {
+            return Ok(());
+        };
+        let result = self.commit_on(&connection);
+        if let Err(why) = &result {
+            self.state.report(why);
+        } else if group.writes > 0 {
+            self.group_sizes.observe(group.writes as f64);
+            self.group_seconds.observe(start.elapsed().as_secs_f64());
         }
-        let has_restarted = restart_log(connection).unwrap_or_else(|why| {
-            log::warn!("cannot checkpoint the write-ahead log, so it grows: {why}");
-            false
-        });
-        // After a failure the next attempt is 4,000 pages later.
-        let next = if has_restarted { 0 } else { pages } + CHECKPOINT_PAGES;
-        self.checkpoint_at.store(next, Ordering::Relaxed);
+        result
+    }
+
+    fn commit_on(&self, connection: &Connection) -> Result<(), StorageError> {
+        if connection.is_autocommit() {
+            return Err(self.rolled_back());
+        }
+        // An open snapshot would keep a checkpoint from finishing.
+        release_snapshot_of_thread();
+        let committed = self
+            .audit
+            .seal_head(connection)
+            .and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+        if let Err(why) = committed {
+            // The transaction is still open after some errors, and rolled back already after others.
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(match why {
+                Error::StorageUnavailable(why) => why,
+                other => StorageError::new(StorageFault::Failing, other.to_string()),
+            });
+        }
+        self.files.check()?;
+        self.is_mark_due.store(false, Ordering::SeqCst);
+        *self.last_commit.lock() = Some(Instant::now());
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.state.end(&TRANSIENT_FAULTS);
+        self.watch_log(LOG_PAGES.take());
+        Ok(())
+    }
+
+    /// Wakes the thread that checkpoints if the log has become long.
+    fn watch_log(&self, pages: u64) {
+        self.log_pages.store(pages, Ordering::Relaxed);
+        if pages >= self.checkpoint_at.load(Ordering::Relaxed)
+            && let Some(watcher) = self.watcher.get()
+        {
+            watcher.unpark();
+        }
+    }
+
+    /// The thread that is woken when the log has become long.
+    pub fn set_watcher(&self, thread: Thread) {
+        // The first thread stays: a server has one.
+        let _ = self.watcher.set(thread);
+    }
+
+    /// Whether the log is so long that it should be checkpointed.
+    pub fn is_log_long(&self) -> bool {
+        self.log_pages.load(Ordering::Relaxed) >= self.checkpoint_at.load(Ordering::Relaxed)
+    }
+
+    /// The log is checkpointed when it has this many pages.
+    pub fn set_checkpoint_at(&self, pages: u64) {
+        self.checkpoint_at.store(pages, Ordering::Relaxed);
+    }
+
+    /// After a checkpoint, the next write marks the database. `in_file` is the number in the database file alone, if
+    /// it can be read.
+    pub fn set_mark_due(&self, in_file: Option<i64>) {
+        if let Some(in_file) = in_file {
+            self.in_file.store(in_file, Ordering::SeqCst);
+        }
+        self.is_mark_due.store(true, Ordering::SeqCst);
+    }
+
+    /// The error after SQLite has rolled back a transaction on its own, which an error of a statement has caused.
+    fn rolled_back(&self) -> StorageError {
+        let fault = self.state.fault().unwrap_or(StorageFault::Failing);
+        StorageError::new(fault, "SQLite has rolled back the transaction")
+    }
+
+    /// Whether nothing was written for this time, or at all.
+    pub fn is_idle_for(&self, time: Duration) -> bool {
+        self.last_commit
+            .lock()
+            .is_none_or(|commit| commit.elapsed() > time)
+    }
+
+    /// Checks that the open files are still those at the path of the database.
+    ///
+    /// # Errors
+    /// [`StorageFault::Replaced`].
+    pub fn check_files(&self) -> Result<(), StorageError> {
+        self.files.check()
+    }
+
+    /// Tests whether the database can be written, by a transaction that changes the storage mark.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    pub fn probe(&self) -> Result<(), Error> {
+        self.is_mark_due.store(true, Ordering::SeqCst);
+        let group = Group {
+            connection: Some(self.begin(PROBE_TIMEOUT)?),
+            ..Group::default()
+        };
+        self.commit(group, Instant::now())
+            .map_err(Error::StorageUnavailable)
+    }
+
+    /// The second step of a checkpoint: makes the next write begin at the start of the log.
+    pub fn restart_log(&self, mode: CheckpointMode) -> rusqlite::Result<Checkpoint> {
+        let connection = self.connection.lock();
+        // Event loops that are busy give up their snapshots now, others after a moment.
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
+        let checkpoint = checkpoint(&connection, mode)?;
+        if !checkpoint.is_blocked {
+            self.set_mark_due(None);
+            self.log_pages.store(0, Ordering::Relaxed);
+        }
+        Ok(checkpoint)
     }
 
     /// Checkpoint at the end of the process: moves the content of the write-ahead log into the database file
@@ -275,12 +436,9 @@ impl Writer {
         let connection =
             connection.ok_or_else(|| Error::Busy("a write is in progress".to_owned()))?;
         connection.busy_timeout(timeout)?;
-        let blocked: bool =
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if blocked {
-            Err(database_locked())
-        } else {
-            Ok(())
+        match checkpoint(&connection, CheckpointMode::Truncate)?.is_blocked {
+            true => Err(database_locked()),
+            false => Ok(()),
         }
     }
 
@@ -297,18 +455,6 @@ impl Writer {
         )
         .summary(&self.group_seconds);
     }
-}
-
-const ROLLED_BACK: &str = "SQLite has rolled back the transaction; the disk may be full or failing";
-
-/// Moves the content of the write-ahead log into the database file, so that the next write starts the log from
-/// its beginning. Returns false if another process is reading an old state: the log grows on then.
-fn restart_log(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
-    let sql = "PRAGMA wal_checkpoint(RESTART)";
-    let is_blocked = connection.query_row(sql, [], |row| row.get::<_, bool>(0));
-    connection.busy_timeout(WAIT_TIMEOUT)?;
-    Ok(!is_blocked?)
 }
 
 /// The guard of this thread's open group. Its drop, when a panic ends the group, rolls everything back.

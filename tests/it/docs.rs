@@ -16,8 +16,17 @@ use std::path::{Path, PathBuf};
 use task_api::router::{Access, ROUTES};
 
 /// The first part of every path in the repository that a page may name.
-const FOLDERS: [&str; 9] = [
-    ".cargo", "bench", "docs", "examples", "fuzz", "postman", "src", "tests", "web",
+const FOLDERS: [&str; 10] = [
+    ".cargo",
+    "bench",
+    "docs",
+    "examples",
+    "fuzz",
+    "packaging",
+    "postman",
+    "src",
+    "tests",
+    "web",
 ];
 
 /// A name with one of these endings is a path, also without a folder.
@@ -583,4 +592,66 @@ fn the_routes_in_docs_api_md_are_those_of_the_router() {
         let unknown: Vec<_> = documented.difference(&routes).collect();
         assert!(unknown.is_empty(), "only in docs/api.md: {unknown:?}");
     }
+}
+
+/// An alert of `packaging/prometheus-rules.yml`.
+struct Alert {
+    name: String,
+    expression: String,
+    runbook: String,
+}
+
+fn alerts() -> Vec<Alert> {
+    let rules = read("packaging/prometheus-rules.yml");
+    let alerts = rules.split("- alert: ").skip(1);
+    alerts
+        .map(|rule| {
+            let (_, rest) = rule.split_once("expr: ").unwrap();
+            let (expression, _) = rest.split_once("labels: ").unwrap();
+            let (_, runbook) = rule.split_once("runbook: ").unwrap();
+            let first_line = |text: &str| text.lines().next().unwrap().to_owned();
+            Alert {
+                name: first_line(rule),
+                expression: expression.to_owned(),
+                runbook: first_line(runbook),
+            }
+        })
+        .collect()
+}
+
+/// The metrics in an expression of Prometheus: the names with an underscore outside of label matchers.
+fn metrics_of(expression: &str) -> BTreeSet<&str> {
+    let parts = expression.split('{').enumerate();
+    let outside = parts.map(|(at, part)| match at {
+        0 => part,
+        _ => part.split_once('}').unwrap().1,
+    });
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    outside
+        .flat_map(|part| part.split(move |c| !is_name(c)))
+        .filter(|word| word.contains('_') && *word != "predict_linear")
+        .collect()
+}
+
+#[test]
+fn every_alert_uses_metrics_of_the_table_and_has_a_section() {
+    let page = read("docs/operations.md");
+    let first_cells = page.lines().filter_map(cells).map(|row| row[0]);
+    let documented: BTreeSet<_> = first_cells.flat_map(spans).map(|(_, name)| name).collect();
+    let anchors = anchors(&page);
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for alert in alerts() {
+        for metric in metrics_of(&alert.expression) {
+            count += 1;
+            if !documented.contains(metric) {
+                wrong.push(format!("{}: {metric} is not in the table", alert.name));
+            }
+        }
+        let anchor = alert.name.to_lowercase();
+        if alert.runbook != format!("docs/operations.md#{anchor}") || !anchors.contains(&anchor) {
+            wrong.push(format!("{}: no section", alert.name));
+        }
+    }
+    assert_none("alerts", &wrong);
+    assert!(count > 10, "{count}");
 }

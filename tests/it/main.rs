@@ -33,6 +33,13 @@ mod auth {
     mod tokens;
 }
 
+/// Backups: `task-api backup`, `task-api restore`, and those that the server makes.
+mod backup {
+    mod make;
+    mod restore;
+    mod schedule;
+}
+
 /// The HTTP server: bytes, connections and client addresses.
 mod server {
     mod admission;
@@ -43,9 +50,17 @@ mod server {
     mod memory;
     mod parser;
     mod pipelining;
+    mod service_manager;
     mod socket;
     mod start_and_stop;
     mod trusted_proxies;
+}
+
+/// The database file and its disk: outages, wrong files and damage.
+mod storage {
+    mod growth;
+    mod outages;
+    mod right_file;
 }
 
 /// Compatibility with the Flask app: its database, its tokens and its clients.

@@ -253,6 +253,9 @@ fn every_metric_is_in_the_exposition_format_and_in_docs_operations() {
         ("audit_head_info", "gauge"),
         ("audit_rows", "gauge"),
         ("audit_sealed", "gauge"),
+        ("database_bytes", "gauge"),
+        ("database_free_bytes", "gauge"),
+        ("database_log_bytes", "gauge"),
         ("database_wait_seconds", "histogram"),
         ("http_connections_accepted_total", "counter"),
         ("http_connections_ended_total", "counter"),
@@ -268,6 +271,8 @@ fn every_metric_is_in_the_exposition_format_and_in_docs_operations() {
         ("queue_running", "gauge"),
         ("queue_wait_seconds", "histogram"),
         ("rate_limit_refusals_total", "counter"),
+        ("storage_errors_total", "counter"),
+        ("storage_ready", "gauge"),
         ("write_group_seconds", "summary"),
         ("write_group_size", "summary"),
     ];
@@ -413,7 +418,7 @@ fn no_label_value_comes_from_a_client() {
                     }
                     (_, "route") => routes.contains(value.as_str()),
                     (_, "le") => value == "+Inf" || value.parse::<f64>().is_ok(),
-                    (_, "limit" | "pool" | "kind" | "reason" | "quantile") => true,
+                    (_, "code" | "limit" | "pool" | "kind" | "reason" | "quantile") => true,
                     _ => false,
                 };
                 assert!(is_predefined, "{name} {label}={value:?}");

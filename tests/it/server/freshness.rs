@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use task_api::model::Role;
-use task_api::server::Server;
+use task_api::server::{ListenOn, Server};
 
 use crate::support::http_client::Client;
 use crate::support::program::WorkDir;
@@ -248,7 +248,7 @@ fn servers_with_different_keys_share_no_verified_token() {
     ));
     let servers = [
         app.serve(),
-        Server::start(Arc::clone(&other), "127.0.0.1", 0).unwrap(),
+        Server::start(Arc::clone(&other), ListenOn::address("127.0.0.1", 0)).unwrap(),
     ];
     let mut clients = servers.map(|server| Client::connect(server.address()));
     for _ in 0..10 {

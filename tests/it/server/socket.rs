@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use task_api::model::Role;
-use task_api::server::Server;
+use task_api::server::{ListenOn, Server};
 
 use crate::support::http_client::{Client, TEST_TIMEOUT};
 use crate::support::{TestApp, TestResponse};
@@ -354,7 +354,8 @@ fn starting_on_a_port_in_use_gives_one_line_with_address_and_port() {
     let app = TestApp::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let error = Server::start(Arc::clone(&app.app), "127.0.0.1", port).unwrap_err();
+    let error =
+        Server::start(Arc::clone(&app.app), ListenOn::address("127.0.0.1", port)).unwrap_err();
     assert!(error.contains(&format!("127.0.0.1 port {port}")), "{error}");
     assert!(error.to_lowercase().contains("in use"), "{error}");
     assert_eq!(error.lines().count(), 1);

@@ -1,5 +1,6 @@
 //! Shared by the tests: the application under test, an HTTP client, and the program in a child process.
 
+pub mod failing_disk;
 pub mod http_client;
 pub mod jwt;
 pub mod openapi_check;
@@ -9,9 +10,9 @@ pub mod program;
 mod test_app;
 mod test_response;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
@@ -136,4 +137,31 @@ pub fn comma_separated(list: &str) -> BTreeSet<String> {
 /// The permission bits of a file.
 pub fn file_mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// The names and contents of all files in a folder, for a comparison before and after a command. Without the index
+/// of a write-ahead log and an empty log, which every reader of a database creates.
+pub fn files_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let files = entries.filter(|entry| entry.path().is_file());
+    files
+        .map(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read(entry.path()).unwrap())
+        })
+        .filter(|(name, content)| {
+            !(name.ends_with("-shm") || name.ends_with("-wal") && content.is_empty())
+        })
+        .collect()
+}
+
+/// Overwrites the first page of an index with bytes that are no page of a database.
+pub fn overwrite_page_of(database: &Path, index: &str) {
+    let db = rusqlite::Connection::open(database).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    let page: i64 = db.query_row(sql, [index], |row| row.get(0)).unwrap();
+    drop(db);
+    let file = fs::OpenOptions::new().write(true).open(database).unwrap();
+    let offset = (page - 1) as u64 * 4096;
+    file.write_all_at(&[0xff; 4096], offset).unwrap();
 }

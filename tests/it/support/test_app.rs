@@ -13,6 +13,7 @@ use task_api::auth::metrics_token::MetricsToken;
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::Config;
 use task_api::config::audit::AuditArgs;
+use task_api::config::backups::BackupArgs;
 use task_api::config::concurrency::Concurrency;
 use task_api::config::cors::CorsArgs;
 use task_api::config::database::{DatabaseArgs, DatabaseFiles};
@@ -28,7 +29,7 @@ use task_api::metrics::Metrics;
 use task_api::middleware::handle;
 use task_api::model::{Password, Role, SessionId, User};
 use task_api::router::{self, ROUTES};
-use task_api::server::Server;
+use task_api::server::{ListenOn, Server};
 use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
 use tempfile::TempDir;
@@ -71,6 +72,11 @@ pub fn config(folder: &TempDir) -> Config {
             database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
         },
         audit: AuditArgs::default(),
+        backups: BackupArgs {
+            backup_dir: None,
+            backup_every: "24h".parse().unwrap(),
+            backup_keep: 7,
+        },
         signing_key: SigningKeyArgs::default(),
         admin: AdminArgs::default(),
         jwt_access_token_expires: "24h".parse().unwrap(),
@@ -187,7 +193,7 @@ impl TestApp {
 
     /// Serves the application on a real socket.
     pub fn serve(&self) -> Server {
-        Server::start(Arc::clone(&self.app), "127.0.0.1", 0).unwrap()
+        Server::start(Arc::clone(&self.app), ListenOn::address("127.0.0.1", 0)).unwrap()
     }
 
     /// Moves the clock forward, or back when `seconds` is negative.

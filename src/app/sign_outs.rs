@@ -1,0 +1,197 @@
+//! Sign-outs that work while the database cannot be written. A sign-out takes effect in memory first, and stays there
+//! until it is in the database (write-behind).
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::error::Error;
+use crate::http::request::RequestContext;
+use crate::model::{Action, Actor, Credential, Id, SessionId, SignedIn, Timestamp, User};
+use crate::store::{Connection, Store, audit, sessions};
+
+/// The most sign-outs that wait in memory. Each needs a valid session, so only many accounts together can reach it.
+const MAX_WAITING: usize = 10_000;
+
+/// The sign-outs that are not known to be in the database.
+#[derive(Debug, Default)]
+pub struct SignOuts {
+    waiting: Mutex<Waiting>,
+    /// Spares each request the mutex.
+    has_any: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    sign_outs: Vec<SignOut>,
+    sessions: HashSet<SessionId>,
+    flask_tokens: HashSet<String>,
+    /// By account: tokens of the Flask app are invalid that were issued at or before this time, in seconds since
+    /// 1970.
+    flask_cutoffs: HashMap<Id, i64>,
+}
+
+/// What a person ends.
+#[derive(Debug, Clone)]
+pub enum Ended {
+    /// The session or the token with which the request is signed in.
+    This(Credential),
+    /// One of the account's sessions.
+    Session(SessionId),
+    /// All sessions of the account, which are these, and all tokens of the Flask app.
+    All(Vec<SessionId>),
+}
+
+/// A sign-out, and what the audit log says about it.
+#[derive(Debug, Clone)]
+pub struct SignOut {
+    /// What ends.
+    pub ended: Ended,
+    /// The account, which is the actor too.
+    pub account: User,
+    /// The address of the client.
+    pub address: IpAddr,
+    /// The time.
+    pub at: Timestamp,
+    /// The id of the request.
+    pub request_id: String,
+}
+
+impl SignOuts {
+    /// Carries out a sign-out. It is effective when this returns, in memory at least.
+    ///
+    /// # Errors
+    /// [`Error::StorageUnavailable`] if too many wait for the database already; [`Error::Internal`].
+    pub fn run(&self, store: &Store, sign_out: SignOut) -> Result<(), Error> {
+        let is_waiting = self.waiting.lock().add(&sign_out);
+        self.has_any.store(true, Ordering::SeqCst);
+        match store.write(|db| sign_out.write(db)) {
+            Err(Error::StorageUnavailable(_) | Error::Busy(_)) if is_waiting => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Checks that a session has not been ended.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`].
+    pub fn check_session(&self, session: SessionId) -> Result<(), Error> {
+        self.check(|waiting| waiting.sessions.contains(&session))
+    }
+
+    /// Checks that a token of the Flask app has not been ended, by its digest, its account and the time at which it
+    /// was issued.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`].
+    pub fn check_flask_token(&self, digest: &str, user: Id, issued_at: f64) -> Result<(), Error> {
+        self.check(|waiting| {
+            let cutoff = waiting.flask_cutoffs.get(&user);
+            waiting.flask_tokens.contains(digest)
+                || cutoff.is_some_and(|cutoff| issued_at <= *cutoff as f64)
+        })
+    }
+
+    fn check(&self, is_ended: impl FnOnce(&Waiting) -> bool) -> Result<(), Error> {
+        if self.has_any.load(Ordering::SeqCst) && is_ended(&self.waiting.lock()) {
+            return Err(Error::revoked());
+        }
+        Ok(())
+    }
+
+    /// Writes what waits to the database. Most of it is there already.
+    ///
+    /// # Errors
+    /// The database cannot be written; everything waits on then.
+    pub fn flush(&self, store: &Store) -> Result<(), Error> {
+        let sign_outs = self.waiting.lock().sign_outs.clone();
+        if sign_outs.is_empty() {
+            return Ok(());
+        }
+        store.write(|db| sign_outs.iter().try_for_each(|sign_out| sign_out.write(db)))?;
+        let mut waiting = self.waiting.lock();
+        let rest = waiting.sign_outs.split_off(sign_outs.len());
+        *waiting = Waiting::default();
+        for sign_out in &rest {
+            waiting.add(sign_out);
+        }
+        self.has_any.store(!rest.is_empty(), Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+impl Waiting {
+    /// Returns whether there is room.
+    fn add(&mut self, sign_out: &SignOut) -> bool {
+        if self.sign_outs.len() >= MAX_WAITING {
+            return false;
+        }
+        match &sign_out.ended {
+            Ended::This(Credential::Flask { digest, .. }) => {
+                self.flask_tokens.insert(digest.clone());
+            }
+            Ended::This(Credential::Session(id)) | Ended::Session(id) => {
+                self.sessions.insert(*id);
+            }
+            Ended::All(sessions) => {
+                self.sessions.extend(sessions);
+                let cutoff = sign_out.at.unix_seconds();
+                self.flask_cutoffs.insert(sign_out.account.id, cutoff);
+            }
+        }
+        self.sign_outs.push(sign_out.clone());
+        true
+    }
+}
+
+impl SignOut {
+    /// The sign-out of this caller.
+    pub fn new(
+        ended: Ended,
+        caller: &SignedIn,
+        context: &RequestContext,
+        at: Timestamp,
+    ) -> SignOut {
+        SignOut {
+            ended,
+            account: caller.user.clone(),
+            address: context.client.address,
+            at,
+            request_id: context.request_id.clone(),
+        }
+    }
+
+    /// Ends the sessions or the token in the database, with a row in the audit log if they were not ended before.
+    fn write(&self, db: &Connection) -> Result<(), Error> {
+        let (is_new, action) = match &self.ended {
+            Ended::This(Credential::Session(id)) => (sessions::end(db, *id)?, Action::SignOut),
+            Ended::This(Credential::Flask { digest, expires_at }) => {
+                let is_new = sessions::end_token(db, digest, *expires_at)?;
+                (is_new, Action::SignOut)
+            }
+            Ended::Session(id) => (sessions::end(db, *id)?, Action::SessionEnded),
+            Ended::All(ids) => (self.end_all(db, ids)?, Action::SessionsEnded),
+        };
+        if !is_new {
+            return Ok(());
+        }
+        let actor = Actor {
+            account: Some(&self.account),
+            address: Some(self.address),
+            request_id: Some(&self.request_id),
+            ..Actor::server(self.at)
+        };
+        audit::record(db, &actor, action, Some(&self.account), None)
+    }
+
+    /// Ends these sessions alone: the account may have signed in again since then.
+    fn end_all(&self, db: &Connection, ids: &[SessionId]) -> Result<bool, Error> {
+        let mut is_new = sessions::end_flask_tokens(db, self.account.id, self.at)?;
+        for id in ids {
+            is_new |= sessions::end(db, *id)?;
+        }
+        Ok(is_new)
+    }
+}

@@ -1,0 +1,82 @@
+//! Notices when another program overwrites the database file in place, such as `cp copy.db project.db`: the file is
+//! still the same, but its content is older than what was written to it.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+
+use super::storage_mark;
+use crate::config::database::DatabaseFiles;
+use crate::error::{StorageError, StorageFault};
+
+/// How often a change is read again: another process may be in the middle of a checkpoint.
+const ATTEMPTS: u32 = 3;
+
+/// Pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Watches one database file.
+#[derive(Debug)]
+pub struct FileWatch {
+    files: DatabaseFiles,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    modified: Option<SystemTime>,
+    length: u64,
+    /// The mark of the file alone.
+    number: i64,
+}
+
+impl FileWatch {
+    /// Watches this database.
+    pub fn new(files: DatabaseFiles) -> FileWatch {
+        FileWatch {
+            files,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Checks the file if it has changed since the last call.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`].
+    pub fn check(&self) -> Result<(), StorageError> {
+        let Ok(metadata) = fs::metadata(self.files.database()) else {
+            return Ok(()); // the check of the open files reports it
+        };
+        let (modified, length) = (metadata.modified().ok(), metadata.len());
+        let mut seen = self.seen.lock();
+        if (modified, length) == (seen.modified, seen.length) {
+            return Ok(());
+        }
+        let number = self.read_number(seen.number)?;
+        *seen = Seen {
+            modified,
+            length,
+            number,
+        };
+        Ok(())
+    }
+
+    /// Reads the mark of the file, which is never lower than `least`.
+    fn read_number(&self, least: i64) -> Result<i64, StorageError> {
+        let mut why = String::new();
+        for _ in 0..ATTEMPTS {
+            match storage_mark::number_in_file(self.files.database()) {
+                Ok(Some(number)) if number >= least => return Ok(number),
+                // In the middle of a checkpoint. If it is damage, the next check of all pages finds it.
+                Ok(None) => return Ok(least),
+                Ok(_) => "its content is older than before".clone_into(&mut why),
+                Err(error) => why = error.to_string(),
+            }
+            thread::sleep(PAUSE);
+        }
+        let cause = format!("{} was overwritten: {why}", self.files.database().display());
+        Err(StorageError::new(StorageFault::Damaged, cause))
+    }
+}

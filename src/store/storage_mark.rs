@@ -1,0 +1,62 @@
+//! The statements for the table `storage_mark`: a number that tells an older copy of the database file from the
+//! file to which the write-ahead log belongs.
+//!
+//! SQLite does not notice when a copy of the database is put beside a newer log: it applies the log to the wrong
+//! pages. So the first write after each checkpoint counts the number up and notes the number that the file alone
+//! has at that time. From then on the file's own number is never lower.
+
+use std::path::Path;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+
+/// The row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StorageMark {
+    /// Counted up at the first write after each checkpoint.
+    pub number: i64,
+    /// The number in the file alone at that time.
+    pub in_file: i64,
+}
+
+/// Counts the number up. `in_file` is the number that the file alone has, see [`number_in_file`].
+pub fn advance(db: &Connection, in_file: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO storage_mark (id, number, in_file) VALUES (1, 1, ?1)
+        ON CONFLICT (id) DO UPDATE SET number = storage_mark.number + 1, in_file = excluded.in_file";
+    db.prepare_cached(sql)?.execute(params![in_file]).map(drop)
+}
+
+/// Reads the row; the default if there is none, as in a database of an earlier version.
+pub fn read(db: &Connection) -> rusqlite::Result<StorageMark> {
+    let exists = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'storage_mark')";
+    if !db.query_row(exists, [], |row| row.get::<_, bool>(0))? {
+        return Ok(StorageMark::default());
+    }
+    let sql = "SELECT number, in_file FROM storage_mark WHERE id = 1";
+    let row = db.query_row(sql, [], |row| {
+        Ok(StorageMark {
+            number: row.get(0)?,
+            in_file: row.get(1)?,
+        })
+    });
+    Ok(row.optional()?.unwrap_or_default())
+}
+
+/// Reads the number from the database file alone, without the write-ahead log. `None` if the file alone is not
+/// consistent: after a checkpoint that was interrupted it has some pages of the log, and not others.
+pub fn number_in_file(path: &Path) -> rusqlite::Result<Option<i64>> {
+    /// All characters but those that a path usually has.
+    const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'.')
+        .remove(b'-')
+        .remove(b'_');
+    let path = percent_encode(path.as_os_str().as_encoded_bytes(), SPECIAL);
+    // An immutable database needs no lock, and has no log.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let db = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
+    match read(&db) {
+        Err(why) if why.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Ok(None),
+        result => Ok(Some(result?.number)),
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether the database can be written, and be trusted. The store reports each fault here. A fault is logged once
+//! when it begins and once when it ends; in between, writes fail at once and `/readyz` is 503.
+
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use strum::VariantArray;
+
+use super::sqlite_error::database_locked;
+use crate::error::{Error, StorageError, StorageFault};
+use crate::logging::FAILURE;
+use crate::metrics::Counter;
+use crate::metrics::exposition::Exposition;
+
+/// The faults that end when a write succeeds.
+pub const TRANSIENT_FAULTS: [StorageFault; 4] = [
+    StorageFault::Locked,
+    StorageFault::Full,
+    StorageFault::Failing,
+    StorageFault::ReadOnly,
+];
+
+/// The present state, and the number of errors since the start.
+#[derive(Debug, Default)]
+pub struct StorageState {
+    current: Mutex<Option<Outage>>,
+    /// By the position in [`StorageFault::VARIANTS`].
+    errors: [Counter; StorageFault::VARIANTS.len()],
+}
+
+/// A fault that has not ended.
+#[derive(Debug)]
+struct Outage {
+    error: StorageError,
+    begin: Instant,
+}
+
+impl StorageState {
+    /// The outcome of a write that does not try: an error while a fault lasts.
+    ///
+    /// # Errors
+    /// [`Error::StorageUnavailable`]; [`Error::Busy`] while another program keeps the database locked.
+    pub fn check(&self) -> Result<(), Error> {
+        match &*self.current.lock() {
+            None => Ok(()),
+            Some(outage) if outage.error.fault == StorageFault::Locked => Err(database_locked()),
+            Some(outage) => Err(Error::StorageUnavailable(outage.error.clone())),
+        }
+    }
+
+    /// The present fault.
+    pub fn fault(&self) -> Option<StorageFault> {
+        let current = self.current.lock();
+        current.as_ref().map(|outage| outage.error.fault)
+    }
+
+    /// Counts an error, and begins an outage. A worse fault takes the place of the present one; faults are declared
+    /// in that order.
+    pub fn report(&self, error: &StorageError) {
+        self.errors[error.fault as usize].add(1);
+        let mut current = self.current.lock();
+        let begin = match &*current {
+            Some(outage) if outage.error.fault as usize >= error.fault as usize => return,
+            Some(outage) => outage.begin,
+            None => Instant::now(),
+        };
+        log::error!(target: FAILURE, "requests that write get 503, since {error}");
+        let error = error.clone();
+        *current = Some(Outage { error, begin });
+    }
+
+    /// Counts and reports the fault of a failed write, if the storage is its cause.
+    pub fn report_failure(&self, why: &Error) {
+        if let Error::StorageUnavailable(error) = why {
+            self.report(error);
+        }
+    }
+
+    /// Ends the outage if it is one of these faults.
+    pub fn end(&self, faults: &[StorageFault]) {
+        let mut current = self.current.lock();
+        let Some(outage) = &*current else { return };
+        if faults.contains(&outage.error.fault) {
+            let seconds = outage.begin.elapsed().as_secs();
+            let reason = outage.error.fault.reason();
+            log::warn!(target: FAILURE, "writes succeed again after {seconds} s ({reason})");
+            *current = None;
+        }
+    }
+
+    /// Writes the metrics of the state.
+    pub fn write_metrics(&self, text: &mut Exposition) {
+        text.gauge(
+            "storage_ready",
+            "1 if the database can be written, 0 while a fault lasts.",
+        )
+        .sample(&[], u8::from(self.fault().is_none()));
+        let mut errors = text.counter(
+            "storage_errors_total",
+            "Errors of the database file or its disk.",
+        );
+        for fault in StorageFault::VARIANTS {
+            let count = self.errors[*fault as usize].get();
+            errors.sample(&[("code", fault.into())], count);
+        }
+    }
+}

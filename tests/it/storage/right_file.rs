@@ -1,0 +1,308 @@
+//! On the right file or not at all: files that are moved, replaced, overwritten or left over.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::support::program::{RunningServer, WorkDir};
+use crate::support::{TestResponse, wait_for};
+
+struct Fixture {
+    work_dir: WorkDir,
+    server: RunningServer,
+    token: String,
+}
+
+impl Fixture {
+    /// A server with an admin and a task.
+    fn new() -> Fixture {
+        let work_dir = WorkDir::new();
+        work_dir.create_account("admin", &["--role", "admin", "--approved"]);
+        Fixture::serve(work_dir)
+    }
+
+    fn serve(work_dir: WorkDir) -> Fixture {
+        let server = work_dir.serve();
+        let token = server.client().sign_in_for_token("admin");
+        let fixture = Fixture {
+            work_dir,
+            server,
+            token,
+        };
+        assert_eq!(fixture.create_task("before").status, 201);
+        fixture
+    }
+
+    fn create_task(&self, title: &str) -> TestResponse {
+        let task = json!({ "title": title });
+        let mut client = self.server.client();
+        client.send("POST /tasks", Some(&self.token), Some(&task))
+    }
+
+    fn ready(&self) -> TestResponse {
+        self.server.client().send("GET /readyz", None, None)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.work_dir.path(name)
+    }
+
+    /// Ends the server with `kill -9`, which leaves the write-ahead log.
+    fn kill(mut self) -> WorkDir {
+        self.server.child.0.kill().unwrap();
+        self.server.child.wait();
+        self.work_dir
+    }
+}
+
+fn is_unavailable(response: &TestResponse, reason: &str) -> bool {
+    (response.status, response.code().as_str()) == (503, "storage_unavailable")
+        && response.text().contains(reason)
+}
+
+#[test]
+fn no_write_is_acknowledged_after_the_database_or_its_log_was_moved() {
+    for name in ["project.db", "project.db-wal"] {
+        let mut fixture = Fixture::new();
+        fs::rename(fixture.path(name), fixture.path("elsewhere")).unwrap();
+        let refused = fixture.create_task("lost");
+        assert!(
+            is_unavailable(&refused, "moved, removed or replaced"),
+            "{name}: {refused:?}"
+        );
+        assert!(is_unavailable(
+            &fixture.ready(),
+            "moved, removed or replaced"
+        ));
+        let line = fixture.server.wait_for_line("requests that write get 503");
+        assert!(line.contains(name), "{line}");
+        // Reads go on.
+        let list = fixture
+            .server
+            .client()
+            .send("GET /tasks", Some(&fixture.token), None);
+        assert_eq!(list.status, 200);
+        fs::rename(fixture.path("elsewhere"), fixture.path(name)).unwrap();
+        wait_for("the right file", || {
+            (fixture.ready().status == 200).then_some(())
+        });
+        assert_eq!(fixture.create_task("after").status, 201);
+    }
+}
+
+#[test]
+fn no_write_is_acknowledged_after_the_database_was_replaced_by_another_file() {
+    let fixture = Fixture::new();
+    fs::copy(fixture.path("project.db"), fixture.path("copy.db")).unwrap();
+    fs::rename(fixture.path("copy.db"), fixture.path("project.db")).unwrap();
+    let refused = fixture.create_task("lost");
+    assert!(
+        is_unavailable(&refused, "moved, removed or replaced"),
+        "{refused:?}"
+    );
+    assert!(is_unavailable(
+        &fixture.ready(),
+        "moved, removed or replaced"
+    ));
+}
+
+#[test]
+fn readiness_ends_without_a_request_that_writes_after_the_database_was_removed() {
+    let mut fixture = Fixture::new();
+    fs::remove_file(fixture.path("project.db")).unwrap();
+    fixture.server.wait_for_line("requests that write get 503");
+    assert!(is_unavailable(
+        &fixture.ready(),
+        "moved, removed or replaced"
+    ));
+}
+
+#[test]
+fn a_database_that_is_overwritten_in_place_is_noticed() {
+    // A file of zeros, an empty file, and an older copy.
+    let damages: [fn(&Fixture); 3] = [
+        |fixture| fs::write(fixture.path("project.db"), [0; 65536]).unwrap(),
+        |fixture| fs::write(fixture.path("project.db"), []).unwrap(),
+        |fixture| {
+            fs::write(
+                fixture.path("project.db"),
+                fs::read(fixture.path("old.db")).unwrap(),
+            )
+            .unwrap()
+        },
+    ];
+    for damage in damages {
+        let fixture = Fixture::new();
+        let work_dir = fixture.work_dir;
+        fixture.server.log();
+        fs::copy(work_dir.path("project.db"), work_dir.path("old.db")).unwrap();
+        // Two more starts and stops, each of which moves the log into the file.
+        let fixture = Fixture::serve(work_dir);
+        let work_dir = fixture.work_dir;
+        fixture.server.log();
+        let mut fixture = Fixture::serve(work_dir);
+        wait_for("readiness", || {
+            (fixture.ready().status == 200).then_some(())
+        });
+        damage(&fixture);
+        fixture.server.wait_for_line("was overwritten");
+        assert!(is_unavailable(&fixture.ready(), "damaged"));
+        // The session may be missing in the older copy, or unreadable.
+        assert_ne!(fixture.create_task("lost").status, 201);
+    }
+}
+
+#[test]
+fn a_newer_version_of_the_database_ends_writes_and_readiness() {
+    let fixture = Fixture::new();
+    let db = fixture.work_dir.sql();
+    db.execute_batch("PRAGMA user_version = 999").unwrap();
+    let refused = fixture.create_task("lost");
+    assert!(is_unavailable(&refused, "newer version"), "{refused:?}");
+    assert!(is_unavailable(&fixture.ready(), "newer version"));
+    let count: i64 = db
+        .query_row(
+            "SELECT count(*) FROM task WHERE title = 'lost'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_damaged_page_is_found_at_the_start() {
+    let fixture = Fixture::new();
+    for number in 0..200 {
+        assert_eq!(
+            fixture
+                .create_task(&format!("{number} {}", "x".repeat(200)))
+                .status,
+            201
+        );
+    }
+    let work_dir = fixture.work_dir;
+    fixture.server.log();
+    let sql = "SELECT pageno FROM dbstat WHERE name = 'task' AND pagetype = 'leaf' LIMIT 1";
+    let page: i64 = match work_dir.sql().query_row(sql, [], |row| row.get(0)) {
+        Ok(page) => page,
+        Err(_) => work_dir
+            .sql()
+            .query_row(
+                "SELECT rootpage FROM sqlite_master WHERE name = 'task'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap(),
+    };
+    let path = work_dir.path("project.db");
+    let mut content = fs::read(&path).unwrap();
+    let begin = (page as usize - 1) * 4096;
+    content[begin..begin + 4096].fill(0xA5);
+    fs::write(&path, &content).unwrap();
+    let server = work_dir.serve();
+    wait_for("damage", || {
+        let ready = server.client().send("GET /readyz", None, None);
+        is_unavailable(&ready, "damaged").then_some(())
+    });
+    let log = server.log();
+    let line = log
+        .iter()
+        .find(|line| line.contains("since the database file is damaged"));
+    let line = line.unwrap();
+    assert!(
+        line.contains("project.db") && line.contains("restore a backup"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_start_refuses_a_missing_or_empty_database_beside_what_an_earlier_one_left() {
+    let work_dir = Fixture::new().kill();
+    let before = fs::read(work_dir.path("project.db-wal")).unwrap();
+    assert!(!before.is_empty());
+    for damage in [
+        |path| fs::remove_file(path).unwrap(),
+        |path| fs::write(path, []).unwrap(),
+    ] {
+        let path: PathBuf = work_dir.path("project.db");
+        damage(path.clone());
+        let line = work_dir.run(&["serve"]).error_line().to_owned();
+        assert!(
+            line.contains("project.db-wal belongs to an earlier database"),
+            "{line}"
+        );
+        assert_eq!(fs::read(work_dir.path("project.db-wal")).unwrap(), before);
+    }
+    fs::remove_file(work_dir.path("project.db-wal")).unwrap();
+    let line = work_dir.run(&["serve"]).error_line().to_owned();
+    assert!(
+        line.contains("project.db.jwt_secret belongs to an earlier database"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_start_refuses_an_older_copy_beside_a_newer_log() {
+    let fixture = Fixture::new();
+    let work_dir = fixture.work_dir;
+    fixture.server.log();
+    fs::copy(work_dir.path("project.db"), work_dir.path("old.db")).unwrap();
+    let fixture = Fixture::serve(work_dir);
+    let work_dir = fixture.work_dir;
+    fixture.server.log();
+    let fixture = Fixture::serve(work_dir);
+    for number in 0..50 {
+        assert_eq!(fixture.create_task(&number.to_string()).status, 201);
+    }
+    let work_dir = fixture.kill();
+    let right = fs::read(work_dir.path("project.db")).unwrap();
+    let log = fs::read(work_dir.path("project.db-wal")).unwrap();
+    let old = fs::read(work_dir.path("old.db")).unwrap();
+    fs::write(work_dir.path("project.db"), &old).unwrap();
+    let line = work_dir.run(&["serve"]).error_line().to_owned();
+    assert!(
+        line.contains("older copy") && line.contains("project.db-wal"),
+        "{line}"
+    );
+    assert_eq!(fs::read(work_dir.path("project.db")).unwrap(), old);
+    assert_eq!(fs::read(work_dir.path("project.db-wal")).unwrap(), log);
+    // The right file starts, with everything.
+    fs::write(work_dir.path("project.db"), right).unwrap();
+    let server = work_dir.serve();
+    let token = server.client().sign_in_for_token("admin");
+    let list = server
+        .client()
+        .send("GET /tasks?limit=100", Some(&token), None)
+        .json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 53);
+}
+
+#[test]
+fn a_new_database_is_announced_and_a_symbolic_link_gets_no_files_of_its_own() {
+    let work_dir = WorkDir::new();
+    fs::create_dir(work_dir.path("data")).unwrap();
+    symlink("data/real.db", work_dir.path("project.db")).unwrap();
+    let log = work_dir.serve().log();
+    assert!(
+        log.iter()
+            .any(|line| line.contains("created the database") && line.contains("data/real.db")),
+        "{log:?}"
+    );
+    let log = work_dir.serve().log();
+    assert!(
+        !log.iter().any(|line| line.contains("created the database")),
+        "{log:?}"
+    );
+    let mut names: Vec<_> = fs::read_dir(work_dir.0.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["data", "project.db"]);
+    assert!(work_dir.path("data/real.db.jwt_secret").exists());
+}
