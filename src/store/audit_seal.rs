@@ -163,7 +163,7 @@ impl AuditSealer {
         if let (Ok(key), Some(last)) = (&key, last) {
             Seal::new(key, last.began_at, head).write(db)?;
         }
-        self.report(key.err());
+        self.report(key.err().as_ref());
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl AuditSealer {
     }
 
     /// Logs the transition between a log that is sealed and one that is not.
-    fn report(&self, failure: Option<String>) {
+    fn report(&self, failure: Option<&String>) {
         let had_failed = self.has_failed.swap(failure.is_some(), Ordering::Relaxed);
         match failure {
             Some(why) if !had_failed => log::error!(
@@ -225,16 +225,22 @@ impl AuditSealer {
     /// Brings the key file to the epoch of the last seal, which deletes the older key. The file is one epoch behind
     /// if the process was killed between the two steps of [`end_epoch`].
     fn save_key(&self, store: &Store) -> Result<(), Error> {
-        let (head, last) = store.read(|db| Ok((ChainHead::read(db)?, Seal::last(db)?)))?;
-        let key = self.key_of(last.as_ref(), &head);
-        if let Ok(key) = &key {
+        let newer_key = |db: &Connection| {
+            let (head, last) = (ChainHead::read(db)?, Seal::last(db)?);
+            let key = self.key_of(last.as_ref(), &head);
+            self.report(key.as_ref().err());
             let stored = AuditKey::read(&self.files.audit_key()).map_err(internal)?;
-            if stored.is_none_or(|stored| stored.epoch() < key.epoch()) {
-                key.write(&self.files).map_err(internal)?;
-            }
+            let is_newer =
+                |key: &AuditKey| stored.is_none_or(|stored| stored.epoch() < key.epoch());
+            Ok(key.ok().filter(is_newer))
+        };
+        if store.read(newer_key)?.is_none() {
+            return Ok(());
         }
-        self.report(key.err());
-        Ok(())
+        store.write(|db| match newer_key(db)? {
+            Some(key) => key.write(&self.files).map_err(internal),
+            None => Ok(()),
+        })
     }
 
     /// Writes whether the log is sealed.

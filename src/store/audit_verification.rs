@@ -10,6 +10,7 @@ use super::audit_key::AuditKey;
 use super::audit_pruning;
 use super::audit_seal::{Seal, authenticate, unsealed_rows};
 use super::database::Store;
+use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 use crate::model::Action;
 
@@ -74,45 +75,45 @@ impl From<rusqlite::Error> for Failure {
 /// # Errors
 /// [`Error::Busy`] and [`Error::Internal`] if the database cannot be read.
 pub fn verify(store: &Store, kept: &Kept, progress: impl Fn(i64)) -> Result<Verification, Error> {
-    store.read(|db| match check(store, db, kept, progress) {
-        Ok(intact) => Ok(intact),
-        Err(Failure::Found(other)) => Ok(other),
-        Err(Failure::Store(why)) => Err(why),
+    store.read(|db| {
+        conclude(check_chain(db, kept, progress).and_then(|chain| {
+            check_key(store.audit().files(), &chain, kept)?;
+            Ok(chain)
+        }))
     })
 }
 
-/// Checks the hash chain of a copy of the database, for which no key is at hand.
+/// Checks what can be checked without the audit key, such as in a backup: the chain, its start, and that the seals
+/// are those of this chain. `db` has to be in a transaction.
 ///
 /// # Errors
 /// [`Error::Busy`] and [`Error::Internal`] if the database cannot be read.
 pub fn verify_chain(db: &Connection) -> Result<Verification, Error> {
-    match check_chain(db, &[], &Kept::default(), |_| {}) {
-        Ok(intact) => Ok(intact),
-        Err(Failure::Found(other)) => Ok(other),
+    conclude(check_chain(db, &Kept::default(), |_| {}))
+}
+
+fn conclude(checked: Result<Chain, Failure>) -> Result<Verification, Error> {
+    match checked {
+        Ok(Chain { start, end, .. }) => Ok(Verification::Intact {
+            count: end.count,
+            pruned: start.count,
+            hash: end.hash,
+        }),
+        Err(Failure::Found(found)) => Ok(found),
         Err(Failure::Store(why)) => Err(why),
     }
 }
 
-fn check(
-    store: &Store,
-    db: &Connection,
-    kept: &Kept,
-    progress: impl Fn(i64),
-) -> Result<Verification, Failure> {
-    let seals = Seal::all(db)?;
-    let intact = check_chain(db, &seals, kept, progress)?;
-    check_seals(store, &seals, &ChainHead::read(db)?, kept)?;
-    Ok(intact)
+/// A chain that is intact.
+struct Chain {
+    start: ChainHead,
+    end: ChainHead,
+    seals: Vec<Seal>,
 }
 
-fn check_chain(
-    db: &Connection,
-    seals: &[Seal],
-    kept: &Kept,
-    progress: impl Fn(i64),
-) -> Result<Verification, Failure> {
-    let start = audit_pruning::start(db)?;
-    let known = KnownHead::all(&start, seals, kept)?;
+fn check_chain(db: &Connection, kept: &Kept, progress: impl Fn(i64)) -> Result<Chain, Failure> {
+    let (start, seals) = (audit_pruning::start(db)?, Seal::all(db)?);
+    let known = KnownHead::all(&start, &seals, kept)?;
     let mut walk = Walk::begin(start.clone(), known)?;
     let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");
     let mut statement = db.prepare(&sql)?;
@@ -123,11 +124,8 @@ fn check_chain(
     }
     walk.finish(&ChainHead::read(db)?)?;
     walk.check_start(&start)?;
-    Ok(Verification::Intact {
-        count: walk.end.count,
-        pruned: start.count,
-        hash: walk.end.hash,
-    })
+    let end = walk.end;
+    Ok(Chain { start, end, seals })
 }
 
 // ---- hash chain ---------------------------------------------------------------------------------
@@ -269,13 +267,10 @@ fn pruned_rows(row: &StoredRow) -> Option<ChainHead> {
 
 // ---- seals --------------------------------------------------------------------------------------
 
-fn check_seals(
-    store: &Store,
-    seals: &[Seal],
-    end: &ChainHead,
-    kept: &Kept,
-) -> Result<(), Verification> {
+/// Checks that the last seal is of the end of the chain and was made with the audit key.
+fn check_key(files: &DatabaseFiles, chain: &Chain, kept: &Kept) -> Result<(), Verification> {
     let fail = |why| Err(Verification::NotAuthentic(why));
+    let Chain { end, seals, .. } = chain;
     let gap = (1..).zip(seals).find(|(epoch, seal)| seal.epoch != *epoch);
     if let Some((epoch, _)) = gap {
         return fail(format!("the seal of epoch {epoch} has been removed"));
@@ -284,7 +279,7 @@ fn check_seals(
     if let Some(last) = last.filter(|last| last.head != *end) {
         return fail(unsealed_rows(last, end));
     }
-    if let Err(why) = authenticate(store.audit().files(), last) {
+    if let Err(why) = authenticate(files, last) {
         return fail(why);
     }
     match &kept.key {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn key_file(app: &TestApp) -> PathBuf {
     app.folder.path().join("project.db.audit_key")
 }
 
-fn epoch_in(file: &PathBuf) -> i64 {
+fn epoch_in(file: &Path) -> i64 {
     AuditKey::read_copy(file).unwrap().epoch()
 }
 
@@ -117,7 +117,7 @@ fn rewrite_chain(db: &Connection) -> (i64, String) {
 }
 
 #[test]
-fn whoever_writes_the_chain_anew_without_the_key_is_noticed() {
+fn a_chain_that_is_written_anew_without_the_key_is_noticed() {
     const SET_SEAL: &str = "UPDATE audit_seal SET (count, hash) = (SELECT count, hash FROM audit_head) WHERE epoch = 1";
     let cases = [
         (

@@ -150,7 +150,7 @@ pub fn files_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             (name, fs::read(entry.path()).unwrap())
         })
         .filter(|(name, content)| {
-            !name.ends_with("-shm") && !(name.ends_with("-wal") && content.is_empty())
+            !(name.ends_with("-shm") || name.ends_with("-wal") && content.is_empty())
         })
         .collect()
 }
