@@ -33,16 +33,16 @@
 //!
 //! | folder | what it does |
 //! |---|---|
-//! | [`cli`] | the command line: `serve`, `user`, `audit`, `openapi`, `licenses`, `healthcheck` |
+//! | [`cli`] | the command line: `serve`, `user`, `audit`, `backup`, `restore`, `openapi`, `licenses`, `healthcheck` |
 //! | [`server`] | event loops, HTTP/1.1 parsing, a lane of threads for each kind of work, timeouts, graceful shutdown |
 //! | [`middleware`] | the chain around every request: panic guard, log and metrics, security headers, CORS |
 //! | [`router`] | the route table with access and kind of work, path matching, authentication |
 //! | [`openapi`] | the OpenAPI document, generated from the route table |
 //! | [`handlers`] | one function for each endpoint |
-//! | [`app`] | the state that handlers share, and background maintenance |
+//! | [`app`] | the state that handlers share, background maintenance, scheduled backups |
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
 //! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
-//! | [`store`] | every SQL statement, one file for each table; snapshots, group commit, migration |
+//! | [`store`] | every SQL statement, one file for each table; snapshots, group commit, migration, backups |
 //! | [`logging`] | the log: filter, text and JSON lines, and the thread that writes them |
 //! | [`config`] | every setting, and the numbers of threads and bytes that follow from the machine |
 //! | [`concurrency`] | kinds of work, fair queues, and the lanes in which threads wait for items (bulkhead pattern) |
@@ -85,8 +85,10 @@
 //! - No kind of work can take another's threads: each has a lane of its own, and quick reads have the event loops.
 //! - A queue is fair: clients take turns, by account or by network.
 //! - A request that waits for a thread, and a connection that waits for its client, need no thread.
-//! - The process has 3 × cores + 11 threads. `config/concurrency.rs` has the numbers; a start fails if the system
-//!   grants fewer.
+//! - The process has 3 × cores + 11 threads, and one more for scheduled backups. `config/concurrency.rs` has the
+//!   numbers; a start fails if the system grants fewer.
+//! - A backup is one snapshot, read by a connection of its own: no writer waits for it. It gets its name when it is
+//!   proven and on the disk.
 //! - A value that exists is valid: text from a client becomes a type of [`model`] before any code uses it.
 //! - Nothing below [`cli`] reads an environment variable, except `config/secrets.rs`.
 //! - No `unsafe`, and no panic that a client, a file or the system can cause.

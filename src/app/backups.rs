@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::model::Timestamp;
-use crate::store::backup::{BackupFolder, Draft, Watch, lock_folder};
+use crate::store::backup::{BackupFolder, Draft, FolderLock, Watch};
 
 /// The longest time until the next try after a failure.
 const RETRY: Duration = Duration::from_secs(300);
@@ -90,7 +90,7 @@ impl Backups {
 
     fn try_run(&self, now: Timestamp, watch: &Watch) -> Result<Duration, Error> {
         // Two servers may run on one database, during a restart for example.
-        let Some(_only) = lock_folder(self.files.folder()).map_err(internal)? else {
+        let Some(_only) = FolderLock::try_lock(self.files.folder()).map_err(internal)? else {
             return Ok(RETRY.min(self.every));
         };
         match self.time_until_due(now).map_err(internal)? {

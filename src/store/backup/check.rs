@@ -128,3 +128,28 @@ fn audit_fault(copy: &mut Connection) -> Result<Option<String>, Error> {
 pub fn damaged(how: impl std::fmt::Display) -> Error {
     Error::Internal(format!("it is damaged: {how}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(rows: &[(&str, i64)], dangling: i64) -> Contents {
+        let tables = rows
+            .iter()
+            .map(|(table, rows)| ((*table).to_owned(), *rows));
+        Contents {
+            tables: tables.collect(),
+            dangling,
+        }
+    }
+
+    #[test]
+    fn a_copy_with_fewer_rows_or_more_dangling_references_is_damaged() {
+        let original = contents(&[("task", 3), ("user", 1)], 1);
+        let check = |rows: &[_], dangling| contents(rows, dangling).check_copy_of(&original);
+        assert!(check(&[("task", 3), ("user", 1)], 1).is_ok());
+        assert!(check(&[("task", 2), ("user", 1)], 1).is_err());
+        assert!(check(&[("task", 3)], 1).is_err());
+        assert!(check(&[("task", 3), ("user", 1)], 2).is_err());
+    }
+}

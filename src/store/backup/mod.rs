@@ -12,7 +12,7 @@ mod summary;
 mod watch;
 
 pub use self::folder::BackupFolder;
-pub use self::folder_lock::lock_folder;
+pub use self::folder_lock::FolderLock;
 pub(super) use self::keys::KEY_TABLE;
 pub use self::make::{Draft, back_up};
 pub(super) use self::partial_file::PartialFile;

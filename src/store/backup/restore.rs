@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::check::{Checked, check_copy, damaged};
-use super::folder_lock::lock_folder;
+use super::folder_lock::FolderLock;
 use super::keys::{self, KeyFile};
 use super::partial_file::{PartialFile, rename_to_free_name, sync_folder};
 use super::snapshot_copy::open_copy;
@@ -53,7 +53,7 @@ impl Restore {
     /// # Errors
     /// [`Error::Internal`]. Nothing has changed then, unless the text says so.
     pub fn run(&self, files: &DatabaseFiles, watch: &Watch) -> Result<Restored, Error> {
-        let locked = lock_folder(files.folder()).map_err(internal)?;
+        let locked = FolderLock::try_lock(files.folder()).map_err(internal)?;
         let _only = locked.ok_or_else(|| internal("another restore or backup is running"))?;
         let _unused = lock_database(files.database())?;
         self.refuse_lost_commits(files)?;

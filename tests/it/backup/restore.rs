@@ -1,7 +1,7 @@
 //! `task-api restore`: what it puts in place, what it keeps, and what it refuses.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, chown};
 use std::path::Path;
 
 use serde_json::json;
@@ -180,6 +180,31 @@ fn the_database_of_an_earlier_version_is_restored_as_it_is() {
     assert_eq!(version, 3);
     drop(db);
     assert_eq!(fixture.served_title(), "in the backup");
+}
+
+#[test]
+fn files_that_root_restores_belong_to_the_owner_of_the_folder_or_of_the_database_before() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("SKIPPED: only root can give files to another user");
+        return;
+    }
+    let fixture = Fixture::new();
+    let copy = fixture.path("copy.db");
+    let empty = WorkDir::new();
+    chown(empty.0.path(), Some(64_123), Some(64_124)).unwrap();
+    let owners = || {
+        ["project.db", "project.db.jwt_secret"].map(|name| {
+            let found = empty.path(name).metadata().unwrap();
+            (found.uid(), found.gid())
+        })
+    };
+    let restored = empty.run(&["restore", copy.to_str().unwrap()]);
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    assert_eq!(owners(), [(64_123, 64_124); 2]);
+    chown(empty.path("project.db"), Some(64_125), Some(64_126)).unwrap();
+    let restored = empty.run(&["restore", copy.to_str().unwrap()]);
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    assert_eq!(owners(), [(64_125, 64_126); 2]);
 }
 
 #[test]
@@ -375,6 +400,6 @@ fn a_restore_beside_another_one_is_refused() {
     let folder = fs::File::open(fixture.work_dir.0.path()).unwrap();
     folder.lock().unwrap();
     fixture.assert_refused(&["copy.db"], "another restore or backup is running");
-    drop(folder);
+    folder.unlock().unwrap();
     fixture.restore(&["copy.db"]);
 }

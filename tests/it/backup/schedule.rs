@@ -156,7 +156,7 @@ fn while_another_process_makes_a_backup_this_one_makes_none() {
     assert_eq!(fixture.run(), Duration::from_secs(300));
     assert!(fixture.names().is_empty());
     assert_eq!(fixture.metric("backup_failures_total"), 0.0);
-    drop(other);
+    other.unlock().unwrap();
     fixture.run();
     assert_eq!(fixture.names(), [name_at(0)]);
 }

@@ -150,7 +150,8 @@ pub fn files_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             (name, fs::read(entry.path()).unwrap())
         })
         .filter(|(name, content)| {
-            !(name.ends_with("-shm") || name.ends_with("-wal") && content.is_empty())
+            let is_empty_log = name.ends_with("-wal") && content.is_empty();
+            !is_empty_log && !name.ends_with("-shm")
         })
         .collect()
 }
