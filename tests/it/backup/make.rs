@@ -129,7 +129,7 @@ fn the_result_line_tells_what_was_written_and_the_checksum_file_fits() {
     let copy = fs::read(work_dir.path("copy.db")).unwrap();
     let (length, hash) = (copy.len(), sha256(&copy));
     let expected = format!(
-        "wrote copy.db: {length} bytes, 1 accounts, 1 tasks, 2 audit rows, signing key inside, sha256 {hash}\n"
+        "wrote copy.db: {length} bytes, 1 accounts, 1 tasks, 2 audit rows, signing key and audit key inside, sha256 {hash}\n"
     );
     let success = CommandOutput {
         code: Some(0),
@@ -410,7 +410,7 @@ fn a_damaged_database_is_told_and_no_file_stays() {
         // The rows are counted with this index, before the copy is checked.
         (
             "user_by_email",
-            "project.db: SQLite: database disk image is malformed",
+            "project.db: the database file is damaged: SQLite: database disk image is malformed",
         ),
         ("audit_by_subject", "it is damaged: "),
     ] {

@@ -99,7 +99,7 @@ fn a_restore_brings_back_what_the_backup_had_and_keeps_what_it_replaces() {
 
     let line = fixture.restore(&["copy.db"]);
     let start = "/project.db from copy.db: ";
-    let contents = " bytes, 1 accounts, 1 tasks, 2 audit rows, signing key, sha256 ";
+    let contents = " bytes, 1 accounts, 1 tasks, 2 audit rows, signing key and audit key, sha256 ";
     for part in [start, contents, "; the files before are ", ".replaced*\n"] {
         assert!(line.contains(part), "{part}: {line}");
     }
@@ -121,6 +121,7 @@ fn a_restore_brings_back_what_the_backup_had_and_keeps_what_it_replaces() {
         "copy.db",
         "copy.db.sha256",
         "project.db",
+        "project.db.audit_key",
         "project.db.jwt_secret",
     ];
     assert_eq!(rest, expected);
@@ -152,7 +153,11 @@ fn keys_beside_the_backup_come_back_and_without_keys_the_present_ones_stay() {
         assert_eq!(backup.code, Some(0), "{backup:?}");
         fs::write(fixture.path("project.db.jwt_secret"), [b'x'; 43]).unwrap();
         let line = fixture.restore(&["other.db"]);
-        assert_eq!(line.contains(", signing key, "), key_comes_back, "{line}");
+        assert_eq!(
+            line.contains(", signing key and audit key, "),
+            key_comes_back,
+            "{line}"
+        );
         let key = fs::read(fixture.path("project.db.jwt_secret")).unwrap();
         assert_eq!(key == original, key_comes_back, "{place}");
         assert_eq!(key == [b'x'; 43], !key_comes_back, "{place}");
@@ -163,10 +168,12 @@ fn keys_beside_the_backup_come_back_and_without_keys_the_present_ones_stay() {
 fn the_database_of_an_earlier_version_is_restored_as_it_is() {
     let fixture = Fixture::new();
     let db = rusqlite::Connection::open(fixture.path("copy.db")).unwrap();
+    // The rows of that version were hashed without the columns that are dropped here.
     db.execute_batch(
-        "DROP TABLE storage_mark; DROP TABLE audit_seal; DROP TABLE audit_start; DROP TABLE backup_key;
+        "DELETE FROM audit; DELETE FROM audit_head; DROP TABLE storage_mark; DROP TABLE audit_seal; DROP TABLE audit_start; DROP TABLE backup_key;
+         DROP INDEX audit_late; DROP INDEX audit_by_latest_time;
          ALTER TABLE audit DROP COLUMN request_id; ALTER TABLE audit DROP COLUMN os_user;
-         ALTER TABLE audit_head DROP COLUMN epoch; ALTER TABLE audit_head DROP COLUMN mac;
+         ALTER TABLE audit DROP COLUMN latest_at;
          PRAGMA user_version = 3",
     )
     .unwrap();

@@ -307,9 +307,14 @@ fn the_server_makes_a_backup_at_the_start_if_it_is_due_and_restore_accepts_it() 
 fn the_server_logs_a_failed_backup_as_an_error_and_goes_on() {
     let work_dir = WorkDir::new();
     fs::create_dir(work_dir.path("backups")).unwrap();
-    // A folder cannot be read as a key file.
-    fs::create_dir(work_dir.path("project.db.audit_key")).unwrap();
-    let server = serve(&work_dir);
+    work_dir.create_account("ada", &[]);
+    // A folder cannot be read as a key file. The server has its key from a setting and does not read it.
+    fs::create_dir(work_dir.path("project.db.jwt_secret")).unwrap();
+    let mut command = work_dir.command(&[]);
+    command
+        .env("BACKUP_DIR", "backups")
+        .env("JWT_SECRET_KEY", "x".repeat(32));
+    let server = RunningServer::start(&mut command);
     assert_eq!(wait_for_metric(&server, "backup_failures_total"), "1");
     assert!(names(&work_dir.path("backups")).is_empty());
     let ready = server.client().send("GET /readyz", None, None);
