@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use task_api::config::concurrency::Concurrency;
+
 use crate::support::http_client::Client;
 use crate::support::program::{ChildGuard, RunningServer, WorkDir, run_command};
 use crate::support::{PASSWORD, TestResponse, wait_for};
@@ -89,12 +91,13 @@ fn a_stop_with_full_queues_answers_what_is_in_hand_and_refuses_what_waits() {
     });
     clients.extend((0..20).map(|_| create_task()));
     clients.extend((0..20).map(|_| sign_in()));
-    let threads = || metric(&server, "queue_running", "password_hash");
+    // As many threads as cores hash passwords.
+    let threads = Concurrency::default().hash_threads.min(20);
     wait_for("full queues", || {
         let queued = ["write", "password_hash"].map(|kind| metric(&server, "queue_length", kind));
-        (queued == [20, 20 - threads()] && threads() > 0).then_some(())
+        (queued == [20, 20 - threads]).then_some(())
     });
-    let in_hand = 1 + threads();
+    let in_hand = 1 + threads;
     let begin = Instant::now();
     server.signal("TERM");
     wait_for("refusals", || {
