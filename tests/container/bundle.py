@@ -1,17 +1,17 @@
 """Writes the configuration with which runc runs an image: as the image's user, without capabilities, and with a
 read-only file system except for its volume.
 
-    buildah inspect ... | bundle.py CONFIG ROOT VOLUME PASSWORD
+    buildah inspect ... | bundle.py CONFIG ROOT VOLUME PASSWORD [ARGUMENT...]
 
 CONFIG is the file that `runc spec` has written, ROOT the folder with the image's files, VOLUME the folder to mount as
-its volume, and PASSWORD a file with the first admin's password. Prints the command of the health check, one
+its volume, PASSWORD a file with the first admin's password, and the arguments those of the program. Prints the command of the health check, one
 argument per line.
 """
 
 import json
 import sys
 
-config, root, volume, password = sys.argv[1:]
+config, root, volume, password, *arguments = sys.argv[1:]
 image = json.load(sys.stdin)["Docker"]["config"]
 with open(config) as file:
     container = json.load(file)
@@ -27,7 +27,7 @@ assert kind == "CMD", "the health check needs a shell"
 admin = ["ADMIN_USERNAME=grace", "ADMIN_EMAIL=grace@example.com", "ADMIN_PASSWORD_FILE=/run/secrets/password"]
 container["process"] = {
     "user": {"uid": user, "gid": group},
-    "args": image["Entrypoint"] + image["Cmd"],
+    "args": image["Entrypoint"] + (arguments or image["Cmd"]),
     "env": image["Env"] + admin,
     "cwd": image["WorkingDir"],
     "noNewPrivileges": True,
