@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::operation_builder::Operation;
 use super::tags::{ME, OPERATION, PAGES, SIGN_IN, TASKS, USERS};
-use crate::error::Error;
+use crate::error::{Error, StorageError, StorageFault};
 use crate::handlers::auth::TokenResponse;
 use crate::handlers::health::Health;
 use crate::handlers::hello::Greeting;
@@ -270,8 +270,12 @@ pub fn alive() -> Operation {
 /// `GET /readyz`
 pub fn ready() -> Operation {
     Operation::new("ready", OPERATION, "Readiness check")
-        .description("Responds with 200 only if the database responds too.")
-        .responds(200, "The process and the database respond", &Health::READY)
+        .description(
+            "Responds with 200 only if the database can be read and written too, and its file is the right one. \
+             Otherwise `msg` says why.",
+        )
+        .error(Error::StorageUnavailable(StorageError::new(StorageFault::Full, "")))
+        .responds(200, "The server can do all its work", &Health::READY)
 }
 
 /// `GET /metrics`

