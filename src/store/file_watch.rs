@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use rusqlite::ErrorCode;
 
 use super::storage_mark;
 use crate::config::database::DatabaseFiles;
@@ -54,29 +55,32 @@ impl FileWatch {
         if (modified, length) == (seen.modified, seen.length) {
             return Ok(());
         }
-        let number = self.read_number(seen.number)?;
-        *seen = Seen {
-            modified,
-            length,
-            number,
-        };
+        if let Some(number) = self.read_number(seen.number)? {
+            *seen = Seen {
+                modified,
+                length,
+                number,
+            };
+        }
         Ok(())
     }
 
-    /// Reads the mark of the file, which is never lower than `least`.
-    fn read_number(&self, least: i64) -> Result<i64, StorageError> {
-        let mut why = String::new();
+    /// Reads the mark of the file, which is never lower than `least`. `None` if it cannot be read now, such as in the
+    /// middle of a checkpoint. If it is damage, the next check of all pages finds it.
+    fn read_number(&self, least: i64) -> Result<Option<i64>, StorageError> {
+        let mut why = "its content is older than before".to_owned();
         for _ in 0..ATTEMPTS {
             match storage_mark::number_in_file(self.files.database()) {
-                Ok(Some(number)) if number >= least => return Ok(number),
-                // In the middle of a checkpoint. If it is damage, the next check of all pages finds it.
-                Ok(None) => return Ok(least),
-                Ok(_) => "its content is older than before".clone_into(&mut why),
-                Err(error) => why = error.to_string(),
+                Ok(Some(number)) if number < least => {}
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+                    why = error.to_string();
+                }
+                result => return Ok(result.unwrap_or(None)),
             }
             thread::sleep(PAUSE);
         }
-        let cause = format!("{} was overwritten: {why}", self.files.database().display());
+        let path = self.files.database().display();
+        let cause = format!("{path} was overwritten: {why}; stop the server and restore a backup");
         Err(StorageError::new(StorageFault::Damaged, cause))
     }
 }
