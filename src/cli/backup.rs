@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -67,17 +67,19 @@ pub fn back_up(command: &BackupCommand) -> Result<(), String> {
     match &command.file {
         Some(target) => {
             let summary = backup::back_up(&files, target, command.key, &watch)?;
+            // Clears the progress bar.
+            drop(watch);
             print(format_args!("wrote {}: {summary}", target.display()))?;
             require_proof(&summary, &target.display().to_string())
         }
-        None => back_up_to_stdout(command, &files, &watch),
+        None => back_up_to_stdout(command, &files, watch),
     }
 }
 
 fn back_up_to_stdout(
     command: &BackupCommand,
     files: &DatabaseFiles,
-    watch: &Watch,
+    watch: Watch,
 ) -> Result<(), String> {
     if stdout().is_terminal() {
         return Err("a backup is not text: send standard output to a file or a program".to_owned());
@@ -89,10 +91,11 @@ fn back_up_to_stdout(
         );
     }
     let failed = |why: &dyn std::fmt::Display| format!("cannot back up to standard output: {why}");
-    let draft = Draft::make(files, files, command.key, watch).map_err(|why| failed(&why))?;
+    let draft = Draft::make(files, files, command.key, &watch).map_err(|why| failed(&why))?;
     let summary = draft
-        .write_to(&mut stdout(), watch)
+        .write_to(&mut stdout(), &watch)
         .map_err(|why| failed(&why))?;
+    drop(watch);
     print_to_stderr(format_args!("wrote standard output: {summary}"));
     require_proof(&summary, "standard output")
 }
@@ -155,7 +158,9 @@ fn watch() -> Result<Watch, String> {
 
 /// Draws to standard error, and nothing if that is not a terminal.
 fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::new(0).with_message("copying");
+    let bar = ProgressBar::new(0)
+        .with_message("copying")
+        .with_finish(ProgressFinish::AndClear);
     match ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

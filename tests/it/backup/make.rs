@@ -1,10 +1,12 @@
 //! `task-api backup`: what it writes beside a running server, and what it refuses.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -112,6 +114,32 @@ fn a_backup_under_64_writers_has_every_task_acknowledged_before_it_began() {
     let server = empty.serve();
     let hello = server.client().send("GET /hello", Some(&token), None);
     assert_eq!(hello.status, 200);
+}
+
+#[test]
+fn a_write_in_the_middle_of_the_copy_neither_changes_it_nor_starts_it_again() {
+    let work_dir = database();
+    // More than one step of the copy.
+    let many =
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 20000)
+        INSERT INTO task (title) SELECT 'task ' || n FROM number";
+    work_dir.sql().execute_batch(many).unwrap();
+    let (writer, writes) = (work_dir.sql(), Rc::new(Cell::new(0)));
+    let count = Rc::clone(&writes);
+    let watch = Watch::new(Arc::default(), move |phase| {
+        // A copy that starts again at each write would not end without this bound.
+        if matches!(phase, Phase::Copying(..)) && count.get() < 10 {
+            let sql = "INSERT INTO task (title) VALUES ('later')";
+            writer.execute(sql, []).unwrap();
+            count.set(count.get() + 1);
+        }
+    });
+    let files = DatabaseFiles::at(&work_dir.path("project.db")).unwrap();
+    let target = work_dir.path("copy.db");
+    backup::back_up(&files, &target, KeyPlace::Inside, &watch).unwrap();
+    assert!(writes.get() > 1, "{writes:?}");
+    assert!(!titles(&target).contains("later"));
+    assert_eq!(titles(&target).len(), 20_000);
 }
 
 #[test]
