@@ -33,16 +33,16 @@
 //!
 //! | folder | what it does |
 //! |---|---|
-//! | [`cli`] | the command line: `serve`, `user`, `audit`, `backup`, `restore`, `openapi`, `licenses`, `healthcheck` |
+//! | [`cli`] | the command line: `serve`, `user`, `audit`, `backup`, `restore`, `check`, `openapi`, `licenses`, `healthcheck` |
 //! | [`server`] | event loops, HTTP/1.1 parsing, a lane of threads for each kind of work, timeouts, graceful shutdown |
 //! | [`middleware`] | the chain around every request: panic guard, log and metrics, security headers, CORS |
 //! | [`router`] | the route table with access and kind of work, path matching, authentication |
 //! | [`openapi`] | the OpenAPI document, generated from the route table |
 //! | [`handlers`] | one function for each endpoint |
-//! | [`app`] | the state that handlers share, background maintenance, scheduled backups |
+//! | [`app`] | the state that handlers share, sign-outs in memory, and what runs in the background: maintenance, backups, the storage watch |
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
 //! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
-//! | [`store`] | every SQL statement, one file for each table; snapshots, group commit, migration, backups |
+//! | [`store`] | every SQL statement, one file for each table; snapshots, group commit, checkpoints, outages, migration, backups, seals of the audit log |
 //! | [`logging`] | the log: filter, text and JSON lines, and the thread that writes them |
 //! | [`config`] | every setting, and the numbers of threads and bytes that follow from the machine |
 //! | [`concurrency`] | kinds of work, fair queues, and the lanes in which threads wait for items (bulkhead pattern) |

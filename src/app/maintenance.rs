@@ -146,10 +146,5 @@ fn delete_in_batches(
     while app.store.write(|db| delete(db))? > 0 {
         thread::sleep(PAUSE);
     }
-    if app.store.read(free_pages::has_many)? {
-        while app.store.write(|db| free_pages::release(db, BATCH))? > 0 {
-            thread::sleep(PAUSE);
-        }
-    }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Sign-outs that work while the database cannot be written. A sign-out takes effect in memory first, and stays there
-//! until it is in the database (write-behind).
+//! A revocation list in memory with write-behind: sign-outs work while the database cannot be written. A sign-out takes
+//! effect in memory first, and stays there until it is in the database.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -138,7 +138,11 @@ impl Waiting {
             Ended::All(sessions) => {
                 self.sessions.extend(sessions);
                 let cutoff = sign_out.at.unix_seconds();
-                self.flask_cutoffs.insert(sign_out.account.id, cutoff);
+                let latest = self
+                    .flask_cutoffs
+                    .entry(sign_out.account.id)
+                    .or_insert(cutoff);
+                *latest = cutoff.max(*latest);
             }
         }
         self.sign_outs.push(sign_out.clone());
@@ -186,9 +190,10 @@ impl SignOut {
         audit::record(db, &actor, action, Some(&self.account), None)
     }
 
-    /// Ends these sessions alone: the account may have signed in again since then.
+    /// Ends these sessions, and those that began in between. The account may have signed in again since then.
     fn end_all(&self, db: &Connection, ids: &[SessionId]) -> Result<bool, Error> {
         let mut is_new = sessions::end_flask_tokens(db, self.account.id, self.at)?;
+        is_new |= sessions::end_until(db, self.account.id, self.at)?;
         for id in ids {
             is_new |= sessions::end(db, *id)?;
         }

@@ -1,14 +1,23 @@
-//! The storage watch: a thread that looks after the database file, the disk and the write-ahead log, about once a
-//! second; see [`Store::watch`](crate::store::Store::watch).
+//! The storage watch: a thread that looks after the database file, the disk and the write-ahead log, twice a second;
+//! see [`Store::watch`](crate::store::Store::watch).
 
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use super::state::App;
+use crate::error::Error;
 
-/// Time between two looks, unless the write-ahead log becomes long before.
+/// Time between two checks; a long write-ahead log wakes the thread earlier.
 const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Writes the sign-outs that wait in memory. While the database cannot be written they go on waiting.
+fn write_sign_outs(app: &App) {
+    match app.sign_outs.flush(&app.store) {
+        Ok(()) | Err(Error::StorageUnavailable(_) | Error::Busy(_)) => {}
+        Err(why) => log::error!("cannot write a sign-out, next try in a moment: {why}"),
+    }
+}
 
 /// The thread. It ends soon after this value is dropped.
 #[derive(Debug)]
@@ -28,8 +37,7 @@ impl StorageWatch {
             app.store.set_watcher(thread::current());
             while running.strong_count() > 0 {
                 app.store.watch();
-                // Fails while the database cannot be written; the watch reports that.
-                let _ = app.sign_outs.flush(&app.store);
+                write_sign_outs(&app);
                 thread::park_timeout(INTERVAL);
             }
         };

@@ -11,6 +11,7 @@ use super::terminal::print_to_stderr;
 use super::{audit, backup, check, healthcheck, licenses, openapi, serve, user};
 use crate::config::Config;
 use crate::config::server::AddressArgs;
+use crate::logging;
 
 /// Task-management API on SQLite: accounts, roles, tasks
 ///
@@ -111,6 +112,7 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(address) => healthcheck::run(&address),
         Command::Licenses => licenses::run(),
     };
+    logging::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

@@ -42,8 +42,7 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
-    let backup_threads = usize::from(config.backups.backup_dir.is_some());
-    check_threads(config.concurrency.new_threads() + backup_threads)?;
+    check_threads(config.new_threads())?;
     let files = config.database.database_url.files()?;
     manager.status("opening the database");
     let store = Store::open(&files, config.concurrency.readers())?;
@@ -177,6 +176,11 @@ fn stop(signal: &str, background: Background, server: Server, app: &App) {
     }
     if let Err(why) = maintenance::record_refused_sign_ins(app) {
         warn!("the last refused sign-ins are not in the audit log: {why}");
+    }
+    // The disk may have room again since the last look at it.
+    app.store.watch();
+    if let Err(why) = app.sign_outs.flush(&app.store) {
+        warn!("sign-outs are lost, their sessions are valid again after the next start: {why}");
     }
     match app.store.checkpoint() {
         Ok(()) => info!("stopped; the write-ahead log is empty"),

@@ -11,6 +11,7 @@ use crate::auth::password_hash::PasswordHasher;
 use crate::config::database::DatabaseArgs;
 use crate::config::passwords::PasswordArgs;
 use crate::error::Error;
+use crate::logging;
 use crate::model::{
     Action, Actor, Email, Password, Role, Timestamp, User, UserPatch, UserQuery, Username,
 };
@@ -148,6 +149,7 @@ impl AccountArg {
 
 /// Runs one of the subcommands.
 pub fn run(command: UserCommand) -> Result<(), String> {
+    logging::start_for_command()?;
     match command {
         UserCommand::Create(command) => create(&command),
         UserCommand::List(command) => list(&command),

@@ -45,7 +45,7 @@ impl Concurrency {
         self.event_loops + self.hash_threads + self.search_threads + 2
     }
 
-    /// The threads that the server starts.
+    /// The threads that the server starts in any case.
     pub fn new_threads(&self) -> usize {
         self.event_loops + self.hash_threads + self.search_threads + OTHER_THREADS
     }

@@ -86,6 +86,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// The threads that the server starts.
+    pub fn new_threads(&self) -> usize {
+        let backups = usize::from(self.backups.backup_dir.is_some());
+        self.concurrency.new_threads() + backups
+    }
+
     /// Validates combinations of settings.
     ///
     /// # Errors

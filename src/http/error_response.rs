@@ -220,7 +220,7 @@ impl Error {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "storage_unavailable",
                 format!(
-                    "The server cannot store data at the moment, nothing was changed: {}",
+                    "The server cannot store data at the moment: {}",
                     why.fault.reason()
                 )
                 .into(),

@@ -46,6 +46,17 @@ pub fn start(settings: &LogArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Starts the log of a command other than the server: warnings and errors.
+///
+/// # Errors
+/// Those of [`start`].
+pub fn start_for_command() -> Result<(), String> {
+    start(&LogArgs {
+        rust_log: "warn".parse()?,
+        log_format: LogFormat::Text,
+    })
+}
+
 /// Writes the queued lines, before the process ends. A reader of standard error that takes nothing delays the end
 /// by one second.
 pub fn flush() {

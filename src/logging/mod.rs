@@ -14,5 +14,5 @@ mod text_format;
 
 pub use self::failure::FAILURE;
 pub use self::log_text::one_line;
-pub use self::logger::{flush, print, start};
+pub use self::logger::{flush, print, start, start_for_command};
 pub use self::metrics::write_metrics;

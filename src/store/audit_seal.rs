@@ -218,8 +218,14 @@ impl AuditSealer {
                 key
             }
         };
-        let now = Timestamp::now().to_stored();
-        Seal::new(&key.next(), now, ChainHead::read(db)?).write(db)
+        let (now, head) = (Timestamp::now().to_stored(), ChainHead::read(db)?);
+        if head.count > 0 {
+            log::warn!(
+                "sealed an audit log of {} rows that had no seal",
+                head.count
+            );
+        }
+        Seal::new(&key.next(), now, head).write(db)
     }
 
     /// Brings the key file to the epoch of the last seal, which deletes the older key. The file is one epoch behind

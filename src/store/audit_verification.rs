@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, Transaction};
 use serde_json::Value;
 
 use super::audit::{COLUMNS, ChainHead, HASH, StoredRow};
@@ -88,7 +88,7 @@ pub fn verify(store: &Store, kept: &Kept, progress: impl Fn(i64)) -> Result<Veri
 ///
 /// # Errors
 /// [`Error::Busy`] and [`Error::Internal`] if the database cannot be read.
-pub fn verify_chain(db: &Connection) -> Result<Verification, Error> {
+pub fn verify_chain(db: &Transaction) -> Result<Verification, Error> {
     conclude(check_chain(db, &Kept::default(), |_| {}))
 }
 

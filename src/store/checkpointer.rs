@@ -11,6 +11,7 @@ use std::fs;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use super::connection_pool::keep_log_on_close;
 use super::write_group::Writer;
 use super::{disk, storage_mark};
 use crate::config::database::DatabaseFiles;
@@ -74,13 +75,18 @@ impl Checkpointer {
         }
     }
 
+    /// A server checkpoints at its stop itself, and not when the connection is closed.
+    pub fn keep_log_on_close(&self) {
+        keep_log_on_close(&self.connection.lock());
+    }
+
     /// The size of the log's file in bytes.
     pub fn log_bytes(&self) -> u64 {
         fs::metadata(self.files.write_ahead_log()).map_or(0, |metadata| metadata.len())
     }
 
-    /// Checkpoints the log if it is long, or if it is longer than what is left of the disk: once the disk is full, the
-    /// database file may have no room for the content of the log.
+    /// Checkpoints the log if it is long, or larger than the free space: on a full disk the database file could not take
+    /// its content.
     pub fn run(&self, writer: &Writer) {
         let (bytes, free) = (self.log_bytes(), self.free_bytes());
         let is_large = bytes > MAX_LOG_BYTES || bytes > free;
@@ -135,8 +141,8 @@ impl Delay {
             self.is_told = false;
         } else if self.reader.is_some() && log_bytes > MAX_LOG_BYTES {
             self.tell(format_args!(
-                "the write-ahead log has {} MiB and grows: another program, such as a backup tool or an open sqlite3, \
-                 reads an old state of the database",
+                "the write-ahead log has {} MiB and grows: a long read (a backup, the check for damage, or another \
+                 program such as an open sqlite3) holds an old state of the database",
                 log_bytes >> 20
             ));
         }

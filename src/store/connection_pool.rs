@@ -91,7 +91,17 @@ impl HandleEvent for WaitHistogram {
 pub fn set_up_reader(db: &mut Connection, cache: u64) -> rusqlite::Result<()> {
     set_up(db, cache)?;
     db.busy_timeout(READ_TIMEOUT)?;
+    keep_log_on_close(db);
     db.pragma_update(None, "query_only", true)
+}
+
+/// Leaves the write-ahead log as it is when the last connection is closed. By default SQLite would move its content
+/// into the database file, also into a file that another program has overwritten.
+pub fn keep_log_on_close(db: &Connection) {
+    // The only possible error is that SQLite does not know the option, and it is compiled in.
+    if let Err(why) = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        log::error!("cannot configure a database connection: {why}");
+    }
 }
 
 /// Sets up a connection that writes, with a page cache of at most `cache` bytes.

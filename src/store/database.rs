@@ -26,8 +26,7 @@ use crate::metrics::exposition::Exposition;
 /// operator or the service manager is waiting for the process to end.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long nothing is written until a test whether the database can be written. Each test is a small commit, which
-/// tools that replicate the database transmit.
+/// An idle database is probed after this time. Each probe is a small commit, which replication tools transmit.
 const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The open database: a pool of read-only connections, and one connection that writes.
@@ -173,12 +172,16 @@ impl Store {
     /// Readiness: the database can be read and written, and its file is the right one.
     ///
     /// # Errors
-    /// [`Error::StorageUnavailable`]; [`Error::Busy`] while another program keeps the database locked;
-    /// [`Error::Internal`] if it cannot be read.
+    /// [`Error::StorageUnavailable`]; [`Error::Busy`] while another program keeps the database locked.
     pub fn check_ready(&self) -> Result<(), Error> {
         self.state.check()?;
         self.check_files()?;
-        self.ping()
+        self.ping().map_err(|why| match why {
+            Error::Internal(cause) => {
+                Error::StorageUnavailable(StorageError::new(StorageFault::Failing, cause))
+            }
+            other => other,
+        })
     }
 
     fn check_files(&self) -> Result<(), Error> {
@@ -203,6 +206,7 @@ impl Store {
 
     /// The thread that calls [`Store::watch`] is woken when the write-ahead log has become long.
     pub fn set_watcher(&self, thread: Thread) {
+        self.checkpointer.keep_log_on_close();
         self.writer.set_watcher(thread);
     }
 
@@ -214,7 +218,10 @@ impl Store {
             self.state.end(&[StorageFault::Replaced]);
             self.watch_content();
             self.probe_if_due();
-            self.checkpointer.run(&self.writer);
+            // What is in the log may be all that is left.
+            if self.state.fault() != Some(StorageFault::Damaged) {
+                self.checkpointer.run(&self.writer);
+            }
         }
     }
 
@@ -266,6 +273,7 @@ impl Store {
     /// then: the log stays beside the database file.
     pub fn checkpoint(&self) -> Result<(), Error> {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.state.check()?;
         self.writer.checkpoint(CHECKPOINT_TIMEOUT)
     }
 }

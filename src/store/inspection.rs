@@ -65,7 +65,8 @@ impl Inspection {
         if self.is_outdated()? {
             return Ok(None);
         }
-        Ok(match verify_chain(&self.db)? {
+        let snapshot = self.db.unchecked_transaction()?;
+        Ok(match verify_chain(&snapshot)? {
             Verification::Intact { .. } => None,
             Verification::Broken(row, how) => Some(format!("row {row} {how}")),
             Verification::NotAuthentic(why) => Some(why),

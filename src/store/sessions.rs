@@ -226,6 +226,14 @@ pub fn end_all(
     end_flask_tokens(db, user_id, now).map(drop)
 }
 
+/// Ends the sessions of an account that began until this time. Returns whether there were any.
+pub fn end_until(db: &Connection, user_id: Id, until: Timestamp) -> Result<bool, Error> {
+    let ended = db
+        .prepare_cached("DELETE FROM session WHERE user_id = ?1 AND created_at <= ?2")?
+        .execute(params![user_id.get(), until.to_stored()])?;
+    Ok(ended > 0)
+}
+
 /// Revokes all tokens that the Flask app has issued to an account until now. Returns whether that is new.
 pub fn end_flask_tokens(db: &Connection, user_id: Id, now: Timestamp) -> Result<bool, Error> {
     let sql = "INSERT INTO token_cutoff (user_id, issued_before) VALUES (?1, ?2)

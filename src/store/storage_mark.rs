@@ -1,5 +1,5 @@
-//! The statements for the table `storage_mark`: a number that tells an older copy of the database file from the
-//! file to which the write-ahead log belongs.
+//! The statements for the table `storage_mark`: a generation number that tells an older copy of the database file from
+//! the file to which the write-ahead log belongs.
 //!
 //! SQLite does not notice when a copy of the database is put beside a newer log: it applies the log to the wrong
 //! pages. So the first write after each checkpoint counts the number up and notes the number that the file alone

@@ -1,5 +1,5 @@
-//! Whether the database can be written, and be trusted. The store reports each fault here. A fault is logged once
-//! when it begins and once when it ends; in between, writes fail at once and `/readyz` is 503.
+//! A circuit breaker for writes: after a fault of the database or its disk they fail at once and `/readyz` is 503, until
+//! a probe has written again. A fault is logged once when it begins and once when it ends.
 
 use std::time::Instant;
 
@@ -36,7 +36,7 @@ struct Outage {
 }
 
 impl StorageState {
-    /// The outcome of a write that does not try: an error while a fault lasts.
+    /// Fails while a fault lasts, without trying a write.
     ///
     /// # Errors
     /// [`Error::StorageUnavailable`]; [`Error::Busy`] while another program keeps the database locked.

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 
 use super::audit_seal::{self, AuditSealer};
 use super::checkpointer::{CHECKPOINT_PAGES, Checkpoint, CheckpointMode, checkpoint};
-use super::connection_pool::WAIT_TIMEOUT;
+use super::connection_pool::{WAIT_TIMEOUT, keep_log_on_close};
 use super::migrate::check_version;
 use super::open_files::OpenFiles;
 use super::reader::release_snapshot_of_thread;
@@ -47,6 +47,8 @@ pub struct Writer {
     is_mark_due: AtomicBool,
     /// The last known number in the database file alone.
     in_file: AtomicI64,
+    /// Since when another process holds the lock.
+    locked_since: Mutex<Option<Instant>>,
     /// The length of the write-ahead log in pages after the last commit.
     log_pages: AtomicU64,
     /// The length at which it is checkpointed.
@@ -142,6 +144,7 @@ impl Writer {
             files,
             is_mark_due: AtomicBool::new(true),
             in_file: AtomicI64::new(in_file),
+            locked_since: Mutex::default(),
             log_pages: AtomicU64::new(0),
             checkpoint_at: AtomicU64::new(CHECKPOINT_PAGES),
             watcher: OnceLock::new(),
@@ -253,8 +256,8 @@ impl Writer {
         }
     }
 
-    /// While a fault lasts, a write fails at once: the watcher tests when it ends. Without a watcher, as in a command,
-    /// each write tries itself.
+    /// During a fault a write fails at once; the storage watch probes for its end. A command has no storage watch, so
+    /// each of its writes tries.
     fn check_state(&self) -> Result<(), Error> {
         match self.watcher.get() {
             Some(_) => self.state.check(),
@@ -282,11 +285,12 @@ impl Writer {
         Ok(connection)
     }
 
-    /// Tries until the deadline. SQLite's own busy timeout sleeps for up to 100 ms between two attempts, and would miss
+    /// Tries until the deadline. A lock that lasts for [`WAIT_TIMEOUT`] is an outage. SQLite's own busy timeout sleeps for up to 100 ms between two attempts, and would miss
     /// the moments between the commits of a busy process.
     fn begin_immediate(&self, db: &Connection, deadline: Instant) -> Result<(), Error> {
         db.busy_timeout(Duration::ZERO)?;
         let log_before = self.files.log_modified();
+        let begin = Instant::now();
         loop {
             match db.execute_batch("BEGIN IMMEDIATE") {
                 Err(why) if is_busy(&why) && Instant::now() < deadline => {
@@ -294,21 +298,33 @@ impl Writer {
                 }
                 Err(why) if is_busy(&why) => {
                     // A log that changes means that other processes take turns. The next write may have more luck.
-                    if self.files.log_modified() == log_before {
-                        let error = StorageError::new(StorageFault::Locked, why.to_string());
-                        self.state.report(&error);
-                    }
+                    let is_same_lock = self.files.log_modified() == log_before;
+                    self.note_lock(is_same_lock.then_some(begin));
                     return Err(why.into());
                 }
-                result => return Ok(result?),
+                result => {
+                    self.note_lock(None);
+                    return Ok(result?);
+                }
             }
+        }
+    }
+
+    /// Reports a lock that has lasted since this attempt or an earlier one; `None` if there is none.
+    fn note_lock(&self, begin: Option<Instant>) {
+        let mut locked_since = self.locked_since.lock();
+        *locked_since = begin.map(|begin| locked_since.unwrap_or(begin));
+        if locked_since.is_some_and(|since| since.elapsed() >= WAIT_TIMEOUT) {
+            let cause = "SQLite's write lock is taken";
+            let error = StorageError::new(StorageFault::Locked, cause);
+            self.state.report(&error);
         }
     }
 
     /// The first statements of each transaction.
     fn check_transaction(&self, db: &Connection) -> Result<(), Error> {
         check_version(db)?;
-        if self.is_mark_due.load(Ordering::SeqCst) {
+        if self.is_mark_due.swap(false, Ordering::SeqCst) {
             storage_mark::advance(db, self.in_file.load(Ordering::SeqCst))?;
         }
         Ok(())
@@ -325,6 +341,7 @@ impl Writer {
         };
         let result = self.commit_on(&connection);
         if let Err(why) = &result {
+            self.is_mark_due.store(true, Ordering::SeqCst);
             self.state.report(why);
         } else if group.writes > 0 {
             self.group_sizes.observe(group.writes as f64);
@@ -352,12 +369,19 @@ impl Writer {
             });
         }
         self.files.check()?;
-        self.is_mark_due.store(false, Ordering::SeqCst);
+        match LOG_PAGES.take() {
+            0 => {} // nothing was written, so nothing is proven about the disk
+            pages => self.note_commit(pages),
+        }
+        Ok(())
+    }
+
+    /// Notes a commit that was written to the log, which has this many pages now.
+    fn note_commit(&self, pages: u64) {
         *self.last_commit.lock() = Some(Instant::now());
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.state.end(&TRANSIENT_FAULTS);
-        self.watch_log(LOG_PAGES.take());
-        Ok(())
+        self.watch_log(pages);
     }
 
     /// Wakes the thread that checkpoints if the log has become long.
@@ -370,10 +394,12 @@ impl Writer {
         }
     }
 
-    /// The thread that is woken when the log has become long.
+    /// The thread that is woken when the log has become long. A server checkpoints at its stop itself, and not when
+    /// the connection is closed.
     pub fn set_watcher(&self, thread: Thread) {
         // The first thread stays: a server has one.
         let _ = self.watcher.set(thread);
+        keep_log_on_close(&self.connection.lock());
     }
 
     /// Whether the log is so long that it should be checkpointed.

@@ -68,6 +68,20 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(f'{what}: not within {TIMEOUT} s; {self.log()}')
 
+    def wait_until_ready_or_gone(self):
+        """Returns None when the server responds, and its exit code if it ends before."""
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            code = self.process.poll()
+            if code is not None:
+                return code
+            try:
+                self.get('/healthz')
+                return None
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError(f'neither ready nor gone; {self.log()}')
+
     def log(self):
         return self.log_path.read_text()
 

@@ -12,7 +12,7 @@ use crate::model::Timestamp;
 use crate::store::backup::BackupFolder;
 use crate::store::inspection;
 
-/// Nobody but the owner can read the keys.
+/// No other user can read the generated keys, and no key file is open to every user.
 pub fn keys(subject: &Subject) -> Outcome {
     let generated = [subject.files.signing_key(), subject.files.audit_key()];
     for path in generated
@@ -30,7 +30,7 @@ pub fn keys(subject: &Subject) -> Outcome {
     for path in configured.into_iter().flatten() {
         check_not_world_readable(path)?;
     }
-    Ok("readable by their owner alone".to_owned())
+    Ok("no key file is open to every user".to_owned())
 }
 
 /// The database file belongs to the user of this process, and lies where its path says.

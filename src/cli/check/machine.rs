@@ -7,7 +7,7 @@ use crate::server::max_connections;
 
 /// The system grants the threads that the server starts.
 pub fn threads(subject: &Subject) -> Outcome {
-    let count = subject.config.concurrency.new_threads();
+    let count = subject.config.new_threads();
     check_threads(count).map(|()| format!("{count} granted"))
 }
 

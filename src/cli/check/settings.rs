@@ -6,7 +6,7 @@ use crate::config::cors::CorsOrigins;
 use crate::config::passwords::RECOMMENDED_ITERATIONS;
 use crate::config::rate_limits::Switch;
 
-/// Keys that stand in tutorials, documentation and examples, so that anybody can sign a token with them.
+/// Published keys, from tutorials and examples: every reader can sign tokens with them.
 const PUBLISHED_KEYS: [&str; 12] = [
     "aStrongSecretKey",
     "super-secret",
@@ -69,7 +69,7 @@ pub fn signing_key(subject: &Subject) -> Outcome {
             .any(|published| published.as_bytes() == key.bytes)
         {
             return Err(format!(
-                "{} holds a key that is published: anybody can sign in as any account",
+                "{} holds a key that is published: a client that knows it can act as any account",
                 key.source
             ));
         }

@@ -177,6 +177,30 @@ fn a_sign_out_during_an_outage_takes_effect_at_once_and_is_written_later() {
 }
 
 #[test]
+fn a_sign_out_that_discovers_the_outage_takes_effect_and_a_stop_writes_it() {
+    let work_dir = WorkDir::new();
+    let disk = FailingDisk::new(&work_dir);
+    let server = serve_on(&work_dir, &disk);
+    let mut client = server.client();
+    let tokens: Vec<_> = (0..2).map(|_| client.sign_in_for_token("admin")).collect();
+    disk.fail(Errno::NOSPC);
+    let first = client.send("POST /logout", Some(&tokens[0]), None);
+    assert!(is_unavailable(&first), "{first:?}");
+    let second = client.send("POST /logout", Some(&tokens[1]), None);
+    assert_eq!(second.status, 204);
+    disk.repair();
+    // At once, before the server has noticed that the disk works.
+    server.log();
+    let server = work_dir.serve();
+    for token in &tokens {
+        assert_eq!(
+            server.client().send("GET /hello", Some(token), None).status,
+            401
+        );
+    }
+}
+
+#[test]
 fn a_lock_that_lasts_is_an_outage_and_is_waited_for_only_once() {
     let work_dir = WorkDir::new();
     work_dir.create_account("admin", &["--role", "admin", "--approved"]);
@@ -218,7 +242,7 @@ fn the_log_that_a_long_reader_has_kept_is_truncated_when_it_is_gone() {
             "CREATE TABLE large (content BLOB); INSERT INTO large VALUES (zeroblob(80000000))",
         )
         .unwrap();
-    server.wait_for_line("reads an old state of the database");
+    server.wait_for_line("holds an old state of the database");
     assert!(log_bytes() > LARGE);
     assert_eq!(
         metric(&mut server.client(), "database_log_bytes"),

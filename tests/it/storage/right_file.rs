@@ -150,9 +150,14 @@ fn a_database_that_is_overwritten_in_place_is_noticed() {
         });
         damage(&fixture);
         fixture.server.wait_for_line("was overwritten");
+        let log_file = fixture.path("project.db-wal");
+        let log_before = fs::read(&log_file).unwrap();
         assert!(is_unavailable(&fixture.ready(), "damaged"));
         // The session may be missing in the older copy, or unreadable.
         assert_ne!(fixture.create_task("lost").status, 201);
+        // What is left in the log is not moved into the wrong file.
+        fixture.server.log();
+        assert_eq!(fs::read(&log_file).unwrap(), log_before);
     }
 }
 
