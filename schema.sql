@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS token_cutoff (
 -- before it (hash chain), so `task-api audit verify` detects a row that is changed, removed or inserted later.
 CREATE TABLE IF NOT EXISTS audit (
   id         INTEGER     NOT NULL,      -- 1, 2, 3 and so on, in the order of writing, without gaps
-  at         DATETIME    NOT NULL,      -- as the clock told it
+  at         DATETIME    NOT NULL,      -- by the server's clock
   action     VARCHAR(40) NOT NULL,
   actor_id   INTEGER,                   -- names and ids at that time; no foreign key: accounts are deleted
   actor      VARCHAR(80),
