@@ -1,4 +1,4 @@
-//! `task-api audit`: verifies the audit log, and seals it anew.
+//! `task-api audit`: verifies the audit log, and reseals it.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub enum AuditCommand {
     /// Check that no row of the audit log was changed, removed or inserted: exit code 0 if intact, else 1
     ///
     /// Each row's hash covers the hash of the row before it (hash chain), and the last hash is sealed with the audit
-    /// key, which is in a file beside the database. Only an attacker who has both can write the log anew. Against
+    /// key, which is in a file beside the database. Only an attacker who has both can rewrite the log. Against
     /// that, keep the last hash or a copy of the key in another place, and compare with --expect or --key.
     Verify(Verify),
     /// Seal the audit log with a new key, after the old one was lost or the database was restored without it

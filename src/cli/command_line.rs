@@ -41,7 +41,7 @@ enum Command {
     /// The server may be running; it sees a change at the next request.
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Verify the audit log, or seal it anew
+    /// Verify the audit log, or reseal it
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Back up the database beside the running server

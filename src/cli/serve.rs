@@ -135,7 +135,7 @@ fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
     }
 }
 
-/// Begins an epoch of the audit key: what was written before this start can no longer be sealed anew.
+/// Begins an epoch of the audit key: what was written before this start can no longer be resealed.
 fn begin_audit_epoch(app: &App) {
     if let Err(why) = audit_seal::end_epoch(&app.store, app.now(), 0) {
         warn!("cannot begin an epoch of the audit key, next try within an hour: {why}");

@@ -27,6 +27,6 @@ pub struct Health {
 impl Health {
     /// The process responds.
     pub const ALIVE: Health = Health { status: "ok" };
-    /// The database responds too.
+    /// The database can be read and written too.
     pub const READY: Health = Health { status: "ready" };
 }

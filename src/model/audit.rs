@@ -97,7 +97,7 @@ impl<'a> Actor<'a> {
 pub struct AuditEntry {
     /// The number of the entry: 1, 2, 3 and so on, without a gap.
     pub id: Id,
-    /// The time of the action as the server's clock told it. Entries are in the order of their numbers, so a time
+    /// The time of the action by the server's clock. Entries are in the order of their numbers, so a time
     /// is earlier than the one before it if the clock has been set back.
     #[schema(required)]
     pub at: Option<Timestamp>,

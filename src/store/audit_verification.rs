@@ -211,7 +211,7 @@ impl Walk {
             }
             if known.head != self.end {
                 return Err(Verification::NotAuthentic(format!(
-                    "row {} does not have the hash of {}: the log was written anew",
+                    "row {} does not have the hash of {}: the log was rewritten",
                     known.head.count, known.source
                 )));
             }
@@ -303,8 +303,8 @@ fn check_with_key(mut key: AuditKey, seals: &[Seal]) -> Result<(), String> {
         }
         if !seal.is_made_with(&key) {
             return Err(format!(
-                "the seal of epoch {} was not made with the given key or one that follows it: the log was written \
-                 anew, or sealed anew as a row audit_resealed says",
+                "the seal of epoch {} was not made with the given key or one that follows it: the log was rewritten, \
+                 or resealed as a row audit_resealed says",
                 seal.epoch
             ));
         }
