@@ -42,8 +42,7 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
     let signals = StopSignals::catch()?;
-    let backup_threads = usize::from(config.backups.backup_dir.is_some());
-    check_threads(config.concurrency.new_threads() + backup_threads)?;
+    check_threads(config.new_threads())?;
     let files = config.database.database_url.files()?;
     manager.status("opening the database");
     let store = Store::open(&files, config.concurrency.readers())?;

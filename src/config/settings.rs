@@ -108,4 +108,9 @@ impl Config {
         }
         self.backups.check()
     }
+
+    /// The threads that the server starts: those of [`Concurrency`], and one for backups.
+    pub fn new_threads(&self) -> usize {
+        self.concurrency.new_threads() + usize::from(self.backups.backup_dir.is_some())
+    }
 }

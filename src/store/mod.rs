@@ -21,6 +21,7 @@ mod connection_pool;
 mod database;
 mod decode;
 mod disk;
+mod file_alone;
 mod file_watch;
 pub mod free_pages;
 mod integrity;
