@@ -49,6 +49,9 @@ struct Healthy {
     work_dir: WorkDir,
 }
 
+/// Damages a folder that is without a fault.
+type Plant = fn(&Healthy);
+
 /// What a check has printed: by its name, the label and the text.
 type Lines = BTreeMap<String, (String, String)>;
 
@@ -674,7 +677,7 @@ fn an_audit_log_that_is_not_intact_is_named() {
 
 #[test]
 fn a_database_that_a_start_refuses_is_named() {
-    let cases: [(fn(&Healthy), &str); 11] = [
+    let cases: [(Plant, &str); 11] = [
         (
             |healthy| {
                 fs::remove_file(healthy.path("project.db.audit_key")).unwrap();
