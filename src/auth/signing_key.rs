@@ -4,7 +4,7 @@
 //! The keys for other purposes are derived from the current one, see [`crate::crypto::derive_hmac`].
 
 use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -77,6 +77,25 @@ impl SigningKey {
             source: source.clone(),
             weak,
         })
+    }
+
+    /// Reads the key from the file beside the database. `None` if the first start has yet to generate it.
+    ///
+    /// # Errors
+    /// One line for the operator: the file cannot be read, or its key is weak.
+    pub fn load_existing(files: &DatabaseFiles) -> Result<Option<SigningKey>, String> {
+        let path = files.signing_key();
+        let source = format!("the file {}", path.display());
+        let text = match private_file::open(&path, OpenOptions::new().read(true)) {
+            Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.and_then(io::read_to_string),
+        };
+        let text = text.map_err(|why| format!("cannot read the signing key in {source}: {why}"))?;
+        let text = text.trim_end().to_owned();
+        match text.is_empty() {
+            true => Ok(None),
+            false => SigningKey::new(&Secret { text, source }, false).map(Some),
+        }
     }
 
     /// Reads the key from the file beside the database, which the first start creates with a random key.

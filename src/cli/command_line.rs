@@ -59,8 +59,9 @@ enum Command {
     Restore(backup::RestoreCommand),
     /// Check settings, files and database, and say what is unsafe or broken: exit code 0 if nothing is, else 1
     ///
-    /// Reads what `serve` would read, and changes nothing. Prints one line for each check, with its name. Run it
-    /// with the settings and as the user of the server, which may be running.
+    /// Reads what `serve` would read, and changes nothing. Prints one line for each check: ok, FAILED with what to do,
+    /// ignored, or skipped if it cannot look. Run it with the settings and as the user of the server, which may be
+    /// running.
     #[command(after_help = check::EXAMPLES)]
     Check(Box<check::Check>),
     /// Print the OpenAPI 3.1 description of the API

@@ -3,6 +3,9 @@
 
 use crate::concurrency::Work;
 
+/// Threads that start before the server checks how many the system grants: log and signals.
+pub const EARLY_THREADS: usize = 2;
+
 /// The numbers of threads.
 #[derive(Debug, Clone, Copy)]
 pub struct Concurrency {
@@ -15,7 +18,7 @@ pub struct Concurrency {
 }
 
 /// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, timer, the writer, and three of the
-/// connection pool (r2d2). Main, log and signals run before.
+/// connection pool (r2d2). Main and [`EARLY_THREADS`] run before.
 const OTHER_THREADS: usize = 8;
 
 impl Concurrency {

@@ -39,21 +39,25 @@ mod unix {
     pub fn check(opened: io::Result<File>) -> io::Result<File> {
         let file = match opened {
             Err(why) if why.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-                return Err(io::Error::other("it is a symbolic link"));
+                return Err(io::Error::other(
+                    "it is a symbolic link; put the file itself in its place",
+                ));
             }
             result => result?,
         };
         let metadata = file.metadata()?;
         let (mode, owner, user) = (metadata.mode() & 0o777, metadata.uid(), geteuid());
         if !metadata.is_file() {
-            return Err(io::Error::other("it is not a plain file"));
+            return Err(io::Error::other("it is not a plain file; move it away"));
         }
         if mode & 0o077 != 0 {
             let why = format!("other users may read or write it (mode {mode:04o}); chmod 600 it");
             return Err(io::Error::other(why));
         }
         if owner != user.as_raw() && !user.is_root() {
-            let why = format!("it belongs to another user (uid {owner})");
+            let why = format!(
+                "it belongs to another user (uid {owner}); chown it to the user of the server"
+            );
             return Err(io::Error::other(why));
         }
         Ok(file)

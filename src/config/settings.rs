@@ -86,12 +86,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// The threads that the server starts.
-    pub fn new_threads(&self) -> usize {
-        let backups = usize::from(self.backups.backup_dir.is_some());
-        self.concurrency.new_threads() + backups
-    }
-
     /// Validates combinations of settings.
     ///
     /// # Errors
@@ -113,5 +107,10 @@ impl Config {
             );
         }
         self.backups.check()
+    }
+
+    /// The threads that the server starts: those of [`Concurrency`], and one for backups.
+    pub fn new_threads(&self) -> usize {
+        self.concurrency.new_threads() + usize::from(self.backups.backup_dir.is_some())
     }
 }

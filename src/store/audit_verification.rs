@@ -75,12 +75,27 @@ impl From<rusqlite::Error> for Failure {
 /// # Errors
 /// [`Error::Busy`] and [`Error::Internal`] if the database cannot be read.
 pub fn verify(store: &Store, kept: &Kept, progress: impl Fn(i64)) -> Result<Verification, Error> {
-    store.read(|db| {
-        conclude(check_chain(db, kept, progress).and_then(|chain| {
-            check_key(store.audit().files(), &chain, kept)?;
-            Ok(chain)
-        }))
-    })
+    store.read(|db| verify_in(db, store.audit().files(), kept, progress))
+}
+
+/// Checks the chain and its last seal with the key beside the database. `db` has to be in a transaction.
+///
+/// # Errors
+/// [`Error::Busy`] and [`Error::Internal`] if the database cannot be read.
+pub fn verify_all(db: &Connection, files: &DatabaseFiles) -> Result<Verification, Error> {
+    verify_in(db, files, &Kept::default(), |_| {})
+}
+
+fn verify_in(
+    db: &Connection,
+    files: &DatabaseFiles,
+    kept: &Kept,
+    progress: impl Fn(i64),
+) -> Result<Verification, Error> {
+    conclude(check_chain(db, kept, progress).and_then(|chain| {
+        check_key(files, &chain, kept)?;
+        Ok(chain)
+    }))
 }
 
 /// Checks what can be checked without the audit key, such as in a backup: the chain, its start, and that the seals

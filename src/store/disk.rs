@@ -69,11 +69,16 @@ pub fn file_system(_: &Path) -> Option<FileSystem> {
 
 #[cfg(target_os = "linux")]
 const NETWORK: Option<&str> = Some(
-    "a network file system, whose locks SQLite cannot rely on: two machines may damage the database",
+    "a network file system, whose locks SQLite cannot rely on: two machines may damage the database; use a local disk",
 );
 
 #[cfg(target_os = "linux")]
-const VOLATILE: Option<&str> = Some("its content is lost when the machine or the container ends");
+const FUSE: Option<&str> =
+    Some("it may be a network file system, whose locks SQLite cannot rely on: use a local disk");
+
+#[cfg(target_os = "linux")]
+const VOLATILE: Option<&str> =
+    Some("its content is lost when the machine or the container ends: use a disk or a volume");
 
 /// The numbers of statfs(2).
 #[cfg(target_os = "linux")]
@@ -90,7 +95,7 @@ const FILE_SYSTEMS: [(u32, &str, Option<&str>); 18] = [
     (0x517B, "SMB", NETWORK),
     (0xFF53_4D42, "CIFS", NETWORK),
     (0xFE53_4D42, "SMB2", NETWORK),
-    (0x6573_5546, "FUSE", NETWORK),
+    (0x6573_5546, "FUSE", FUSE),
     (0x0102_1997, "9p", NETWORK),
     (0x00C3_6400, "Ceph", NETWORK),
     (0x5346_414F, "AFS", NETWORK),

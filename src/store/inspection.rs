@@ -1,14 +1,18 @@
 //! Reads facts about a database for the operator, without a change to it. Unlike [`Store::open`](super::Store::open) it
-//! does not migrate.
+//! does not migrate, roll back or create a file.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::time::SystemTime;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::audit::{self, AuditClient};
-use super::audit_verification::{Verification, verify_chain};
-use super::start_checks::{check_files_beside, check_log_belongs};
+use super::audit_verification::{Verification, verify_all};
+use super::connection_pool::WAIT_TIMEOUT;
+use super::file_alone::open_alone;
+use super::start_checks::check_log_belongs;
 use super::{integrity, migrate, users};
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
@@ -18,35 +22,61 @@ pub use super::disk::{FileSystem, file_system, free_bytes};
 /// An open database.
 #[derive(Debug)]
 pub struct Inspection {
-    path: PathBuf,
+    files: DatabaseFiles,
     db: Connection,
+    /// When the file was last changed, if it was opened [alone](open_alone).
+    alone_since: Option<SystemTime>,
 }
 
 impl Inspection {
-    /// Opens the database for reading, with the checks of a start. `None` if there is no file.
+    /// Opens the database for reading, with the checks of a start. `None` if there is no file, or no table in it.
     ///
     /// # Errors
-    /// Why a start would refuse it.
+    /// Why a start would refuse it, or why it cannot be read without a change.
     pub fn open(files: &DatabaseFiles) -> Result<Option<Inspection>, Error> {
-        let path = files.database().to_owned();
-        migrate::refuse_interrupted_restore(files)?;
-        check_files_beside(files)?;
-        if !path.exists() {
+        migrate::check_before_open(files)?;
+        if !has_content(files.database())? {
             return Ok(None);
         }
-        let db = migrate::open_compatible(&path)?;
+        let alone_since = match is_alone(files)? {
+            true => modified(files.database()),
+            false => None,
+        };
+        let db = match alone_since {
+            Some(_) => open_alone(files.database())?,
+            None => open_with_log(files)?,
+        };
+        if migrate::is_empty(&db)? {
+            return Ok(None);
+        }
+        migrate::check_usable(&db)?;
+        migrate::check_has_tables(&db)?;
         check_log_belongs(files)?;
-        Ok(Some(Inspection { path, db }))
+        Ok(Some(Inspection {
+            files: files.clone(),
+            db,
+            alone_since,
+        }))
     }
 
     /// Says whose database it is.
-    pub fn version(&self) -> String {
-        match migrate::schema_version(&self.db) {
-            Ok(0) => "of the Flask app; the next start takes it over".to_owned(),
-            Ok(migrate::VERSION) => format!("schema version {}", migrate::VERSION),
-            Ok(version) => format!("schema version {version}; the next start migrates it"),
-            Err(why) => why.to_string(),
-        }
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn version(&self) -> Result<String, Error> {
+        Ok(match migrate::schema_version(&self.db)? {
+            0 => "of the Flask app; the next start takes it over".to_owned(),
+            migrate::VERSION => format!("schema version {}", migrate::VERSION),
+            version => format!("schema version {version}; the next start migrates it"),
+        })
+    }
+
+    /// Whether it has the tables of this version. The next start migrates one that has not.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn is_current(&self) -> Result<bool, Error> {
+        Ok(migrate::schema_version(&self.db)? == migrate::VERSION)
     }
 
     /// Looks for damaged pages.
@@ -54,23 +84,24 @@ impl Inspection {
     /// # Errors
     /// The database cannot be read.
     pub fn find_damage(&self) -> Result<Option<String>, Error> {
-        integrity::quick_check(&self.path, &Arc::default())
+        let found = integrity::find_damage(&self.db, self.files.database());
+        self.unless_changed(found)
     }
 
-    /// Checks the hash chain of the audit log. Returns what is wrong with it.
+    /// Checks the hash chain of the audit log and its last seal. Returns what is wrong. The database has to be
+    /// [current](Inspection::is_current).
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn audit_fault(&self) -> Result<Option<String>, Error> {
-        if self.is_outdated()? {
-            return Ok(None);
-        }
+        // One snapshot: a server may append rows meanwhile.
         let snapshot = self.db.unchecked_transaction()?;
-        Ok(match verify_chain(&snapshot)? {
+        let found = verify_all(&snapshot, &self.files).map(|found| match found {
             Verification::Intact { .. } => None,
             Verification::Broken(row, how) => Some(format!("row {row} {how}")),
             Verification::NotAuthentic(why) => Some(why),
-        })
+        });
+        self.unless_changed(found)
     }
 
     /// The number of admins that can sign in and approve.
@@ -81,19 +112,72 @@ impl Inspection {
         users::count_approved_admins(&self.db)
     }
 
-    /// The clients of the last sign-ins.
+    /// The clients of the last sign-ins. The database has to be [current](Inspection::is_current).
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn recent_clients(&self) -> Result<Vec<AuditClient>, Error> {
-        match self.is_outdated()? {
-            true => Ok(Vec::new()),
-            false => audit::recent_clients(&self.db),
-        }
+        audit::recent_clients(&self.db)
     }
 
-    /// Whether the tables of this version may be missing.
-    fn is_outdated(&self) -> Result<bool, Error> {
-        Ok(migrate::schema_version(&self.db)? != migrate::VERSION)
+    /// Returns what a check of the whole database has found, unless the file was opened [alone](open_alone) and has
+    /// been changed since: that looks like damage.
+    fn unless_changed(
+        &self,
+        found: Result<Option<String>, Error>,
+    ) -> Result<Option<String>, Error> {
+        match found {
+            Ok(None) => Ok(None),
+            _ if self.alone_since.is_some()
+                && self.alone_since != modified(self.files.database()) =>
+            {
+                Err(Error::Busy(
+                    "another program has changed it meanwhile; run the check again".to_owned(),
+                ))
+            }
+            found => found,
+        }
     }
+}
+
+/// Whether the database has no log now, although it uses one: no server has it open. SQLite would create a log and its
+/// index even for a reader, and would leave them.
+fn is_alone(files: &DatabaseFiles) -> Result<bool, Error> {
+    Ok(is_in_wal_mode(files.database())? && !files.write_ahead_log().exists())
+}
+
+/// Opens the database with its log. Changes nothing, since a log has an index already, unless a machine has crashed.
+fn open_with_log(files: &DatabaseFiles) -> Result<Connection, Error> {
+    let db = Connection::open_with_flags(files.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.busy_timeout(WAIT_TIMEOUT)?;
+    match migrate::schema_version(&db) {
+        Err(why) if migrate::needs_rollback(&why) => Err(Error::Internal(format!(
+            "a program was killed while it wrote, and {} has to be rolled back: start and stop the server, which does \
+             that, and run the check again",
+            files.rollback_journal().display()
+        ))),
+        result => Ok(result.map(|_| db)?),
+    }
+}
+
+/// Whether the database uses a write-ahead log: byte 18 of its header (<https://www.sqlite.org/fileformat.html>).
+fn is_in_wal_mode(path: &Path) -> Result<bool, Error> {
+    let mut header = [0; 19];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
+        Ok(()) => Ok(header[18] == 2),
+        Err(why) if why.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(why) => Err(Error::Internal(why.to_string())),
+    }
+}
+
+fn has_content(path: &Path) -> Result<bool, Error> {
+    match path.metadata() {
+        Ok(found) => Ok(found.len() > 0),
+        Err(why) if why.kind() == ErrorKind::NotFound => Ok(false),
+        Err(why) => Err(Error::Internal(why.to_string())),
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().ok()?.modified().ok()
 }

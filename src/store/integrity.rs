@@ -20,6 +20,14 @@ pub fn quick_check(path: &Path, is_stopping: &Arc<AtomicBool>) -> Result<Option<
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let is_stopping = Arc::clone(is_stopping);
     db.progress_handler(STEPS, Some(move || is_stopping.load(Ordering::Relaxed)))?;
+    find_damage(&db, path)
+}
+
+/// Reads every page of an open database and returns the first damage, if there is one.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn find_damage(db: &Connection, path: &Path) -> Result<Option<String>, Error> {
     let result = db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     let describe = |what: String| {
         format!(

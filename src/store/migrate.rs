@@ -59,11 +59,7 @@ const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
 /// process keeps it locked.
 pub fn run(files: &DatabaseFiles) -> Result<(), Error> {
     let path = files.database();
-    if path.is_dir() {
-        return Err(internal("it is a folder"));
-    }
-    refuse_interrupted_restore(files)?;
-    check_files_beside(files)?;
+    check_before_open(files)?;
     if create_if_missing(path).map_err(internal)? {
         log::info!("created the database {}", path.display());
     }
@@ -161,6 +157,22 @@ fn create_if_missing(path: &Path) -> io::Result<bool> {
 
 // ---- checks -------------------------------------------------------------------------------------
 
+/// Checks the files without opening the database.
+///
+/// # Errors
+/// [`Error::Internal`] if it is no plain file, if a restore was interrupted, or if it is missing and a file of an
+/// earlier database lies beside it.
+pub fn check_before_open(files: &DatabaseFiles) -> Result<(), Error> {
+    match files.database().metadata() {
+        Ok(found) if found.is_dir() => return Err(internal("it is a folder")),
+        // Opening a named pipe waits for its other end.
+        Ok(found) if !found.is_file() => return Err(internal("it is not a plain file")),
+        _ => {}
+    }
+    refuse_interrupted_restore(files)?;
+    check_files_beside(files)
+}
+
 /// Opens a file that is this program's or the Flask app's. The connection is read-only: one that may write would
 /// run a checkpoint when it is closed, and so change a file that belongs to another program.
 ///
@@ -173,13 +185,22 @@ pub fn open_compatible(path: &Path) -> Result<Connection, Error> {
         Err(why) if needs_rollback(&why) => roll_back_journal(path)?,
         result => drop(result?),
     }
-    check_compatible(&db)?;
+    check_usable(&db)?;
+    Ok(db)
+}
+
+/// Checks that a database is this program's or the Flask app's, and not a backup.
+///
+/// # Errors
+/// [`Error::Internal`] if it is another program's, a newer version's, or a backup.
+pub fn check_usable(db: &Connection) -> Result<(), Error> {
+    check_compatible(db)?;
     if db.table_exists(None::<&str>, KEY_TABLE)? {
         return Err(internal(
             "it is a backup that contains keys: put it in place with `task-api restore`",
         ));
     }
-    Ok(db)
+    Ok(())
 }
 
 /// A restore that was killed leaves a database that may be the old one, the new one, or missing.
@@ -204,15 +225,24 @@ pub fn refuse_interrupted_restore(files: &DatabaseFiles) -> Result<(), Error> {
 /// [`Error::Internal`] if it is another program's, a newer version's, or the Flask app's.
 pub fn check_is_ours(db: &Connection) -> Result<(), Error> {
     check_compatible(db)?;
-    for (table, _) in TUTORIAL_TABLES {
-        if !db.table_exists(None::<&str>, table)? {
-            return Err(internal("it is no database of Task API"));
-        }
-    }
+    check_has_tables(db)?;
     if schema_version(db)? == 0 {
         return Err(internal(
             "it is a database of the Flask app: let DATABASE_URL name it, and `task-api serve` takes it over",
         ));
+    }
+    Ok(())
+}
+
+/// Checks that it has the tables of this program and the Flask app.
+///
+/// # Errors
+/// [`Error::Internal`] if it has not.
+pub fn check_has_tables(db: &Connection) -> Result<(), Error> {
+    for (table, _) in TUTORIAL_TABLES {
+        if !db.table_exists(None::<&str>, table)? {
+            return Err(internal("it is no database of Task API"));
+        }
     }
     Ok(())
 }
@@ -223,7 +253,7 @@ fn check_compatible(db: &Connection) -> Result<(), Error> {
     if version > VERSION {
         return Err(internal(format!(
             "a newer version of this program has migrated it (schema version {version}; this program \
-             knows {VERSION})"
+             knows {VERSION}): use that version"
         )));
     }
     for (table, expected) in TUTORIAL_TABLES {
@@ -234,7 +264,7 @@ fn check_compatible(db: &Connection) -> Result<(), Error> {
 
 /// Whether the last writer was killed in the middle of a transaction and has left a rollback journal, which a
 /// read-only connection cannot apply.
-fn needs_rollback(why: &rusqlite::Error) -> bool {
+pub fn needs_rollback(why: &rusqlite::Error) -> bool {
     matches!(why, rusqlite::Error::SqliteFailure(why, _)
         if why.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
@@ -335,7 +365,8 @@ fn back_up(files: &DatabaseFiles) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
+/// Whether it has no table.
+pub fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_master)";
     let has_content: bool = db.query_row(sql, [], |row| row.get(0))?;
     Ok(!has_content)

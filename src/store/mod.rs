@@ -22,6 +22,7 @@ mod connection_pool;
 mod database;
 mod decode;
 mod disk;
+mod file_alone;
 mod file_watch;
 mod integrity;
 mod migrate;

@@ -7,8 +7,9 @@
 
 use std::path::Path;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::file_alone::open_alone;
 
 /// The row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,17 +46,7 @@ pub fn read(db: &Connection) -> rusqlite::Result<StorageMark> {
 /// Reads the number from the database file alone, without the write-ahead log. `None` if the file alone is not
 /// consistent: after a checkpoint that was interrupted it has some pages of the log, and not others.
 pub fn number_in_file(path: &Path) -> rusqlite::Result<Option<i64>> {
-    /// All characters but those that a path usually has.
-    const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'/')
-        .remove(b'.')
-        .remove(b'-')
-        .remove(b'_');
-    let path = percent_encode(path.as_os_str().as_encoded_bytes(), SPECIAL);
-    // An immutable database needs no lock, and has no log.
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let db = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
-    match read(&db) {
+    match read(&open_alone(path)?) {
         Err(why) if why.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Ok(None),
         result => Ok(Some(result?.number)),
     }

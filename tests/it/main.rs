@@ -70,6 +70,7 @@ mod flask {
     mod takeover;
 }
 
+mod check;
 mod cli;
 mod docs;
 mod input_properties;

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use strum::IntoStaticStr;
 
+use super::finding::{Finding, Outcome};
 use super::subject::Subject;
 use super::{database, files, machine, settings};
 use crate::cli::terminal::print;
@@ -15,7 +16,7 @@ Examples:
   docker exec task-api /task-api check
   task-api check --ignore backups,file-system";
 
-/// The settings of the server, and the checks whose result does not count.
+/// The settings of the server, and the checks whose failure does not count.
 #[derive(Debug, Args)]
 #[allow(missing_docs)]
 pub struct Check {
@@ -26,7 +27,7 @@ pub struct Check {
     config: Config,
 }
 
-/// The name of a check.
+/// The name of a check. The output has the order of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 enum Name {
@@ -49,31 +50,31 @@ enum Name {
     FileDescriptors,
 }
 
-/// What a check has found: what is right, or what is unsafe or broken.
-pub type Outcome = Result<String, String>;
-
-type CheckSubject = fn(&Subject) -> Outcome;
-
-/// Every check, in the order of the output.
-const CHECKS: [(Name, CheckSubject); 17] = [
-    (Name::Settings, settings::combinations),
-    (Name::CorsOrigins, settings::cors_origins),
-    (Name::RateLimits, settings::rate_limits),
-    (Name::PasswordIterations, settings::password_iterations),
-    (Name::SigningKey, settings::signing_key),
-    (Name::KeyFiles, files::keys),
-    (Name::DatabaseFile, files::database),
-    (Name::FileSystem, files::file_system),
-    (Name::Disk, files::disk),
-    (Name::Database, database::opens),
-    (Name::Damage, database::damage),
-    (Name::AuditLog, database::audit_log),
-    (Name::Admins, database::admins),
-    (Name::Backups, files::backups),
-    (Name::TrustedProxies, database::trusted_proxies),
-    (Name::Threads, machine::threads),
-    (Name::FileDescriptors, machine::file_descriptors),
-];
+impl Name {
+    /// Every check and its function.
+    fn run(self, subject: &Subject) -> Outcome {
+        let check = match self {
+            Name::Settings => settings::combinations,
+            Name::CorsOrigins => settings::cors_origins,
+            Name::RateLimits => settings::rate_limits,
+            Name::PasswordIterations => settings::password_iterations,
+            Name::SigningKey => settings::signing_key,
+            Name::KeyFiles => files::keys,
+            Name::DatabaseFile => files::database,
+            Name::FileSystem => files::file_system,
+            Name::Disk => files::disk,
+            Name::Database => database::opens,
+            Name::Damage => database::damage,
+            Name::AuditLog => database::audit_log,
+            Name::Admins => database::admins,
+            Name::Backups => files::backups,
+            Name::TrustedProxies => database::trusted_proxies,
+            Name::Threads => machine::threads,
+            Name::FileDescriptors => machine::file_descriptors,
+        };
+        check(subject)
+    }
+}
 
 /// Runs the command.
 ///
@@ -82,10 +83,11 @@ const CHECKS: [(Name, CheckSubject); 17] = [
 pub fn run(command: &Check) -> Result<(), String> {
     let subject = Subject::load(&command.config)?;
     let mut failed = 0;
-    for (name, check) in CHECKS {
-        let (label, text) = match check(&subject) {
-            Ok(text) => ("ok", text),
-            Err(text) if command.ignore.contains(&name) => ("ignored", text),
+    for name in Name::value_variants() {
+        let (label, text) = match name.run(&subject) {
+            Ok(Finding::Right(text)) => ("ok", text),
+            Ok(Finding::NotChecked(text)) => ("skipped", text),
+            Err(text) if command.ignore.contains(name) => ("ignored", text),
             Err(text) => {
                 failed += 1;
                 ("FAILED", text)
@@ -96,6 +98,9 @@ pub fn run(command: &Check) -> Result<(), String> {
     }
     match failed {
         0 => Ok(()),
-        _ => Err(format!("{failed} of {} checks failed", CHECKS.len())),
+        _ => Err(format!(
+            "{failed} of {} checks failed",
+            Name::value_variants().len()
+        )),
     }
 }

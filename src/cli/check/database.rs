@@ -3,83 +3,103 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::command::Outcome;
+use super::finding::{Outcome, not_checked, right};
 use super::subject::Subject;
 use crate::config::proxies::TrustedProxies;
+use crate::error::Error;
 use crate::store::inspection::Inspection;
-
-/// Runs a check on the database, if there is one and it can be opened.
-fn on_database(subject: &Subject, check: impl FnOnce(&Inspection) -> Outcome) -> Outcome {
-    match &subject.database {
-        Ok(Some(database)) => check(database),
-        Ok(None) => Ok("there is no database yet".to_owned()),
-        Err(_) => Err("the database cannot be opened".to_owned()),
-    }
-}
 
 /// The database can be opened: it is this program's or the Flask app's, and no log or key of another one lies beside
 /// it.
 pub fn opens(subject: &Subject) -> Outcome {
     match &subject.database {
         Err(why) => Err(why.clone()),
-        Ok(None) => Ok("there is no database yet".to_owned()),
-        Ok(Some(database)) => Ok(database.version()),
+        Ok(None) => right("missing or empty; the first start fills it"),
+        Ok(Some(database)) => right(database.version().map_err(explain)?),
     }
+}
+
+/// Runs a check on the database, if there is one and it can be opened.
+fn on_database(subject: &Subject, check: impl FnOnce(&Inspection) -> Outcome) -> Outcome {
+    match &subject.database {
+        Ok(Some(database)) => check(database),
+        Ok(None) => not_checked("there is no database yet"),
+        Err(_) => not_checked("the database cannot be opened, see database"),
+    }
+}
+
+/// Runs a check on a database that has the tables of this version.
+fn on_current(subject: &Subject, check: impl FnOnce(&Inspection) -> Outcome) -> Outcome {
+    on_database(subject, |database| {
+        match database.is_current().map_err(explain)? {
+            true => check(database),
+            false => not_checked("the next start migrates the database; run the check again then"),
+        }
+    })
 }
 
 /// No page is damaged.
 pub fn damage(subject: &Subject) -> Outcome {
     on_database(subject, |database| match database.find_damage() {
-        Ok(None) => Ok("none".to_owned()),
+        Ok(None) => right("none"),
         Ok(Some(damage)) => Err(damage),
-        Err(why) => Err(why.to_string()),
+        Err(why) => Err(explain(why)),
     })
 }
 
-/// The hash chain of the audit log is intact.
+/// The hash chain of the audit log is intact and sealed.
 pub fn audit_log(subject: &Subject) -> Outcome {
-    on_database(subject, |database| match database.audit_fault() {
-        Ok(None) => Ok("the chain is intact; `audit verify` checks its seals".to_owned()),
-        Ok(Some(fault)) => Err(fault),
-        Err(why) => Err(why.to_string()),
+    on_current(subject, |database| match database.audit_fault() {
+        Ok(None) => right("intact"),
+        Ok(Some(fault)) => Err(format!(
+            "{fault}; find out who wrote to the database or its key, then restore a backup or run \
+             `task-api audit reseal`"
+        )),
+        Err(why) => Err(explain(why)),
     })
 }
 
 /// Two admins can sign in: if one is gone, the other approves accounts and resets passwords.
 pub fn admins(subject: &Subject) -> Outcome {
     on_database(subject, |database| {
-        match database.count_approved_admins() {
-        Ok(0) => Err("no admin is approved, so no account can be approved".to_owned()),
-        Ok(1) => Err(
-            "only one admin is approved; if this person is gone, only the command line can approve accounts".to_owned(),
-        ),
-        Ok(count) => Ok(format!("{count} approved admins")),
-        Err(why) => Err(why.to_string()),
-    }
+        let remedy = "`task-api user create --role admin --approved` creates one";
+        match database.count_approved_admins().map_err(explain)? {
+            0 => Err(format!(
+                "no admin is approved, so no account can be approved; {remedy}"
+            )),
+            1 => Err(format!(
+                "only one admin is approved: without this person, accounts are approved on the command line only; \
+                 {remedy}"
+            )),
+            count => right(format!("{count} are approved")),
+        }
     })
 }
 
-/// If all sign-ins come from one address, it is that of a proxy that is not listed.
+/// If all sign-ins come from one private address, it is that of a proxy that is not listed.
 pub fn trusted_proxies(subject: &Subject) -> Outcome {
     /// Fewer accounts may be one person on this machine.
     const ACCOUNTS: usize = 3;
     if subject.config.trusted_proxies != TrustedProxies::default() {
-        return Ok("set".to_owned());
+        return right("set");
     }
-    on_database(subject, |database| {
-        let seen = database.recent_clients().map_err(|why| why.to_string())?;
+    on_current(subject, |database| {
+        let seen = database.recent_clients().map_err(explain)?;
         let accounts: BTreeSet<_> = seen.iter().map(|client| client.account).collect();
-        let addresses: BTreeSet<_> = seen.iter().map(|client| client.address.clone()).collect();
-        let proxy = addresses
-            .first()
-            .filter(|address| addresses.len() == 1 && is_private(address));
-        match proxy.filter(|_| accounts.len() >= ACCOUNTS) {
-            None => Ok("not set; the audit log does not look as if there were a proxy".to_owned()),
-            Some(address) => Err(format!(
-                "not set, but all of the last {} sign-ins came from {address}: if this is a proxy, list it in \
-                 TRUSTED_PROXIES, otherwise all clients share one rate limit",
+        let addresses: BTreeSet<_> = seen.iter().map(|client| &client.address).collect();
+        match addresses.first() {
+            Some(_) if addresses.len() > 1 => right("not set; clients come from several addresses"),
+            Some(address) if !is_private(address) => {
+                right("not set; clients come from a public address")
+            }
+            Some(address) if accounts.len() >= ACCOUNTS => Err(format!(
+                "not set, and the last {} sign-ins all came from {address}: if it is a proxy, list it in \
+                 TRUSTED_PROXIES; otherwise all clients share one rate limit",
                 seen.len()
             )),
+            _ => not_checked(
+                "not set; too few accounts have signed in to tell whether there is a proxy",
+            ),
         }
     })
 }
@@ -91,4 +111,9 @@ fn is_private(address: &str) -> bool {
         Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
         Err(_) => false,
     }
+}
+
+/// The text of a failure to read the database.
+fn explain(why: Error) -> String {
+    format!("the database cannot be read: {why}")
 }

@@ -1,85 +1,77 @@
 //! Checks of the files and of the disk below them.
 
-use std::fs::{self, Metadata, OpenOptions};
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::command::Outcome;
+use super::finding::{Outcome, not_checked, right};
+use super::permissions::{
+    check_folder, check_generated_key, check_link, check_private, check_writable,
+};
 use super::subject::Subject;
-use crate::config::database::DatabaseUrl;
-use crate::config::private_file;
+use crate::config::Config;
 use crate::model::Timestamp;
 use crate::store::backup::BackupFolder;
 use crate::store::inspection;
 
-/// No other user can read the generated keys, and no key file is open to every user.
+/// No other user can read or replace the files with keys and passwords.
 pub fn keys(subject: &Subject) -> Outcome {
-    let generated = [subject.files.signing_key(), subject.files.audit_key()];
-    for path in generated
-        .iter()
-        .filter(|path| path.symlink_metadata().is_ok())
-    {
-        private_file::open(path, OpenOptions::new().read(true))
-            .map_err(|why| format!("{}: {why}", path.display()))?;
+    for (_, path) in subject.files.keys() {
+        check_generated_key(&path)?;
     }
-    let keys = &subject.config.signing_key;
-    let configured = [
-        &keys.jwt_secret_key_file,
-        &keys.jwt_secret_key_previous_file,
+    for path in secret_files(subject.config) {
+        // A file that cannot be found is a failure of `settings`.
+        if let Ok(target) = fs::canonicalize(path) {
+            check_link(path, &target)?;
+            check_private(path)?;
+        }
+    }
+    right("private")
+}
+
+/// The files that settings name.
+fn secret_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    let files = [
+        &config.signing_key.jwt_secret_key_file,
+        &config.signing_key.jwt_secret_key_previous_file,
+        &config.admin.admin_password_file,
+        &config.metrics.metrics_token_file,
     ];
-    for path in configured.into_iter().flatten() {
-        check_not_world_readable(path)?;
-    }
-    Ok("no key file is open to every user".to_owned())
+    files.into_iter().flatten()
 }
 
-/// The database file belongs to the user of this process, and lies where its path says.
+/// This user, and no other one, can read, write and replace the database, which lies where its path says.
 pub fn database(subject: &Subject) -> Outcome {
-    let path = subject.files.database();
-    check_link(&subject.config.database.database_url, path)?;
-    if !path.exists() {
-        return Ok(format!("{}: the first start creates it", path.display()));
+    let files = &subject.files;
+    let path = files.database();
+    check_link(subject.config.database.database_url.path(), path)?;
+    check_folder(files.folder())?;
+    let logs = [files.write_ahead_log(), files.rollback_journal()];
+    let parts = [path.to_owned(), files.shared_memory()]
+        .into_iter()
+        .chain(logs);
+    for part in parts.filter(|part| part.exists()) {
+        check_private(&part)?;
+        check_writable(&part)?;
     }
-    check_not_world_readable(path)?;
-    check_owner(path)?;
-    Ok(path.display().to_string())
-}
-
-/// A symbolic link leads to a file in the same folder only: elsewhere another person may be able to replace it.
-fn check_link(url: &DatabaseUrl, resolved: &Path) -> Result<(), String> {
-    let set = url.path();
-    let is_link = set
-        .symlink_metadata()
-        .is_ok_and(|metadata| metadata.is_symlink());
-    let folder = set
-        .parent()
-        .and_then(|folder| match folder.as_os_str().is_empty() {
-            true => fs::canonicalize(".").ok(),
-            false => fs::canonicalize(folder).ok(),
-        });
-    match is_link && folder.as_deref() != resolved.parent() {
-        true => Err(format!(
-            "{} is a symbolic link that leads to {}; name that path in DATABASE_URL",
-            set.display(),
-            resolved.display()
-        )),
-        false => Ok(()),
-    }
+    right(path.display().to_string())
 }
 
 /// The file system keeps what is written, and has the locks and the shared memory that SQLite needs.
 pub fn file_system(subject: &Subject) -> Outcome {
     let folder = subject.files.folder();
-    match inspection::file_system(folder) {
-        Some(file_system) => match file_system.hazard {
-            Some(hazard) => Err(format!(
-                "{}: {}: {hazard}",
-                folder.display(),
-                file_system.name
-            )),
-            None => Ok(file_system.name.to_owned()),
-        },
-        None => Ok("unknown to this program".to_owned()),
+    let Some(file_system) = inspection::file_system(folder) else {
+        return not_checked(
+            "its kind is unknown to this program; it must be a local one that lasts",
+        );
+    };
+    match file_system.hazard {
+        None => right(file_system.name),
+        Some(hazard) => Err(format!(
+            "{} is on {}: {hazard}",
+            folder.display(),
+            file_system.name
+        )),
     }
 }
 
@@ -87,22 +79,17 @@ pub fn file_system(subject: &Subject) -> Outcome {
 pub fn disk(subject: &Subject) -> Outcome {
     /// Room for the write-ahead log.
     const LEAST: u64 = 64 << 20;
-    let size = subject
-        .files
-        .database()
-        .metadata()
-        .map_or(0, |metadata| metadata.len());
-    let Some(free) = inspection::free_bytes(subject.files.folder()) else {
-        return Ok("the system does not tell the free bytes".to_owned());
-    };
     let mib = |bytes: u64| bytes >> 20;
-    match free < size + LEAST {
-        true => Err(format!(
-            "{} MiB are free; a backup or a migration needs up to {} MiB",
+    let size = subject.files.database().metadata();
+    let needed = size.map_or(0, |found| found.len()) + LEAST;
+    match inspection::free_bytes(subject.files.folder()) {
+        None => not_checked("the system does not tell the free bytes"),
+        Some(free) if free < needed => Err(format!(
+            "{} MiB are free, and a backup or a migration may need {} MiB: make room",
             mib(free),
-            mib(size + LEAST)
+            mib(needed) + 1
         )),
-        false => Ok(format!("{} MiB free", mib(free))),
+        Some(free) => right(format!("{} MiB free", mib(free))),
     }
 }
 
@@ -115,65 +102,36 @@ pub fn backups(subject: &Subject) -> Outcome {
                 .to_owned(),
         );
     };
-    settings.check()?;
+    if settings.check().is_err() {
+        return not_checked("BACKUP_DIR cannot be used, see settings");
+    }
+    let named = |text: &str| format!("BACKUP_DIR {}: {text}", folder.display());
     let newest = BackupFolder::new(folder.clone(), &subject.files, "").newest();
-    let newest = newest.map_err(|why| format!("BACKUP_DIR {}: {why}", folder.display()))?;
-    let Some((at, _)) = newest else {
-        return Err(format!(
-            "BACKUP_DIR {} has no proven backup yet",
-            folder.display()
-        ));
+    match newest.map_err(|why| named(&why.to_string()))? {
+        None => Err(named(
+            "there is no proven backup yet; start the server, which makes one",
+        )),
+        Some((at, _)) => check_age(at, settings.backup_every.duration()).map_err(|why| named(&why)),
+    }
+}
+
+/// Checks the age of the newest backup.
+fn check_age(made_at: Timestamp, every: Duration) -> Outcome {
+    let age = Timestamp::now().unix_seconds() - made_at.unix_seconds();
+    let Ok(age) = u64::try_from(age).map(Duration::from_secs) else {
+        return Err(
+            "the last proven backup is from the future, so the clock was set back; move that backup away"
+                .to_owned(),
+        );
     };
-    let age = Timestamp::now().unix_seconds() - at.unix_seconds();
-    let age = Duration::from_secs(u64::try_from(age).unwrap_or(0));
     let text = format!(
         "the last proven backup is {} old",
         humantime::format_duration(age)
     );
-    match age > 2 * settings.backup_every.duration() {
-        true => Err(format!("{text}, more than twice BACKUP_EVERY")),
-        false => Ok(text),
-    }
-}
-
-#[cfg(unix)]
-fn check_not_world_readable(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = metadata(path)?.permissions().mode();
-    match mode & 0o007 {
-        0 => Ok(()),
-        _ => Err(format!(
-            "{} may be read or written by every user of the machine (mode {:o}); chmod 600",
-            path.display(),
-            mode & 0o777
+    match age > 2 * every {
+        true => Err(format!(
+            "{text}, more than twice BACKUP_EVERY; the server's log says why"
         )),
+        false => right(text),
     }
-}
-
-#[cfg(unix)]
-fn check_owner(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::MetadataExt;
-    let (owner, user) = (metadata(path)?.uid(), rustix::process::geteuid().as_raw());
-    match owner == user {
-        true => Ok(()),
-        false => Err(format!(
-            "{} belongs to the user {owner}, and this process runs as {user}",
-            path.display()
-        )),
-    }
-}
-
-#[cfg(not(unix))]
-fn check_not_world_readable(path: &Path) -> Result<(), String> {
-    metadata(path).map(drop)
-}
-
-#[cfg(not(unix))]
-fn check_owner(path: &Path) -> Result<(), String> {
-    metadata(path).map(drop)
-}
-
-fn metadata(path: &Path) -> Result<Metadata, String> {
-    path.metadata()
-        .map_err(|why| format!("{}: {why}", path.display()))
 }

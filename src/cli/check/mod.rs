@@ -3,7 +3,10 @@
 mod command;
 mod database;
 mod files;
+mod finding;
 mod machine;
+mod permissions;
+mod published_keys;
 mod settings;
 mod subject;
 

@@ -1,32 +1,19 @@
 //! Checks of the settings.
 
-use super::command::Outcome;
+use super::finding::{Outcome, not_checked, right};
+use super::permissions::check_generated_key;
+use super::published_keys::PUBLISHED_KEYS;
 use super::subject::Subject;
+use crate::auth::signing_key::SigningKey;
 use crate::config::cors::CorsOrigins;
 use crate::config::passwords::RECOMMENDED_ITERATIONS;
 use crate::config::rate_limits::Switch;
-
-/// Published keys, from tutorials and examples: every reader can sign tokens with them.
-const PUBLISHED_KEYS: [&str; 12] = [
-    "aStrongSecretKey",
-    "super-secret",
-    "super-secret-key",
-    "secret",
-    "secret-key",
-    "secretkey",
-    "change-me",
-    "changeme",
-    "jwt-secret-string",
-    "your-secret-key",
-    "your-256-bit-secret",
-    "a-string-secret-at-least-256-bits-long",
-];
 
 /// The combinations of settings, and the secrets.
 pub fn combinations(subject: &Subject) -> Outcome {
     subject.config.check()?;
     match &subject.secrets {
-        Ok(_) => Ok("valid".to_owned()),
+        Ok(_) => right("valid"),
         Err(why) => Err(why.clone()),
     }
 }
@@ -37,17 +24,17 @@ pub fn cors_origins(subject: &Subject) -> Outcome {
         CorsOrigins::Any => Err(
             "CORS_ORIGINS is *: a script of any website may call the API; list the origins of your pages".to_owned(),
         ),
-        CorsOrigins::List(origins) => Ok(origins.join(", ")),
+        CorsOrigins::List(origins) => right(origins.join(", ")),
     }
 }
 
 /// Rate limiting is on.
 pub fn rate_limits(subject: &Subject) -> Outcome {
     match subject.config.rate_limiting.rate_limits {
-        Switch::On => Ok("on".to_owned()),
-        Switch::Off => {
-            Err("RATE_LIMITS is off: passwords can be guessed without a limit".to_owned())
-        }
+        Switch::On => right("on"),
+        Switch::Off => Err(
+            "RATE_LIMITS is off: passwords can be guessed without a limit; leave it out".to_owned(),
+        ),
     }
 }
 
@@ -55,33 +42,54 @@ pub fn rate_limits(subject: &Subject) -> Outcome {
 pub fn password_iterations(subject: &Subject) -> Outcome {
     match subject.config.passwords.password_iterations {
         iterations if iterations < RECOMMENDED_ITERATIONS => Err(format!(
-            "PASSWORD_ITERATIONS is {iterations}, below the {RECOMMENDED_ITERATIONS} that OWASP recommends"
+            "PASSWORD_ITERATIONS is {iterations}, below the {RECOMMENDED_ITERATIONS} that OWASP recommends; leave it \
+             out"
         )),
-        iterations => Ok(format!("{iterations}")),
+        iterations => right(iterations.to_string()),
     }
 }
 
 /// No key that verifies tokens can be guessed.
 pub fn signing_key(subject: &Subject) -> Outcome {
-    for key in subject.configured_keys() {
-        if PUBLISHED_KEYS
-            .iter()
-            .any(|published| published.as_bytes() == key.bytes)
-        {
-            return Err(format!(
-                "{} holds a key that is published: a client that knows it can act as any account",
-                key.source
-            ));
-        }
-        if key.weak {
-            return Err(format!("{} holds a key of fewer than 32 bytes", key.source));
-        }
+    let Ok(secrets) = &subject.secrets else {
+        return not_checked("the secrets cannot be used, see settings");
+    };
+    for key in &secrets.previous_keys {
+        check_key(key, "remove it")?;
     }
-    match &subject.secrets {
-        Err(why) => Err(why.clone()),
-        Ok(secrets) => Ok(match &secrets.current_key {
-            Some(key) => format!("from {}", key.source),
-            None => "generated, in a file beside the database".to_owned(),
-        }),
+    if let Some(key) = &secrets.current_key {
+        check_key(
+            key,
+            "replace it, such as by the output of `openssl rand -base64 32`",
+        )?;
+        return right(format!("from {}", key.source));
+    }
+    if check_generated_key(&subject.files.signing_key()).is_err() {
+        return not_checked("the file cannot be used, see key-files");
+    }
+    match SigningKey::load_existing(&subject.files)? {
+        Some(key) => {
+            check_key(&key, "remove the file, and the next start generates a key")?;
+            right(format!("from {}", key.source))
+        }
+        None => right("the first start generates it"),
+    }
+}
+
+fn check_key(key: &SigningKey, remedy: &str) -> Result<(), String> {
+    let source = &key.source;
+    if PUBLISHED_KEYS
+        .iter()
+        .any(|known| known.as_bytes() == key.bytes)
+    {
+        return Err(format!(
+            "{source} holds a key that is published, so anybody can sign in as any account; {remedy}"
+        ));
+    }
+    match key.weak {
+        true => Err(format!(
+            "{source} holds a key of fewer than 32 bytes, which can be guessed; {remedy}"
+        )),
+        false => Ok(()),
     }
 }

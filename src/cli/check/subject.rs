@@ -1,9 +1,9 @@
 //! What is checked: the settings, the keys, the files and the database.
 
-use crate::auth::signing_key::SigningKey;
 use crate::cli::valid_secrets::ValidSecrets;
 use crate::config::Config;
 use crate::config::database::DatabaseFiles;
+use crate::error::{Error, StorageFault};
 use crate::store::inspection::Inspection;
 
 /// What the checks look at.
@@ -14,7 +14,7 @@ pub struct Subject<'a> {
     pub secrets: Result<ValidSecrets, String>,
     /// The database file and those beside it.
     pub files: DatabaseFiles,
-    /// The open database, or why it cannot be opened. `None` if the first start has yet to create it.
+    /// The open database, or why it cannot be opened. `None` if the first start has yet to create or fill it.
     pub database: Result<Option<Inspection>, String>,
 }
 
@@ -25,7 +25,7 @@ impl Subject<'_> {
     /// One line for the operator: the folder of the database cannot be found.
     pub fn load(config: &Config) -> Result<Subject<'_>, String> {
         let files = config.database.database_url.files()?;
-        let database = Inspection::open(&files).map_err(|why| why.to_string());
+        let database = Inspection::open(&files).map_err(|why| explain(&files, &why));
         Ok(Subject {
             secrets: ValidSecrets::load(config),
             config,
@@ -33,12 +33,16 @@ impl Subject<'_> {
             database,
         })
     }
+}
 
-    /// The key that signs tokens, if a setting holds it. Otherwise it is in a file beside the database.
-    pub fn configured_keys(&self) -> impl Iterator<Item = &SigningKey> {
-        let secrets = self.secrets.as_ref().ok();
-        secrets
-            .into_iter()
-            .flat_map(|secrets| secrets.current_key.iter().chain(&secrets.previous_keys))
-    }
+/// The text of an error of [`Inspection::open`].
+fn explain(files: &DatabaseFiles, why: &Error) -> String {
+    let remedy = match why {
+        Error::StorageUnavailable(why) if why.fault == StorageFault::Damaged => {
+            "; restore a backup"
+        }
+        _ => "",
+    };
+    let path = files.database().display();
+    format!("DATABASE_URL: cannot open {path}: {why}{remedy}")
 }

@@ -51,13 +51,18 @@ impl WorkDir {
 
     /// The server, started by the shell after these commands, such as `ulimit -n 100`.
     pub fn command_after(&self, commands: &str) -> Command {
-        let program = self.command(&[]);
+        self.run_after(commands, &self.command(&[]))
+    }
+
+    /// The command, started by the shell after these commands. In them it is `"$0" "$@"`.
+    pub fn run_after(&self, commands: &str, program: &Command) -> Command {
         let variables = program.get_envs();
         let variables = variables.filter_map(|(name, value)| Some((name, value?)));
         let mut command = Command::new("sh");
         command
-            .args(["-c", &format!("{commands} && exec \"$0\"")])
+            .args(["-c", &format!("{commands} && exec \"$0\" \"$@\"")])
             .arg(program.get_program())
+            .args(program.get_args())
             .env_clear()
             .envs(variables)
             .current_dir(self.0.path())
