@@ -14,9 +14,9 @@ use super::state::App;
 use crate::concurrency::lower_priority;
 use crate::error::Error;
 use crate::model::{Action, Actor, Timestamp};
-use crate::store::{
-    Connection, audit, audit_pruning, audit_seal, free_pages, idempotency, sessions,
-};
+use crate::store::audit::{pruning, seal};
+use crate::store::storage::free_pages;
+use crate::store::{Connection, audit, idempotency, sessions};
 
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ pub fn run(app: &App) -> Result<(), Error> {
     if app.store.read(free_pages::has_many)? {
         delete_in_batches(app, |db| free_pages::release(db, BATCH))?;
     }
-    audit_seal::end_epoch(&app.store, now, EPOCH_SECONDS)
+    seal::end_epoch(&app.store, now, EPOCH_SECONDS)
 }
 
 /// Writes the sums of the refused sign-ins that have no entries of their own.
@@ -129,13 +129,13 @@ fn prune_audit_log(app: &App, now: Timestamp) -> Result<(), Error> {
         return Ok(());
     };
     let limit = now.plus_seconds(-keep.seconds());
-    let find_end = |db: &Connection| audit_pruning::find_end(db, limit);
+    let find_end = |db: &Connection| pruning::find_end(db, limit);
     let Some(end) = app.store.read(find_end)? else {
         return Ok(());
     };
     app.store
-        .write(|db| audit_pruning::announce(db, &Actor::server(app.now()), &end))?;
-    delete_in_batches(app, |db| audit_pruning::remove_batch(db, &end, BATCH))
+        .write(|db| pruning::announce(db, &Actor::server(app.now()), &end))?;
+    delete_in_batches(app, |db| pruning::remove_batch(db, &end, BATCH))
 }
 
 /// Calls `delete`, which returns the number of deleted rows, until it finds no more.

@@ -10,9 +10,9 @@ use super::terminal::{explain, print, print_to_stderr};
 use crate::config::database::DatabaseArgs;
 use crate::model::{Actor, Timestamp};
 use crate::store::audit::ChainHead;
-use crate::store::audit_key::AuditKey;
-use crate::store::audit_seal::reseal;
-use crate::store::audit_verification::{Kept, Verification, verify};
+use crate::store::audit::key::AuditKey;
+use crate::store::audit::seal::reseal;
+use crate::store::audit::verification::{Kept, Verification, verify};
 
 /// The subcommands of `audit`.
 #[derive(Debug, Subcommand)]

@@ -25,7 +25,8 @@ use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
 use crate::server::{ListenOn, STOP_DEADLINE, Server};
-use crate::store::{Store, audit_seal};
+use crate::store::Store;
+use crate::store::audit::seal;
 
 /// Starts the log and runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
@@ -137,7 +138,7 @@ fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
 
 /// Begins an epoch of the audit key: what was written before this start can no longer be resealed.
 fn begin_audit_epoch(app: &App) {
-    if let Err(why) = audit_seal::end_epoch(&app.store, app.now(), 0) {
+    if let Err(why) = seal::end_epoch(&app.store, app.now(), 0) {
         warn!("cannot begin an epoch of the audit key, next try within an hour: {why}");
     }
 }

@@ -8,15 +8,16 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
-use super::audit_seal::{self, AuditSealer};
-use super::checkpointer::Checkpointer;
+use super::audit::seal::{self, AuditSealer};
 use super::connection_pool::{self, ConnectionPool};
-use super::file_watch::FileWatch;
-use super::open_files::{self, OpenFiles};
 use super::reader::{KeptReader, Readers};
-use super::storage_state::{StorageState, TRANSIENT_FAULTS};
+use super::storage::checkpointer::Checkpointer;
+use super::storage::file_watch::FileWatch;
+use super::storage::open_files::{self, OpenFiles};
+use super::storage::state::{StorageState, TRANSIENT_FAULTS};
+use super::storage::{disk, integrity, mark};
 use super::write_group::Writer;
-use super::{audit, disk, integrity, migrate, storage_mark};
+use super::{audit, migrate};
 use crate::config::database::DatabaseFiles;
 use crate::config::memory::MemoryLimits;
 use crate::error::{Error, StorageError, StorageFault};
@@ -53,7 +54,7 @@ impl Store {
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
         migrate::run(files).map_err(explain)?;
         let store = Store::connect(files, readers).map_err(explain)?;
-        audit_seal::open(&store)?;
+        seal::open(&store)?;
         Ok(store)
     }
 
@@ -78,8 +79,8 @@ impl Store {
                 "it was replaced during the start".to_owned(),
             ));
         }
-        let known = storage_mark::read(&writer)?.in_file;
-        let in_file = storage_mark::number_in_file(path)?.unwrap_or(known);
+        let known = mark::read(&writer)?.in_file;
+        let in_file = mark::number_in_file(path)?.unwrap_or(known);
         let (commits, state) = (Arc::new(AtomicU64::new(0)), Arc::<StorageState>::default());
         Ok(Store {
             readers: Readers::new(pool, Arc::clone(&commits)),

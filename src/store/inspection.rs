@@ -8,16 +8,17 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::audit::verification::{Verification, verify_all};
 use super::audit::{self, AuditClient};
-use super::audit_verification::{Verification, verify_all};
 use super::connection_pool::WAIT_TIMEOUT;
-use super::file_alone::open_alone;
-use super::start_checks::check_log_belongs;
-use super::{integrity, migrate, users};
+use super::storage::file_alone::open_alone;
+use super::storage::integrity;
+use super::storage::start_checks::check_log_belongs;
+use super::{migrate, users};
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 
-pub use super::disk::{FileSystem, file_system, free_bytes};
+pub use super::storage::disk::{FileSystem, file_system, free_bytes};
 
 /// An open database.
 #[derive(Debug)]

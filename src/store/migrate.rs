@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::backup::{KEY_TABLE, PartialFile, Watch, copy_snapshot};
 use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
 use super::sqlite_error::is_busy;
-use super::start_checks::{check_files_beside, check_log_belongs};
+use super::storage::start_checks::{check_files_beside, check_log_belongs};
 use crate::config::database::DatabaseFiles;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;

@@ -16,15 +16,15 @@ use parking_lot::lock_api::ArcMutexGuard;
 use parking_lot::{FairMutex, Mutex, RawFairMutex};
 use rusqlite::Connection;
 
-use super::audit_seal::{self, AuditSealer};
-use super::checkpointer::{CHECKPOINT_PAGES, Checkpoint, CheckpointMode, checkpoint};
+use super::audit::seal::{self, AuditSealer};
 use super::connection_pool::{WAIT_TIMEOUT, keep_log_on_close};
 use super::migrate::check_version;
-use super::open_files::OpenFiles;
 use super::reader::release_snapshot_of_thread;
 use super::sqlite_error::{database_locked, is_busy};
-use super::storage_mark;
-use super::storage_state::{StorageState, TRANSIENT_FAULTS};
+use super::storage::checkpointer::{CHECKPOINT_PAGES, Checkpoint, CheckpointMode, checkpoint};
+use super::storage::mark;
+use super::storage::open_files::OpenFiles;
+use super::storage::state::{StorageState, TRANSIENT_FAULTS};
 use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::RecentSummary;
 use crate::metrics::exposition::Exposition;
@@ -43,7 +43,7 @@ pub struct Writer {
     audit: AuditSealer,
     state: Arc<StorageState>,
     files: OpenFiles,
-    /// Whether the next write marks the database; see [`super::storage_mark`].
+    /// Whether the next write marks the database; see [`super::storage::mark`].
     is_mark_due: AtomicBool,
     /// The last known number in the database file alone.
     in_file: AtomicI64,
@@ -325,7 +325,7 @@ impl Writer {
     fn check_transaction(&self, db: &Connection) -> Result<(), Error> {
         check_version(db)?;
         if self.is_mark_due.swap(false, Ordering::SeqCst) {
-            storage_mark::advance(db, self.in_file.load(Ordering::SeqCst))?;
+            mark::advance(db, self.in_file.load(Ordering::SeqCst))?;
         }
         Ok(())
     }
@@ -507,7 +507,7 @@ struct OpenGroup;
 
 impl OpenGroup {
     fn begin() -> OpenGroup {
-        audit_seal::forget_base();
+        seal::forget_base();
         GROUP.set(Some(Group::default()));
         OpenGroup
     }

@@ -9,7 +9,7 @@ use super::keys::KEY_TABLE;
 use super::snapshot_copy::open_copy;
 use super::watch::{Phase, Watch};
 use crate::error::Error;
-use crate::store::audit_verification::{Verification, verify_chain};
+use crate::store::audit::verification::{Verification, verify_chain};
 use crate::store::migrate;
 
 /// The number of rows of each table, and of the rows that refer to a row which does not exist: the Flask app does not

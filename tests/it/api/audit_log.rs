@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use task_api::model::Role;
-use task_api::store::audit_verification::{Kept, Verification, verify};
+use task_api::store::audit::verification::{Kept, Verification, verify};
 
 use crate::support::program::WorkDir;
 use crate::support::{self, Account, PASSWORD, TestApp, request_from};

@@ -4,8 +4,8 @@ use serde_json::json;
 use task_api::app::maintenance;
 use task_api::model::Actor;
 use task_api::store::audit::ChainHead;
-use task_api::store::audit_pruning::{announce, find_end, remove_batch};
-use task_api::store::audit_verification::{Kept, Verification, verify};
+use task_api::store::audit::pruning::{announce, find_end, remove_batch};
+use task_api::store::audit::verification::{Kept, Verification, verify};
 
 use crate::support::TestApp;
 use crate::support::program::WorkDir;

@@ -8,9 +8,9 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use task_api::app::maintenance;
-use task_api::store::audit_key::AuditKey;
-use task_api::store::audit_seal;
-use task_api::store::audit_verification::{Kept, Verification, verify};
+use task_api::store::audit::key::AuditKey;
+use task_api::store::audit::seal;
+use task_api::store::audit::verification::{Kept, Verification, verify};
 
 use crate::support::program::WorkDir;
 use crate::support::{PASSWORD, TestApp, file_mode, open_store};
@@ -60,7 +60,7 @@ fn add_row(app: &TestApp) {
 
 /// Ends the epoch of the audit key, as a start of the server does.
 fn end_epoch(app: &TestApp) {
-    audit_seal::end_epoch(&app.app.store, app.app.now(), 0).unwrap();
+    seal::end_epoch(&app.app.store, app.app.now(), 0).unwrap();
 }
 
 /// Computes the hashes of all rows again, as an attacker does after a change; returns the new head.
@@ -281,7 +281,7 @@ fn processes_on_one_database_follow_each_others_epochs() {
     let app = app_with_rows(1);
     let other = open_store(&app.database()).unwrap();
     for rows in 2..5 {
-        audit_seal::end_epoch(&other, app.app.now(), 0).unwrap();
+        seal::end_epoch(&other, app.app.now(), 0).unwrap();
         add_row(&app);
         assert_intact(&app, rows);
     }
@@ -290,7 +290,7 @@ fn processes_on_one_database_follow_each_others_epochs() {
         end_epoch(&app);
         add_row(&app);
     }
-    audit_seal::end_epoch(&other, app.app.now(), 0).unwrap();
+    seal::end_epoch(&other, app.app.now(), 0).unwrap();
     assert_eq!(epoch_in(&key_file(&app)), 8);
     assert_intact(&app, 7);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use task_api::app::maintenance;
-use task_api::store::audit_verification::{Kept, Verification, verify};
+use task_api::store::audit::verification::{Kept, Verification, verify};
 
 use crate::support::{Account, PASSWORD, SIGNING_KEY, TestApp, TestResponse, jwt};
 

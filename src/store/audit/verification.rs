@@ -5,14 +5,14 @@ use std::mem;
 use rusqlite::{Connection, Row, Transaction};
 use serde_json::Value;
 
-use super::audit::{COLUMNS, ChainHead, HASH, StoredRow};
-use super::audit_key::AuditKey;
-use super::audit_pruning;
-use super::audit_seal::{Seal, authenticate, unsealed_rows};
-use super::database::Store;
+use super::entries::{COLUMNS, ChainHead, HASH, StoredRow};
+use super::key::AuditKey;
+use super::pruning;
+use super::seal::{Seal, authenticate, unsealed_rows};
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 use crate::model::Action;
+use crate::store::database::Store;
 
 /// What an operator has kept in another place, to compare with the log.
 #[derive(Default)]
@@ -127,7 +127,7 @@ struct Chain {
 }
 
 fn check_chain(db: &Connection, kept: &Kept, progress: impl Fn(i64)) -> Result<Chain, Failure> {
-    let (start, seals) = (audit_pruning::start(db)?, Seal::all(db)?);
+    let (start, seals) = (pruning::start(db)?, Seal::all(db)?);
     let known = KnownHead::all(&start, &seals, kept)?;
     let mut walk = Walk::begin(start.clone(), known)?;
     let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");

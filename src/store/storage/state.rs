@@ -6,11 +6,11 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use strum::VariantArray;
 
-use super::sqlite_error::database_locked;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::logging::FAILURE;
 use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
+use crate::store::sqlite_error::database_locked;
 
 /// The faults that end when a write succeeds.
 pub const TRANSIENT_FAULTS: [StorageFault; 4] = [

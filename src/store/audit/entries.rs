@@ -2,28 +2,29 @@
 //!
 //! Hash chain: the hash of each row covers the hash of the row before it, and `audit_head` holds the number of
 //! rows and the last hash. A row that is changed, removed or inserted later breaks the chain
-//! ([verification](super::audit_verification)). The hashes have no key; [seals](super::audit_seal) protect them
+//! ([verification](super::verification)). The hashes have no key; [seals](super::seal) protect them
 //! against an attacker who computes the whole chain again.
 
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use super::page_reader::PageReader;
-use super::query_builder::{Query, SelectBuilder};
-use super::{audit_seal, decode};
+use super::seal;
 use crate::crypto::sha256_hex;
 use crate::error::Error;
 use crate::metrics::exposition::Exposition;
 use crate::model::{Action, Actor, AuditEntry, AuditQuery, Page, Position, Timestamp, User};
+use crate::store::decode;
+use crate::store::page_reader::PageReader;
+use crate::store::query_builder::{Query, SelectBuilder};
 
 /// The columns that the hash covers.
-pub(super) const COLUMNS: &str =
+pub(in crate::store) const COLUMNS: &str =
     "id, at, action, actor_id, actor, subject_id, subject, address, detail,
     request_id, os_user, latest_at";
 
 /// The column `hash` of a row, after [`COLUMNS`].
-pub(super) const HASH: usize = 12;
+pub(in crate::store) const HASH: usize = 12;
 
 /// Appends a row. `subject` is the account that the action is about.
 pub fn record(
@@ -34,7 +35,7 @@ pub fn record(
     detail: Option<Value>,
 ) -> Result<(), Error> {
     let head = ChainHead::read(db)?;
-    audit_seal::note_base(&head);
+    seal::note_base(&head);
     let id = head.count.checked_add(1);
     let id = id.ok_or_else(|| Error::Internal("audit_head has an invalid count".to_owned()))?;
     let at = actor.at.to_stored();
@@ -126,7 +127,7 @@ impl ChainHead {
 }
 
 /// A row of `audit` exactly as it is stored, since the hash covers the stored values.
-pub(super) struct StoredRow {
+pub(in crate::store) struct StoredRow {
     id: i64,
     at: Option<String>,
     pub action: Option<String>,
@@ -208,7 +209,7 @@ impl StoredRow {
 
 /// Writes the number of rows and the last hash, so that another system keeps them. Writes nothing if the database
 /// cannot be read: the other metrics are needed most then.
-pub(super) fn write_metrics(head: Option<&ChainHead>, text: &mut Exposition) {
+pub(in crate::store) fn write_metrics(head: Option<&ChainHead>, text: &mut Exposition) {
     let Some(ChainHead { count, hash }) = head else {
         return;
     };
@@ -261,7 +262,7 @@ fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
 /// two parts, the newer one first: late rows after the first row at or after `before`, and all rows before that row.
 /// Each row's own time is tested too.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct IdRange {
+pub(in crate::store) struct IdRange {
     pub is_late: bool,
     /// Inclusive.
     pub from: Option<i64>,
@@ -304,7 +305,7 @@ fn first_since(db: &Connection, at: Timestamp) -> Result<i64, Error> {
     Ok(id.unwrap_or(i64::MAX))
 }
 
-pub(super) fn select_range(filter: &AuditQuery, range: &IdRange) -> Query {
+pub(in crate::store) fn select_range(filter: &AuditQuery, range: &IdRange) -> Query {
     let mut select = SelectBuilder::new(COLUMNS, "NULL", "audit");
     if range.is_late {
         select.filter_plain("latest_at IS NOT NULL");

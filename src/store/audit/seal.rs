@@ -1,4 +1,4 @@
-//! Seals of the audit log: HMACs of the head of its hash chain, with the [audit key](super::audit_key).
+//! Seals of the audit log: HMACs of the head of its hash chain, with the [audit key](super::key).
 //!
 //! The hashes of the chain have no key, so an attacker who can write to the database can compute a whole new chain,
 //! but not its seal. Each commit with new rows renews the seal of the present epoch, in the same transaction. A row
@@ -15,16 +15,16 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
-use super::audit::{self, ChainHead};
-use super::audit_key::AuditKey;
-use super::database::Store;
+use super::entries::{self, ChainHead};
+use super::key::AuditKey;
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 use crate::metrics::exposition::Exposition;
 use crate::model::{Action, Actor, Timestamp};
+use crate::store::database::Store;
 
 /// A row of `audit_seal`: the head of the hash chain in an epoch, until its end the present one.
-pub(super) struct Seal {
+pub(in crate::store) struct Seal {
     pub epoch: i64,
     pub began_at: String,
     pub head: ChainHead,
@@ -114,14 +114,14 @@ thread_local! {
 }
 
 /// Notes the head that a row is about to follow. Only the first one of a transaction counts.
-pub(super) fn note_base(head: &ChainHead) {
+pub(in crate::store) fn note_base(head: &ChainHead) {
     BASE.with_borrow_mut(|base| {
         base.get_or_insert_with(|| head.clone());
     });
 }
 
 /// Begins a new transaction on this thread.
-pub(super) fn forget_base() {
+pub(in crate::store) fn forget_base() {
     BASE.take();
 }
 
@@ -145,13 +145,13 @@ impl AuditSealer {
     }
 
     /// The files of the database, among them the key.
-    pub(super) fn files(&self) -> &DatabaseFiles {
+    pub(in crate::store) fn files(&self) -> &DatabaseFiles {
         &self.files
     }
 
     /// Seals the rows of a transaction, before its commit. Without the key, or if the log has been changed without
     /// it, the rows stay without a seal, which goes to the log once: an outage would not make them more authentic.
-    pub(super) fn seal_head(&self, db: &Connection) -> Result<(), Error> {
+    pub(in crate::store) fn seal_head(&self, db: &Connection) -> Result<(), Error> {
         let Some(base) = BASE.take() else {
             return Ok(());
         };
@@ -250,7 +250,7 @@ impl AuditSealer {
     }
 
     /// Writes whether the log is sealed.
-    pub(super) fn write_metrics(&self, text: &mut Exposition) {
+    pub(in crate::store) fn write_metrics(&self, text: &mut Exposition) {
         let is_sealed = !self.has_failed.load(Ordering::Relaxed);
         let help = "Whether new rows of the audit log are authenticated with the audit key.";
         text.gauge("audit_sealed", help)
@@ -265,7 +265,7 @@ impl std::fmt::Debug for AuditSealer {
 }
 
 /// Says which rows have no seal.
-pub(super) fn unsealed_rows(last: &Seal, head: &ChainHead) -> String {
+pub(in crate::store) fn unsealed_rows(last: &Seal, head: &ChainHead) -> String {
     format!(
         "it has {} rows, and the last seal is of {}: the rows between were written without the audit key",
         head.count, last.head.count
@@ -280,7 +280,10 @@ fn internal(why: impl ToString) -> Error {
 ///
 /// # Errors
 /// Why the log cannot be authenticated, as a clause.
-pub(super) fn authenticate(files: &DatabaseFiles, last: Option<&Seal>) -> Result<AuditKey, String> {
+pub(in crate::store) fn authenticate(
+    files: &DatabaseFiles,
+    last: Option<&Seal>,
+) -> Result<AuditKey, String> {
     let path = files.audit_key();
     let key = AuditKey::read(&path);
     let path = path.display();
@@ -316,7 +319,7 @@ pub(super) fn authenticate(files: &DatabaseFiles, last: Option<&Seal>) -> Result
 ///
 /// # Errors
 /// One line for the operator: the key file is not the owner's alone, or no key file, or it cannot be written.
-pub(super) fn open(store: &Store) -> Result<(), String> {
+pub(in crate::store) fn open(store: &Store) -> Result<(), String> {
     let sealer = store.audit();
     let explain = |why: &dyn std::fmt::Display| {
         format!(
@@ -387,7 +390,7 @@ pub fn reseal(store: &Store, actor: &Actor) -> Result<i64, Error> {
         let failure = authenticate(&sealer.files, last.as_ref()).err();
         let epoch = last.map_or(0, |last| last.epoch) + 1;
         let detail = json!({ "epoch": epoch, "reason": failure });
-        audit::record(db, actor, Action::AuditResealed, None, Some(detail))?;
+        entries::record(db, actor, Action::AuditResealed, None, Some(detail))?;
         let key = AuditKey::random(epoch)?;
         Seal::new(&key, actor.at.to_stored(), ChainHead::read(db)?).write(db)?;
         // Before the commit: a server that sees the new seal finds its key.

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
-use super::audit::{self, ChainHead};
+use super::entries::{self, ChainHead};
 use crate::error::Error;
 use crate::model::{Action, Actor, Timestamp};
 
@@ -16,7 +16,7 @@ use crate::model::{Action, Actor, Timestamp};
 const SLACK: i64 = 24 * 60 * 60;
 
 /// Reads the start of the chain: the number and the hash of the last row that was removed.
-pub(super) fn start(db: &Connection) -> Result<ChainHead, Error> {
+pub(in crate::store) fn start(db: &Connection) -> Result<ChainHead, Error> {
     let sql = "SELECT count, hash FROM audit_start WHERE id = 1";
     let start = db
         .prepare_cached(sql)?
@@ -61,7 +61,7 @@ pub fn find_end(db: &Connection, limit: Timestamp) -> Result<Option<ChainHead>, 
 /// Writes the row that says which rows are about to be removed.
 pub fn announce(db: &Connection, actor: &Actor, end: &ChainHead) -> Result<(), Error> {
     let detail = json!({ "count": end.count, "hash": end.hash });
-    audit::record(db, actor, Action::AuditPruned, None, Some(detail))
+    entries::record(db, actor, Action::AuditPruned, None, Some(detail))
 }
 
 /// Removes up to `limit` rows, up to the row `end`. Returns the number of removed rows.

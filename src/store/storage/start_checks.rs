@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::storage_mark;
+use super::mark;
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 
@@ -46,7 +46,7 @@ fn find_left_over(files: &DatabaseFiles) -> Option<PathBuf> {
     beside.into_iter().find(|path| has_content(path))
 }
 
-/// Checks that the database file is not an older copy than the write-ahead log beside it; see [`storage_mark`].
+/// Checks that the database file is not an older copy than the write-ahead log beside it; see [`mark`].
 ///
 /// # Errors
 /// One line for the operator.
@@ -56,9 +56,9 @@ pub fn check_log_belongs(files: &DatabaseFiles) -> Result<(), Error> {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     // Read before the file alone: other processes may run checkpoints, which only raise the number in the file.
-    let with_log = storage_mark::read(&Connection::open_with_flags(files.database(), flags)?)?;
+    let with_log = mark::read(&Connection::open_with_flags(files.database(), flags)?)?;
     // A copy is consistent.
-    let alone = storage_mark::number_in_file(files.database())?;
+    let alone = mark::number_in_file(files.database())?;
     if alone.is_none_or(|number| number >= with_log.in_file) {
         return Ok(());
     }

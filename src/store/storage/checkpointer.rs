@@ -11,11 +11,11 @@ use std::fs;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::connection_pool::keep_log_on_close;
-use super::write_group::Writer;
-use super::{disk, storage_mark};
+use super::{disk, mark};
 use crate::config::database::DatabaseFiles;
 use crate::logging::FAILURE;
+use crate::store::connection_pool::keep_log_on_close;
+use crate::store::write_group::Writer;
 
 /// The log is checkpointed when it has this many pages (16 MiB). With SQLite's default of 1,000 pages, the same
 /// pages would be copied more often.
@@ -121,7 +121,7 @@ impl Checkpointer {
         reader: &mut Option<u64>,
     ) -> rusqlite::Result<()> {
         let first = checkpoint(&self.connection.lock(), CheckpointMode::Passive)?;
-        let in_file = storage_mark::number_in_file(self.files.database())?;
+        let in_file = mark::number_in_file(self.files.database())?;
         writer.set_mark_due(in_file);
         // Writers wait during the second step, so it is not tried again before the reader of the last attempt is gone.
         if reader.is_some_and(|pages| first.copied < pages) {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use rusqlite::ErrorCode;
 
-use super::storage_mark;
+use super::mark;
 use crate::config::database::DatabaseFiles;
 use crate::error::{StorageError, StorageFault};
 
@@ -70,7 +70,7 @@ impl FileWatch {
     fn read_number(&self, least: i64) -> Result<Option<i64>, StorageError> {
         let mut why = "its content is older than before".to_owned();
         for _ in 0..ATTEMPTS {
-            match storage_mark::number_in_file(self.files.database()) {
+            match mark::number_in_file(self.files.database()) {
                 Ok(Some(number)) if number < least => {}
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
                     why = error.to_string();
