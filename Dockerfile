@@ -38,7 +38,7 @@ COPY --from=build --chown=10001:10001 /build/out/data /data
 USER 10001:10001
 # The image has no /tmp, so SQLite writes its temporary files to the working directory. It needs them to sort
 # more than fits into memory, for example to build the indexes that the first start adds to a large database, and
-# to undo a write that changes more than 512 KiB of pages.
+# to undo a write that changes more than 120 KiB of pages.
 WORKDIR /data
 VOLUME /data
 

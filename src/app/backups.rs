@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::model::Timestamp;
+use crate::store::Store;
 use crate::store::backup::{BackupFolder, Draft, FolderLock, Watch};
 
 /// The longest time until the next try after a failure.
@@ -76,8 +77,8 @@ impl Backups {
 
     /// Makes a backup if the newest one is older than `BACKUP_EVERY`, and logs it. Returns the time until the next
     /// call.
-    pub fn run_if_due(&self, now: Timestamp, watch: &Watch) -> Duration {
-        match self.try_run(now, watch) {
+    pub fn run_if_due(&self, store: &Store, now: Timestamp, watch: &Watch) -> Duration {
+        match self.try_run(store, now, watch) {
             Ok(wait) => wait,
             Err(why) => {
                 self.failures.add(1);
@@ -88,7 +89,10 @@ impl Backups {
         }
     }
 
-    fn try_run(&self, now: Timestamp, watch: &Watch) -> Result<Duration, Error> {
+    fn try_run(&self, store: &Store, now: Timestamp, watch: &Watch) -> Result<Duration, Error> {
+        // A copy of the wrong file must not push out the right ones.
+        store.check_right_file()?;
+        self.note_newest().map_err(internal)?;
         // Two servers may run on one database, during a restart for example.
         let Some(_only) = FolderLock::try_lock(self.files.folder()).map_err(internal)? else {
             return Ok(RETRY.min(self.every));
@@ -97,6 +101,23 @@ impl Backups {
             Duration::ZERO => self.run(now, watch).map(|()| self.every),
             wait => Ok(wait),
         }
+    }
+
+    /// Takes over a backup that another server on this database has made.
+    fn note_newest(&self) -> std::io::Result<()> {
+        let newest = self.proven.newest()?;
+        let mut last = self.last.lock();
+        if let Some((at, bytes)) = newest
+            && last.is_none_or(|last| last.at < at)
+        {
+            let duration = None;
+            *last = Some(LastBackup {
+                at,
+                bytes,
+                duration,
+            });
+        }
+        Ok(())
     }
 
     /// A backup of the future is one from before the clock was set back; it does not count.
@@ -207,7 +228,7 @@ impl BackupThread {
             while let Some(backups) = &app.backups
                 && stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)
             {
-                wait = backups.run_if_due(app.now(), &watch);
+                wait = backups.run_if_due(&app.store, app.now(), &watch);
             }
         };
         let thread = thread::Builder::new().name("backups".to_owned());

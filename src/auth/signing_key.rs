@@ -124,6 +124,7 @@ fn read_or_create(path: &Path) -> io::Result<String> {
         key = generate()?;
         file.write_all(key.as_bytes())?;
         file.sync_all()?;
+        log::info!("generated a signing key in the file {}", path.display());
     }
     Ok(key.trim_end().to_owned())
 }

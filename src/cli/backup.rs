@@ -11,7 +11,6 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::database::existing_files;
-use super::stop_signals::survive_file_size_limit;
 use super::terminal::{explain, print, print_to_stderr};
 use crate::concurrency::lower_priority;
 use crate::config::backups::KeyPlace;
@@ -145,7 +144,6 @@ fn watch() -> Result<Watch, String> {
             .and_then(|_| flag::register(signal, Arc::clone(&stop)))
             .map_err(|why| format!("cannot handle signals: {why}"))?;
     }
-    survive_file_size_limit().map_err(|why| format!("cannot handle signals: {why}"))?;
     let bar = progress_bar();
     Ok(Watch::new(stop, move |phase| match phase {
         Phase::Copying(done, total) => {

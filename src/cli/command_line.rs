@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use super::stop_signals::survive_file_size_limit;
 use super::terminal::print_to_stderr;
 use super::{audit, backup, check, healthcheck, licenses, openapi, serve, user};
 use crate::config::Config;
@@ -102,6 +103,10 @@ pub fn run() -> ExitCode {
         Ok(command) => command,
         Err(why) => return report_usage_error(&why),
     };
+    if let Err(why) = survive_file_size_limit() {
+        print_to_stderr(format_args!("task-api: cannot handle signals: {why}"));
+        return ExitCode::FAILURE;
+    }
     let result = match command {
         Command::Serve(config) => serve::run(*config),
         Command::User(command) => user::run(command),

@@ -53,7 +53,7 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     if let Some(admin) = secrets.first_admin {
         admin.create(&app)?;
     }
-    begin_audit_epoch(&app);
+    end_audit_epoch(&app);
     let background = Background {
         _backups: BackupThread::start(&app)?,
         _maintenance: Maintenance::start(Arc::clone(&app))?,
@@ -136,10 +136,10 @@ fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
     }
 }
 
-/// Begins an epoch of the audit key: what was written before this start can no longer be resealed.
-fn begin_audit_epoch(app: &App) {
+/// Ends the epoch of the audit key at the start and at the stop: what was written before can no longer be resealed.
+fn end_audit_epoch(app: &App) {
     if let Err(why) = seal::end_epoch(&app.store, app.now(), 0) {
-        warn!("cannot begin an epoch of the audit key, next try within an hour: {why}");
+        warn!("cannot end the epoch of the audit key, next try within an hour: {why}");
     }
 }
 
@@ -183,6 +183,7 @@ fn stop(signal: &str, background: Background, server: Server, app: &App) {
     if let Err(why) = app.sign_outs.flush(&app.store) {
         warn!("sign-outs are lost, their sessions are valid again after the next start: {why}");
     }
+    end_audit_epoch(app);
     match app.store.checkpoint() {
         Ok(()) => info!("stopped; the write-ahead log is empty"),
         Err(why) => warn!("stopped; the write-ahead log stays beside the database: {why}"),

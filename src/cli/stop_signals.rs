@@ -34,7 +34,6 @@ impl StopSignals {
     pub fn catch() -> Result<StopSignals, String> {
         let explain = |why| format!("cannot handle signals: {why}");
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(explain)?;
-        survive_file_size_limit().map_err(explain)?;
         let (sender, first) = mpsc::channel();
         let is_serving = Arc::new(AtomicBool::new(false));
         let serving = Arc::clone(&is_serving);

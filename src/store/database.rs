@@ -93,7 +93,7 @@ impl Store {
                 AuditSealer::new(files),
             ),
             checkpointer: Checkpointer::new(checkpointer, files.clone()),
-            file_watch: FileWatch::new(files.clone()),
+            file_watch: FileWatch::new(files.clone(), in_file),
             files: files.clone(),
             state,
             is_stopping: Arc::default(),
@@ -185,6 +185,26 @@ impl Store {
         })
     }
 
+    /// Checks that the open database is the right one and not known to be damaged, such as for a backup.
+    ///
+    /// # Errors
+    /// [`Error::StorageUnavailable`].
+    pub fn check_right_file(&self) -> Result<(), Error> {
+        const WRONG: [StorageFault; 3] = [
+            StorageFault::Replaced,
+            StorageFault::Newer,
+            StorageFault::Damaged,
+        ];
+        if self
+            .state
+            .fault()
+            .is_some_and(|fault| WRONG.contains(&fault))
+        {
+            self.state.check()?;
+        }
+        self.check_files()
+    }
+
     fn check_files(&self) -> Result<(), Error> {
         let result = self.writer.check_files().map_err(Error::StorageUnavailable);
         result.inspect_err(|why| self.state.report_failure(why))
@@ -228,8 +248,11 @@ impl Store {
 
     /// Checks that no other program has overwritten the file, and that no newer version of this program uses it.
     fn watch_content(&self) {
-        if let Err(error) = self.file_watch.check() {
-            self.state.report(&error);
+        match self.file_watch.check() {
+            Ok(None) => {}
+            // Another program may have run the checkpoint, such as Litestream.
+            Ok(number) => self.writer.set_mark_due(number),
+            Err(error) => self.state.report(&error),
         }
         match self.readers.read(migrate::check_version) {
             Ok(()) => self.state.end(&[StorageFault::Newer]),

@@ -5,8 +5,9 @@
 //! transaction. A file that belongs to another program, or to a newer version of this one, is left unchanged,
 //! byte for byte. Before the first change a backup is made beside the file.
 
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -84,12 +85,16 @@ fn migrate(files: &DatabaseFiles, db: &mut Connection) -> Result<(), Error> {
     // Checked again while holding the write lock: another process may have migrated the file in the meantime.
     let is_outdated = schema_version(&transaction)? < VERSION;
     if is_outdated {
-        back_up(files)?;
-        upgrade(&transaction)?;
-    }
-    transaction.commit()?;
-    if is_outdated {
+        let backup = back_up(files)?;
+        let upgraded = upgrade(&transaction).and_then(|()| Ok(transaction.commit()?));
+        if let (Err(_), Some(backup)) = (&upgraded, backup) {
+            // Each further start would leave another copy of the unchanged database.
+            let _ = fs::remove_file(backup);
+        }
+        upgraded?;
         enable_auto_vacuum(db);
+        // The file alone has all tables now, without a write-ahead log.
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     }
     Ok(())
 }
@@ -344,12 +349,12 @@ fn foreign_table(table: &str, why: &str) -> Error {
 // ---- backup -------------------------------------------------------------------------------------
 
 /// Copies the database to a new file beside it. Does nothing if it is empty.
-fn back_up(files: &DatabaseFiles) -> Result<(), Error> {
+fn back_up(files: &DatabaseFiles) -> Result<Option<PathBuf>, Error> {
     // A connection of its own: SQLite cannot back up from the one that holds the write lock.
     let db = Connection::open_with_flags(files.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let snapshot = db.unchecked_transaction()?;
     if is_empty(&snapshot)? {
-        return Ok(());
+        return Ok(None);
     }
     let backup = files.beside(format!(".{}.bak", Timestamp::now().to_precise_file_name()));
     copy_to(&snapshot, &backup).map_err(|why| {
@@ -362,7 +367,7 @@ fn back_up(files: &DatabaseFiles) -> Result<(), Error> {
         "backed up the database to {} before its migration",
         backup.display()
     );
-    Ok(())
+    Ok(Some(backup))
 }
 
 /// Whether it has no table.

@@ -40,7 +40,11 @@ fn storage_fault(why: &rusqlite::Error) -> Option<StorageFault> {
 
 impl From<rusqlite::Error> for Error {
     fn from(why: rusqlite::Error) -> Error {
-        let cause = || format!("SQLite: {why}");
+        // The text of some errors contains the statement, which may be long.
+        let cause = || match &why {
+            rusqlite::Error::SqlInputError { msg, .. } => format!("SQLite: {msg}"),
+            other => format!("SQLite: {other}"),
+        };
         match storage_fault(&why) {
             _ if is_busy(&why) => database_locked(),
             Some(fault) => Error::StorageUnavailable(StorageError::new(fault, cause())),

@@ -379,6 +379,7 @@ impl Writer {
     /// Notes a commit that was written to the log, which has this many pages now.
     fn note_commit(&self, pages: u64) {
         *self.last_commit.lock() = Some(Instant::now());
+        self.audit.note_commit();
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.state.end(&TRANSIENT_FAULTS);
         self.watch_log(pages);

@@ -9,7 +9,7 @@
 //! key to the epoch of the last seal.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -132,6 +132,11 @@ pub struct AuditSealer {
     key: Mutex<Option<AuditKey>>,
     /// Whether rows are written without a seal.
     has_failed: AtomicBool,
+    /// The number of rows at the last commit that this process has sealed. An older state of the log that is put back
+    /// with its seal has fewer.
+    committed: AtomicI64,
+    /// The number of rows in the transaction that is about to be committed.
+    pending: AtomicI64,
 }
 
 impl AuditSealer {
@@ -141,6 +146,8 @@ impl AuditSealer {
             files: files.clone(),
             key: Mutex::new(None),
             has_failed: AtomicBool::new(false),
+            committed: AtomicI64::new(0),
+            pending: AtomicI64::new(0),
         }
     }
 
@@ -159,12 +166,32 @@ impl AuditSealer {
         if last.as_ref().is_some_and(|last| last.head == head) {
             return Ok(());
         }
-        let key = self.key_of(last.as_ref(), &base);
+        let key = self
+            .check_not_older(&base)
+            .and_then(|()| self.key_of(last.as_ref(), &base));
         if let (Ok(key), Some(last)) = (&key, last) {
+            self.pending.store(head.count, Ordering::Relaxed);
             Seal::new(key, last.began_at, head).write(db)?;
         }
         self.report(key.err().as_ref());
         Ok(())
+    }
+
+    /// The transaction whose rows were sealed is committed.
+    pub(in crate::store) fn note_commit(&self) {
+        let pending = self.pending.load(Ordering::Relaxed);
+        self.committed.fetch_max(pending, Ordering::Relaxed);
+    }
+
+    /// Checks that no older state of the log was put back while this process runs.
+    fn check_not_older(&self, base: &ChainHead) -> Result<(), String> {
+        match self.committed.load(Ordering::Relaxed) {
+            count if base.count < count => Err(format!(
+                "it has {} rows and had {count}: an older state was put back",
+                base.count
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The key of the last seal, which has to be of this head: the key in memory or, if another process has replaced

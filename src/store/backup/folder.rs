@@ -23,6 +23,12 @@ type BackupFiles = BTreeMap<String, PathBuf>;
 /// The name of the backup itself after the time. It gets this name last.
 const COMPLETE: &str = ".db";
 
+/// The file with its checksum, which only a backup has that was made by this program.
+const CHECKSUM: &str = ".db.sha256";
+
+/// What follows the time in the names of a backup's files, besides those of a copy that is not complete.
+const OWN_FILES: [&str; 4] = [COMPLETE, CHECKSUM, ".db.jwt_secret", ".db.audit_key"];
+
 impl BackupFolder {
     /// The backups of this database whose names have `mark` before the time.
     pub fn new(folder: PathBuf, files: &DatabaseFiles, mark: &str) -> BackupFolder {
@@ -40,8 +46,10 @@ impl BackupFolder {
     /// When the newest complete backup was made, and its length in bytes.
     pub fn newest(&self) -> io::Result<Option<(Timestamp, u64)>> {
         let backups = self.list()?;
-        let complete =
-            |(at, files): (&Timestamp, &BackupFiles)| Some((*at, files.get(COMPLETE)?.clone()));
+        let complete = |(at, files): (&Timestamp, &BackupFiles)| {
+            files.get(CHECKSUM)?;
+            Some((*at, files.get(COMPLETE)?.clone()))
+        };
         match backups.iter().rev().find_map(complete) {
             Some((at, path)) => Ok(Some((at, path.metadata()?.len()))),
             None => Ok(None),
@@ -85,8 +93,9 @@ impl BackupFolder {
     fn parse<'a>(&self, name: &'a str) -> Option<(Timestamp, &'a str)> {
         let rest = name.strip_prefix(&self.prefix)?;
         let (time, rest) = rest.split_at_checked("20261128T103106Z".len())?;
-        rest.starts_with(COMPLETE)
-            .then_some((Timestamp::from_file_name(time)?, rest))
+        let is_own =
+            OWN_FILES.contains(&rest) || (rest.starts_with(".db.") && rest.contains(".part"));
+        is_own.then_some((Timestamp::from_file_name(time)?, rest))
     }
 }
 

@@ -25,7 +25,7 @@ pub struct FileWatch {
     seen: Mutex<Seen>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
     modified: Option<SystemTime>,
     length: u64,
@@ -34,35 +34,41 @@ struct Seen {
 }
 
 impl FileWatch {
-    /// Watches this database.
-    pub fn new(files: DatabaseFiles) -> FileWatch {
+    /// Watches this database, whose file alone has this mark now.
+    pub fn new(files: DatabaseFiles, number: i64) -> FileWatch {
+        let seen = Seen {
+            modified: None,
+            length: 0,
+            number,
+        };
         FileWatch {
             files,
-            seen: Mutex::default(),
+            seen: Mutex::new(seen),
         }
     }
 
-    /// Checks the file if it has changed since the last call.
+    /// Checks the file if it has changed since the last call, by a checkpoint of any program. Returns its mark then.
     ///
     /// # Errors
     /// [`StorageFault::Damaged`].
-    pub fn check(&self) -> Result<(), StorageError> {
+    pub fn check(&self) -> Result<Option<i64>, StorageError> {
         let Ok(metadata) = fs::metadata(self.files.database()) else {
-            return Ok(()); // the check of the open files reports it
+            return Ok(None); // the check of the open files reports it
         };
         let (modified, length) = (metadata.modified().ok(), metadata.len());
         let mut seen = self.seen.lock();
         if (modified, length) == (seen.modified, seen.length) {
-            return Ok(());
+            return Ok(None);
         }
-        if let Some(number) = self.read_number(seen.number)? {
+        let number = self.read_number(seen.number)?;
+        if let Some(number) = number {
             *seen = Seen {
                 modified,
                 length,
                 number,
             };
         }
-        Ok(())
+        Ok(number)
     }
 
     /// Reads the mark of the file, which is never lower than `least`. `None` if it cannot be read now, such as in the

@@ -12,12 +12,26 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use super::file_alone::open_alone;
 
 /// The row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StorageMark {
     /// Counted up at the first write after each checkpoint.
     pub number: i64,
     /// The number in the file alone at that time.
     pub in_file: i64,
+}
+
+impl StorageMark {
+    /// The mark of a database without the table: of an earlier version, or no database of this program.
+    const NO_TABLE: StorageMark = StorageMark {
+        number: -1,
+        in_file: -1,
+    };
+
+    /// The mark before the first write.
+    const NO_ROW: StorageMark = StorageMark {
+        number: 0,
+        in_file: -1,
+    };
 }
 
 /// Counts the number up. `in_file` is the number that the file alone has, see [`number_in_file`].
@@ -27,11 +41,11 @@ pub fn advance(db: &Connection, in_file: i64) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute(params![in_file]).map(drop)
 }
 
-/// Reads the row; the default if there is none, as in a database of an earlier version.
+/// Reads the row.
 pub fn read(db: &Connection) -> rusqlite::Result<StorageMark> {
     let exists = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'storage_mark')";
     if !db.query_row(exists, [], |row| row.get::<_, bool>(0))? {
-        return Ok(StorageMark::default());
+        return Ok(StorageMark::NO_TABLE);
     }
     let sql = "SELECT number, in_file FROM storage_mark WHERE id = 1";
     let row = db.query_row(sql, [], |row| {
@@ -40,7 +54,7 @@ pub fn read(db: &Connection) -> rusqlite::Result<StorageMark> {
             in_file: row.get(1)?,
         })
     });
-    Ok(row.optional()?.unwrap_or_default())
+    Ok(row.optional()?.unwrap_or(StorageMark::NO_ROW))
 }
 
 /// Reads the number from the database file alone, without the write-ahead log. `None` if the file alone is not

@@ -15,9 +15,9 @@ type FileId = (u64, u64);
 #[cfg(not(unix))]
 type FileId = ();
 
-/// The database and its write-ahead log, which are open.
+/// The database, its write-ahead log and the index of the log, which are open.
 #[derive(Debug)]
-pub struct OpenFiles([(PathBuf, FileId); 2]);
+pub struct OpenFiles([(PathBuf, FileId); 3]);
 
 impl OpenFiles {
     /// Records which files lie at the paths now.
@@ -27,7 +27,8 @@ impl OpenFiles {
     pub fn record(files: &DatabaseFiles) -> io::Result<OpenFiles> {
         let record = |path: PathBuf| file_id(&path).map(|id| (path, id));
         let database = record(files.database().to_owned())?;
-        Ok(OpenFiles([database, record(files.write_ahead_log())?]))
+        let log = record(files.write_ahead_log())?;
+        Ok(OpenFiles([database, log, record(files.shared_memory())?]))
     }
 
     /// Whether the database is the file with this id.

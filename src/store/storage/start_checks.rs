@@ -58,15 +58,24 @@ pub fn check_log_belongs(files: &DatabaseFiles) -> Result<(), Error> {
     // Read before the file alone: other processes may run checkpoints, which only raise the number in the file.
     let with_log = mark::read(&Connection::open_with_flags(files.database(), flags)?)?;
     // A copy is consistent.
-    let alone = mark::number_in_file(files.database())?;
-    if alone.is_none_or(|number| number >= with_log.in_file) {
+    let Some(alone) = mark::number_in_file(files.database())? else {
         return Ok(());
+    };
+    let log = files.write_ahead_log();
+    if alone < with_log.in_file {
+        return Err(Error::Internal(format!(
+            "it is an older copy, to which the newer write-ahead log {} does not belong; put the right database file \
+             back, or move the log away to use the copy",
+            log.display()
+        )));
     }
-    Err(Error::Internal(format!(
-        "it is an older copy, to which the newer write-ahead log {} does not belong; put the right database file back, \
-         or move the log away to use the copy",
-        files.write_ahead_log().display()
-    )))
+    if alone > with_log.number {
+        return Err(Error::Internal(format!(
+            "the write-ahead log {} is older than the database and would undo newer changes; move the log away",
+            log.display()
+        )));
+    }
+    Ok(())
 }
 
 fn has_content(path: &Path) -> bool {

@@ -63,6 +63,30 @@ fn end_epoch(app: &TestApp) {
     seal::end_epoch(&app.app.store, app.app.now(), 0).unwrap();
 }
 
+/// The rows of a table, to put them back later.
+fn keep_copy(db: &Connection, table: &str) {
+    let sql = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
+    db.execute_batch(&sql).unwrap();
+}
+
+#[test]
+fn an_older_state_of_the_log_that_is_put_back_under_the_server_is_noticed() {
+    let app = app_with_rows(3);
+    let db = app.sql();
+    for table in ["audit", "audit_head", "audit_seal"] {
+        keep_copy(&db, table);
+    }
+    add_row(&app);
+    assert_eq!(app.metric("audit_sealed"), 1.0);
+    for table in ["audit", "audit_head", "audit_seal"] {
+        let sql = format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}");
+        db.execute_batch(&sql).unwrap();
+    }
+    add_row(&app);
+    assert_eq!(app.metric("audit_sealed"), 0.0);
+    assert!(!matches!(verdict(&app), Verification::Intact { .. }));
+}
+
 /// Computes the hashes of all rows again, as an attacker does after a change; returns the new head.
 fn rewrite_chain(db: &Connection) -> (i64, String) {
     let mut statement = db

@@ -50,7 +50,7 @@ impl Fixture {
     fn run(&self) -> Duration {
         let app = &self.app.app;
         let backups = app.backups.as_ref().unwrap();
-        backups.run_if_due(app.now(), &Watch::default())
+        backups.run_if_due(&app.store, app.now(), &Watch::default())
     }
 
     fn names(&self) -> Vec<String> {
@@ -120,6 +120,42 @@ fn beyond_backup_keep_the_oldest_are_removed_with_the_files_beside_them_and_no_o
         name.to_str().unwrap().ends_with(".sha256")
     });
     assert_eq!(sums.count(), 3);
+}
+
+#[test]
+fn the_wrong_file_is_not_backed_up_and_no_backup_is_removed_for_it() {
+    let fixture = Fixture::new();
+    fixture.run();
+    let before = fixture.names();
+    fixture.app.advance(3601);
+    let database = fixture.app.database();
+    fs::copy(&database, fixture.folder.join("../other.db")).unwrap();
+    fs::rename(fixture.folder.join("../other.db"), &database).unwrap();
+    fixture.run();
+    assert_eq!(fixture.names(), before);
+    assert_eq!(fixture.app.metric("backup_failures_total"), 1.0);
+}
+
+#[test]
+fn files_of_others_that_look_like_backups_are_left_alone() {
+    let fixture = Fixture::new();
+    let others = [
+        "project-20251101T000000Z.db",
+        "project-20251101T000000Z.db.gz",
+        "project-20251101T000000Z.db.gpg",
+        "project-20251101T000000Z.dbx",
+        "project-20251101T000000Z.db notes.txt",
+    ];
+    for name in others {
+        fs::write(fixture.folder.join(name), b"").unwrap();
+    }
+    fixture.run();
+    // An empty file without a checksum is no backup, so one was due.
+    let names = fixture.names();
+    assert_eq!(names.len(), others.len() + 1, "{names:?}");
+    for name in others {
+        assert!(names.contains(&name.to_owned()), "{name}");
+    }
 }
 
 #[test]

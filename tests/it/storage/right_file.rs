@@ -66,7 +66,7 @@ fn is_unavailable(response: &TestResponse, reason: &str) -> bool {
 
 #[test]
 fn no_write_is_acknowledged_after_the_database_or_its_log_was_moved() {
-    for name in ["project.db", "project.db-wal"] {
+    for name in ["project.db", "project.db-wal", "project.db-shm"] {
         let mut fixture = Fixture::new();
         fs::rename(fixture.path(name), fixture.path("elsewhere")).unwrap();
         let refused = fixture.create_task("lost");
@@ -307,6 +307,70 @@ fn a_start_refuses_an_older_copy_beside_a_newer_log() {
         .send("GET /tasks?limit=100", Some(&token), None)
         .json();
     assert_eq!(list["items"].as_array().unwrap().len(), 53);
+}
+
+#[test]
+fn a_start_refuses_an_older_log_beside_a_newer_database() {
+    let mut work_dir = Fixture::new().kill();
+    fs::copy(work_dir.path("project.db-wal"), work_dir.path("old-wal")).unwrap();
+    for _ in 0..2 {
+        let fixture = Fixture::serve(work_dir);
+        fixture.server.log();
+        work_dir = fixture.work_dir;
+    }
+    fs::rename(work_dir.path("old-wal"), work_dir.path("project.db-wal")).unwrap();
+    let _ = fs::remove_file(work_dir.path("project.db-shm"));
+    let line = work_dir.run(&["serve"]).error_line().to_owned();
+    assert!(
+        line.contains("project.db-wal is older than the database"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_start_refuses_an_older_copy_also_if_another_program_has_checkpointed() {
+    let fixture = Fixture::new();
+    fs::copy(fixture.path("project.db"), fixture.path("old.db")).unwrap();
+    let db = fixture.work_dir.sql();
+    for number in 0..3 {
+        // A checkpoint may be blocked for a moment by a snapshot of the server.
+        wait_for("a checkpoint", || {
+            let is_blocked: bool = db
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+                .unwrap();
+            (!is_blocked).then_some(())
+        });
+        // The server notices the checkpoint, and marks the file with a write.
+        let marked = || -> i64 {
+            db.query_row("SELECT in_file FROM storage_mark", [], |row| row.get(0))
+                .unwrap()
+        };
+        let before = marked();
+        wait_for("a mark", || {
+            assert_eq!(fixture.create_task(&number.to_string()).status, 201);
+            (marked() > before).then_some(())
+        });
+    }
+    let work_dir = fixture.kill();
+    fs::copy(work_dir.path("old.db"), work_dir.path("project.db")).unwrap();
+    let line = work_dir.run(&["serve"]).error_line().to_owned();
+    assert!(line.contains("older copy"), "{line}");
+}
+
+#[test]
+fn a_new_database_that_is_truncated_is_noticed() {
+    let work_dir = WorkDir::new();
+    let server = work_dir.serve();
+    File::options()
+        .write(true)
+        .open(work_dir.path("project.db"))
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    wait_for("damage", || {
+        let ready = server.client().send("GET /readyz", None, None);
+        is_unavailable(&ready, "damaged").then_some(())
+    });
 }
 
 #[test]
