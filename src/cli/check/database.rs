@@ -7,6 +7,7 @@ use super::finding::{Outcome, not_checked, right};
 use super::subject::Subject;
 use crate::config::proxies::TrustedProxies;
 use crate::error::Error;
+use crate::store::audit::AuditClient;
 use crate::store::inspection::Inspection;
 
 /// The database can be opened: it is this program's or the Flask app's, and no log or key of another one lies beside
@@ -76,32 +77,36 @@ pub fn admins(subject: &Subject) -> Outcome {
     })
 }
 
-/// If all sign-ins come from one private address, it is that of a proxy that is not listed.
+/// Clients have their own addresses, not that of a proxy.
 pub fn trusted_proxies(subject: &Subject) -> Outcome {
-    /// Fewer accounts may be one person on this machine.
-    const ACCOUNTS: usize = 3;
     if subject.config.trusted_proxies != TrustedProxies::default() {
         return right("set");
     }
     on_current(subject, |database| {
-        let seen = database.recent_clients().map_err(explain)?;
-        let accounts: BTreeSet<_> = seen.iter().map(|client| client.account).collect();
-        let addresses: BTreeSet<_> = seen.iter().map(|client| &client.address).collect();
-        match addresses.first() {
-            Some(_) if addresses.len() > 1 => right("not set; clients come from several addresses"),
-            Some(address) if !is_private(address) => {
-                right("not set; clients come from a public address")
-            }
-            Some(address) if accounts.len() >= ACCOUNTS => Err(format!(
-                "not set, and the last {} sign-ins all came from {address}: if it is a proxy, list it in \
-                 TRUSTED_PROXIES; otherwise all clients share one rate limit",
-                seen.len()
-            )),
-            _ => not_checked(
-                "not set; too few accounts have signed in to tell whether there is a proxy",
-            ),
-        }
+        look_for_proxy(&database.recent_clients().map_err(explain)?)
     })
+}
+
+/// If all sign-ins come from one private address, it is that of a proxy that is not listed.
+fn look_for_proxy(seen: &[AuditClient]) -> Outcome {
+    /// Fewer accounts may be one person on this machine.
+    const ACCOUNTS: usize = 3;
+    let accounts: BTreeSet<_> = seen.iter().map(|client| client.account).collect();
+    let addresses: BTreeSet<_> = seen.iter().map(|client| &client.address).collect();
+    match addresses.first() {
+        Some(_) if addresses.len() > 1 => right("not set; clients come from several addresses"),
+        Some(address) if !is_private(address) => {
+            right("not set; clients come from a public address")
+        }
+        Some(address) if accounts.len() >= ACCOUNTS => Err(format!(
+            "not set, and the last {} sign-ins all came from {address}: if it is a proxy, list it in TRUSTED_PROXIES; \
+             otherwise all clients share one rate limit",
+            seen.len()
+        )),
+        _ => {
+            not_checked("not set; too few accounts have signed in to tell whether there is a proxy")
+        }
+    }
 }
 
 /// Whether a proxy in front of the server may have this address.
@@ -116,4 +121,35 @@ fn is_private(address: &str) -> bool {
 /// The text of a failure to read the database.
 fn explain(why: Error) -> String {
     format!("the database cannot be read: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::check::finding::Finding;
+
+    #[test]
+    fn only_sign_ins_of_three_accounts_from_one_private_address_point_to_a_proxy() {
+        let label = |addresses: &[&str]| {
+            let client = |(account, address): (i64, &&str)| AuditClient {
+                account: Some(account),
+                address: (*address).to_owned(),
+            };
+            let seen: Vec<_> = (1..).zip(addresses).map(client).collect();
+            match look_for_proxy(&seen) {
+                Ok(Finding::Right(_)) => "ok",
+                Ok(Finding::NotChecked(_)) => "skipped",
+                Err(_) => "FAILED",
+            }
+        };
+        for private in ["127.0.0.1", "172.30.0.1", "::1", "fd00::1"] {
+            assert_eq!(label(&[private; 3]), "FAILED", "{private}");
+            assert_eq!(label(&[private; 2]), "skipped", "{private}");
+            assert_eq!(label(&[private, private, "192.0.2.1"]), "ok", "{private}");
+        }
+        for public in ["192.0.2.1", "2001:db8::1"] {
+            assert_eq!(label(&[public; 3]), "ok", "{public}");
+        }
+        assert_eq!(label(&[]), "skipped");
+    }
 }
