@@ -844,7 +844,10 @@ fn a_missing_an_old_and_a_future_backup_are_named() {
         let backup = backups
             .find(|path| path.extension().unwrap() == "db")
             .unwrap();
-        fs::rename(backup, healthy.backup_at(seconds)).unwrap();
+        let target = healthy.backup_at(seconds);
+        let checksum = |path: &Path| PathBuf::from(format!("{}.sha256", path.display()));
+        fs::rename(checksum(&backup), checksum(&target)).unwrap();
+        fs::rename(backup, target).unwrap();
     };
     healthy.assert_fails(&[("BACKUP_DIR", None)], "backups", "BACKUP_DIR is not set");
     rename(now - 2 * DAY + 600);

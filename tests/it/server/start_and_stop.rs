@@ -164,8 +164,8 @@ fn metric(server: &RunningServer, name: &str, kind: &str) -> usize {
 #[test]
 fn with_fewer_than_128_descriptors_the_start_fails_with_one_line() {
     let work_dir = WorkDir::new();
-    // The log of a first start has a line about the new database.
-    work_dir.create_account("ann", &[]);
+    // The log of a first start has lines about the new database and the new key.
+    work_dir.serve().log();
     let mut command = work_dir.command_after("ulimit -n 100");
     // Fewer iterations are a warning, which is a line too.
     let output = run_command(command.env("PASSWORD_ITERATIONS", "600000"));
