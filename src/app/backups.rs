@@ -200,8 +200,8 @@ fn internal(why: impl ToString) -> Error {
     Error::Internal(why.to_string())
 }
 
-/// The thread that makes the backups. It is not that of maintenance, since it has a lower priority, and a backup of
-/// a large database takes minutes. It stops when this value is dropped, and gives up a backup that is not complete.
+/// The thread that makes the backups. It is not that of maintenance, which would be late otherwise: a backup of a
+/// large database takes minutes. It stops when this value is dropped, and gives up a backup that is not complete.
 #[derive(Debug)]
 pub struct BackupThread {
     stop: Arc<AtomicBool>,

@@ -26,8 +26,9 @@ are approved accounts with that role. An empty list of scopes means any account.
 the code `invalid` the member `errors` names each refused field or parameter and the reason. Unknown \
 fields and parameters are refused too; a query parameter with a blank value counts as absent. After a 429 \
 or 503 wait for the number of seconds in `Retry-After`. A 503 says why: `busy` (the request has waited too long \
-for its turn, or memory is used up), `stopping` (the server is about to end) or `storage_unavailable` (the disk \
-is full or failing). A request that got a 503 has changed nothing.
+for its turn, or memory is used up), `stopping` (the server is about to end) or `storage_unavailable` (the \
+database cannot be written, for the reason in `msg`). A request that got a 503 has changed nothing, except that a \
+sign-out may have taken effect.
 
 **Lists** use keyset pagination: a response has at most `limit` items and a `next_cursor`. Send that as \
 `cursor` to get the next page; the `Link` header has its complete URL. On the last page `next_cursor` is \

@@ -232,7 +232,7 @@ impl Store {
     }
 
     /// Looks after the storage: checks that the files are the right ones, tests whether the database can be written,
-    /// and checkpoints a long write-ahead log. To be called about once a second, see [`crate::app::storage_watch`].
+    /// and checkpoints a long write-ahead log. To be called twice a second, see [`crate::app::storage_watch`].
     pub fn watch(&self) {
         let is_right = self.check_files().is_ok();
         if is_right {

@@ -224,10 +224,7 @@ fn check_admin_remains(db: &Connection, before: &User) -> Result<(), Error> {
 
 /// Whether an approved admin exists. Without one, no account can approve others.
 pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
-    let sql = r#"SELECT EXISTS (SELECT 1 FROM "user" WHERE role = ?1 AND coalesce(is_approved, FALSE) = TRUE)"#;
-    Ok(db
-        .prepare_cached(sql)?
-        .query_row([Role::Admin.as_str()], |row| row.get(0))?)
+    Ok(count_approved_admins(db)? > 0)
 }
 
 /// The number of approved admins.

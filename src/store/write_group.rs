@@ -280,13 +280,14 @@ impl Writer {
             connection.ok_or_else(|| Error::Busy("another write takes too long".to_owned()))?;
         self.begin_immediate(&connection, deadline)?;
         self.check_transaction(&connection).inspect_err(|_| {
+            self.is_mark_due.store(true, Ordering::SeqCst);
             let _ = connection.execute_batch("ROLLBACK");
         })?;
         Ok(connection)
     }
 
-    /// Tries until the deadline. A lock that lasts for [`WAIT_TIMEOUT`] is an outage. SQLite's own busy timeout sleeps for up to 100 ms between two attempts, and would miss
-    /// the moments between the commits of a busy process.
+    /// Tries until the deadline. A lock that lasts for [`WAIT_TIMEOUT`] is an outage. SQLite's own busy timeout sleeps
+    /// for up to 100 ms between two attempts, and would miss the moments between the commits of a busy process.
     fn begin_immediate(&self, db: &Connection, deadline: Instant) -> Result<(), Error> {
         db.busy_timeout(Duration::ZERO)?;
         let log_before = self.files.log_modified();

@@ -353,7 +353,7 @@ fn an_unsafe_setting_is_named() {
         (
             &[("JWT_SECRET_KEY", Some(published))],
             "signing-key",
-            "JWT_SECRET_KEY holds a key that is published, so anybody can sign in as any account; replace it",
+            "JWT_SECRET_KEY holds a key that is published: a client that knows it can act as any account; replace it",
         ),
         (
             &[key, ("JWT_SECRET_KEY_PREVIOUS", Some(published))],

@@ -83,7 +83,7 @@ fn check_key(key: &SigningKey, remedy: &str) -> Result<(), String> {
         .any(|known| known.as_bytes() == key.bytes)
     {
         return Err(format!(
-            "{source} holds a key that is published, so anybody can sign in as any account; {remedy}"
+            "{source} holds a key that is published: a client that knows it can act as any account; {remedy}"
         ));
     }
     match key.weak {

@@ -140,7 +140,7 @@ fn the_wrong_file_is_not_backed_up_and_no_backup_is_removed_for_it() {
 fn files_of_others_that_look_like_backups_are_left_alone() {
     let fixture = Fixture::new();
     let others = [
-        "project-20251101T000000Z.db",
+        "project-20251102T000000Z.db",
         "project-20251101T000000Z.db.gz",
         "project-20251101T000000Z.db.gpg",
         "project-20251101T000000Z.dbx",
