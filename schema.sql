@@ -37,10 +37,97 @@ CREATE TABLE IF NOT EXISTS task (
   FOREIGN KEY (assigned_user_id) REFERENCES "user" (id)
 );
 
--- Sessions ------------------------------------------------------------------------------------
+-- Accounts ------------------------------------------------------------------------------------
 -- From here on the tables are this program's own. They are separate, so that the Flask app's tables stay as
 -- they are.
 
+-- The forms of an account's name and e-mail address by which accounts are compared. SQL cannot compute them, and
+-- the Flask app does not write this table: `username` and `email` are the texts that the keys were computed from, so a
+-- row that differs from "user" is computed again.
+CREATE TABLE IF NOT EXISTS account_key (
+  user_id   INTEGER      NOT NULL,
+  username  VARCHAR(80)  NOT NULL,
+  email     VARCHAR(120) NOT NULL,
+  name_key  TEXT         NOT NULL,       -- equal for names that look alike (UTS 39 skeleton)
+  email_key TEXT         NOT NULL,       -- the canonical e-mail address
+  PRIMARY KEY (user_id),
+  FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
+);
+
+-- The accounts that have signed up and that no admin has approved yet. PENDING_ACCOUNTS_EXPIRE removes them. An
+-- account whose approval is withdrawn, or that the Flask app has created, is not in this table and stays.
+CREATE TABLE IF NOT EXISTS pending_account (
+  user_id INTEGER  NOT NULL,
+  since   DATETIME NOT NULL,
+  PRIMARY KEY (user_id),
+  FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
+);
+
+-- The last id that was given to a row of a table. SQLite would give the id of a deleted row to a new one, and a
+-- request about the deleted one would then change the new one.
+CREATE TABLE IF NOT EXISTS id_sequence (
+  name VARCHAR(40) NOT NULL,             -- of the table
+  last INTEGER     NOT NULL,
+  PRIMARY KEY (name)
+);
+
+-- One row if the Flask app has created this database: when this program took it over. Tokens of the Flask app are
+-- accepted for a limited time from then on.
+CREATE TABLE IF NOT EXISTS flask_takeover (
+  id INTEGER  NOT NULL,
+  at DATETIME NOT NULL,
+  PRIMARY KEY (id)
+);
+
+-- One-time links ------------------------------------------------------------------------------
+-- The random token of a link is stored as its SHA-256 only. A row is deleted when its link is used, withdrawn or
+-- expired. A link of an admin is valid as long as its maker is an approved admin; `made_by` is NULL for a link of the
+-- command line or of a start.
+CREATE TABLE IF NOT EXISTS invitation (
+  id         INTEGER      NOT NULL,
+  digest     VARCHAR(64)  NOT NULL,
+  role       VARCHAR(20)  NOT NULL,      -- of the new account
+  email      VARCHAR(120),               -- the only e-mail address that may use it; NULL: any
+  first_only BOOLEAN      NOT NULL,      -- valid only while no approved admin exists
+  made_by    INTEGER,
+  created_at DATETIME     NOT NULL,
+  expires_at DATETIME     NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE (digest),
+  FOREIGN KEY (made_by) REFERENCES "user" (id) ON DELETE CASCADE
+);
+
+CREATE TABLE IF NOT EXISTS password_reset (
+  user_id         INTEGER     NOT NULL,  -- one for each account: a new link replaces the old one
+  user_created_at DATETIME,              -- of the account: differs if the Flask app has reused its id
+  digest          VARCHAR(64) NOT NULL,
+  made_by         INTEGER,
+  created_at      DATETIME    NOT NULL,
+  expires_at      DATETIME    NOT NULL,
+  PRIMARY KEY (user_id),
+  UNIQUE (digest),
+  FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE,
+  FOREIGN KEY (made_by) REFERENCES "user" (id) ON DELETE CASCADE
+);
+
+-- Tokens for scripts --------------------------------------------------------------------------
+-- Personal access tokens. Only the SHA-256 of a token is stored.
+CREATE TABLE IF NOT EXISTS api_token (
+  id              INTEGER     NOT NULL,
+  user_id         INTEGER     NOT NULL,
+  user_created_at DATETIME,              -- of the account: differs if the Flask app has reused its id
+  name            VARCHAR(80) NOT NULL,
+  scope           VARCHAR(20) NOT NULL,  -- read, full
+  digest          VARCHAR(64) NOT NULL,
+  created_at      DATETIME    NOT NULL,
+  expires_at      DATETIME,              -- NULL: never
+  last_used_at    DATETIME,              -- NULL: not yet
+  PRIMARY KEY (id),
+  UNIQUE (digest),
+  FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
+);
+
+-- Sessions ------------------------------------------------------------------------------------
 -- A sign-in starts a session. Its access tokens are valid as long as this row exists; a sign-out deletes the
 -- row. The row holds no token, only the SHA-256 of the refresh token's random id, so a reader of the database
 -- cannot sign in with it.
@@ -162,6 +249,22 @@ CREATE TABLE IF NOT EXISTS storage_mark (
 -- folds ASCII only, because both programs must compute the same index entries. This program stores addresses in
 -- lower case, so the exact spelling matters only for a row of the Flask app with capitals beyond ASCII.
 CREATE INDEX IF NOT EXISTS user_by_email ON "user" (lower(email));
+
+-- Accounts by their keys, neither of which is UNIQUE: the Flask app may have stored rows with equal keys, and its
+-- file must still open.
+CREATE INDEX IF NOT EXISTS account_key_by_name  ON account_key (name_key);
+CREATE INDEX IF NOT EXISTS account_key_by_email ON account_key (email_key);
+
+-- The accounts that have awaited approval for the longest time.
+CREATE INDEX IF NOT EXISTS pending_account_by_time ON pending_account (since);
+
+-- Links and tokens: those of an account; the expired ones, which maintenance deletes.
+CREATE INDEX IF NOT EXISTS invitation_by_maker      ON invitation (made_by);
+CREATE INDEX IF NOT EXISTS invitation_by_expiry     ON invitation (expires_at);
+CREATE INDEX IF NOT EXISTS password_reset_by_maker  ON password_reset (made_by);
+CREATE INDEX IF NOT EXISTS password_reset_by_expiry ON password_reset (expires_at);
+CREATE INDEX IF NOT EXISTS api_token_by_user        ON api_token (user_id, id);
+CREATE INDEX IF NOT EXISTS api_token_by_expiry      ON api_token (expires_at);
 
 -- The sessions of an account; the expired rows, which maintenance deletes.
 CREATE INDEX IF NOT EXISTS session_by_user       ON session (user_id);

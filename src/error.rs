@@ -120,6 +120,12 @@ pub enum Error {
     StatusOnly,
     /// 403: `current_password` is wrong.
     WrongPassword,
+    /// 403: the request is signed in with a token for scripts, which does not permit it.
+    InsufficientScope,
+    /// 403: `SIGNUPS` is closed, and the sign-up has no invitation.
+    SignUpsClosed,
+    /// 403: `MAX_PENDING_ACCOUNTS` accounts await approval.
+    TooManyPendingAccounts,
     /// 404: the resource does not exist, or the caller may not see it.
     NotFound,
     /// 405: the path does not support the method. Holds the methods that it supports, for `Allow`.
@@ -130,6 +136,12 @@ pub enum Error {
     AccountExists,
     /// 409: the change would leave no approved admin.
     LastAdmin,
+    /// 409: the account has the largest number of tokens for scripts. Holds that number.
+    TooManyTokens(u32),
+    /// 409: the largest number of invitations is open. Holds that number.
+    TooManyInvitations(u32),
+    /// 410: the one-time link has been used, withdrawn or has expired, or there never was one with this token.
+    LinkUsedOrExpired,
     /// 412: the current version does not satisfy `If-Match` or `If-None-Match`.
     PreconditionFailed,
     /// 413: the body is too large. Holds the limit in bytes.

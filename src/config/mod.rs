@@ -4,6 +4,7 @@
 //! secret is never a flag, since other users of the machine can read the arguments of a process: see
 //! [`secrets`]. A value is parsed into a type of its own, so a setting that exists is valid.
 
+pub mod accounts;
 pub mod audit;
 pub mod backups;
 pub mod concurrency;

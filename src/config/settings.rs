@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::accounts::AccountArgs;
 use super::audit::AuditArgs;
 use super::backups::BackupArgs;
 use super::concurrency::Concurrency;
@@ -50,6 +51,9 @@ pub struct Config {
     /// access token is valid
     #[arg(long, env, hide_env_values = true, default_value = "30d")]
     pub jwt_refresh_token_expires: Lifetime,
+
+    #[command(flatten)]
+    pub accounts: AccountArgs,
 
     #[command(flatten)]
     pub passwords: PasswordArgs,

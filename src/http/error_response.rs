@@ -61,7 +61,7 @@ pub fn error_header(error: &Error) -> Option<(&'static str, Cow<'static, str>)> 
             ("WWW-Authenticate", "Bearer".into())
         }
         Error::InvalidToken(_) => ("WWW-Authenticate", r#"Bearer error="invalid_token""#.into()),
-        Error::InsufficientRole => (
+        Error::InsufficientRole | Error::InsufficientScope => (
             "WWW-Authenticate",
             r#"Bearer error="insufficient_scope""#.into(),
         ),
@@ -131,6 +131,21 @@ impl Error {
                 "wrong_password",
                 "The current password is wrong".into(),
             ),
+            Error::InsufficientScope => (
+                StatusCode::FORBIDDEN,
+                "insufficient_scope",
+                "This token does not permit the request; sign in instead".into(),
+            ),
+            Error::SignUpsClosed => (
+                StatusCode::FORBIDDEN,
+                "sign_ups_closed",
+                "Sign-up needs an invitation; ask an administrator for one".into(),
+            ),
+            Error::TooManyPendingAccounts => (
+                StatusCode::FORBIDDEN,
+                "too_many_pending_accounts",
+                "Too many accounts are waiting for approval; ask an administrator for an invitation".into(),
+            ),
             Error::NotFound => (
                 StatusCode::NOT_FOUND,
                 "not_found",
@@ -155,6 +170,21 @@ impl Error {
                 StatusCode::CONFLICT,
                 "last_admin",
                 "At least one approved admin must remain".into(),
+            ),
+            Error::TooManyTokens(limit) => (
+                StatusCode::CONFLICT,
+                "too_many_tokens",
+                format!("The account has {limit} tokens already; revoke one first").into(),
+            ),
+            Error::TooManyInvitations(limit) => (
+                StatusCode::CONFLICT,
+                "too_many_invitations",
+                format!("{limit} invitations are open already; withdraw one first").into(),
+            ),
+            Error::LinkUsedOrExpired => (
+                StatusCode::GONE,
+                "link_used_or_expired",
+                "This link has been used, withdrawn or has expired; ask an administrator for a new one".into(),
             ),
             Error::PreconditionFailed => (
                 StatusCode::PRECONDITION_FAILED,

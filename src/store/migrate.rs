@@ -23,7 +23,7 @@ use crate::model::Timestamp;
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of `schema.sql`. The Flask app's files have version 0.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// The tutorial's tables and columns, on which all statements rely. They identify a file.
 const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [

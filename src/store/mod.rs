@@ -15,6 +15,7 @@ pub mod users;
 mod connection_pool;
 mod database;
 mod decode;
+pub mod id_sequence;
 mod migrate;
 mod page_reader;
 mod query_builder;

@@ -12,6 +12,7 @@ use task_api::app::{App, Clock};
 use task_api::auth::metrics_token::MetricsToken;
 use task_api::auth::signing_key::{SigningKey, SigningKeys};
 use task_api::config::Config;
+use task_api::config::accounts::{AcceptFlaskTokens, AccountArgs, SignUps};
 use task_api::config::audit::AuditArgs;
 use task_api::config::backups::BackupArgs;
 use task_api::config::concurrency::Concurrency;
@@ -81,6 +82,14 @@ pub fn config(folder: &TempDir) -> Config {
         admin: AdminArgs::default(),
         jwt_access_token_expires: "24h".parse().unwrap(),
         jwt_refresh_token_expires: "30d".parse().unwrap(),
+        accounts: AccountArgs {
+            signups: SignUps::Open,
+            pending_accounts_expire: "30d".parse().unwrap(),
+            max_pending_accounts: 1000,
+            links_expire: "24h".parse().unwrap(),
+            session_max_age: "90d".parse().unwrap(),
+            accept_flask_tokens: AcceptFlaskTokens::Auto,
+        },
         passwords: PasswordArgs {
             password_iterations: 10,
         },

@@ -1,0 +1,35 @@
+//! Ids that are never given out twice, for tables whose rows are deleted.
+
+use rusqlite::Connection;
+
+use crate::error::Error;
+use crate::model::Id;
+
+/// The tables whose ids come from a sequence.
+#[derive(Debug, Clone, Copy, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Sequence {
+    /// `"user"`.
+    User,
+    /// `invitation`.
+    Invitation,
+    /// `api_token`.
+    ApiToken,
+}
+
+/// Returns the next id of a table. It is greater than each id that this program has given to a row of the table, and
+/// than `highest_used`, since the Flask app numbers its rows itself.
+///
+/// # Errors
+/// [`Error::Internal`] if the sequence has reached the largest id.
+pub fn next_id(db: &Connection, sequence: Sequence, highest_used: i64) -> Result<Id, Error> {
+    let name: &'static str = sequence.into();
+    let sql = "INSERT INTO id_sequence (name, last) VALUES (?1, ?2 + 1)
+        ON CONFLICT (name) DO UPDATE SET last =
+            CASE WHEN id_sequence.last < ?2 THEN ?2 ELSE id_sequence.last END + 1
+        RETURNING last";
+    let next: i64 = db
+        .prepare_cached(sql)?
+        .query_row((name, highest_used), |row| row.get(0))?;
+    Id::try_from(next).map_err(|_| Error::Internal(format!("no id is left for the table {name}")))
+}
