@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::http::request::RequestContext;
-use crate::model::{Action, Actor, Credential, Id, SessionId, SignedIn, Timestamp, User};
+use crate::model::{Action, Actor, Id, InSession, SessionId, SignInToken, Timestamp, User};
 use crate::store::{Connection, Store, audit, sessions};
 
 /// The most sign-outs that wait in memory. Each needs a valid session, so only many accounts together can reach it.
@@ -37,7 +37,7 @@ struct Waiting {
 #[derive(Debug, Clone)]
 pub enum Ended {
     /// The session or the token with which the request is signed in.
-    This(Credential),
+    This(SignInToken),
     /// One of the account's sessions.
     Session(SessionId),
     /// All sessions of the account, which are these, and all tokens of the Flask app.
@@ -129,10 +129,10 @@ impl Waiting {
             return false;
         }
         match &sign_out.ended {
-            Ended::This(Credential::Flask { digest, .. }) => {
+            Ended::This(SignInToken::Flask { digest, .. }) => {
                 self.flask_tokens.insert(digest.clone());
             }
-            Ended::This(Credential::Session(id)) | Ended::Session(id) => {
+            Ended::This(SignInToken::Session(id)) | Ended::Session(id) => {
                 self.sessions.insert(*id);
             }
             Ended::All(sessions) => {
@@ -154,13 +154,13 @@ impl SignOut {
     /// The sign-out of this caller.
     pub fn new(
         ended: Ended,
-        caller: &SignedIn,
+        caller: &InSession,
         context: &RequestContext,
         at: Timestamp,
     ) -> SignOut {
         SignOut {
             ended,
-            account: caller.user.clone(),
+            account: caller.user().clone(),
             address: context.client.address,
             at,
             request_id: context.request_id.clone(),
@@ -170,8 +170,8 @@ impl SignOut {
     /// Ends the sessions or the token in the database, with a row in the audit log if they were not ended before.
     fn write(&self, db: &Connection) -> Result<(), Error> {
         let (is_new, action) = match &self.ended {
-            Ended::This(Credential::Session(id)) => (sessions::end(db, *id)?, Action::SignOut),
-            Ended::This(Credential::Flask { digest, expires_at }) => {
+            Ended::This(SignInToken::Session(id)) => (sessions::end(db, *id)?, Action::SignOut),
+            Ended::This(SignInToken::Flask { digest, expires_at }) => {
                 let is_new = sessions::end_token(db, digest, *expires_at)?;
                 (is_new, Action::SignOut)
             }

@@ -16,7 +16,7 @@ use crate::http::json_body::{JsonBody, parse_json};
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{
-    Action, Credentials, NewUser, RefreshId, RefreshToken, Role, SessionId, SignedIn, Timestamp,
+    Action, Credentials, InSession, NewUser, RefreshId, RefreshToken, Role, SessionId, Timestamp,
     User,
 };
 use crate::store::idempotency::{Fingerprint, StoredResponse};
@@ -178,8 +178,8 @@ fn exchange(
 }
 
 /// Ends the session of the request; its access tokens and its refresh token are invalid from then on.
-pub fn log_out(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
-    let ended = Ended::This(caller.credential.clone());
+pub fn log_out(app: &App, context: &RequestContext, caller: &InSession) -> HandlerResult {
+    let ended = Ended::This(caller.token().clone());
     let sign_out = SignOut::new(ended, caller, context, app.now());
     app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())

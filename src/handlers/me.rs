@@ -9,7 +9,7 @@ use crate::http::etag::Preconditions;
 use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{Action, ProfilePatch, SignedIn, User};
+use crate::model::{Action, InSession, ProfilePatch, SignedIn, User};
 use crate::store::{audit, sessions, users};
 
 /// Shows the caller's account.
@@ -19,12 +19,12 @@ pub fn show(_: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResu
 
 /// Changes the e-mail or the password of a caller who knows the current password. A new password ends the
 /// account's other sessions (OWASP ASVS 5.0, 7.4.3).
-pub fn update(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
+pub fn update(app: &App, context: &RequestContext, caller: &InSession) -> HandlerResult {
     let patch = parse_json(context, |fields| ProfilePatch::from_fields(fields, caller))?;
     let preconditions = context.preconditions()?;
     // Checked first, so that a request with a stale version neither hashes a password nor counts as an
     // attempt.
-    preconditions.check_before_write(&caller.user)?;
+    preconditions.check_before_write(caller.user())?;
     // The rate limit of sign-ins: a client with a stolen token must not be able to guess the password.
     let attempt = app
         .rate_limits
@@ -42,7 +42,7 @@ pub fn update(app: &App, context: &RequestContext, caller: &SignedIn) -> Handler
 fn verify_password(
     app: &App,
     context: &RequestContext,
-    caller: &SignedIn,
+    caller: &InSession,
     patch: &ProfilePatch,
 ) -> Result<String, Error> {
     let hash = app.store.read(|db| users::password_hash(db, caller.id))?;
@@ -62,7 +62,7 @@ fn verify_password(
 fn change(
     app: &App,
     context: &RequestContext,
-    caller: &SignedIn,
+    caller: &InSession,
     patch: &ProfilePatch,
     current_hash: &str,
     preconditions: &Preconditions,

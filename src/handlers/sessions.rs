@@ -5,11 +5,11 @@ use crate::app::sign_outs::{Ended, SignOut};
 use crate::error::Error;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{OwnSession, OwnSessions, SessionId, SignedIn};
+use crate::model::{InSession, OwnSession, OwnSessions, SessionId};
 use crate::store::sessions;
 
 /// Lists the sessions of the account, and marks the one of this request.
-pub fn list(app: &App, _: &RequestContext, caller: &SignedIn) -> HandlerResult {
+pub fn list(app: &App, _: &RequestContext, caller: &InSession) -> HandlerResult {
     let found = app
         .store
         .read(|db| sessions::list(db, caller.id, app.now()))?;
@@ -24,7 +24,12 @@ pub fn list(app: &App, _: &RequestContext, caller: &SignedIn) -> HandlerResult {
 }
 
 /// Ends one of the account's sessions.
-pub fn end(app: &App, context: &RequestContext, caller: &SignedIn, id: SessionId) -> HandlerResult {
+pub fn end(
+    app: &App,
+    context: &RequestContext,
+    caller: &InSession,
+    id: SessionId,
+) -> HandlerResult {
     let own = ids(app, caller)?;
     if !own.contains(&id) {
         return Err(Error::NotFound);
@@ -33,20 +38,25 @@ pub fn end(app: &App, context: &RequestContext, caller: &SignedIn, id: SessionId
 }
 
 /// Ends every session of the account, this one included.
-pub fn end_all(app: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
+pub fn end_all(app: &App, context: &RequestContext, caller: &InSession) -> HandlerResult {
     let own = ids(app, caller)?;
     sign_out(app, context, caller, Ended::All(own))
 }
 
 /// The sessions of the account.
-fn ids(app: &App, caller: &SignedIn) -> Result<Vec<SessionId>, Error> {
+fn ids(app: &App, caller: &InSession) -> Result<Vec<SessionId>, Error> {
     let found = app
         .store
         .read(|db| sessions::list(db, caller.id, app.now()))?;
     Ok(found.into_iter().map(|session| session.id).collect())
 }
 
-fn sign_out(app: &App, context: &RequestContext, caller: &SignedIn, ended: Ended) -> HandlerResult {
+fn sign_out(
+    app: &App,
+    context: &RequestContext,
+    caller: &InSession,
+    ended: Ended,
+) -> HandlerResult {
     let sign_out = SignOut::new(ended, caller, context, app.now());
     app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::client_address::Network;
 use super::gcra::Charge;
-use crate::model::{SessionId, SignedIn};
+use crate::model::{Credential, Id, SessionId, SignInToken, SignedIn};
 
 /// The network of a client, and the hash of the e-mail that it signs in with.
 pub type NetworkAndAccount = (Network, u64);
@@ -17,6 +17,8 @@ pub enum RateLimitKey {
     Session(SessionId),
     /// The id of the caller's account, for tokens of the Flask app, which have no session.
     Account(i64),
+    /// The caller's token for scripts.
+    ApiToken(Id),
     /// The client's network, for requests without a valid token.
     Network(Network),
 }
@@ -24,9 +26,10 @@ pub enum RateLimitKey {
 impl RateLimitKey {
     /// The key of a caller who is signed in.
     pub fn of_caller(caller: &SignedIn) -> RateLimitKey {
-        match caller.session() {
-            Some(session) => RateLimitKey::Session(session),
-            None => RateLimitKey::Account(caller.id.get()),
+        match &caller.credential {
+            Credential::SignIn(SignInToken::Session(session)) => RateLimitKey::Session(*session),
+            Credential::SignIn(SignInToken::Flask { .. }) => RateLimitKey::Account(caller.id.get()),
+            Credential::ApiToken { id, .. } => RateLimitKey::ApiToken(*id),
         }
     }
 

@@ -35,6 +35,7 @@ mod task_sort;
 mod text_rules;
 mod time;
 mod title;
+mod token_scope;
 mod user;
 mod user_patch;
 mod user_query;
@@ -52,13 +53,13 @@ pub use open_enum::OpenEnum;
 pub use page::{Page, PageSize, Position};
 pub use password_attempt::PasswordAttempt;
 pub use password_policy::Password;
-pub use permissions::{Admin, Approved, Manager};
+pub use permissions::{Admin, AdminInSession, Approved, InSession, Manager};
 pub use profile_patch::ProfilePatch;
 pub use role::Role;
 pub use search_text::SearchText;
 pub use session::{
     Credential, LEEWAY_SECONDS, OwnSession, OwnSessions, RefreshId, RefreshToken, Session,
-    SessionId, SignedIn,
+    SessionId, SignInToken, SignedIn,
 };
 pub use status::Status;
 pub use task::Task;
@@ -68,6 +69,7 @@ pub use task_sort::{Sort, SortKey};
 pub use text_rules::is_control;
 pub use time::Timestamp;
 pub use title::Title;
+pub use token_scope::TokenScope;
 pub use user::User;
 pub use user_patch::UserPatch;
 pub use user_query::UserQuery;

@@ -1,6 +1,7 @@
 //! Permissions: every rule about what an account may do, as pure functions and proof types.
 //!
-//! Role-based access: [`Approved`], [`Manager`] and [`Admin`] are proof types. Only a check of the account
+//! Role-based access: [`Approved`], [`Manager`] and [`Admin`] are proof types. [`InSession`] and [`AdminInSession`] also
+//! exclude tokens for scripts. Only a check of the account
 //! creates a value of such a type, so a handler that takes one as its argument cannot run without the
 //! check. The route table is built from these types.
 //!
@@ -11,7 +12,7 @@ use std::ops::Deref;
 
 use super::id::Id;
 use super::role::Role;
-use super::session::SignedIn;
+use super::session::{Credential, SessionId, SignInToken, SignedIn};
 use super::task::Task;
 use super::task_patch::TaskPatch;
 use super::user::User;
@@ -82,6 +83,72 @@ pub struct Manager(Approved);
 #[derive(Debug)]
 pub struct Admin(Approved);
 
+/// Proof type: a caller who has signed in by password, approved or not. A token for scripts is not enough: a leaked
+/// one must not be able to make further tokens, or to lock its owner out.
+#[derive(Debug)]
+pub struct InSession {
+    user: User,
+    token: SignInToken,
+}
+
+/// Proof type: an approved admin who has signed in by password.
+#[derive(Debug)]
+pub struct AdminInSession(Admin);
+
+impl SignedIn {
+    /// Returns the caller if the scope of a token for scripts permits the method of the request.
+    ///
+    /// # Errors
+    /// [`Error::InsufficientScope`].
+    pub fn check_scope(self, method: &str) -> Result<SignedIn, Error> {
+        match self.credential {
+            Credential::ApiToken { scope, .. } if !scope.permits(method) => {
+                Err(Error::InsufficientScope)
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+impl InSession {
+    /// The account.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// The access token of the request.
+    pub fn token(&self) -> &SignInToken {
+        &self.token
+    }
+
+    /// The session of the token. A token of the Flask app has none.
+    pub fn session(&self) -> Option<SessionId> {
+        self.token.session()
+    }
+}
+
+impl TryFrom<SignedIn> for InSession {
+    type Error = Error;
+
+    fn try_from(SignedIn { user, credential }: SignedIn) -> Result<InSession, Error> {
+        match credential {
+            Credential::SignIn(token) => Ok(InSession { user, token }),
+            Credential::ApiToken { .. } => Err(Error::InsufficientScope),
+        }
+    }
+}
+
+impl TryFrom<SignedIn> for AdminInSession {
+    type Error = Error;
+
+    fn try_from(caller: SignedIn) -> Result<AdminInSession, Error> {
+        match caller.credential {
+            Credential::SignIn(_) => Admin::try_from(caller).map(AdminInSession),
+            Credential::ApiToken { .. } => Err(Error::InsufficientScope),
+        }
+    }
+}
+
 impl TryFrom<SignedIn> for Approved {
     type Error = Error;
 
@@ -117,6 +184,22 @@ impl TryFrom<SignedIn> for Admin {
         } else {
             Err(Error::InsufficientRole)
         }
+    }
+}
+
+impl Deref for InSession {
+    type Target = User;
+
+    fn deref(&self) -> &User {
+        &self.user
+    }
+}
+
+impl Deref for AdminInSession {
+    type Target = Admin;
+
+    fn deref(&self) -> &Admin {
+        &self.0
     }
 }
 

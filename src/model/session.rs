@@ -9,8 +9,10 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 
+use super::id::Id;
 use super::json_schema::{self, Schema};
 use super::time::Timestamp;
+use super::token_scope::TokenScope;
 use super::user::User;
 use crate::crypto::{random_bytes, sha256_hex};
 use crate::error::Error;
@@ -150,9 +152,23 @@ pub struct OwnSession {
     pub current: bool,
 }
 
-/// The access token that authenticated a request.
+/// The token that authenticated a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
+    /// The access token of a sign-in by password.
+    SignIn(SignInToken),
+    /// A token for scripts.
+    ApiToken {
+        /// The id of the token.
+        id: Id,
+        /// What the token permits.
+        scope: TokenScope,
+    },
+}
+
+/// The access token of a caller who has signed in by password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignInToken {
     /// A token of this session.
     Session(SessionId),
     /// A token of the Flask app, which has no sessions. Sign-out blocks the token itself until it expires.
@@ -162,6 +178,16 @@ pub enum Credential {
         /// The time in its claim `exp`.
         expires_at: Timestamp,
     },
+}
+
+impl SignInToken {
+    /// The session of the token. A token of the Flask app has none.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            SignInToken::Session(id) => Some(*id),
+            SignInToken::Flask { .. } => None,
+        }
+    }
 }
 
 /// A verified refresh token: one of the keys signed it, it has not expired, and its session exists.
@@ -176,7 +202,7 @@ pub struct RefreshToken {
     pub id: RefreshId,
 }
 
-/// An authenticated caller: an account with a valid access token, approved or not.
+/// An authenticated caller: an account with a valid token, approved or not.
 #[derive(Debug)]
 pub struct SignedIn {
     /// The account as the database has it at the start of the request.
@@ -186,11 +212,11 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// The session of the token. A token of the Flask app has none.
+    /// The session of the token. A token of the Flask app and a token for scripts have none.
     pub fn session(&self) -> Option<SessionId> {
-        match self.credential {
-            Credential::Session(id) => Some(id),
-            Credential::Flask { .. } => None,
+        match &self.credential {
+            Credential::SignIn(token) => token.session(),
+            Credential::ApiToken { .. } => None,
         }
     }
 }

@@ -5,9 +5,12 @@ use utoipa::openapi::SecurityRequirement;
 
 use super::operation_builder::{Operation, too_many_requests, unauthenticated};
 use crate::error::Error;
+use crate::model::TokenScope;
 
 /// The security scheme of the routes that need a signed-in account.
 pub const ACCESS_TOKEN: &str = "accessToken";
+/// The security scheme of the same routes, except those that need a session.
+pub const API_TOKEN: &str = "apiToken";
 /// The security scheme of `POST /refresh`.
 pub const REFRESH_TOKEN: &str = "refreshToken";
 
@@ -18,14 +21,18 @@ pub enum Caller {
     Anyone,
     /// Clients with a valid refresh token.
     RefreshToken,
-    /// Accounts with a valid access token, approved or not.
+    /// Accounts with a valid access token or a token for scripts, approved or not.
     SignedIn,
+    /// Accounts with a valid access token, approved or not.
+    InSession,
     /// Approved accounts of any role.
     Approved,
     /// Approved managers and admins.
     ManagerOrAdmin,
     /// Approved admins.
     Admin,
+    /// Approved admins with a valid access token.
+    AdminInSession,
 }
 
 impl Caller {
@@ -37,39 +44,69 @@ impl Caller {
                 "Needs a refresh token, sent as `Authorization: Bearer <refresh_token>`."
             }
             Caller::SignedIn => "Any signed-in account may call it, approved or not.",
+            Caller::InSession => {
+                "Any signed-in account may call it, approved or not, but not with a token for scripts."
+            }
             Caller::Approved => "Approved accounts may call it.",
             Caller::ManagerOrAdmin => "Approved managers and admins may call it.",
             Caller::Admin => "Approved admins may call it.",
+            Caller::AdminInSession => {
+                "Approved admins may call it, but not with a token for scripts."
+            }
         }
     }
 
-    /// The security requirement: a scheme and its scopes, of which an account needs any one.
+    /// The security requirements, of which a request needs any one: a scheme and its scopes, of which an account
+    /// needs any one.
     fn security(self) -> Vec<SecurityRequirement> {
-        let (scheme, scopes): (_, &[&str]) = match self {
+        const ANY_TOKEN: &[&str] = &[ACCESS_TOKEN, API_TOKEN];
+        let (schemes, scopes): (_, &[&str]) = match self {
             Caller::Anyone => return Vec::new(),
-            Caller::RefreshToken => (REFRESH_TOKEN, &[]),
-            Caller::SignedIn => (ACCESS_TOKEN, &[]),
-            Caller::Approved => (ACCESS_TOKEN, &["approved"]),
-            Caller::ManagerOrAdmin => (ACCESS_TOKEN, &["manager", "admin"]),
-            Caller::Admin => (ACCESS_TOKEN, &["admin"]),
+            Caller::RefreshToken => (&[REFRESH_TOKEN][..], &[]),
+            Caller::SignedIn => (ANY_TOKEN, &[]),
+            Caller::InSession => (&[ACCESS_TOKEN][..], &[]),
+            Caller::Approved => (ANY_TOKEN, &["approved"]),
+            Caller::ManagerOrAdmin => (ANY_TOKEN, &["manager", "admin"]),
+            Caller::Admin => (ANY_TOKEN, &["admin"]),
+            Caller::AdminInSession => (&[ACCESS_TOKEN][..], &["admin"]),
         };
-        vec![SecurityRequirement::new(scheme, scopes.iter().copied())]
+        let requirement = |scheme: &&str| SecurityRequirement::new(*scheme, scopes.iter().copied());
+        schemes.iter().map(requirement).collect()
+    }
+
+    /// Whether a token for scripts with the scope `full` is enough.
+    fn accepts_api_token(self) -> bool {
+        !matches!(self, Caller::InSession | Caller::AdminInSession)
+    }
+
+    fn needs_approval(self) -> bool {
+        self.needs_role() || self == Caller::Approved
+    }
+
+    fn needs_role(self) -> bool {
+        matches!(
+            self,
+            Caller::ManagerOrAdmin | Caller::Admin | Caller::AdminInSession
+        )
     }
 
     /// The errors of authentication, rate limiting and authorization.
-    fn errors(self) -> Vec<Error> {
+    fn errors(self, method: &str) -> Vec<Error> {
         if self == Caller::Anyone {
             return Vec::new();
         }
         let mut errors = Vec::from(unauthenticated());
         errors.push(too_many_requests());
-        if matches!(
-            self,
-            Caller::Approved | Caller::ManagerOrAdmin | Caller::Admin
-        ) {
+        if self == Caller::RefreshToken {
+            return errors;
+        }
+        if !self.accepts_api_token() || !TokenScope::Read.permits(method) {
+            errors.push(Error::InsufficientScope);
+        }
+        if self.needs_approval() {
             errors.push(Error::AwaitingApproval);
         }
-        if matches!(self, Caller::ManagerOrAdmin | Caller::Admin) {
+        if self.needs_role() {
             errors.push(Error::InsufficientRole);
         }
         errors
@@ -78,8 +115,8 @@ impl Caller {
 
 /// Adds what follows from the access level: the first sentence of the description, the security requirement, and
 /// the errors.
-pub fn add_access(operation: &mut Operation, caller: Caller) {
+pub fn add_access(operation: &mut Operation, caller: Caller, method: &str) {
     operation.description = format!("{} {}", caller.sentence(), operation.description);
     operation.security = caller.security();
-    operation.errors.extend(caller.errors());
+    operation.errors.extend(caller.errors(method));
 }

@@ -7,7 +7,7 @@ use utoipa::openapi::schema::Components;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, Object, Type};
 
-use super::caller::{ACCESS_TOKEN, REFRESH_TOKEN};
+use super::caller::{ACCESS_TOKEN, API_TOKEN, REFRESH_TOKEN};
 use super::error_responses::{ERROR, error_schema};
 use super::operation_builder::{EXAMPLE_ETAG, METRICS_TOKEN};
 
@@ -68,6 +68,13 @@ pub fn common_components() -> ComponentsBuilder {
                 "The `token` that POST /login returns. Each scope listed beside `accessToken` is a role or \
                  state; an account needs any one of them. `approved` is an account that an admin has \
                  approved; `manager` and `admin` are approved accounts with that role.",
+            ),
+        )
+        .security_scheme(
+            API_TOKEN,
+            token(
+                "A token for scripts: the `token` that POST /me/tokens returns. It has the rights of its owner, and \
+                 the scopes beside `apiToken` mean the same as those beside `accessToken`.",
             ),
         )
         .security_scheme(

@@ -20,7 +20,9 @@ A task-management API: sign-up, sign-in with a JWT, tasks with roles and approva
 token as `Authorization: Bearer <token>`. The description of each operation says who may call it, and so \
 does its `security` for programs: each scope listed beside `accessToken` is a role or state, and an \
 account needs any one of them. `approved` is an account that an admin has approved; `manager` and `admin` \
-are approved accounts with that role. An empty list of scopes means any account.
+are approved accounts with that role. An empty list of scopes means any account. Scripts send a token that \
+POST /me/tokens has made in place of the access token, where `security` lists `apiToken`. With the scope `read` it \
+permits GET and HEAD only; everything else is 403 `insufficient_scope`.
 
 **Errors** are `{\"msg\": \"...\", \"code\": \"...\"}`: `msg` is for people, `code` is for programs. With \
 the code `invalid` the member `errors` names each refused field or parameter and the reason. Unknown \
@@ -106,7 +108,7 @@ fn add_endpoint(
     let mut operation = (endpoint.describe)();
     // A handler that authenticates the caller itself describes that itself.
     if operation.security.is_empty() {
-        add_access(&mut operation, endpoint.caller);
+        add_access(&mut operation, endpoint.caller, endpoint.method);
     }
     // Any request can fail with these. `QueueTimeout` has the code of `Busy`.
     operation.errors.push(Error::Internal(String::new()));

@@ -9,7 +9,7 @@ use crate::crypto::sha256_hex;
 use crate::error::Error;
 use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
-use crate::model::{Credential, SessionId, SignedIn, Timestamp, User};
+use crate::model::{Credential, SessionId, SignInToken, SignedIn, Timestamp, User};
 use crate::store::{Connection, sessions, users};
 
 /// Returns the account whose access token the request carries. `username` receives its name, for the access
@@ -46,7 +46,7 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
     let user = app.store.read(|db| in_session(db, session, &claims, now))?;
     app.sign_outs.check_session(session)?;
     app.session_activity.record(session, now);
-    let credential = Credential::Session(session);
+    let credential = Credential::SignIn(SignInToken::Session(session));
     Ok(SignedIn { user, credential })
 }
 
@@ -95,6 +95,6 @@ fn by_flask_token(
     app.sign_outs
         .check_flask_token(&digest, user.id, issued_at)?;
     let expires_at = claims.expires_at;
-    let credential = Credential::Flask { digest, expires_at };
+    let credential = Credential::SignIn(SignInToken::Flask { digest, expires_at });
     Ok(SignedIn { user, credential })
 }

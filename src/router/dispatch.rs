@@ -17,7 +17,7 @@ use crate::http::response::HandlerResult;
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::MethodNotAllowed`], those of [`caller`], [`Error::TooManyRequests`],
-/// [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and those of the handler.
+/// [`Error::InsufficientScope`], [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and those of the handler.
 pub fn dispatch(
     app: &App,
     context: &RequestContext,
@@ -34,7 +34,7 @@ pub fn dispatch(
         }
         Match::NotFound => return Err(Error::NotFound),
     };
-    let mut signed_in = || caller(app, context, username);
+    let mut signed_in = || caller(app, context, username)?.check_scope(context.method());
     match route.access {
         Access::Anyone(handler) => handler(app, context),
         Access::SignIn(handler) => {
@@ -44,6 +44,9 @@ pub fn dispatch(
         }
         Access::Refresh(handler) => handler(app, context, &refresh_caller(app, context, username)?),
         Access::SignedInOnly(handler) => handler.call(app, context, &signed_in()?, params),
+        Access::InSessionOnly(handler) => {
+            handler.call(app, context, &signed_in()?.try_into()?, params)
+        }
         Access::ApprovedOnly(handler) => {
             handler.call(app, context, &signed_in()?.try_into()?, params)
         }
@@ -51,5 +54,8 @@ pub fn dispatch(
             handler.call(app, context, &signed_in()?.try_into()?, params)
         }
         Access::AdminOnly(handler) => handler.call(app, context, &signed_in()?.try_into()?, params),
+        Access::AdminInSessionOnly(handler) => {
+            handler.call(app, context, &signed_in()?.try_into()?, params)
+        }
     }
 }

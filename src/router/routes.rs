@@ -10,12 +10,17 @@ use crate::handlers::{
 };
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
-use crate::model::{Admin, Approved, Id, Manager, RefreshToken, SessionId, SignedIn};
+use crate::model::{
+    Admin, AdminInSession, Approved, Id, InSession, Manager, RefreshToken, SessionId, SignedIn,
+};
 use crate::openapi::operation_builder::Operation;
 use crate::openapi::{self, Caller, Endpoint, operations};
 
 use super::path_params::PathParams;
-use Access::{AdminOnly, Anyone, ApprovedOnly, ManagerOrAdmin, Refresh, SignIn, SignedInOnly};
+use Access::{
+    AdminInSessionOnly, AdminOnly, Anyone, ApprovedOnly, InSessionOnly, ManagerOrAdmin, Refresh,
+    SignIn, SignedInOnly,
+};
 use Handler::{Plain, WithId, WithSessionId};
 use RouteWork::{Hash, List, Read, Write};
 
@@ -93,14 +98,18 @@ pub enum Access {
     SignIn(fn(&App, &RequestContext) -> SignInResult),
     /// Clients with a refresh token.
     Refresh(fn(&App, &RequestContext, &RefreshToken) -> HandlerResult),
-    /// Clients with an access token.
+    /// Clients with an access token or a token for scripts.
     SignedInOnly(Handler<SignedIn>),
+    /// Clients with an access token, but not with a token for scripts.
+    InSessionOnly(Handler<InSession>),
     /// Accounts that an admin has approved.
     ApprovedOnly(Handler<Approved>),
     /// Approved managers and admins.
     ManagerOrAdmin(Handler<Manager>),
     /// Approved admins.
     AdminOnly(Handler<Admin>),
+    /// Approved admins, but not with a token for scripts.
+    AdminInSessionOnly(Handler<AdminInSession>),
 }
 
 /// A handler for a caller of type `C`. A handler that needs the `{id}` of the path takes it as an argument.
@@ -156,6 +165,8 @@ impl Access {
             ApprovedOnly(handler) => handler.takes_id(),
             ManagerOrAdmin(handler) => handler.takes_id(),
             AdminOnly(handler) => handler.takes_id(),
+            InSessionOnly(handler) => handler.takes_id(),
+            AdminInSessionOnly(handler) => handler.takes_id(),
         }
     }
 
@@ -168,6 +179,8 @@ impl Access {
             ApprovedOnly(_) => Caller::Approved,
             ManagerOrAdmin(_) => Caller::ManagerOrAdmin,
             AdminOnly(_) => Caller::Admin,
+            InSessionOnly(_) => Caller::InSession,
+            AdminInSessionOnly(_) => Caller::AdminInSession,
         }
     }
 }
@@ -237,13 +250,13 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/signup", Hash, Anyone(auth::sign_up), operations::sign_up),
     route("POST", "/login", Hash, SignIn(auth::log_in), operations::log_in),
     route("POST", "/refresh", Write, Refresh(auth::refresh), operations::refresh),
-    route("POST", "/logout", Write, SignedInOnly(Plain(auth::log_out)), operations::log_out),
+    route("POST", "/logout", Write, InSessionOnly(Plain(auth::log_out)), operations::log_out),
     route("GET", "/hello", Read, SignedInOnly(Plain(hello::greet)), operations::hello),
     route("GET", "/me", Read, SignedInOnly(Plain(me::show)), operations::show_me),
-    route("PATCH", "/me", Hash, SignedInOnly(Plain(me::update)), operations::update_me),
-    route("GET", "/me/sessions", Read, SignedInOnly(Plain(sessions::list)), operations::list_sessions),
-    route("POST", "/me/sessions/revoke-all", Write, SignedInOnly(Plain(sessions::end_all)), operations::end_sessions),
-    route("DELETE", "/me/sessions/{id}", Write, SignedInOnly(WithSessionId(sessions::end)), operations::end_session),
+    route("PATCH", "/me", Hash, InSessionOnly(Plain(me::update)), operations::update_me),
+    route("GET", "/me/sessions", Read, InSessionOnly(Plain(sessions::list)), operations::list_sessions),
+    route("POST", "/me/sessions/revoke-all", Write, InSessionOnly(Plain(sessions::end_all)), operations::end_sessions),
+    route("DELETE", "/me/sessions/{id}", Write, InSessionOnly(WithSessionId(sessions::end)), operations::end_session),
     route("GET", "/users", List, ManagerOrAdmin(Plain(users::list)), operations::list_users),
     route("GET", "/users/{id}", Read, ManagerOrAdmin(WithId(users::show)), operations::show_user),
     route("PATCH", "/users/{id}", Write, AdminOnly(WithId(users::update)), operations::update_user),

@@ -572,9 +572,11 @@ fn the_routes_in_docs_api_md_are_those_of_the_router() {
                 Access::Anyone(_) | Access::SignIn(_) => "public",
                 Access::Refresh(_) => "refresh token",
                 Access::SignedInOnly(_) => "signed in",
+                Access::InSessionOnly(_) => "in session",
                 Access::ApprovedOnly(_) => "approved",
                 Access::ManagerOrAdmin(_) => "manager, admin",
                 Access::AdminOnly(_) => "admin",
+                Access::AdminInSessionOnly(_) => "admin, in session",
             };
             (
                 format!("{} {}", route.method, route.path),

@@ -85,6 +85,11 @@ fn the_document_has_exactly_the_routes_of_the_route_table() {
     assert_eq!(described.into_iter().collect::<BTreeSet<_>>(), table);
 }
 
+/// The security requirements of an operation that also a token for scripts opens.
+fn any_token(scopes: &[&str]) -> Value {
+    json!([{ "accessToken": scopes }, { "apiToken": scopes }])
+}
+
 #[test]
 fn each_operation_states_the_access_of_the_contract() {
     let described: BTreeMap<_, _> = operations().collect();
@@ -96,19 +101,21 @@ fn each_operation_states_the_access_of_the_contract() {
             ),
             "anyone" => (json!([]), "Any client may call it."),
             "refresh" => (json!([{ "refreshToken": [] }]), "Needs a refresh token"),
-            "signed in" => (
+            "signed in" => (any_token(&[]), "Any signed-in account may call it"),
+            "in session" => (
                 json!([{ "accessToken": [] }]),
-                "Any signed-in account may call it",
+                "Any signed-in account may call it, approved or not, but not with a token for scripts",
             ),
-            "approved" => (
-                json!([{ "accessToken": ["approved"] }]),
-                "Approved accounts",
-            ),
+            "approved" => (any_token(&["approved"]), "Approved accounts"),
             "manager" => (
-                json!([{ "accessToken": ["manager", "admin"] }]),
+                any_token(&["manager", "admin"]),
                 "Approved managers and admins",
             ),
-            "admin" => (json!([{ "accessToken": ["admin"] }]), "Approved admins"),
+            "admin" => (any_token(&["admin"]), "Approved admins may call it."),
+            "admin in session" => (
+                json!([{ "accessToken": ["admin"] }]),
+                "Approved admins may call it, but not with a token for scripts",
+            ),
             other => panic!("{other}"),
         };
         let operation = described[*line];

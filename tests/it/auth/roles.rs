@@ -16,17 +16,31 @@ const WITHOUT_BODY: &[&str] = &[
 /// The kinds of callers, in order of increasing permissions, with the access levels that each of them has.
 const CALLERS: &[(&str, &[&str])] = &[
     ("unauthenticated", &["anyone"]),
-    ("unapproved employee", &["anyone", "signed in"]),
-    ("unapproved manager", &["anyone", "signed in"]),
-    ("unapproved admin", &["anyone", "signed in"]),
-    ("approved employee", &["anyone", "signed in", "approved"]),
+    (
+        "unapproved employee",
+        &["anyone", "signed in", "in session"],
+    ),
+    ("unapproved manager", &["anyone", "signed in", "in session"]),
+    ("unapproved admin", &["anyone", "signed in", "in session"]),
+    (
+        "approved employee",
+        &["anyone", "signed in", "in session", "approved"],
+    ),
     (
         "approved manager",
-        &["anyone", "signed in", "approved", "manager"],
+        &["anyone", "signed in", "in session", "approved", "manager"],
     ),
     (
         "approved admin",
-        &["anyone", "signed in", "approved", "manager", "admin"],
+        &[
+            "anyone",
+            "signed in",
+            "in session",
+            "approved",
+            "manager",
+            "admin",
+            "admin in session",
+        ],
     ),
 ];
 
@@ -70,9 +84,11 @@ fn each_route_requires_the_access_level_of_the_contract() {
             Access::Anyone(_) | Access::SignIn(_) => "anyone",
             Access::Refresh(_) => "refresh",
             Access::SignedInOnly(_) => "signed in",
+            Access::InSessionOnly(_) => "in session",
             Access::ApprovedOnly(_) => "approved",
             Access::ManagerOrAdmin(_) => "manager",
             Access::AdminOnly(_) => "admin",
+            Access::AdminInSessionOnly(_) => "admin in session",
         };
         assert_eq!(listed, *level, "{line}");
     }
