@@ -13,6 +13,7 @@ use crate::auth::refresh_token_rotation::RefreshTokenChain;
 use crate::auth::session_activity::SessionActivity;
 use crate::auth::signing_key::SigningKeys;
 use crate::config::Config;
+use crate::error::Error;
 use crate::http::cursor::CursorCodec;
 use crate::http::embedded_files::StaticFiles;
 use crate::http::idempotency_key::IdempotencyFingerprints;
@@ -20,7 +21,7 @@ use crate::http::rate_limit::RateLimits;
 use crate::http::refused_sign_ins::RefusedSignIns;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
-use crate::store::Store;
+use crate::store::{Store, users};
 
 /// The application, ready to serve requests from any thread.
 pub struct App {
@@ -61,7 +62,7 @@ impl App {
     /// Assembles the application. Keys for other purposes are derived from the current signing key.
     ///
     /// # Errors
-    /// One line for the operator: the system provides no random bytes, or `BACKUP_DIR` cannot be read.
+    /// One line for the operator: the system provides no random bytes, the database or `BACKUP_DIR` cannot be read.
     pub fn new(
         config: Config,
         store: Store,
@@ -72,8 +73,7 @@ impl App {
         clock: Clock,
     ) -> Result<App, String> {
         let key = &keys.current.bytes;
-        let iterations = config.passwords.password_iterations;
-        let passwords = PasswordHasher::new(iterations);
+        let passwords = password_hasher(&config, &store).map_err(|why| why.to_string())?;
         Ok(App {
             store,
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
@@ -82,7 +82,7 @@ impl App {
             refused_sign_ins: RefusedSignIns::default(),
             session_activity: SessionActivity::default(),
             sign_outs: SignOuts::default(),
-            passwords: passwords.map_err(|why| why.to_string())?,
+            passwords,
             cursors: CursorCodec::new(key),
             fingerprints: IdempotencyFingerprints::new(key),
             metrics_token,
@@ -103,6 +103,21 @@ impl App {
     pub fn now(&self) -> Timestamp {
         (self.clock)()
     }
+}
+
+/// The hasher for the methods of the stored hashes, those of the Flask app included.
+fn password_hasher(config: &Config, store: &Store) -> Result<PasswordHasher, Error> {
+    let iterations = config.passwords.password_iterations;
+    let methods = store.read(users::hash_methods)?;
+    let hasher = PasswordHasher::new(iterations, &methods)?;
+    let cost = hasher.cost_of_wrong_password();
+    if cost > iterations {
+        log::info!(
+            "some accounts have a password hash that costs more than a new one: until they sign in, each wrong \
+             password takes as long as {cost} iterations"
+        );
+    }
+    Ok(hasher)
 }
 
 impl fmt::Debug for App {

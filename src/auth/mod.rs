@@ -3,6 +3,7 @@
 //! [`crate::router`] finds the account of a token.
 
 pub(crate) mod claims;
+mod hash_costs;
 pub mod jwt;
 pub mod metrics_token;
 pub(crate) mod password_hash;

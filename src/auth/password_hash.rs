@@ -1,14 +1,16 @@
 //! Password hashing, in Werkzeug's formats, so that the Flask app and this program read each other's hashes.
 //!
 //! New hashes are PBKDF2-HMAC-SHA256 (`pbkdf2:sha256:ITERATIONS$SALT$HEX`). Hashes with SHA-1, SHA-512 or scrypt
-//! are verified, and replaced at the next sign-in. A
-//! wrong password and an account that does not exist take the same time (timing equalisation), so an attacker
-//! cannot find out by measuring which accounts exist.
+//! are verified, and replaced at the next sign-in.
+//!
+//! Timing equalisation: a wrong password takes the same time for every account, and for one that does not exist, so
+//! that an attacker cannot find out by measuring which accounts exist (OWASP ASVS 5.0, 6.3.8). It costs one hash, and
+//! padding up to the cost of the dearest method that a stored hash has ([`super::hash_costs`]).
 
 use data_encoding::HEXLOWER;
 
-use super::stored_password_hash::{Digest, Method, StoredHash, parse_or_warn};
-use crate::crypto::random_bytes;
+use super::hash_costs::{HashCosts, measure};
+use super::stored_password_hash::{Digest, Method, StoredHash, parse_or_warn, random_salt};
 use crate::error::Error;
 use crate::model::{Id, Password, PasswordAttempt};
 
@@ -17,23 +19,36 @@ use crate::model::{Id, Password, PasswordAttempt};
 #[derive(Debug)]
 pub struct PasswordHasher {
     iterations: u32,
+    costs: HashCosts,
     /// Verified if there is no stored hash, so that the response takes the same time. Never counts as a match.
     dummy: StoredHash,
 }
 
 impl PasswordHasher {
-    /// Creates a hasher; new hashes get this many iterations.
+    /// Creates a hasher; new hashes get this many iterations. `methods_in_use` are those of the stored hashes, as
+    /// they are stored; those that are not valid are ignored, since no password matches such a hash.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the system provides no random bytes.
-    pub fn new(iterations: u32) -> Result<PasswordHasher, Error> {
+    /// [`Error::Internal`] if the system provides no random bytes, or a method fails.
+    pub fn new(iterations: u32, methods_in_use: &[String]) -> Result<PasswordHasher, Error> {
         let method = Method::Pbkdf2(Digest::Sha256, iterations);
+        let in_use = methods_in_use.iter().filter_map(|text| text.parse().ok());
+        let costs = HashCosts::new(iterations, &in_use.collect::<Vec<_>>(), measure)?;
         let dummy = StoredHash {
             key: vec![0; method.key_length()],
             method,
             salt: random_salt()?,
         };
-        Ok(PasswordHasher { iterations, dummy })
+        Ok(PasswordHasher {
+            iterations,
+            costs,
+            dummy,
+        })
+    }
+
+    /// What each wrong password costs, in iterations of PBKDF2-HMAC-SHA256.
+    pub fn cost_of_wrong_password(&self) -> u32 {
+        self.costs.dearest
     }
 
     /// Hashes a password with a new random salt.
@@ -45,7 +60,7 @@ impl PasswordHasher {
     }
 
     /// Computes a new hash of a verified password if its stored hash is outdated: made by another method, with
-    /// fewer iterations, or from another Unicode form of the password.
+    /// fewer iterations, or perhaps from another Unicode form of the password.
     ///
     /// # Errors
     /// [`Error::Internal`] if the system provides no random bytes or the hash cannot be computed.
@@ -64,12 +79,11 @@ impl PasswordHasher {
         Ok(format!("pbkdf2:sha256:{}${salt}${key}", self.iterations))
     }
 
-    /// Verifies a password against a stored hash, in each Unicode form that it may have been hashed in. `stored`
-    /// is the account's id, for the log, and its hash. Returns `None` if the password is wrong.
+    /// Verifies a password against a stored hash, in the one Unicode form that the hash may be of: NFC for a hash of
+    /// this program, the text as it was sent for one of the Flask app. `stored` is the account's id, for the log, and
+    /// its hash. Returns `None` if the password is wrong.
     ///
-    /// Timing equalisation: if the account does not exist or its hash is invalid, this takes as long as a wrong
-    /// password does (OWASP ASVS 5.0, 6.3.8). The time differs only for a hash of another method, or one with
-    /// more iterations than new hashes have.
+    /// If the account does not exist or its hash is invalid, this takes as long as a wrong password does.
     ///
     /// # Errors
     /// [`Error::Internal`] if the system provides no random bytes or the hash cannot be computed.
@@ -80,36 +94,44 @@ impl PasswordHasher {
     ) -> Result<Option<Verified<'a>>, Error> {
         let known = stored.and_then(|(id, text)| parse_or_warn(id, text));
         let hash = known.as_ref().unwrap_or(&self.dummy);
-        for form in password.forms() {
-            if self.matches(hash, form)? && known.is_some() {
-                let is_current = form == password.normal() && self.is_current(&hash.method);
-                return Ok(Some(Verified {
-                    password,
-                    is_outdated: !is_current,
-                }));
-            }
+        if matches(hash, password)? && known.is_some() {
+            let is_outdated = !self.is_current(hash, password);
+            return Ok(Some(Verified {
+                password,
+                is_outdated,
+            }));
         }
+        self.pad(hash)?;
         Ok(None)
     }
 
-    /// Compares in constant time. On a mismatch, a hash with fewer iterations than new ones takes as long as a
-    /// new one: the missing iterations are computed in addition, because otherwise a faster response would show
-    /// that the account exists.
-    fn matches(&self, hash: &StoredHash, password: &str) -> Result<bool, Error> {
-        let key = hash.method.derive(password, &hash.salt)?;
-        let is_match = ct_codecs::verify(&key, &hash.key);
-        if !is_match && let Some(missing) = hash.method.missing_iterations(self.iterations) {
+    /// Computes the iterations that the method of a hash lacks up to the dearest one.
+    fn pad(&self, hash: &StoredHash) -> Result<(), Error> {
+        let missing = self.costs.padding(&hash.method);
+        if missing > 0 {
             let padding = Method::Pbkdf2(Digest::Sha256, missing);
-            // With an empty password: HMAC hashes a long one first, which `derive` above has already cost.
+            // With an empty password: HMAC hashes a long one first, which `matches` has already cost.
             std::hint::black_box(padding.derive("", &hash.salt)?);
         }
-        Ok(is_match)
+        Ok(())
     }
 
-    /// Whether a hash by this method is as strong as a new one: the same method, and at least as many iterations.
-    fn is_current(&self, method: &Method) -> bool {
-        matches!(method, Method::Pbkdf2(Digest::Sha256, iterations) if *iterations >= self.iterations)
+    /// Whether a hash is as good as a new one: the same method, at least as many iterations, and of the password's
+    /// form NFC. Text in ASCII has only one form.
+    fn is_current(&self, hash: &StoredHash, password: &PasswordAttempt) -> bool {
+        matches!(hash.method, Method::Pbkdf2(Digest::Sha256, iterations) if iterations >= self.iterations)
+            && (hash.is_own() || password.typed().is_ascii())
     }
+}
+
+/// Whether the hash is one of this password. Compares in constant time.
+fn matches(hash: &StoredHash, password: &PasswordAttempt) -> Result<bool, Error> {
+    let form = match hash.is_own() {
+        true => password.normal(),
+        false => password.typed(),
+    };
+    let key = hash.method.derive(form, &hash.salt)?;
+    Ok(ct_codecs::verify(&key, &hash.key))
 }
 
 /// Proof that a password has been verified.
@@ -117,9 +139,4 @@ impl PasswordHasher {
 pub struct Verified<'a> {
     password: &'a PasswordAttempt,
     is_outdated: bool,
-}
-
-fn random_salt() -> Result<String, Error> {
-    let bytes: [u8; 16] = random_bytes()?;
-    Ok(HEXLOWER.encode(&bytes))
 }

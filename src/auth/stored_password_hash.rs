@@ -3,11 +3,12 @@
 
 use std::str::FromStr;
 
-use data_encoding::HEXLOWER_PERMISSIVE;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use scrypt::Params;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
+use crate::crypto::random_bytes;
 use crate::error::Error;
 use crate::model::Id;
 
@@ -17,6 +18,9 @@ const MAX_ITERATIONS: u32 = 10_000_000;
 /// The most work that a stored scrypt hash may take, N × r × p: the strongest parameters that OWASP lists. They
 /// need 128 MiB of memory.
 const MAX_SCRYPT_WORK: u32 = 1 << 20;
+
+/// The random bytes of a new salt.
+const SALT_BYTES: usize = 16;
 
 /// A parsed hash.
 #[derive(Debug)]
@@ -30,7 +34,7 @@ pub struct StoredHash {
 }
 
 /// A key derivation function with its parameters.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
     /// RFC 8018, 5.2, with the number of iterations.
     Pbkdf2(Digest, u32),
@@ -39,7 +43,7 @@ pub enum Method {
 }
 
 /// The hash function of PBKDF2's HMAC. Older versions of Werkzeug used others than SHA-256.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Digest {
     Sha1,
     Sha256,
@@ -78,17 +82,26 @@ impl Method {
             Method::Pbkdf2(Digest::Sha512, _) | Method::Scrypt(_) => 64,
         }
     }
+}
 
-    /// The iterations that PBKDF2-HMAC-SHA256, the method of new hashes, lacks up to `target`. `None` if it has
-    /// enough, and for other methods.
-    pub fn missing_iterations(&self, target: u32) -> Option<u32> {
-        match self {
-            Method::Pbkdf2(Digest::Sha256, iterations) => {
-                target.checked_sub(*iterations).filter(|n| *n > 0)
-            }
-            _ => None,
-        }
+impl StoredHash {
+    /// Whether this program has made the hash, so that it is one of the password's form NFC. Its salts are 32
+    /// hexadecimal digits; those of Werkzeug are 8 or 16 letters and digits.
+    pub fn is_own(&self) -> bool {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        matches!(self.method, Method::Pbkdf2(Digest::Sha256, _))
+            && self.salt.len() == 2 * SALT_BYTES
+            && self.salt.bytes().all(is_hex)
     }
+}
+
+/// A salt as this program makes it.
+///
+/// # Errors
+/// [`Error::Internal`] if the system provides no random bytes.
+pub fn random_salt() -> Result<String, Error> {
+    let bytes: [u8; SALT_BYTES] = random_bytes()?;
+    Ok(HEXLOWER.encode(&bytes))
 }
 
 /// Parses the hash of an account. Logs a warning if it is invalid, since no password matches it then.

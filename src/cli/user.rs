@@ -285,7 +285,7 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
 // ---- what the commands share --------------------------------------------------------------------
 
 fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
-    PasswordHasher::new(hashing.password_iterations)
+    PasswordHasher::new(hashing.password_iterations, &[])
         .and_then(|hasher| hasher.hash(password))
         .map_err(explain)
 }

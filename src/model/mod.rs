@@ -10,6 +10,7 @@
 mod audit;
 mod audit_query;
 mod closed_enum;
+mod context_words;
 mod credentials;
 mod description;
 mod email;

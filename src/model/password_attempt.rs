@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use unicode_normalization::UnicodeNormalization;
 use utoipa::PartialSchema;
 
 use super::json_schema::Schema;
@@ -13,8 +12,7 @@ use super::text_rules::nfc;
 pub const MAX_CHARS: usize = 128;
 
 /// The longest text that is normalised, in characters, so that the work is bounded. Longer text cannot be a
-/// password that this program has accepted, since one character in NFC replaces four at most. The Flask app has
-/// no limit and hashes the text as typed, so longer text is tried in that form only.
+/// password that this program has accepted, since one character in NFC replaces four at most.
 const MAX_NORMALISED_CHARS: usize = 4 * MAX_CHARS;
 
 /// A password that a client sent to be verified. Its `Debug` form does not contain it, so that it cannot
@@ -25,21 +23,19 @@ const MAX_NORMALISED_CHARS: usize = 4 * MAX_CHARS;
 /// it was sent.
 #[derive(Clone)]
 pub struct PasswordAttempt {
+    typed: String,
     normal: String,
-    others: Vec<String>,
 }
 
 impl PasswordAttempt {
-    /// The password in NFC (text of more than 512 characters: as typed).
-    pub fn normal(&self) -> &str {
-        &self.normal
+    /// The password as it was sent.
+    pub fn typed(&self) -> &str {
+        &self.typed
     }
 
-    /// Every form that may have been hashed, without duplicates: NFC, as typed, NFD. ASCII text has one.
-    pub fn forms(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.normal)
-            .chain(&self.others)
-            .map(String::as_str)
+    /// The password in NFC (text of more than 512 characters: as it was sent).
+    pub fn normal(&self) -> &str {
+        &self.normal
     }
 }
 
@@ -47,16 +43,12 @@ impl FromStr for PasswordAttempt {
     type Err = String;
 
     fn from_str(text: &str) -> Result<PasswordAttempt, String> {
-        let (normal, mut others) = match text.chars().nth(MAX_NORMALISED_CHARS) {
-            None => (
-                nfc(text).into_owned(),
-                vec![text.to_owned(), text.nfd().collect()],
-            ),
-            Some(_) => (text.to_owned(), Vec::new()),
+        let typed = text.to_owned();
+        let normal = match text.chars().nth(MAX_NORMALISED_CHARS) {
+            None => nfc(text).into_owned(),
+            Some(_) => typed.clone(),
         };
-        others.retain(|other| *other != normal);
-        others.dedup();
-        Ok(PasswordAttempt { normal, others })
+        Ok(PasswordAttempt { typed, normal })
     }
 }
 

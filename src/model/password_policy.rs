@@ -2,6 +2,7 @@
 
 use utoipa::PartialSchema;
 
+use super::context_words::consists_of_context_words;
 use super::json_fields::{Scalar, string};
 use super::json_schema::{self, Schema};
 use super::password_attempt::{MAX_CHARS, PasswordAttempt};
@@ -15,6 +16,10 @@ const MIN_CHARS: usize = 8;
 /// are broken text.
 const COMMON: &str = include_str!("common_passwords.txt");
 
+/// The error for a password that is easy to guess for an attacker who knows the account or this program.
+const CONTEXT_WORDS_ONLY: &str = "must not consist only of the account's name or e-mail, or of words such as task, \
+                                  api, admin, manager and employee, with digits or signs";
+
 /// A new password that satisfies the policy: 8 to 128 characters of any kind, none of them dropped, and not
 /// one of those that attackers try first.
 #[derive(Debug, Clone)]
@@ -26,7 +31,8 @@ impl Password {
     ///
     /// # Errors
     /// The text of the error: the length is wrong (OWASP ASVS 5.0, 6.2.1 and 6.2.9), or the password is one of
-    /// the most common ones (6.2.4) or one of the names (6.2.11). Upper and lower case count as equal.
+    /// the most common ones (6.2.4) or one of the names, or consists of context-specific words (6.2.11). Upper and
+    /// lower case count as equal.
     pub fn for_account<'a>(
         text: &str,
         names: impl IntoIterator<Item = &'a str>,
@@ -39,8 +45,12 @@ impl Password {
         if COMMON.lines().any(|common| common == folded) {
             return Err("is one of the most common passwords".to_owned());
         }
-        if names.into_iter().any(|name| fold_case(name) == folded) {
+        let names: Vec<&str> = names.into_iter().collect();
+        if names.iter().any(|name| fold_case(name) == folded) {
             return Err("must not be the account's name or e-mail".to_owned());
+        }
+        if consists_of_context_words(password.normal(), &names) {
+            return Err(CONTEXT_WORDS_ONLY.to_owned());
         }
         Ok(Password(password))
     }
@@ -56,7 +66,9 @@ impl PartialSchema for Password {
         json_schema::string_of_length(MIN_CHARS, MAX_CHARS)
             .description(Some(
                 "The length is counted in Unicode's form NFC. Must not be one of the 3,000 most common \
-                 passwords, nor the account's username or e-mail address.",
+                 passwords, nor the account's username or e-mail address. Must not consist only of these names and of \
+                 words such as `task`, `api`, `admin`, `manager` and `employee`, in any spelling (`T4sk-4pi`), with \
+                 or without digits and signs.",
             ))
             .into()
     }

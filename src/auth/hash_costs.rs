@@ -1,0 +1,85 @@
+//! What it costs to derive a key by each method of the stored hashes, so that a wrong password costs the same for
+//! every account.
+//!
+//! The unit is one iteration of PBKDF2-HMAC-SHA256, the method of new hashes: a difference to the dearest method is
+//! made up for by that many iterations. Scrypt and the other digests of PBKDF2, which hashes of the Flask app may
+//! have, are measured once at the start.
+
+use std::time::{Duration, Instant};
+
+use super::stored_password_hash::{Digest, Method};
+use crate::error::Error;
+
+/// How often a method is measured. The quickest run counts: other work on the machine can only make a run slower.
+const RUNS: usize = 5;
+
+/// The iterations by which the cost of one is measured, a few milliseconds.
+const SAMPLE: u32 = 50_000;
+
+/// The costs of the methods that the stored hashes have.
+#[derive(Debug)]
+pub struct HashCosts {
+    measured: Vec<(Method, u32)>,
+    /// The cost of the dearest method.
+    pub dearest: u32,
+}
+
+impl HashCosts {
+    /// The costs of new hashes, with this many iterations, and of the methods `in_use`. `measure` returns the cost of
+    /// a method that is not PBKDF2-HMAC-SHA256.
+    ///
+    /// # Errors
+    /// Those of `measure`.
+    pub fn new(
+        iterations: u32,
+        in_use: &[Method],
+        measure: impl Fn(&Method) -> Result<u32, Error>,
+    ) -> Result<HashCosts, Error> {
+        let mut costs = HashCosts {
+            measured: Vec::new(),
+            dearest: iterations,
+        };
+        for method in in_use {
+            let cost = match method {
+                Method::Pbkdf2(Digest::Sha256, iterations) => *iterations,
+                other => measure(other)?,
+            };
+            costs.measured.push((*method, cost));
+            costs.dearest = costs.dearest.max(cost);
+        }
+        Ok(costs)
+    }
+
+    /// The iterations that a method lacks up to the cost of the dearest one. 0 for one that was not in use at the
+    /// start and whose cost is therefore not known.
+    pub fn padding(&self, method: &Method) -> u32 {
+        let cost = match method {
+            Method::Pbkdf2(Digest::Sha256, iterations) => Some(*iterations),
+            other => {
+                let mut measured = self.measured.iter();
+                measured.find(|(method, _)| method == other).map(|(_, cost)| *cost)
+            }
+        };
+        cost.map_or(0, |cost| self.dearest.saturating_sub(cost))
+    }
+}
+
+/// Measures what a method costs, in iterations of PBKDF2-HMAC-SHA256.
+///
+/// # Errors
+/// Those of [`Method::derive`].
+pub fn measure(method: &Method) -> Result<u32, Error> {
+    let sample = least_time(&Method::Pbkdf2(Digest::Sha256, SAMPLE))?;
+    let samples = least_time(method)?.as_secs_f64() / sample.as_secs_f64();
+    Ok((samples * f64::from(SAMPLE)) as u32)
+}
+
+fn least_time(method: &Method) -> Result<Duration, Error> {
+    let mut least = Duration::MAX;
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        std::hint::black_box(method.derive("password", "salt")?);
+        least = least.min(start.elapsed());
+    }
+    Ok(least)
+}

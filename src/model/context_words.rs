@@ -1,0 +1,84 @@
+//! Context-specific words (OWASP ASVS 5.0, 6.1.2): words that an attacker tries first because of what this program
+//! is, and whom the account belongs to. A password that consists of such words and nothing else is easy to guess.
+
+use std::collections::BTreeSet;
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::text_rules::fold_case;
+
+/// The words of this program: its name, its roles, and what it is about.
+const PROGRAM_WORDS: [&str; 10] = [
+    "admin",
+    "administrator",
+    "api",
+    "board",
+    "employee",
+    "manager",
+    "task",
+    "tasks",
+    "user",
+    "users",
+];
+
+/// A name with fewer letters is no word: half of all passwords would begin with an account called `a`.
+const MIN_NAME_LETTERS: usize = 3;
+
+/// Whether a password consists of the program's words and the account's `names` alone, each any number of times.
+///
+/// Spelling does not count: upper and lower case are equal, compatibility characters (NFKC) too, a digit or a sign
+/// may stand for a letter (`t4sk`), and other digits, signs and spaces are ignored wherever they are.
+pub fn consists_of_context_words(password: &str, names: &[&str]) -> bool {
+    let names = names.iter().map(|name| letters(name));
+    let names = names.filter(|name| name.len() >= MIN_NAME_LETTERS);
+    let program_words = PROGRAM_WORDS.iter().map(|word| letters(word));
+    let words: Vec<Vec<char>> = program_words.chain(names).collect();
+    consists_of(&fold(password), &words)
+}
+
+/// Reads the text as words, in every way at once (simulation of a nondeterministic finite automaton). A state is the
+/// rest of the word that is being read; it is empty where a word has ended.
+fn consists_of(text: &str, words: &[Vec<char>]) -> bool {
+    let words: Vec<&[char]> = words.iter().map(Vec::as_slice).collect();
+    let mut states: BTreeSet<&[char]> = words.iter().copied().collect();
+    for c in text.chars() {
+        let mut next = BTreeSet::new();
+        for state in &states {
+            if !c.is_alphabetic() {
+                next.insert(*state);
+            }
+            let open = if state.is_empty() { &words[..] } else { std::slice::from_ref(state) };
+            next.extend(open.iter().filter_map(|word| rest_after(c, word)));
+        }
+        states = next;
+    }
+    states.contains(&[][..])
+}
+
+/// The rest of a word whose next letter is `c`, in some spelling.
+fn rest_after(c: char, word: &[char]) -> Option<&[char]> {
+    let (letter, rest) = word.split_first()?;
+    can_stand_for(c, *letter).then_some(rest)
+}
+
+fn can_stand_for(c: char, letter: char) -> bool {
+    c == letter
+        || matches!(
+            (c, letter),
+            ('0', 'o')
+                | ('1' | '!', 'i')
+                | ('1', 'l')
+                | ('3', 'e')
+                | ('4' | '@', 'a')
+                | ('5' | '$', 's')
+                | ('7', 't')
+        )
+}
+
+fn letters(text: &str) -> Vec<char> {
+    fold(text).chars().filter(|c| c.is_alphabetic()).collect()
+}
+
+fn fold(text: &str) -> String {
+    fold_case(&text.nfkc().collect::<String>())
+}
