@@ -57,7 +57,9 @@ impl HashCosts {
             Method::Pbkdf2(Digest::Sha256, iterations) => Some(*iterations),
             other => {
                 let mut measured = self.measured.iter();
-                measured.find(|(method, _)| method == other).map(|(_, cost)| *cost)
+                measured
+                    .find(|(method, _)| method == other)
+                    .map(|(_, cost)| *cost)
             }
         };
         cost.map_or(0, |cost| self.dearest.saturating_sub(cost))
@@ -82,4 +84,45 @@ fn least_time(method: &Method) -> Result<Duration, Error> {
         least = least.min(start.elapsed());
     }
     Ok(least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HashCosts;
+    use crate::auth::stored_password_hash::Method;
+
+    fn method(text: &str) -> Method {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_method_and_its_padding_cost_as_much_as_the_dearest_method() {
+        let scrypt = method("scrypt:32768:8:1");
+        let measure = |method: &Method| Ok(if *method == scrypt { 700 } else { 50 });
+        for (in_use, dearest) in [
+            (&["pbkdf2:sha256:600", "pbkdf2:sha256:100"][..], 600),
+            (&["pbkdf2:sha1:1000"], 600),
+            (&["scrypt:32768:8:1", "pbkdf2:sha1:1000"], 700),
+            (&["scrypt:32768:8:1", "pbkdf2:sha256:900"], 900),
+        ] {
+            let methods: Vec<Method> = in_use.iter().map(|text| method(text)).collect();
+            let costs = HashCosts::new(600, &methods, measure).unwrap();
+            assert_eq!(costs.dearest, dearest, "{in_use:?}");
+            for (text, cost) in [
+                ("pbkdf2:sha256:600", 600),
+                ("pbkdf2:sha256:1", 1),
+                ("pbkdf2:sha256:900", 900),
+                ("scrypt:32768:8:1", 700),
+                ("pbkdf2:sha1:1000", 50),
+            ] {
+                let is_known = text.contains("sha256") || in_use.contains(&text);
+                let missing = if is_known {
+                    dearest.max(cost) - cost
+                } else {
+                    0
+                };
+                assert_eq!(costs.padding(&method(text)), missing, "{text} {in_use:?}");
+            }
+        }
+    }
 }

@@ -161,8 +161,8 @@ fn report_usage_error(why: &clap::Error) -> ExitCode {
 
 fn invalid_value(why: &clap::Error) -> String {
     let context = |kind| why.get(kind).map(ToString::to_string).unwrap_or_default();
-    let reason = why.source().map_or(
-        "not one of the possible values".to_owned(),
+    let reason = why.source().map_or_else(
+        || format!("expected one of: {}", context(ContextKind::ValidValue)),
         ToString::to_string,
     );
     let name = context(ContextKind::InvalidArg);

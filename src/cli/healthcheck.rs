@@ -21,7 +21,7 @@ pub fn run(address: &AddressArgs) -> Result<(), String> {
         host => host,
     };
     let status = request_status_line(host, address.port)
-        .map_err(|why| format!("{host} port {}: {why}", address.port))?;
+        .map_err(|why| format!("cannot reach {address}: {why}"))?;
     match status.split_ascii_whitespace().nth(1) {
         Some("200") => Ok(()),
         _ => Err(format!("not ready: {}", status.trim_end())),

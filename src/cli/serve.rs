@@ -42,6 +42,9 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     // All settings are validated before the first file is created.
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
+    for doubt in &secrets.doubts {
+        warn!("{doubt}");
+    }
     let signals = StopSignals::catch()?;
     check_threads(config.new_threads())?;
     let files = config.database.database_url.files()?;

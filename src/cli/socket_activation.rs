@@ -18,7 +18,7 @@ use crate::server::ListenOn;
 /// One line for the operator: what is handed over is not one listening TCP socket.
 pub fn listen_on(address: &AddressArgs) -> Result<ListenOn, String> {
     match socket_count()? {
-        0 => Ok(ListenOn::address(&address.host, address.port)),
+        0 => Ok(ListenOn::Address(address.clone())),
         1 => take_socket()
             .map(ListenOn::Socket)
             .map_err(|why| format!("LISTEN_FDS: {why}")),

@@ -16,6 +16,8 @@ pub struct ValidSecrets {
     pub first_admin: Option<FirstAdmin>,
     /// `METRICS_TOKEN`.
     pub metrics_token: Option<MetricsToken>,
+    /// See [`Secrets::doubts`].
+    pub doubts: Vec<String>,
 }
 
 impl ValidSecrets {
@@ -25,6 +27,12 @@ impl ValidSecrets {
     /// One line for the operator, which names the setting.
     pub fn load(config: &Config) -> Result<ValidSecrets, String> {
         let secrets = Secrets::load(config)?;
+        // A byte order mark may be the reason why a secret is invalid.
+        let explain = |why| [vec![why], secrets.doubts.clone()].concat().join("; ");
+        ValidSecrets::check(config, &secrets).map_err(explain)
+    }
+
+    fn check(config: &Config, secrets: &Secrets) -> Result<ValidSecrets, String> {
         let allow_weak = config.signing_key.allow_weak_jwt_secret;
         let check_key = |secret| SigningKey::new(secret, allow_weak);
         let previous_keys = secrets.previous_signing_keys.iter().map(check_key);
@@ -35,6 +43,7 @@ impl ValidSecrets {
             previous_keys: previous_keys.collect::<Result<_, _>>()?,
             first_admin: FirstAdmin::from_settings(&config.admin, admin_password)?,
             metrics_token: metrics_token.map(MetricsToken::new).transpose()?,
+            doubts: secrets.doubts.clone(),
         })
     }
 }

@@ -1,11 +1,12 @@
-//! Cross-origin resource sharing: `CORS_ORIGINS` and `CORS_SUPPORTS_CREDENTIALS`. Names and defaults are those of
-//! flask-cors.
+//! Cross-origin resource sharing: `CORS_ORIGINS`, `CORS_ALLOW_HEADERS` and `CORS_SUPPORTS_CREDENTIALS`. The names are
+//! those of flask-cors.
 
 use std::str::FromStr;
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use url::{Position, Url};
+
+use super::boolean::boolean;
 
 /// The websites that may call the API from a browser.
 #[derive(Debug, Clone, Default, Args)]
@@ -15,6 +16,17 @@ pub struct CorsArgs {
     #[arg(long, env, hide_env_values = true, default_value = "*")]
     pub cors_origins: CorsOrigins,
 
+    /// Request headers that websites may send besides those that the API reads and those of common tracing
+    /// libraries: a comma-separated list of names, or * for all
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub cors_allow_headers: AllowedHeaders,
+
     /// Allow browsers to send cookies; requires a list in CORS_ORIGINS
     #[arg(
         long,
@@ -23,7 +35,7 @@ pub struct CorsArgs {
         default_value = "false",
         default_missing_value = "true"
     )]
-    #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = boolean)]
     pub cors_supports_credentials: bool,
 }
 
@@ -49,6 +61,45 @@ impl FromStr for CorsOrigins {
             .map(|origin| checked_origin(origin.trim()))
             .collect();
         list.map(CorsOrigins::List)
+    }
+}
+
+/// The value of `CORS_ALLOW_HEADERS`: a comma-separated list of header names, or `*`. Empty by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AllowedHeaders(String);
+
+impl AllowedHeaders {
+    /// The list, as it is sent in `Access-Control-Allow-Headers`; empty if there is none.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AllowedHeaders {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AllowedHeaders, String> {
+        let text = text.trim();
+        if text.is_empty() || text == "*" {
+            return Ok(AllowedHeaders(text.to_owned()));
+        }
+        let names: Result<Vec<&str>, String> = text
+            .split(',')
+            .map(|name| checked_name(name.trim()))
+            .collect();
+        names.map(|names| AllowedHeaders(names.join(", ")))
+    }
+}
+
+/// Checks that an entry is a header name (a token; RFC 9110, 5.6.2). `*` would be one too, but not mean all headers.
+fn checked_name(name: &str) -> Result<&str, String> {
+    let is_in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte);
+    if !name.is_empty() && name.bytes().all(is_in_token) {
+        Ok(name)
+    } else {
+        Err(format!(
+            "'{name}' is not the name of a header: list names such as X-Trace-Id, or use * alone for all"
+        ))
     }
 }
 

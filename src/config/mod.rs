@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod backups;
+mod boolean;
 pub mod concurrency;
 pub mod cors;
 pub mod database;

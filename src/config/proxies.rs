@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// The networks in `TRUSTED_PROXIES`; none by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,12 +39,24 @@ fn network(text: &str) -> Result<IpNet, String> {
     };
     // 10.0.0.5/8 may be a mistake for 10.0.0.5, and would trust 16 million machines.
     if network == network.trunc() {
-        Ok(network)
+        Ok(canonical(network))
     } else {
         Err(format!(
             "'{text}' is not a network: use {} or {}",
             network.trunc(),
             network.addr()
         ))
+    }
+}
+
+/// Converts a network of IPv4-mapped IPv6 addresses to IPv4, as the addresses of clients are: `::ffff:10.0.0.0/104` is
+/// `10.0.0.0/8`.
+fn canonical(network: IpNet) -> IpNet {
+    let ipv4_length = network.prefix_len().checked_sub(96);
+    match (network.addr().to_canonical(), ipv4_length) {
+        (IpAddr::V4(address), Some(length)) if matches!(network, IpNet::V6(_)) => {
+            Ipv4Net::new(address, length).map_or(network, IpNet::V4)
+        }
+        _ => network,
     }
 }

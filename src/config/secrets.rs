@@ -8,10 +8,10 @@ use std::env::{self, VarError};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
 use super::Config;
+use super::boolean::boolean;
 use crate::model::{Email, Username};
 
 /// The text of a secret and its source.
@@ -41,6 +41,8 @@ pub struct Secrets {
     pub admin_password: Option<Secret>,
     /// `METRICS_TOKEN`: the bearer token for `/metrics`.
     pub metrics_token: Option<Secret>,
+    /// What is probably no part of a secret but counts as one: one line for each, for the operator.
+    pub doubts: Vec<String>,
 }
 
 impl Secrets {
@@ -53,9 +55,10 @@ impl Secrets {
         let previous_file = keys.jwt_secret_key_previous_file.as_deref();
         let separator = if previous_file.is_some() { '\n' } else { ',' };
         let previous = load("JWT_SECRET_KEY_PREVIOUS", previous_file)?;
-        Ok(Secrets {
+        let previous_keys = previous.as_ref().map(|list| list.split(separator));
+        let mut secrets = Secrets {
             signing_key: load("JWT_SECRET_KEY", keys.jwt_secret_key_file.as_deref())?,
-            previous_signing_keys: previous.map_or_else(Vec::new, |list| list.split(separator)),
+            previous_signing_keys: previous_keys.unwrap_or_default(),
             admin_password: load(
                 "ADMIN_PASSWORD",
                 config.admin.admin_password_file.as_deref(),
@@ -64,11 +67,53 @@ impl Secrets {
                 "METRICS_TOKEN",
                 config.metrics.metrics_token_file.as_deref(),
             )?,
-        })
+            doubts: Vec::new(),
+        };
+        secrets.doubts = secrets
+            .all()
+            .chain(&previous)
+            .filter_map(Secret::doubt)
+            .collect();
+        secrets.doubts.dedup();
+        Ok(secrets)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Secret> {
+        let single = [&self.signing_key, &self.admin_password, &self.metrics_token];
+        single
+            .into_iter()
+            .flatten()
+            .chain(&self.previous_signing_keys)
     }
 }
 
+/// Quotation marks that a file, or a tool that sets a variable, may have left around a secret.
+const QUOTES: [(char, char); 4] = [
+    ('"', '"'),
+    ('\'', '\''),
+    ('\u{201c}', '\u{201d}'),
+    ('\u{2018}', '\u{2019}'),
+];
+
 impl Secret {
+    /// Says if the secret begins with a byte order mark (BOM), which some editors write into a file, or is in quotes.
+    /// They stay part of it: it may have been in use with them for years.
+    fn doubt(&self) -> Option<String> {
+        let text = self.text.trim();
+        let is_quoted =
+            |(open, close)| text.len() > 1 && text.starts_with(open) && text.ends_with(close);
+        let what = match text.starts_with('\u{feff}') {
+            true => {
+                "begins with a byte order mark (BOM), which counts as part of it: save it without"
+            }
+            false if QUOTES.into_iter().any(is_quoted) => {
+                "is in quotation marks, which count as part of it: set it without them"
+            }
+            false => return None,
+        };
+        Some(format!("{} {what}", self.source))
+    }
+
     fn split(&self, separator: char) -> Vec<Secret> {
         let items = self.text.split(separator).map(str::trim);
         items
@@ -129,7 +174,7 @@ pub struct SigningKeyArgs {
         default_value = "false",
         default_missing_value = "true"
     )]
-    #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = boolean)]
     pub allow_weak_jwt_secret: bool,
 }
 

@@ -102,6 +102,13 @@ impl Config {
                     .to_owned(),
             );
         }
+        if self.cors.cors_supports_credentials && self.cors.cors_allow_headers.as_str() == "*" {
+            return Err(
+                "CORS_SUPPORTS_CREDENTIALS=true requires a list of names in CORS_ALLOW_HEADERS: browsers do not \
+                 take * for all headers then"
+                    .to_owned(),
+            );
+        }
         // An access token is valid only while the row of its session exists, which is deleted when the session
         // expires.
         if self.jwt_refresh_token_expires < self.jwt_access_token_expires {

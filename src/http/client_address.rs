@@ -67,14 +67,32 @@ fn warn_of_ignored_header(peer: IpAddr) {
 ///
 /// The address alone does not show this. A proxy on this machine connects from a loopback address too, but it
 /// adds forwarding headers. A website that is open in a browser on this machine can send requests from it
-/// too, but the browser adds `Origin`.
+/// too. The browser adds `Origin`, unless the website's own name leads to this machine (DNS rebinding): then it sends
+/// that name as `Host`.
 pub fn is_local(request: &Request, trusted: &TrustedProxies) -> bool {
     let (address, is_complete) = forwarded_address(request, trusted);
     let has = |name: &&str| request.header(name).is_some();
     let is_forwarded =
         !is_complete || (!has(&FORWARDED_FOR) && OTHER_PROXY_HEADERS.iter().any(has));
-    let is_local_address = address.is_loopback() || trusted.contains(address);
+    let is_local_address = match address.is_loopback() {
+        true => values(request, "Host").all(is_loopback_host),
+        // No browser has such an address, and Prometheus may use any name of this machine there.
+        false => trusted.contains(address),
+    };
     is_local_address && !is_forwarded && !has(&"Origin")
+}
+
+/// Whether a `Host` (RFC 9110, 7.2) is `localhost` or a loopback address, with any port.
+fn is_loopback_host(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || address
+            .parse()
+            .is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
 /// Returns the client's address, and whether every address in `X-Forwarded-For` was used.

@@ -123,6 +123,14 @@ impl<'a> RequestContext<'a> {
         bearer_token(self.request)
     }
 
+    /// Whether the request is a preflight (Fetch Standard, 3.2.2): a browser asks before it sends the actual
+    /// request.
+    pub fn is_preflight(&self) -> bool {
+        self.method() == "OPTIONS"
+            && self.header("Origin").is_some()
+            && self.header("Access-Control-Request-Method").is_some()
+    }
+
     /// Whether the request comes from this machine or from one of these proxies itself; see
     /// [`client_address::is_local`].
     pub fn is_local(&self, trusted: &TrustedProxies) -> bool {

@@ -6,9 +6,15 @@ use rouille::Response;
 use crate::config::cors::{CorsArgs, CorsOrigins};
 use crate::http::request::RequestContext;
 
-/// The request headers that the API reads and that CORS permits only after a preflight.
-const REQUEST_HEADERS: &str =
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id";
+/// The methods in a preflight response: for every path the same, also those that the path does not have, because
+/// otherwise the browser would not send the request, and the page could not read its 405 or 404.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// The request headers that CORS permits only after a preflight: those that the API reads, and those that HTTP clients
+/// and tracing libraries add to each request (W3C Trace Context and Baggage, Sentry). A browser sends nothing of a
+/// request with a header that is not listed.
+const REQUEST_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, \
+                               baggage, sentry-trace, traceparent, tracestate, Cache-Control, Pragma, \
+                               X-Requested-With";
 /// The response headers that a script may read in addition to those that CORS always exposes.
 const EXPOSED_HEADERS: &str =
     "ETag, Idempotency-Replayed, Location, Link, Retry-After, X-Request-Id";
@@ -32,22 +38,20 @@ pub fn cors(
     if config.cors_supports_credentials {
         response = response.with_additional_header("Access-Control-Allow-Credentials", "true");
     }
-    if !is_preflight(context) {
+    if !context.is_preflight() {
         return response.with_additional_header("Access-Control-Expose-Headers", EXPOSED_HEADERS);
     }
-    // The router's response to OPTIONS has the methods of the path in `Allow`. It has no `Allow` if the path
-    // is unknown.
-    let allow = response
-        .headers
-        .iter()
-        .find(|(name, _)| name == "Allow")
-        .map(|(_, methods)| methods.clone());
-    match allow {
-        Some(methods) => response
-            .with_additional_header("Access-Control-Allow-Methods", methods)
-            .with_additional_header("Access-Control-Allow-Headers", REQUEST_HEADERS)
-            .with_additional_header("Access-Control-Max-Age", "600"),
-        None => response,
+    response
+        .with_additional_header("Access-Control-Allow-Methods", METHODS)
+        .with_additional_header("Access-Control-Allow-Headers", allowed_headers(config))
+        .with_additional_header("Access-Control-Max-Age", "600")
+}
+
+/// The value of `Access-Control-Allow-Headers`.
+fn allowed_headers(config: &CorsArgs) -> String {
+    match config.cors_allow_headers.as_str() {
+        "" => REQUEST_HEADERS.to_owned(),
+        more => format!("{REQUEST_HEADERS}, {more}"),
     }
 }
 
@@ -60,12 +64,4 @@ fn allowed_origin(origins: &CorsOrigins, origin: Option<&str>) -> Option<String>
             .find(|listed| Some(listed.as_str()) == origin)
             .cloned(),
     }
-}
-
-/// Whether the request is a preflight (Fetch Standard, 3.2.2): a browser asks before it sends the actual
-/// request.
-fn is_preflight(context: &RequestContext) -> bool {
-    context.method() == "OPTIONS"
-        && context.header("Origin").is_some()
-        && context.header("Access-Control-Request-Method").is_some()
 }

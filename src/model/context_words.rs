@@ -47,7 +47,11 @@ fn consists_of(text: &str, words: &[Vec<char>]) -> bool {
             if !c.is_alphabetic() {
                 next.insert(*state);
             }
-            let open = if state.is_empty() { &words[..] } else { std::slice::from_ref(state) };
+            let open = if state.is_empty() {
+                &words[..]
+            } else {
+                std::slice::from_ref(state)
+            };
             next.extend(open.iter().filter_map(|word| rest_after(c, word)));
         }
         states = next;

@@ -32,6 +32,8 @@ pub fn dispatch(
         Match::MethodNotAllowed { allow, .. } => {
             return Err(Error::MethodNotAllowed(allow.clone()));
         }
+        // The browser then sends the actual request, and the page can read its 404.
+        Match::NotFound if context.is_preflight() => return Ok(Response::empty_204()),
         Match::NotFound => return Err(Error::NotFound),
     };
     let mut signed_in = || caller(app, context, username)?.check_scope(context.method());

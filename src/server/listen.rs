@@ -3,6 +3,8 @@
 use std::io;
 use std::net::TcpListener;
 
+use crate::config::server::AddressArgs;
+
 /// How many connections the kernel queues until they are accepted. The standard library's 128 overflows in a
 /// burst, and a client whose connection is dropped tries again only after a second.
 pub const BACKLOG: usize = 4096;
@@ -11,12 +13,7 @@ pub const BACKLOG: usize = 4096;
 #[derive(Debug)]
 pub enum ListenOn {
     /// The server binds this address. Port 0 is any free port.
-    Address {
-        /// A name or an address of this machine.
-        host: String,
-        /// The TCP port.
-        port: u16,
-    },
+    Address(AddressArgs),
     /// A socket that the service manager keeps open (socket activation). Connections wait in its backlog while no
     /// server runs.
     Socket(TcpListener),
@@ -26,7 +23,7 @@ impl ListenOn {
     /// The address of this host and port.
     pub fn address(host: &str, port: u16) -> ListenOn {
         let host = host.to_owned();
-        ListenOn::Address { host, port }
+        ListenOn::Address(AddressArgs { host, port })
     }
 
     /// The listening socket, non-blocking and with a backlog of [`BACKLOG`].
@@ -35,9 +32,9 @@ impl ListenOn {
     /// A message for the operator: the address cannot be bound, for example.
     pub fn open(self) -> Result<TcpListener, String> {
         match self {
-            ListenOn::Address { host, port } => TcpListener::bind((host.as_str(), port))
+            ListenOn::Address(address) => TcpListener::bind((address.host.as_str(), address.port))
                 .and_then(prepare)
-                .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}")),
+                .map_err(|why| format!("HOST, PORT: cannot listen on {address}: {why}")),
             ListenOn::Socket(socket) => {
                 log::info!("the socket is the service manager's: HOST and PORT are not used");
                 prepare(socket)

@@ -51,13 +51,13 @@ impl RouilleServer {
     /// A message for the operator: the address cannot be bound, or the system denies a thread. A socket that the
     /// server is handed is refused, since `rouille::Server` can only bind an address.
     pub fn start(app: Arc<App>, listen_on: ListenOn) -> Result<RouilleServer, String> {
-        let ListenOn::Address { host, port } = listen_on else {
+        let ListenOn::Address(address) = listen_on else {
             return Err("LISTEN_FDS: SERVER=rouille cannot take a socket".to_owned());
         };
         let flags = Arc::new(StopFlags::default());
         let handler = handler(app, Arc::clone(&flags));
-        let http = rouille::Server::new((host.as_str(), port), handler)
-            .map_err(|why| format!("HOST, PORT: cannot listen on {host} port {port}: {why}"))?;
+        let http = rouille::Server::new((address.host.as_str(), address.port), handler)
+            .map_err(|why| format!("HOST, PORT: cannot listen on {address}: {why}"))?;
         RouilleServer::start_threads(Arc::new(http.pool_size(POOL_SIZE)), flags)
             .map_err(|why| format!("cannot start the server: {why}"))
     }

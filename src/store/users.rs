@@ -110,7 +110,8 @@ fn account_exists(why: rusqlite::Error) -> Error {
 
 /// The methods of all stored password hashes, such as `scrypt:32768:8:1`. Reads the whole table.
 pub fn hash_methods(db: &Connection) -> Result<Vec<String>, Error> {
-    let sql = r#"SELECT DISTINCT substr(password_hash, 1, instr(password_hash, '$') - 1) FROM "user""#;
+    let sql =
+        r#"SELECT DISTINCT substr(password_hash, 1, instr(password_hash, '$') - 1) FROM "user""#;
     let mut statement = db.prepare(sql)?;
     let methods = statement.query_map([], |row| decode::or_null(row, 0))?;
     let methods: Vec<Option<String>> = methods.collect::<Result<_, _>>()?;

@@ -575,6 +575,38 @@ fn without_a_metrics_token_only_this_machine_and_trusted_proxies_may_read() {
         // A browser on this machine in which a page of another origin sends the request.
         (&none, "127.0.0.1", &["Origin: https://a.example"], 404),
         (&none, "127.0.0.1", &["Origin: null"], 404),
+        // Its own site, whose name leads to this machine (DNS rebinding).
+        (&none, "127.0.0.1", &["Host: localhost:5000"], 200),
+        (&none, "127.0.0.1", &["Host: LOCALHOST"], 200),
+        (&none, "127.0.0.1", &["Host: 127.0.0.1:5000"], 200),
+        (&none, "::1", &["Host: [::1]:5000"], 200),
+        (&none, "::1", &["Host: [::1]"], 200),
+        (&none, "127.0.0.1", &["Host: [::ffff:127.0.0.1]:5000"], 200),
+        (&none, "127.0.0.1", &["Host: a.example:5000"], 404),
+        (&none, "127.0.0.1", &["Host: mybox"], 404),
+        (&none, "127.0.0.1", &["Host: localhost.a.example"], 404),
+        (&none, "127.0.0.1", &["Host: 127.0.0.1.a.example"], 404),
+        (&none, "127.0.0.1", &["Host: localhost:a.example"], 404),
+        (&none, "127.0.0.1", &["Host: 192.168.0.1"], 404),
+        (&none, "127.0.0.1", &["Host: "], 404),
+        (
+            &none,
+            "127.0.0.1",
+            &["Host: localhost", "Host: a.example"],
+            404,
+        ),
+        (&none, "::1", &["Host: a.example"], 404),
+        (&local, "127.0.0.1", &["Host: a.example"], 404),
+        (
+            &local,
+            "127.0.0.1",
+            &["X-Forwarded-For: ::1", "Host: a.example"],
+            404,
+        ),
+        // Prometheus on another machine of the trusted network uses its name for this one.
+        (&network, "10.0.0.1", &["Host: task-api.example:5000"], 200),
+        (&network, "10.0.0.1", &["Host: 10.0.0.9:5000"], 200),
+        (&network, "127.0.0.1", &["Host: task-api.example:5000"], 404),
         // A trusted proxy on this machine: the address that it forwards decides, and without a valid one the
         // response is 404.
         (&local, "127.0.0.1", &["X-Forwarded-For: 203.0.113.9"], 404),
@@ -634,6 +666,36 @@ fn without_a_metrics_token_only_this_machine_and_trusted_proxies_may_read() {
         if status == 404 {
             assert_eq!(response.code(), "not_found");
         }
+    }
+}
+
+#[test]
+fn the_metrics_have_no_other_path_that_a_deny_rule_of_a_proxy_would_miss() {
+    let app = TestApp::new();
+    for (path, status) in [
+        ("/metrics", 200),
+        ("/metrics?", 200),
+        ("/metrics?x=%6d", 200),
+        ("/%6detrics", 404),
+        ("/%6Detrics", 404),
+        ("/metric%73", 404),
+        ("/%6d%65%74%72%69%63%73", 404),
+        ("/%256detrics", 404),
+        ("/metrics%2f", 404),
+        ("/metrics%3F", 404),
+        ("/metrics%00", 404),
+        ("%2fmetrics", 404),
+        ("/%2fmetrics", 404),
+        ("/Metrics", 404),
+        ("/metrics/", 404),
+        ("//metrics", 404),
+        ("/./metrics", 404),
+        ("/tasks/../metrics", 404),
+        ("/tasks/%2e%2e/metrics", 404),
+        ("/metrics;x", 404),
+    ] {
+        let response = app.send(&format!("GET {path}"), None, "");
+        assert_eq!(response.status, status, "{path}");
     }
 }
 

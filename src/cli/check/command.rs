@@ -32,6 +32,7 @@ pub struct Check {
 #[strum(serialize_all = "kebab-case")]
 enum Name {
     Settings,
+    Secrets,
     CorsOrigins,
     RateLimits,
     PasswordIterations,
@@ -55,6 +56,7 @@ impl Name {
     fn run(self, subject: &Subject) -> Outcome {
         let check = match self {
             Name::Settings => settings::combinations,
+            Name::Secrets => settings::secrets,
             Name::CorsOrigins => settings::cors_origins,
             Name::RateLimits => settings::rate_limits,
             Name::PasswordIterations => settings::password_iterations,

@@ -18,6 +18,15 @@ pub fn combinations(subject: &Subject) -> Outcome {
     }
 }
 
+/// No secret begins with a byte order mark or is in quotation marks.
+pub fn secrets(subject: &Subject) -> Outcome {
+    match &subject.secrets {
+        Ok(secrets) if secrets.doubts.is_empty() => right("as they were meant"),
+        Ok(secrets) => Err(secrets.doubts.join("; ")),
+        Err(_) => not_checked("the secrets cannot be used, see settings"),
+    }
+}
+
 /// CORS is limited to known websites.
 pub fn cors_origins(subject: &Subject) -> Outcome {
     match &subject.config.cors.cors_origins {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rouille::Request;
 use serde_json::json;
-use task_api::config::cors::CorsOrigins;
+use task_api::config::cors::{AllowedHeaders, CorsOrigins};
 use task_api::router::ROUTES;
 
 use crate::support::{self, PASSWORD, TestApp, TestResponse, comma_separated, timestamp};
@@ -229,44 +229,93 @@ fn only_listed_origins_may_send_credentials() {
 
 // Preflights --------------------------------------------------------------------------------------
 
+/// What a preflight response permits, whatever it is about.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Listed by name, because `*` does not include `Authorization` (Fetch standard).
+const REQUEST_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, \
+    baggage, sentry-trace, traceparent, tracestate, Cache-Control, Pragma, X-Requested-With";
+
+/// A preflight response that permits a page to send any request of the API.
+fn assert_permits(response: &TestResponse, origin: &str, case: &str) {
+    assert_eq!(response.status, 204, "{case}");
+    assert!(response.body.is_empty(), "{case}");
+    let header = |name| response.header(name).unwrap_or_default();
+    assert_eq!(header("Access-Control-Allow-Origin"), origin, "{case}");
+    let methods = comma_separated(header("Access-Control-Allow-Methods"));
+    assert_eq!(methods, comma_separated(METHODS), "{case}");
+    let headers = comma_separated(header("Access-Control-Allow-Headers"));
+    assert_eq!(headers, comma_separated(REQUEST_HEADERS), "{case}");
+    assert_eq!(header("Access-Control-Max-Age"), "600", "{case}");
+}
+
 #[test]
-fn a_preflight_gets_the_methods_of_the_path() {
-    let paths: BTreeSet<&str> = ROUTES.iter().map(|route| route.path).collect();
+fn a_preflight_for_any_path_permits_the_methods_and_headers_of_the_api() {
+    let unknown = [
+        "/nowhere",
+        "/tasks/",
+        "/tasks/1/more",
+        "/",
+        "//",
+        "/Login",
+        "/%ff",
+        "/tasks/%ff",
+    ];
+    let known = ROUTES.iter().map(|route| route.path.replace("{id}", "999"));
+    let paths: BTreeSet<String> = known.chain(unknown.map(str::to_owned)).collect();
     for (app, origin, echoed) in [
         (TestApp::new(), FOREIGN, "*"),
         (app_with_listed_origins(), LISTED, LISTED),
     ] {
         for path in &paths {
-            let mut methods = BTreeSet::from(["OPTIONS".to_owned()]);
-            for route in ROUTES.iter().filter(|route| route.path == *path) {
-                methods.insert(route.method.to_owned());
-                if route.method == "GET" {
-                    methods.insert("HEAD".to_owned());
-                }
-            }
-            // The preflight is about the path: neither the row nor the requested method has to exist.
-            let path = path.replace("{id}", "999");
-            for requested in methods.iter().map(String::as_str).chain(["PUT"]) {
-                let response = preflight(&app, origin, &path, requested);
-                assert_eq!(response.status, 204, "{path} {requested}");
-                assert!(response.body.is_empty());
-                assert_eq!(
-                    response.header("Access-Control-Allow-Origin"),
-                    Some(echoed),
-                    "{path}"
-                );
-                let listed = response.header("Access-Control-Allow-Methods").unwrap();
-                assert_eq!(comma_separated(listed), methods, "{path} {requested}");
-                let headers =
-                    comma_separated(response.header("Access-Control-Allow-Headers").unwrap());
-                // Listed by name, because `*` does not include `Authorization` (Fetch standard).
-                let known = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, \
-                    X-Request-Id";
-                assert_eq!(headers, comma_separated(known), "{path}");
-                let seconds = response.header("Access-Control-Max-Age").unwrap();
-                assert!(seconds.parse::<u32>().is_ok(), "{path}: {seconds}");
+            // Neither the row nor the method has to exist: the page reads the 404 or the 405 itself.
+            for method in comma_separated(METHODS) {
+                let response = preflight(&app, origin, path, &method);
+                assert_permits(&response, echoed, &format!("{path} {method}"));
             }
         }
+    }
+}
+
+#[test]
+fn a_page_reads_the_404_and_the_405_of_the_request_after_its_preflight() {
+    let app = app_with_listed_origins();
+    for (line, status) in [
+        ("GET /nowhere", 404),
+        ("PUT /nowhere", 404),
+        ("PUT /tasks", 405),
+        ("DELETE /login", 405),
+    ] {
+        let (method, path) = line.split_once(' ').unwrap();
+        assert_permits(&preflight(&app, LISTED, path, method), LISTED, line);
+        let response = from(&app, LISTED, line);
+        assert_eq!(response.status, status, "{line}");
+        assert_eq!(
+            response.header("Access-Control-Allow-Origin"),
+            Some(LISTED),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_setting_adds_names_to_the_headers_of_a_preflight() {
+    for (setting, added) in [
+        ("", ""),
+        ("X-Trace-Id", "X-Trace-Id"),
+        (" X-Trace-Id ,x_b!", "X-Trace-Id, x_b!"),
+        ("*", "*"),
+    ] {
+        let app = TestApp::with(|config| config.cors.cors_allow_headers = setting.parse().unwrap());
+        let response = preflight(&app, FOREIGN, "/tasks", "GET");
+        let listed = comma_separated(response.header("Access-Control-Allow-Headers").unwrap());
+        let mut expected = comma_separated(REQUEST_HEADERS);
+        expected.extend(
+            comma_separated(added)
+                .into_iter()
+                .filter(|name| !name.is_empty()),
+        );
+        assert_eq!(listed, expected, "{setting:?}");
     }
 }
 
@@ -284,32 +333,21 @@ fn a_preflight_needs_no_token_and_ignores_one() {
 }
 
 #[test]
-fn a_preflight_of_an_unknown_path_is_404_with_cors_headers() {
-    for (app, origin, echoed) in [
-        (TestApp::new(), FOREIGN, "*"),
-        (app_with_listed_origins(), LISTED, LISTED),
-    ] {
-        for path in ["/nowhere", "/tasks/", "/tasks/1/more", "//", "/Login"] {
-            let response = preflight(&app, origin, path, "POST");
-            assert_eq!(response.status, 404, "{path}");
-            assert_eq!(response.code(), "not_found", "{path}");
-            assert_eq!(
-                response.header("Access-Control-Allow-Origin"),
-                Some(echoed),
-                "{path}"
-            );
-        }
-    }
-}
-
-#[test]
-fn options_without_preflight_headers_gets_allow() {
+fn options_that_is_no_preflight_gets_the_methods_of_the_path_and_404_on_an_unknown_one() {
     let app = TestApp::new();
-    for headers in [vec![], vec![("Origin", LISTED.to_owned())]] {
+    let origin = ("Origin", LISTED.to_owned());
+    let method = ("Access-Control-Request-Method", "GET".to_owned());
+    for headers in [vec![], vec![origin], vec![method]] {
         let response = app.send_raw("OPTIONS /tasks", &headers, b"");
-        assert_eq!(response.status, 204);
+        assert_eq!(response.status, 204, "{headers:?}");
         let allow = comma_separated(response.header("Allow").unwrap());
         assert_eq!(allow, comma_separated("GET, HEAD, POST, OPTIONS"));
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
+        assert_eq!(response.header("Access-Control-Allow-Methods"), None);
+
+        let response = app.send_raw("OPTIONS /nowhere", &headers, b"");
+        assert_eq!(response.status, 404, "{headers:?}");
+        assert_eq!(response.code(), "not_found");
         assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
     }
 }
@@ -487,6 +525,17 @@ fn an_origin_that_no_browser_sends_is_an_invalid_setting() {
 }
 
 #[test]
+fn a_name_that_no_header_can_have_is_an_invalid_setting() {
+    for text in [
+        ",", "X-A,", ",X-A", "X-A,,X-B", "X-A X-B", "X-A;X-B", "X-A: 1", "*,X-A", "X-*",
+        "X-A\nX-B", "X-Ä", "\"X-A\"", "(X)",
+    ] {
+        let parsed = text.parse::<AllowedHeaders>();
+        assert!(parsed.is_err(), "{text:?}: {parsed:?}");
+    }
+}
+
+#[test]
 fn origins_as_browsers_send_them_are_valid_settings() {
     for text in ["*", " * "] {
         assert_eq!(
@@ -533,6 +582,11 @@ fn the_server_does_not_start_when_every_origin_may_send_credentials() {
 
     config.cors.cors_origins = LISTED.parse().unwrap();
     assert_eq!(config.check(), Ok(()));
+
+    // Browsers take `*` as the name of a header then.
+    config.cors.cors_allow_headers = "*".parse().unwrap();
+    let message = config.check().unwrap_err();
+    assert!(message.contains("CORS_ALLOW_HEADERS"), "{message}");
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn start(corpus: &Value, settings: &Value) -> Option<TestApp> {
     let setting = |name: &str, default| settings.get(name).map_or(default, text).to_owned();
     let cors = CorsArgs {
         cors_origins: setting("CORS_ORIGINS", "*").parse().ok()?,
+        cors_allow_headers: setting("CORS_ALLOW_HEADERS", "").parse().ok()?,
         cors_supports_credentials: setting("CORS_SUPPORTS_CREDENTIALS", "false")
             .parse()
             .unwrap(),
