@@ -8,7 +8,7 @@ use crate::http::request::RequestContext;
 
 /// The methods in a preflight response: for every path the same, also those that the path does not have, because
 /// otherwise the browser would not send the request, and the page could not read its 405 or 404.
-const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 /// The request headers that CORS permits only after a preflight: those that the API reads, and those that HTTP clients
 /// and tracing libraries add to each request (W3C Trace Context and Baggage, Sentry). A browser sends nothing of a
 /// request with a header that is not listed.

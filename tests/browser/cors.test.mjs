@@ -89,6 +89,61 @@ browserTest('a page of another origin can read error responses of the API', {}, 
   await checkAccessibility(page);
 });
 
+// What HTTP clients and tracing libraries add to each request.
+const USUAL_HEADERS = {
+  baggage: 'sentry-environment=test',
+  traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+  tracestate: 'a=1',
+  'sentry-trace': '4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1',
+  'X-Requested-With': 'XMLHttpRequest',
+  'Cache-Control': 'no-cache',
+  Pragma: 'no-cache',
+};
+
+/** Sends a request from a page of another origin, and returns what its script can read. */
+async function fetchFrom(page, env, method, path, headers) {
+  const url = env.server.origin + path;
+  return page.evaluate(
+    async ({ url, method, headers }) => {
+      const response = await fetch(url, { method, headers });
+      return { status: response.status, code: (await response.json()).code };
+    },
+    { url, method, headers },
+  );
+}
+
+browserTest('a page of another origin can send the headers of tracing libraries', {}, async (env) => {
+  const token = await env.server.signIn(await env.server.signUp('ada'));
+  const page = await env.openPage(await env.servePage('<p>A page</p>'));
+  const headers = { ...USUAL_HEADERS, Authorization: `Bearer ${token}` };
+  assert.equal((await fetchFrom(page, env, 'GET', '/hello', headers)).status, 200);
+});
+
+browserTest('a page of another origin can read 404 and 405', {}, async (env) => {
+  const page = await env.openPage(await env.servePage('<p>A page</p>'));
+  for (const [method, path, status, code] of [
+    ['GET', '/nowhere', 404, 'not_found'],
+    ['PUT', '/nowhere', 404, 'not_found'],
+    ['PUT', '/tasks', 405, 'method_not_allowed'],
+    ['DELETE', '/login', 405, 'method_not_allowed'],
+  ]) {
+    env.expectProblem(new RegExp(`status of ${status} .*${path}`));
+    // With this header, a GET has a preflight too.
+    const found = await fetchFrom(page, env, method, path, { 'X-Requested-With': 'XMLHttpRequest' });
+    assert.deepEqual(found, { status, code }, `${method} ${path}`);
+  }
+});
+
+browserTest('a page of another origin can send a header of CORS_ALLOW_HEADERS', { CORS_ALLOW_HEADERS: 'X-Tenant' }, async (env) => {
+  const page = await env.openPage(await env.servePage('<p>A page</p>'));
+  assert.equal((await fetchFrom(page, env, 'GET', '/healthz', { 'X-Tenant': 'a' })).status, 200);
+
+  env.expectProblem(/console error: Access to fetch at .*\/healthz' .* has been blocked by CORS policy/);
+  env.expectProblem(/console error: Failed to load resource: net::ERR_FAILED .*\/healthz/);
+  env.expectProblem(/request failed: GET .*\/healthz: net::ERR_FAILED/);
+  await assert.rejects(fetchFrom(page, env, 'GET', '/healthz', { 'X-Other': 'a' }), /Failed to fetch/);
+});
+
 for (const path of ['/', '/docs']) {
   browserTest(`a page of another origin cannot show ${path} in a frame`, {}, async (env) => {
     const origin = await env.servePage(`<iframe src="${env.server.origin}${path}"></iframe>`);

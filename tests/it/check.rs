@@ -15,8 +15,9 @@ use task_api::model::Timestamp;
 use crate::support::overwrite_page_of;
 use crate::support::program::{CommandOutput, WorkDir, run_command};
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "settings",
+    "secrets",
     "cors-origins",
     "rate-limits",
     "password-iterations",
@@ -148,7 +149,7 @@ fn assert_failure(output: &CommandOutput, lines: &Lines, name: &str, text: &str)
         .collect();
     assert_eq!((output.code, failed), (Some(1), vec![name]), "{output:?}");
     assert!(lines[name].1.contains(text), "{output:?}");
-    assert_eq!(output.err, "task-api: 1 of 17 checks failed\n");
+    assert_eq!(output.err, "task-api: 1 of 18 checks failed\n");
 }
 
 /// Takes the lines apart. There must be one for each check, in their order.
@@ -311,7 +312,30 @@ fn an_unsafe_setting_is_named() {
     let weak = ("ALLOW_WEAK_JWT_SECRET", Some("1"));
     let key = ("JWT_SECRET_KEY", Some(KEY));
     let published = "a-string-secret-at-least-256-bits-long";
-    let cases: [(Settings, &str, &str); 15] = [
+    let quoted = format!("\"{KEY}\"");
+    let with_bom = format!("\u{feff}{KEY}");
+    let list = format!("'{KEY}','{KEY}x'");
+    let cases: [(Settings, &str, &str); 19] = [
+        (
+            &[("JWT_SECRET_KEY", Some(&quoted))],
+            "secrets",
+            "JWT_SECRET_KEY is in quotation marks, which count as part of it: set it without them",
+        ),
+        (
+            &[("JWT_SECRET_KEY", Some(&with_bom))],
+            "secrets",
+            "JWT_SECRET_KEY begins with a byte order mark (BOM)",
+        ),
+        (
+            &[key, ("JWT_SECRET_KEY_PREVIOUS", Some(&list))],
+            "secrets",
+            "JWT_SECRET_KEY_PREVIOUS is in quotation marks",
+        ),
+        (
+            &[("METRICS_TOKEN", Some("'a token of 16 bytes'"))],
+            "settings",
+            "METRICS_TOKEN is in quotation marks",
+        ),
         (
             &[("CORS_ORIGINS", Some("*"))],
             "cors-origins",

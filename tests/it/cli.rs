@@ -69,6 +69,7 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
                 "PASSWORD_ITERATIONS",
                 "600000",
                 "CORS_ORIGINS",
+                "CORS_ALLOW_HEADERS",
                 "CORS_SUPPORTS_CREDENTIALS",
                 "TRUSTED_PROXIES",
                 "RATE_LIMITS",
@@ -498,6 +499,11 @@ fn an_invalid_setting_stops_the_start_with_one_line_that_names_it() {
         ("CORS_ORIGINS", "https://app.example/"),
         ("CORS_ORIGINS", "https://app.example,*"),
         ("CORS_SUPPORTS_CREDENTIALS", "maybe"),
+        ("CORS_ALLOW_HEADERS", "X-A,"),
+        ("CORS_ALLOW_HEADERS", "X-A: 1"),
+        ("HOST", "[localhost]"),
+        ("HOST", "[127.0.0.1]"),
+        ("HOST", "[]"),
         ("CORS_SUPPORTS_CREDENTIALS", "true"), // not with the default of CORS_ORIGINS, *
         ("MAX_BODY_BYTES", "-1"),
         ("MAX_BODY_BYTES", "0"),
@@ -545,6 +551,177 @@ fn an_invalid_setting_stops_the_start_with_one_line_that_names_it() {
     }
     let files = fs::read_dir(work_dir.0.path()).unwrap().count();
     assert_eq!(files, 0, "a refused start creates no files");
+}
+
+#[test]
+fn a_value_that_is_not_on_a_fixed_list_is_refused_with_the_list() {
+    let work_dir = WorkDir::new();
+    let boolean = "expected one of: true, false, yes, no, on, off, 1, 0";
+    for (name, expected) in [
+        ("RATE_LIMITS", "expected one of: on, off"),
+        ("SERVER", "expected one of: event-loop, rouille"),
+        ("LOG_FORMAT", "expected one of: text, json"),
+        ("SIGNUPS", "expected one of: open, closed"),
+        ("ACCEPT_FLASK_TOKENS", "expected one of: auto, on, off"),
+        ("ALLOW_WEAK_JWT_SECRET", boolean),
+        ("CORS_SUPPORTS_CREDENTIALS", boolean),
+    ] {
+        let refused = run_command(work_dir.command(&[]).env(name, "perhaps"));
+        let line = refused.error_line();
+        assert!(line.contains(name) && line.ends_with(expected), "{line}");
+    }
+    for value in [
+        "1", "TRUE", "yes", "t", "y", "on", "0", "False", "no", "f", "n", "off",
+    ] {
+        let mut command = work_dir.command(&["check"]);
+        let output = run_command(command.env("ALLOW_WEAK_JWT_SECRET", value));
+        assert_eq!(output.code, Some(1), "{value}: {output:?}");
+    }
+}
+
+#[test]
+fn an_address_that_is_refused_names_host_in_the_environment() {
+    let work_dir = WorkDir::new();
+    // An address for documentation, which no machine has.
+    let source = "192.0.2.1:5999 (HOST is from the environment): ";
+    let serve =
+        |arguments: &[&str]| work_dir.command(&[&["serve", "--port", "5999"], arguments].concat());
+    let refused = run_command(serve(&[]).env("HOST", "192.0.2.1"));
+    assert!(
+        refused
+            .error_line()
+            .contains(&format!("cannot listen on {source}")),
+        "{refused:?}"
+    );
+    let rouille = run_command(serve(&["--server", "rouille"]).env("HOST", "192.0.2.1"));
+    assert!(
+        rouille
+            .error_line()
+            .contains(&format!("cannot listen on {source}")),
+        "{rouille:?}"
+    );
+    let refused = run_command(serve(&["--host", "192.0.2.1"]).env("HOST", "mybox"));
+    assert!(
+        refused
+            .error_line()
+            .contains("cannot listen on 192.0.2.1:5999: "),
+        "{refused:?}"
+    );
+
+    let check = |arguments: &[&str]| {
+        work_dir.command(&[&["healthcheck", "--port", "1"], arguments].concat())
+    };
+    let failed = run_command(check(&[]).env("HOST", "127.0.0.1"));
+    let expected = "cannot reach 127.0.0.1:1 (HOST is from the environment): ";
+    assert!(failed.error_line().contains(expected), "{failed:?}");
+    let failed = run_command(&mut check(&["--host", "[::1]"]));
+    assert!(
+        failed.error_line().contains("cannot reach [::1]:1: "),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn an_ipv6_address_to_listen_on_may_be_in_brackets() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("SKIPPED: this machine has no IPv6");
+        return;
+    }
+    let work_dir = WorkDir::new();
+    for host in ["[::1]", "::1", "[::]"] {
+        let server = RunningServer::start(work_dir.command(&[]).env("HOST", host));
+        assert!(server.address.is_ipv6(), "{host}: {}", server.address);
+        let port = server.address.port().to_string();
+        for host in ["[::1]", "::1", "[::]"] {
+            let check = run_command(&mut work_dir.command(&[
+                "healthcheck",
+                "--host",
+                host,
+                "--port",
+                &port,
+            ]));
+            assert_eq!(check.code, Some(0), "{host}: {check:?}");
+        }
+        server.log();
+    }
+}
+
+#[test]
+fn each_start_warns_of_a_byte_order_mark_or_quotation_marks_around_a_secret_and_uses_it_as_it_is() {
+    let work_dir = WorkDir::new();
+    let secret = "a secret of more than thirty-two bytes";
+    let bom = format!("\u{feff}{secret}\n");
+    let quoted = format!("\"{secret}\"\r\n");
+    fs::write(work_dir.path("bom.txt"), &bom).unwrap();
+    fs::write(work_dir.path("quoted.txt"), &quoted).unwrap();
+    let start = |name: &str, value: &str| {
+        let mut command = work_dir.command(&[]);
+        if name != "JWT_SECRET_KEY" && name != "JWT_SECRET_KEY_FILE" {
+            command.env("JWT_SECRET_KEY", secret);
+        }
+        let server = RunningServer::start(command.env(name, value));
+        let log = server.log();
+        assert!(
+            log.iter().all(|line| !line.contains("thirty-two")),
+            "{log:?}"
+        );
+        let warnings = log.into_iter().filter(|line| line.contains("WARN"));
+        warnings.collect::<Vec<String>>()
+    };
+    let token = "'a-token-of-16-bytes'";
+    for (name, value, warning) in [
+        (
+            "JWT_SECRET_KEY",
+            quoted.trim_end(),
+            "JWT_SECRET_KEY is in quotation marks",
+        ),
+        (
+            "JWT_SECRET_KEY_FILE",
+            "quoted.txt",
+            "JWT_SECRET_KEY_FILE quoted.txt is in quotation marks",
+        ),
+        (
+            "JWT_SECRET_KEY_FILE",
+            "bom.txt",
+            "JWT_SECRET_KEY_FILE bom.txt begins with a byte order mark",
+        ),
+        (
+            "JWT_SECRET_KEY_PREVIOUS",
+            quoted.trim_end(),
+            "JWT_SECRET_KEY_PREVIOUS is in quotation marks",
+        ),
+        (
+            "JWT_SECRET_KEY_PREVIOUS_FILE",
+            "bom.txt",
+            "JWT_SECRET_KEY_PREVIOUS_FILE bom.txt begins with",
+        ),
+        (
+            "METRICS_TOKEN",
+            token,
+            "METRICS_TOKEN is in quotation marks",
+        ),
+    ] {
+        for _ in 0..2 {
+            let warnings = start(name, value);
+            assert_eq!(warnings.len(), 1, "{name}: {warnings:?}");
+            assert!(warnings[0].contains(warning), "{name}: {warnings:?}");
+        }
+    }
+    for unquoted in [
+        format!("\"{secret}"),
+        format!("{secret}'"),
+        format!("\"{secret}'"),
+    ] {
+        assert_eq!(start("JWT_SECRET_KEY", &unquoted), [""; 0], "{unquoted}");
+    }
+    // A byte order mark cannot be sent in a header, so the token is refused, and the reason is named.
+    fs::write(work_dir.path("token.txt"), "\u{feff}sixteen-bytes-ok").unwrap();
+    let refused = run_command(work_dir.command(&[]).env("METRICS_TOKEN_FILE", "token.txt"));
+    let line = refused.error_line();
+    assert!(
+        line.contains("METRICS_TOKEN_FILE token.txt begins with a byte order mark"),
+        "{line}"
+    );
 }
 
 #[test]

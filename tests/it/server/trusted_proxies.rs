@@ -33,6 +33,34 @@ fn without_trusted_proxies_forwarding_headers_are_ignored() {
 }
 
 #[test]
+fn a_proxy_may_be_listed_by_its_ipv4_mapped_ipv6_address() {
+    const FORWARDED: &str = "X-Forwarded-For: 203.0.113.9";
+    for (trusted, peer, is_trusted) in [
+        ("::ffff:127.0.0.1", "127.0.0.1", true),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.1", true),
+        ("::ffff:127.0.0.1", "127.0.0.2", false),
+        ("::ffff:7f00:1", "127.0.0.1", true),
+        ("::ffff:10.0.0.0/104", "10.9.9.9", true),
+        ("::ffff:10.0.0.0/104", "11.0.0.1", false),
+        ("::ffff:10.0.0.0/104", "::1", false),
+        ("::ffff:0.0.0.0/96", "192.0.2.1", true),
+        ("::ffff:192.0.2.1/128", "192.0.2.1", true),
+        // This is not mapped IPv4 but more, and no IPv4 address is in it.
+        ("::/0", "192.0.2.1", false),
+        ("::/0", "2001:db8::1", true),
+    ] {
+        let found = client(trusted, peer, &[FORWARDED]).address.to_string();
+        assert_eq!(
+            found == "203.0.113.9",
+            is_trusted,
+            "{trusted} {peer}: {found}"
+        );
+    }
+    let slip = "::ffff:10.0.0.5/104".parse::<TrustedProxies>().unwrap_err();
+    assert!(slip.contains("is not a network"), "{slip}");
+}
+
+#[test]
 fn the_client_is_the_last_forwarded_address_that_is_not_a_trusted_proxy() {
     const TRUSTED: &str = "10.0.0.0/8, 192.168.1.5,2001:db8::/32";
     let long_list = format!("X-Forwarded-For: {}203.0.113.9", "10.0.0.9, ".repeat(1000));
