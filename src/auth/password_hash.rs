@@ -7,6 +7,8 @@
 //! that an attacker cannot find out by measuring which accounts exist (OWASP ASVS 5.0, 6.3.8). It costs one hash, and
 //! padding up to the cost of the dearest method that a stored hash has ([`super::hash_costs`]).
 
+use std::collections::BTreeSet;
+
 use data_encoding::HEXLOWER;
 
 use super::hash_costs::{HashCosts, measure};
@@ -30,7 +32,10 @@ impl PasswordHasher {
     ///
     /// # Errors
     /// [`Error::Internal`] if the system provides no random bytes, or a method fails.
-    pub fn new(iterations: u32, methods_in_use: &[String]) -> Result<PasswordHasher, Error> {
+    pub fn new(
+        iterations: u32,
+        methods_in_use: &BTreeSet<String>,
+    ) -> Result<PasswordHasher, Error> {
         let method = Method::Pbkdf2(Digest::Sha256, iterations);
         let in_use = methods_in_use.iter().filter_map(|text| text.parse().ok());
         let costs = HashCosts::new(iterations, &in_use.collect::<Vec<_>>(), measure)?;

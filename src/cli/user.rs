@@ -1,6 +1,8 @@
 //! `task-api user ...`: creates, lists and changes accounts, for an operator. The commands open the database
 //! directly, whether the server is running or not.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 
 use super::database::{open, open_existing};
@@ -285,7 +287,7 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
 // ---- what the commands share --------------------------------------------------------------------
 
 fn hash(hashing: &PasswordArgs, password: &Password) -> Result<String, String> {
-    PasswordHasher::new(hashing.password_iterations, &[])
+    PasswordHasher::new(hashing.password_iterations, &BTreeSet::new())
         .and_then(|hasher| hasher.hash(password))
         .map_err(explain)
 }

@@ -21,7 +21,7 @@ const PROGRAM_WORDS: [&str; 10] = [
     "users",
 ];
 
-/// A name with fewer letters is no word: half of all passwords would begin with an account called `a`.
+/// A name with fewer letters is no word: it would be in too many passwords that have nothing to do with it.
 const MIN_NAME_LETTERS: usize = 3;
 
 /// Whether a password consists of the program's words and the account's `names` alone, each any number of times.
@@ -42,21 +42,21 @@ fn consists_of(text: &str, words: &[Vec<char>]) -> bool {
     let words: Vec<&[char]> = words.iter().map(Vec::as_slice).collect();
     let mut states: BTreeSet<&[char]> = words.iter().copied().collect();
     for c in text.chars() {
-        let mut next = BTreeSet::new();
-        for state in &states {
-            if !c.is_alphabetic() {
-                next.insert(*state);
-            }
-            let open = if state.is_empty() {
-                &words[..]
-            } else {
-                std::slice::from_ref(state)
-            };
-            next.extend(open.iter().filter_map(|word| rest_after(c, word)));
-        }
-        states = next;
+        let next = states
+            .iter()
+            .flat_map(|state| states_after(c, state, &words));
+        states = next.collect();
     }
     states.contains(&[][..])
+}
+
+/// The states after a character: it is the next letter of the word, or the first one of another word, or ignored.
+fn states_after<'w>(c: char, state: &'w [char], words: &[&'w [char]]) -> Vec<&'w [char]> {
+    let this = [state];
+    let open = if state.is_empty() { words } else { &this };
+    let read = open.iter().filter_map(|word| rest_after(c, word));
+    let ignored = (!c.is_alphabetic()).then_some(state);
+    read.chain(ignored).collect()
 }
 
 /// The rest of a word whose next letter is `c`, in some spelling.

@@ -3,6 +3,8 @@
 //! Two rules live here because each needs the state of the whole table: an e-mail address is unique, ignoring
 //! case, and one approved admin always remains.
 
+use std::collections::BTreeSet;
+
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -109,13 +111,21 @@ fn account_exists(why: rusqlite::Error) -> Error {
 }
 
 /// The methods of all stored password hashes, such as `scrypt:32768:8:1`. Reads the whole table.
-pub fn hash_methods(db: &Connection) -> Result<Vec<String>, Error> {
-    let sql =
-        r#"SELECT DISTINCT substr(password_hash, 1, instr(password_hash, '$') - 1) FROM "user""#;
-    let mut statement = db.prepare(sql)?;
-    let methods = statement.query_map([], |row| decode::or_null(row, 0))?;
-    let methods: Vec<Option<String>> = methods.collect::<Result<_, _>>()?;
-    Ok(methods.into_iter().flatten().collect())
+///
+/// # Errors
+/// Those of the database.
+pub fn hash_methods(db: &Connection) -> Result<BTreeSet<String>, Error> {
+    let mut statement = db.prepare(r#"SELECT password_hash FROM "user""#)?;
+    let mut rows = statement.query([])?;
+    let mut methods = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        let hash = decode::text(row, 0)?.unwrap_or_default();
+        let method = hash.split('$').next().unwrap_or_default();
+        if !methods.contains(method) {
+            methods.insert(method.to_owned());
+        }
+    }
+    Ok(methods)
 }
 
 /// Reads the account with this id.
