@@ -8,6 +8,7 @@ mod database;
 mod environment;
 mod first_admin;
 mod healthcheck;
+mod invite;
 mod licenses;
 mod openapi;
 mod os_user;

@@ -8,6 +8,8 @@ pub mod audit;
 pub mod backup;
 pub mod idempotency;
 pub mod inspection;
+pub mod invitations;
+pub mod password_resets;
 pub mod sessions;
 pub(crate) mod tasks;
 pub mod users;
@@ -17,6 +19,7 @@ mod database;
 mod decode;
 pub mod id_sequence;
 mod migrate;
+mod one_time_links;
 mod page_reader;
 mod query_builder;
 #[cfg(test)]
