@@ -7,6 +7,7 @@ mod command_line;
 mod database;
 mod environment;
 mod first_admin;
+mod first_minute;
 mod healthcheck;
 mod invite;
 mod licenses;

@@ -156,7 +156,7 @@ pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let files = config.database.database_url.files().unwrap();
     let store = Store::open(&files, config.concurrency.readers()).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
-    let static_files = StaticFiles::new(router::openapi_json);
+    let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);
     App::new(config, store, keys, None, metrics, static_files, clock).unwrap()
 }
 
