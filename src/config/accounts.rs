@@ -1,7 +1,6 @@
 //! Accounts: sign-up, one-time links, how long sessions last, and tokens of the Flask app.
 
 use clap::{Args, ValueEnum};
-use strum::IntoStaticStr;
 
 use super::duration::{Lifetime, Retention};
 
@@ -34,8 +33,7 @@ pub struct AccountArgs {
 }
 
 /// Who may create an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SignUps {
     /// Every client. The account awaits approval.
     Open,

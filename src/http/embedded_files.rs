@@ -206,16 +206,18 @@ const SVG: &str = "image/svg+xml";
 #[cfg(any(feature = "board", feature = "docs"))]
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page of the task board, with the setting SIGNUPS in the attribute `data-signups` of its `<html>` element.
+/// The page of the task board. The attribute `data-signups` of its `<html>` element says whether everyone may sign up.
 #[cfg(feature = "board")]
 fn board_page(sign_ups: SignUps) -> StaticFile {
     let html = include_str!("../../web/board/index.html");
     let load = move || {
-        let sign_ups: &str = sign_ups.into();
-        let start = format!("<html data-signups=\"{sign_ups}\"");
-        Ok(Content::Plain(
-            html.replacen("<html", &start, 1).into_bytes().into(),
-        ))
+        let html = match sign_ups {
+            SignUps::Open => html.to_owned(),
+            SignUps::Closed => {
+                html.replacen(r#"data-signups="open""#, r#"data-signups="closed""#, 1)
+            }
+        };
+        Ok(Content::Plain(html.into_bytes().into()))
     };
     StaticFile {
         security_policy: Some(content_security_policy::BOARD),
