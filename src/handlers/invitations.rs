@@ -9,12 +9,13 @@ use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{
-    Action, Admin, Id, Invitation, Invitations, LinkToken, MadeInvitation, NewInvitation, NewUser,
+    Action, AdminInSession, Id, Invitation, Invitations, LinkToken, MadeInvitation, NewInvitation,
+    NewUser,
 };
 use crate::store::{Connection, audit, invitations};
 
 /// Makes an invitation. The response is the only one that shows its token.
-pub fn create(app: &App, context: &RequestContext, admin: &Admin) -> HandlerResult {
+pub fn create(app: &App, context: &RequestContext, admin: &AdminInSession) -> HandlerResult {
     let new = parse_json(context, NewInvitation::from_fields)?;
     let token = LinkToken::random()?;
     let invitation = app.store.write(|db| {
@@ -39,13 +40,18 @@ pub fn create(app: &App, context: &RequestContext, admin: &Admin) -> HandlerResu
 }
 
 /// Lists the open invitations.
-pub fn list(app: &App, _: &RequestContext, _: &Admin) -> HandlerResult {
+pub fn list(app: &App, _: &RequestContext, _: &AdminInSession) -> HandlerResult {
     let items = app.store.read(|db| invitations::list(db, app.now()))?;
     Ok(response::json(&Invitations { items }))
 }
 
 /// Withdraws an invitation: it can no longer be used.
-pub fn withdraw(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
+pub fn withdraw(
+    app: &App,
+    context: &RequestContext,
+    admin: &AdminInSession,
+    id: Id,
+) -> HandlerResult {
     app.store.write(|db| {
         recheck_permissions(db, admin)?;
         let withdrawn = invitations::withdraw(db, id, app.now())?;

@@ -7,11 +7,16 @@ use crate::app::App;
 use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{Action, Admin, Id, LinkToken, MadePasswordReset, PasswordReset};
+use crate::model::{Action, AdminInSession, Id, LinkToken, MadePasswordReset, PasswordReset};
 use crate::store::{audit, password_resets, sessions, users};
 
 /// Makes the link of an account, in place of an earlier one. The response is the only one that shows its token.
-pub fn create(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
+pub fn create(
+    app: &App,
+    context: &RequestContext,
+    admin: &AdminInSession,
+    id: Id,
+) -> HandlerResult {
     let preconditions = context.preconditions()?;
     let token = LinkToken::random()?;
     let made = app.store.write(|db| {
