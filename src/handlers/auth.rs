@@ -21,7 +21,7 @@ use crate::model::{
 };
 use crate::store::idempotency::{Fingerprint, StoredResponse};
 use crate::store::sessions::{self, Exchange, NewSession};
-use crate::store::{audit, idempotency, users};
+use crate::store::{Connection, audit, idempotency, users};
 
 /// Creates an account: an employee that awaits approval, or with an invitation an approved account of its role.
 pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
@@ -51,26 +51,37 @@ fn create_account(
     fingerprint: Option<&Fingerprint>,
 ) -> Result<StoredResponse, Error> {
     let password_hash = app.passwords.hash(&new.password)?;
-    let actor = anonymous_actor(app, context);
     app.store.write(|db| {
-        let insert = || {
-            let invitation = use_invitation(app, db, new)?;
-            let role = invitation.as_ref().map(|invitation| invitation.role);
-            let row = users::NewRow {
-                username: &new.username,
-                email: &new.email,
-                password_hash: &password_hash,
-                role: role.unwrap_or_default(),
-                is_approved: invitation.is_some(),
-                created_at: app.now(),
-            };
-            let user = users::insert(db, &row)?;
-            let detail = invitation.map(|invitation| invitation.audit_detail());
-            audit::record(db, &actor, Action::SignUp, Some(&user), detail)?;
-            Ok(user)
-        };
+        let insert = || insert_account(app, context, db, new, &password_hash);
         idempotency::run_once(db, fingerprint, app.now(), insert)
     })
+}
+
+/// Inserts the account, and uses its invitation up if there is one.
+fn insert_account(
+    app: &App,
+    context: &RequestContext,
+    db: &Connection,
+    new: &NewUser,
+    password_hash: &str,
+) -> Result<User, Error> {
+    let invitation = use_invitation(app, db, new)?;
+    let role = invitation.as_ref().map(|invitation| invitation.role);
+    let row = users::NewRow {
+        username: &new.username,
+        email: &new.email,
+        password_hash,
+        role: role.unwrap_or_default(),
+        is_approved: invitation.is_some(),
+        created_at: app.now(),
+    };
+    let user = users::insert(db, &row)?;
+    let (actor, detail) = (
+        anonymous_actor(app, context),
+        invitation.map(|used| used.audit_detail()),
+    );
+    audit::record(db, &actor, Action::SignUp, Some(&user), detail)?;
+    Ok(user)
 }
 
 /// The account that signs in, and the response.
