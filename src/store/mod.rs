@@ -1,5 +1,5 @@
-//! The SQLite database. [`Store`] owns the connections and opens the transactions; the modules `users`,
-//! `tasks`, `sessions`, `audit` and `idempotency` hold the SQL statements, each for its own tables.
+//! The SQLite database. [`Store`] owns the connections and opens the transactions; modules such as `users`,
+//! `tasks` and `sessions` hold the SQL statements, each for its own tables.
 //!
 //! The functions with statements borrow a connection and open no transaction of their own, so a handler can
 //! combine several of them in one [`Store::write`].
