@@ -81,29 +81,31 @@ CREATE TABLE IF NOT EXISTS flask_takeover (
 
 -- One-time links ------------------------------------------------------------------------------
 -- The random token of a link is stored as its SHA-256 only. A row is deleted when its link is used, withdrawn or
--- expired. A link of an admin is valid as long as its maker is an approved admin; `made_by` is NULL for a link of the
--- command line or of a start.
+-- expired. A link is valid only while the admin who made it is an approved admin; `made_by` is NULL for a link that the
+-- command line or a start has made. `maker_created_at` differs from the account's if the Flask app has reused its id.
 CREATE TABLE IF NOT EXISTS invitation (
-  id         INTEGER      NOT NULL,
-  digest     VARCHAR(64)  NOT NULL,
-  role       VARCHAR(20)  NOT NULL,      -- of the new account
-  email      VARCHAR(120),               -- the only e-mail address that may use it; NULL: any
-  first_only BOOLEAN      NOT NULL,      -- valid only while no approved admin exists
-  made_by    INTEGER,
-  created_at DATETIME     NOT NULL,
-  expires_at DATETIME     NOT NULL,
+  id               INTEGER      NOT NULL,
+  digest           VARCHAR(64)  NOT NULL,
+  role             VARCHAR(20)  NOT NULL, -- of the new account
+  email            VARCHAR(120),          -- the only e-mail address that may use it; NULL: any
+  first_only       BOOLEAN      NOT NULL, -- valid only while no approved admin exists
+  made_by          INTEGER,
+  maker_created_at DATETIME,
+  created_at       DATETIME     NOT NULL,
+  expires_at       DATETIME     NOT NULL,
   PRIMARY KEY (id),
   UNIQUE (digest),
   FOREIGN KEY (made_by) REFERENCES "user" (id) ON DELETE CASCADE
 );
 
 CREATE TABLE IF NOT EXISTS password_reset (
-  user_id         INTEGER     NOT NULL,  -- one for each account: a new link replaces the old one
-  user_created_at DATETIME,              -- of the account: differs if the Flask app has reused its id
-  digest          VARCHAR(64) NOT NULL,
-  made_by         INTEGER,
-  created_at      DATETIME    NOT NULL,
-  expires_at      DATETIME    NOT NULL,
+  user_id          INTEGER     NOT NULL,  -- one for each account: a new link replaces the old one
+  user_created_at  DATETIME,              -- of the account: differs if the Flask app has reused its id
+  digest           VARCHAR(64) NOT NULL,
+  made_by          INTEGER,
+  maker_created_at DATETIME,
+  created_at       DATETIME    NOT NULL,
+  expires_at       DATETIME    NOT NULL,
   PRIMARY KEY (user_id),
   UNIQUE (digest),
   FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE,

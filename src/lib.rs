@@ -33,7 +33,7 @@
 //!
 //! | folder | what it does |
 //! |---|---|
-//! | [`cli`] | the command line: `serve`, `user`, `audit`, `backup`, `restore`, `check`, `openapi`, `licenses`, `healthcheck` |
+//! | [`cli`] | the command line: `serve`, `user`, `invite`, `audit`, `backup`, `restore`, `check`, `openapi`, `licenses`, `healthcheck` |
 //! | [`server`] | event loops, HTTP/1.1 parsing, a lane of threads for each kind of work, timeouts, graceful shutdown |
 //! | [`middleware`] | the chain around every request: panic guard, log and metrics, security headers, CORS |
 //! | [`router`] | the route table with access and kind of work, path matching, authentication |

@@ -1,5 +1,5 @@
 //! Background maintenance: once a minute a thread writes what was collected in memory to the database (the last-used
-//! times of sessions, the sums of refused sign-ins), deletes expired sessions, idempotency keys and entries of the
+//! times of sessions, the sums of refused sign-ins), deletes expired sessions, links, idempotency keys and entries of the
 //! audit log in small batches, ends the epoch of the audit key, and returns free pages to the system. At the start and
 //! once an hour it looks for damaged pages.
 
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::model::{Action, Actor, Timestamp};
 use crate::store::audit::{pruning, seal};
 use crate::store::storage::free_pages;
-use crate::store::{Connection, audit, idempotency, sessions};
+use crate::store::{Connection, audit, idempotency, invitations, password_resets, sessions};
 
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -91,7 +91,9 @@ pub fn run(app: &App) -> Result<(), Error> {
     let now = app.now();
     delete_in_batches(app, |db| {
         let sessions = sessions::delete_expired(db, now, BATCH)?;
-        Ok(sessions + idempotency::delete_expired(db, now, BATCH)?)
+        let invitations = invitations::delete_expired(db, now, BATCH)?;
+        let resets = password_resets::delete_expired(db, now, BATCH)?;
+        Ok(sessions + invitations + resets + idempotency::delete_expired(db, now, BATCH)?)
     })?;
     prune_audit_log(app, now)?;
     if app.store.read(free_pages::has_many)? {

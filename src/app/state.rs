@@ -99,6 +99,11 @@ impl App {
         now.plus_seconds(self.config.jwt_refresh_token_expires.seconds())
     }
 
+    /// The end of a one-time link that is made at `now`.
+    pub fn link_expiry(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.config.links.links_expire.seconds())
+    }
+
     /// The present time.
     pub fn now(&self) -> Timestamp {
         (self.clock)()

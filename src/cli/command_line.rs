@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::stop_signals::survive_file_size_limit;
 use super::terminal::print_to_stderr;
-use super::{audit, backup, check, healthcheck, licenses, openapi, serve, user};
+use super::{audit, backup, check, healthcheck, invite, licenses, openapi, serve, user};
 use crate::config::Config;
 use crate::config::server::AddressArgs;
 use crate::logging;
@@ -42,6 +42,12 @@ enum Command {
     /// The server may be running; it sees a change at the next request.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Print a one-time link with which a person creates an approved account
+    ///
+    /// The server may be running. The link is the only line on standard output. It is valid once, within
+    /// LINKS_EXPIRE. It begins with PUBLIC_URL, or with the address that HOST and PORT name.
+    #[command(after_help = invite::EXAMPLES)]
+    Invite(invite::Invite),
     /// Verify the audit log, or reseal it
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -110,6 +116,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(config) => serve::run(*config),
         Command::User(command) => user::run(command),
+        Command::Invite(command) => invite::run(&command),
         Command::Audit(command) => audit::run(command),
         Command::Backup(command) => backup::back_up(&command),
         Command::Restore(command) => backup::restore(command),

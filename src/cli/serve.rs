@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use log::{info, warn};
 
+use super::first_minute::invite_first_admin;
 use super::service_manager::ServiceManager;
 use super::socket_activation;
 use super::stop_signals::StopSignals;
@@ -18,6 +19,7 @@ use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::SigningKeys;
 use crate::concurrency::check_threads;
 use crate::config::Config;
+use crate::config::links::PublicUrl;
 use crate::config::passwords::RECOMMENDED_ITERATIONS;
 use crate::http::embedded_files::StaticFiles;
 use crate::logging;
@@ -66,6 +68,7 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     signals.defer_first();
     let server = Server::start(Arc::clone(&app), listen_on)?;
     log_start(files.database(), &keys, &server);
+    invite_first_admin(&app, &public_url(&app, &server));
     let signal = wait_for_signal(&signals, &server, &manager)?;
     manager.stopping("completing the requests in progress");
     stop(signal, background, server, &app);
@@ -102,7 +105,7 @@ fn new_app(
     metrics_token: Option<MetricsToken>,
 ) -> Result<App, String> {
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
-    let static_files = StaticFiles::new(router::openapi_json);
+    let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);
     let clock = Box::new(Timestamp::now);
     App::new(
         config,
@@ -157,6 +160,13 @@ fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
         keys.current.source
     );
     info!("listening on http://{}", server.address());
+}
+
+/// The address that one-time links begin with.
+fn public_url(app: &App, server: &Server) -> PublicUrl {
+    let address = server.address();
+    let own = || PublicUrl::of_server(&address.ip().to_string(), address.port());
+    app.config.links.public_url.clone().unwrap_or_else(own)
 }
 
 /// What runs in the background. It ends when this is dropped. A backup that is not complete is given up: it would keep

@@ -8,16 +8,19 @@ use clap::{Args, Subcommand};
 use super::database::{open, open_existing};
 use super::os_user::os_user;
 use super::password_input::PasswordInput;
-use super::terminal::{explain, print};
+use super::terminal::{explain, print, print_to_stderr};
 use crate::auth::password_hash::PasswordHasher;
 use crate::config::database::DatabaseArgs;
+use crate::config::links::LinkArgs;
 use crate::config::passwords::PasswordArgs;
+use crate::config::server::AddressArgs;
 use crate::error::Error;
 use crate::logging;
 use crate::model::{
-    Action, Actor, Email, Password, Role, Timestamp, User, UserPatch, UserQuery, Username,
+    Action, Actor, Email, LinkKind, LinkToken, Password, Role, Timestamp, User, UserPatch,
+    UserQuery, Username,
 };
-use crate::store::{Connection, Store, audit, sessions, users};
+use crate::store::{Connection, Store, audit, password_resets, sessions, users};
 
 /// The subcommands of `user`.
 #[derive(Debug, Subcommand)]
@@ -33,7 +36,18 @@ pub enum UserCommand {
     Approve(Approve),
     /// Change an account's password and end its sessions
     SetPassword(SetPassword),
+    /// Print a one-time link with which the owner of an account sets a new password
+    ///
+    /// The link is the only line on standard output. It is valid once, within LINKS_EXPIRE, and replaces an earlier
+    /// link of the account. It begins with PUBLIC_URL, or with the address that HOST and PORT name.
+    #[command(after_help = RESET_LINK_EXAMPLES)]
+    ResetLink(ResetLink),
 }
+
+const RESET_LINK_EXAMPLES: &str = "\
+Examples:
+  task-api user reset-link ada
+  PUBLIC_URL=https://tasks.example task-api user reset-link ada@example.com";
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -109,6 +123,19 @@ pub struct SetPassword {
     database: DatabaseArgs,
 }
 
+#[derive(Debug, Args)]
+#[allow(missing_docs)]
+pub struct ResetLink {
+    #[command(flatten)]
+    account: AccountArg,
+    #[command(flatten)]
+    links: LinkArgs,
+    #[command(flatten)]
+    address: AddressArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
 /// Names an account on the command line.
 #[derive(Debug, Args)]
 struct AccountArg {
@@ -158,6 +185,7 @@ pub fn run(command: UserCommand) -> Result<(), String> {
         UserCommand::SetRole(command) => set_role(&command),
         UserCommand::Approve(command) => approve(&command),
         UserCommand::SetPassword(command) => set_password(&command),
+        UserCommand::ResetLink(command) => reset_link(&command),
     }
 }
 
@@ -282,6 +310,34 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
         "changed the password of account {}",
         summary(&user)
     ))
+}
+
+fn reset_link(command: &ResetLink) -> Result<(), String> {
+    let base = command.links.base(&command.address)?;
+    let store = open_existing(&command.database)?;
+    let token = LinkToken::random().map_err(explain)?;
+    let (os_user, now) = (os_user(), Timestamp::now());
+    let expires_at = now.plus_seconds(command.links.links_expire.seconds());
+    let user = command.account.change(&store, |db, user| {
+        let row = password_resets::NewRow {
+            user: &user,
+            digest: &token.digest(),
+            made_by: None,
+            created_at: now,
+            expires_at,
+        };
+        password_resets::replace(db, &row)?;
+        let actor = Actor::operator(&os_user, now);
+        audit::record(db, &actor, Action::ResetLinkMade, Some(&user), None)?;
+        Ok(user)
+    })?;
+    print(format_args!("{}", base.link(LinkKind::Reset, &token)))?;
+    print_to_stderr(format_args!(
+        "the link sets a new password of account {}; it is valid until {}",
+        summary(&user),
+        String::from(expires_at)
+    ));
+    Ok(())
 }
 
 // ---- what the commands share --------------------------------------------------------------------

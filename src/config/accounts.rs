@@ -22,10 +22,6 @@ pub struct AccountArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_pending_accounts: u32,
 
-    /// How long an invitation or a link to reset a password is valid, such as 24h
-    #[arg(long, env, hide_env_values = true, default_value = "24h")]
-    pub links_expire: Lifetime,
-
     /// How long after its sign-in a session ends at the latest, however often it is refreshed
     #[arg(long, env, hide_env_values = true, default_value = "90d")]
     pub session_max_age: Lifetime,

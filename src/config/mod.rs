@@ -12,6 +12,7 @@ pub mod concurrency;
 pub mod cors;
 pub mod database;
 pub mod duration;
+pub mod links;
 pub mod logging;
 pub mod memory;
 pub mod passwords;

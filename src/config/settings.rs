@@ -9,6 +9,7 @@ use super::concurrency::Concurrency;
 use super::cors::{CorsArgs, CorsOrigins};
 use super::database::DatabaseArgs;
 use super::duration::Lifetime;
+use super::links::LinkArgs;
 use super::logging::LogArgs;
 use super::passwords::PasswordArgs;
 use super::proxies::TrustedProxies;
@@ -54,6 +55,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub accounts: AccountArgs,
+
+    #[command(flatten)]
+    pub links: LinkArgs,
 
     #[command(flatten)]
     pub passwords: PasswordArgs,

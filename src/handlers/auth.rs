@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::audit_actor::anonymous_actor;
 use super::concurrent_changes::retry_on_conflict;
 use super::idempotency::{created, fingerprint};
+use super::invitations::{check_sign_up, use_invitation};
 use super::refused_sign_in::record_refused_sign_in;
 use crate::app::App;
 use crate::app::sign_outs::{Ended, SignOut};
@@ -16,21 +17,24 @@ use crate::http::json_body::{JsonBody, parse_json};
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{
-    Action, Credentials, InSession, NewUser, RefreshId, RefreshToken, Role, SessionId, Timestamp,
-    User,
+    Action, Credentials, InSession, NewUser, RefreshId, RefreshToken, SessionId, Timestamp, User,
 };
 use crate::store::idempotency::{Fingerprint, StoredResponse};
 use crate::store::sessions::{self, Exchange, NewSession};
-use crate::store::{audit, idempotency, users};
+use crate::store::{Connection, audit, idempotency, users};
 
-/// Creates an account: an employee that awaits approval.
+/// Creates an account: an employee that awaits approval, or with an invitation an approved account of its role.
 pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
     app.rate_limits.check_sign_up(context, app.now())?;
     let body = JsonBody::read(context)?;
     let new = body.parse(NewUser::from_fields)?;
     let fingerprint = fingerprint(app, context, "POST /signup", None, &body)?;
-    let find = |db: &_| idempotency::find(db, fingerprint.as_ref(), app.now());
-    // The first lookup is before the hash, so that a retry does not hash the password again.
+    // The first lookup is before the hash, so that a retry does not hash the password again. It is in one snapshot with
+    // the check: the invitation of a request that is retried is used up.
+    let find = |db: &_| match idempotency::find(db, fingerprint.as_ref(), app.now())? {
+        None => check_sign_up(app, db, &new).map(|()| None),
+        stored => Ok(stored),
+    };
     let stored = match app.store.read(find)? {
         Some(stored) => stored,
         None => create_account(app, context, &new, fingerprint.as_ref())?,
@@ -46,23 +50,38 @@ fn create_account(
     new: &NewUser,
     fingerprint: Option<&Fingerprint>,
 ) -> Result<StoredResponse, Error> {
+    let password_hash = app.passwords.hash(&new.password)?;
+    app.store.write(|db| {
+        let insert = || insert_account(app, context, db, new, &password_hash);
+        idempotency::run_once(db, fingerprint, app.now(), insert)
+    })
+}
+
+/// Inserts the account, and uses its invitation up if there is one.
+fn insert_account(
+    app: &App,
+    context: &RequestContext,
+    db: &Connection,
+    new: &NewUser,
+    password_hash: &str,
+) -> Result<User, Error> {
+    let invitation = use_invitation(app, db, new)?;
+    let role = invitation.as_ref().map(|invitation| invitation.role);
     let row = users::NewRow {
         username: &new.username,
         email: &new.email,
-        password_hash: &app.passwords.hash(&new.password)?,
-        role: Role::default(),
-        is_approved: false,
+        password_hash,
+        role: role.unwrap_or_default(),
+        is_approved: invitation.is_some(),
         created_at: app.now(),
     };
-    let actor = anonymous_actor(app, context);
-    app.store.write(|db| {
-        let insert = || {
-            let user = users::insert(db, &row)?;
-            audit::record(db, &actor, Action::SignUp, Some(&user), None)?;
-            Ok(user)
-        };
-        idempotency::run_once(db, fingerprint, app.now(), insert)
-    })
+    let user = users::insert(db, &row)?;
+    let (actor, detail) = (
+        anonymous_actor(app, context),
+        invitation.map(|used| used.audit_detail()),
+    );
+    audit::record(db, &actor, Action::SignUp, Some(&user), detail)?;
+    Ok(user)
 }
 
 /// The account that signs in, and the response.

@@ -14,6 +14,7 @@ use flate2::read::{GzDecoder, GzEncoder};
 #[cfg(any(feature = "board", feature = "docs"))]
 use super::content_security_policy;
 use super::etag::ETag;
+use crate::config::accounts::SignUps;
 use crate::error::Error;
 
 /// All files by path.
@@ -52,12 +53,13 @@ pub struct FileForm {
 struct SharedBytes(Arc<Cow<'static, [u8]>>);
 
 impl StaticFiles {
-    /// The files of this build; none is loaded yet. `openapi_json` generates the content of `/openapi.json`.
-    pub fn new(openapi_json: fn() -> Result<String, Error>) -> StaticFiles {
+    /// The files of this build; none is loaded yet. `openapi_json` generates the content of `/openapi.json`. The board
+    /// shows its form for sign-ups according to `sign_ups`.
+    pub fn new(openapi_json: fn() -> Result<String, Error>, sign_ups: SignUps) -> StaticFiles {
         let openapi = StaticFile::new("/openapi.json", "application/json", move || {
             Ok(Content::Plain(openapi_json()?.into_bytes().into()))
         });
-        let files = std::iter::once(openapi).chain(pages());
+        let files = std::iter::once(openapi).chain(pages(sign_ups));
         StaticFiles(files.map(|file| (file.path, file)).collect())
     }
 
@@ -72,20 +74,20 @@ impl StaticFiles {
 
 /// The names of the files in a folder, `/docs/` or `/board/`; the OpenAPI document lists them.
 pub fn names_in(folder: &str) -> Vec<&'static str> {
-    pages()
+    pages(SignUps::Open)
         .filter_map(|file| file.path.strip_prefix(folder))
         .collect()
 }
 
 /// The files of the pages that this build includes: the board, the documentation, both or none.
-fn pages() -> impl Iterator<Item = StaticFile> {
-    let pages: &[fn() -> Vec<StaticFile>] = &[
+fn pages(sign_ups: SignUps) -> impl Iterator<Item = StaticFile> {
+    let pages: &[fn(SignUps) -> Vec<StaticFile>] = &[
         #[cfg(feature = "board")]
         board,
         #[cfg(feature = "docs")]
         docs,
     ];
-    pages.iter().flat_map(|files| files())
+    pages.iter().flat_map(move |files| files(sign_ups))
 }
 
 impl fmt::Debug for StaticFiles {
@@ -187,14 +189,16 @@ macro_rules! web {
 }
 
 /// An HTML page of the folder `web/`.
-#[cfg(any(feature = "board", feature = "docs"))]
+#[cfg(feature = "docs")]
 fn page(path: &'static str, security_policy: &'static str, html: &'static str) -> StaticFile {
     StaticFile {
         security_policy: Some(security_policy),
-        ..text(path, "text/html; charset=utf-8", html)
+        ..text(path, HTML, html)
     }
 }
 
+#[cfg(any(feature = "board", feature = "docs"))]
+const HTML: &str = "text/html; charset=utf-8";
 #[cfg(any(feature = "board", feature = "docs"))]
 const CSS: &str = "text/css; charset=utf-8";
 #[cfg(feature = "board")]
@@ -202,15 +206,30 @@ const SVG: &str = "image/svg+xml";
 #[cfg(any(feature = "board", feature = "docs"))]
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// The page of the task board. The attribute `data-signups` of its `<html>` element says whether everyone may sign up.
+#[cfg(feature = "board")]
+fn board_page(sign_ups: SignUps) -> StaticFile {
+    let html = include_str!("../../web/board/index.html");
+    let load = move || {
+        let html = match sign_ups {
+            SignUps::Open => html.to_owned(),
+            SignUps::Closed => {
+                html.replacen(r#"data-signups="open""#, r#"data-signups="closed""#, 1)
+            }
+        };
+        Ok(Content::Plain(html.into_bytes().into()))
+    };
+    StaticFile {
+        security_policy: Some(content_security_policy::BOARD),
+        ..StaticFile::new("/", HTML, load)
+    }
+}
+
 /// The task board. A new file in `web/board/` needs a line here.
 #[cfg(feature = "board")]
-fn board() -> Vec<StaticFile> {
+fn board(sign_ups: SignUps) -> Vec<StaticFile> {
     vec![
-        page(
-            "/",
-            content_security_policy::BOARD,
-            include_str!("../../web/board/index.html"),
-        ),
+        board_page(sign_ups),
         web!("board/style.css", CSS),
         web!("board/icon.svg", SVG),
         web!("board/account-dialog.js", JAVASCRIPT),
@@ -233,7 +252,7 @@ fn board() -> Vec<StaticFile> {
 
 /// The documentation page. It embeds Swagger UI, whose files come from the crate `utoipa-swagger-ui`.
 #[cfg(feature = "docs")]
-fn docs() -> Vec<StaticFile> {
+fn docs(_: SignUps) -> Vec<StaticFile> {
     vec![
         page(
             "/docs",

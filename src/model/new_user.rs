@@ -2,6 +2,7 @@
 
 use super::email::Email;
 use super::json_fields::{Fields, Scalar, string};
+use super::one_time_link::LinkToken;
 use super::password_policy::{Password, new_password};
 use super::username::Username;
 
@@ -14,10 +15,12 @@ pub struct NewUser {
     pub email: Email,
     /// Satisfies the password policy.
     pub password: Password,
+    /// The token of an invitation.
+    pub invitation: Option<LinkToken>,
 }
 
 impl NewUser {
-    /// Reads `{username, email, password}`.
+    /// Reads `{username, email, password, invitation?}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<NewUser> {
         let username = fields.required("username", string);
         let email = fields.required("email", string);
@@ -26,10 +29,12 @@ impl NewUser {
             email.as_ref().map(Email::as_str),
         ];
         let password = fields.required("password", |value| new_password(value, names));
+        let invitation = fields.optional("invitation", string);
         Some(NewUser {
             username: username?,
             email: email?,
             password: password?,
+            invitation,
         })
     }
 }

@@ -14,9 +14,10 @@ use crate::handlers::hello::Greeting;
 use crate::http::embedded_files;
 use crate::metrics::exposition::MEDIA_TYPE;
 use crate::model::{
-    Action, AuditEntry, AuditQuery, Credentials, Id, NewTask, NewUser, OpenEnum, OwnSession,
-    OwnSessions, ProfilePatch, Role, Session, SessionId, Status, Task, TaskPatch, TaskQuery,
-    Timestamp, User, UserPatch, UserQuery,
+    Action, AuditEntry, AuditQuery, Credentials, Id, Invitation, Invitations, LinkToken,
+    MadeInvitation, MadePasswordReset, NewInvitation, NewTask, NewUser, OpenEnum, OwnSession,
+    OwnSessions, PasswordReset, ProfilePatch, Role, Session, SessionId, Status, Task, TaskPatch,
+    TaskQuery, Timestamp, User, UserPatch, UserQuery,
 };
 
 /// `POST /signup`
@@ -24,7 +25,8 @@ pub fn sign_up() -> Operation {
     Operation::new("signUp", SIGN_IN, "Creates an account")
         .description(
             "The account has the role `employee` and waits for an admin's approval. Until then it can sign \
-             in, but it cannot see tasks.",
+             in, but it cannot see tasks. With an `invitation`, the token of one, it is approved at once and has \
+             the role of the invitation, which is used up. The server's setting SIGNUPS=closed requires one.",
         )
         .json_body(
             NewUser::from_fields,
@@ -35,6 +37,24 @@ pub fn sign_up() -> Operation {
         .idempotency_key()
         .rate_limited()
         .error(Error::AccountExists)
+        .error(Error::SignUpsClosed)
+        .error(Error::LinkUsedOrExpired)
+}
+
+/// `POST /password-reset`
+pub fn reset_password() -> Operation {
+    Operation::new("resetPassword", SIGN_IN, "Sets a new password with a one-time link")
+        .description(
+            "The link is used up. All sessions and tokens of its account end. It does not sign in and approves \
+             nothing.",
+        )
+        .json_body(
+            PasswordReset::from_fields,
+            json!({ "token": LINK_TOKEN, "password": "battery staple" }),
+        )
+        .responds_204("The account has the new password")
+        .rate_limited()
+        .error(Error::LinkUsedOrExpired)
 }
 
 /// `POST /login`
@@ -178,6 +198,62 @@ pub fn delete_user() -> Operation {
         .responds_204("The account has been deleted")
         .preconditions()
         .error(Error::LastAdmin)
+}
+
+/// `POST /users/{id}/password-reset`
+pub fn make_reset_link() -> Operation {
+    let made = MadePasswordReset::new(
+        &ada(),
+        moment(),
+        moment().plus_seconds(86_400),
+        link_token(),
+    );
+    Operation::new("makeResetLink", USERS, "Makes a one-time link that sets a new password")
+        .description(
+            "Give the owner of the account the link `/#reset=TOKEN` with the `token`, which no later response \
+             shows. It replaces an earlier link of the account.",
+        )
+        .path_id::<Id>("The account's id")
+        .responds(201, "The link", &made)
+        .preconditions()
+}
+
+/// `GET /invitations`
+pub fn list_invitations() -> Operation {
+    let invitations = Invitations {
+        items: vec![invitation()],
+    };
+    Operation::new("listInvitations", USERS, "Lists the open invitations").responds(
+        200,
+        "The invitations that can still be used, at most 200",
+        &invitations,
+    )
+}
+
+/// `POST /invitations`
+pub fn make_invitation() -> Operation {
+    let made = MadeInvitation {
+        invitation: invitation(),
+        token: link_token(),
+    };
+    Operation::new("makeInvitation", USERS, "Makes an invitation")
+        .description(
+            "Give the person the link `/#invitation=TOKEN` with the `token`, which no later response shows. It \
+             creates one approved account with that `role`. With an `email`, only that address can use it.",
+        )
+        .json_body(
+            NewInvitation::from_fields,
+            json!({ "role": "manager", "email": "ada@example.com" }),
+        )
+        .responds(201, "The invitation and its token", &made)
+        .error(Error::TooManyInvitations(200))
+}
+
+/// `DELETE /invitations/{id}`
+pub fn withdraw_invitation() -> Operation {
+    Operation::new("withdrawInvitation", USERS, "Withdraws an invitation")
+        .path_id::<Id>("The invitation's id")
+        .responds_204("The invitation can no longer be used")
 }
 
 /// `GET /tasks`
@@ -369,6 +445,25 @@ fn ada_as_manager() -> User {
 fn tokens() -> TokenResponse {
     let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQi...".to_owned();
     TokenResponse::new(token.clone(), token, 86_400, ada())
+}
+
+/// The token of a one-time link.
+const LINK_TOKEN: &str = "N2ZkYjQ2Y2UtYjVkZi00ZTg1LWE0ZWMtMzU2NzI5YjQ";
+
+fn link_token() -> LinkToken {
+    let Ok(token) = LINK_TOKEN.parse();
+    token
+}
+
+fn invitation() -> Invitation {
+    Invitation {
+        id: Id::FIRST,
+        role: Role::Manager,
+        email: Some("ada@example.com".to_owned()),
+        created_at: moment(),
+        expires_at: moment().plus_seconds(86_400),
+        made_by: Some(Id::FIRST),
+    }
 }
 
 fn session() -> Session {

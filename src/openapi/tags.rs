@@ -13,7 +13,7 @@ pub const TAGS: &[(&str, &str)] = &[
     (ME, "The current user's account and sessions."),
     (
         USERS,
-        "Accounts and the audit log, for managers and admins.",
+        "Accounts, invitations and the audit log, for managers and admins.",
     ),
     (TASKS, "Tasks, for approved accounts."),
     (OPERATION, "Health checks and metrics, for operators."),

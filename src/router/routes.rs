@@ -6,7 +6,8 @@ use crate::concurrency::Work;
 use crate::error::Error;
 use crate::handlers::auth::SignInResult;
 use crate::handlers::{
-    audit, auth, health, hello, me, metrics, sessions, static_files, tasks, users,
+    audit, auth, health, hello, invitations, me, metrics, password_resets, sessions, static_files,
+    tasks, users,
 };
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
@@ -249,6 +250,7 @@ pub fn openapi_json() -> Result<String, Error> {
 pub const ROUTES: &[Route] = &[
     route("POST", "/signup", Hash, Anyone(auth::sign_up), operations::sign_up),
     route("POST", "/login", Hash, SignIn(auth::log_in), operations::log_in),
+    route("POST", "/password-reset", Hash, Anyone(password_resets::reset), operations::reset_password),
     route("POST", "/refresh", Write, Refresh(auth::refresh), operations::refresh),
     route("POST", "/logout", Write, InSessionOnly(Plain(auth::log_out)), operations::log_out),
     route("GET", "/hello", Read, SignedInOnly(Plain(hello::greet)), operations::hello),
@@ -261,6 +263,10 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/users/{id}", Read, ManagerOrAdmin(WithId(users::show)), operations::show_user),
     route("PATCH", "/users/{id}", Write, AdminOnly(WithId(users::update)), operations::update_user),
     route("DELETE", "/users/{id}", Write, AdminOnly(WithId(users::delete)), operations::delete_user),
+    route("POST", "/users/{id}/password-reset", Write, AdminInSessionOnly(WithId(password_resets::create)), operations::make_reset_link),
+    route("GET", "/invitations", Read, AdminInSessionOnly(Plain(invitations::list)), operations::list_invitations),
+    route("POST", "/invitations", Write, AdminInSessionOnly(Plain(invitations::create)), operations::make_invitation),
+    route("DELETE", "/invitations/{id}", Write, AdminInSessionOnly(WithId(invitations::withdraw)), operations::withdraw_invitation),
     route("GET", "/tasks", List, ApprovedOnly(Plain(tasks::list)), operations::list_tasks),
     route("POST", "/tasks", Write, ManagerOrAdmin(Plain(tasks::create)), operations::create_task),
     route("GET", "/tasks/{id}", Read, ApprovedOnly(WithId(tasks::show)), operations::show_task),

@@ -1,5 +1,5 @@
-//! The SQLite database. [`Store`] owns the connections and opens the transactions; the modules `users`,
-//! `tasks`, `sessions`, `audit` and `idempotency` hold the SQL statements, each for its own tables.
+//! The SQLite database. [`Store`] owns the connections and opens the transactions; modules such as `users`,
+//! `tasks` and `sessions` hold the SQL statements, each for its own tables.
 //!
 //! The functions with statements borrow a connection and open no transaction of their own, so a handler can
 //! combine several of them in one [`Store::write`].
@@ -8,6 +8,8 @@ pub mod audit;
 pub mod backup;
 pub mod idempotency;
 pub mod inspection;
+pub mod invitations;
+pub mod password_resets;
 pub mod sessions;
 pub(crate) mod tasks;
 pub mod users;
@@ -17,6 +19,7 @@ mod database;
 mod decode;
 pub mod id_sequence;
 mod migrate;
+mod one_time_links;
 mod page_reader;
 mod query_builder;
 #[cfg(test)]

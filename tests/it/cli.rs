@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::http_client::{Client, TEST_TIMEOUT};
 use crate::support::program::{ChildGuard, RunningServer, WorkDir, run_command};
-use crate::support::{PASSWORD, file_mode, wait_for};
+use crate::support::{PASSWORD, TestResponse, file_mode, wait_for};
 
 fn user_names(work_dir: &WorkDir) -> Vec<String> {
     let db = work_dir.sql();
@@ -34,6 +34,7 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
             &[
                 "serve",
                 "user",
+                "invite",
                 "audit",
                 "backup",
                 "restore",
@@ -66,6 +67,9 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
                 "24h",
                 "JWT_REFRESH_TOKEN_EXPIRES",
                 "30d",
+                "SIGNUPS",
+                "PUBLIC_URL",
+                "LINKS_EXPIRE",
                 "PASSWORD_ITERATIONS",
                 "600000",
                 "CORS_ORIGINS",
@@ -103,7 +107,14 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
         ),
         (
             "user",
-            &["create", "list", "set-role", "approve", "set-password"],
+            &[
+                "create",
+                "list",
+                "set-role",
+                "approve",
+                "set-password",
+                "reset-link",
+            ],
         ),
         (
             "user create",
@@ -121,6 +132,28 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
         ("user set-role", &["<ACCOUNT>", "<ROLE>", "admin"]),
         ("user approve", &["<ACCOUNT>", "e-mail"]),
         ("user set-password", &["<ACCOUNT>", "--password-stdin"]),
+        (
+            "user reset-link",
+            &[
+                "<ACCOUNT>",
+                "PUBLIC_URL",
+                "LINKS_EXPIRE",
+                "DATABASE_URL",
+                "Examples:",
+            ],
+        ),
+        (
+            "invite",
+            &[
+                "--role",
+                "--email",
+                "PUBLIC_URL",
+                "PORT",
+                "LINKS_EXPIRE",
+                "DATABASE_URL",
+                "Examples:",
+            ],
+        ),
         ("audit", &["verify"]),
         ("audit verify", &["DATABASE_URL", "exit code 0"]),
         (
@@ -931,6 +964,264 @@ fn the_first_start_creates_the_first_admin_and_later_starts_create_no_account() 
     }
 }
 
+/// Signs up with the invitation in a link.
+fn sign_up_with(client: &mut Client, name: &str, link: &str) -> TestResponse {
+    let (_, token) = link.split_once("/#invitation=").unwrap();
+    let body = json!({
+        "username": name, "email": format!("{name}@example.com"), "password": PASSWORD,
+        "invitation": token,
+    });
+    client.send("POST /signup", None, Some(&body))
+}
+
+/// Sets a new password with the link.
+fn reset_with(client: &mut Client, link: &str, password: &str) -> u16 {
+    let (_, token) = link.split_once("/#reset=").unwrap();
+    let body = json!({ "token": token, "password": password });
+    client
+        .send("POST /password-reset", None, Some(&body))
+        .status
+}
+
+/// The link in the log line of a start without an admin.
+#[cfg(feature = "board")]
+fn first_link(server: &mut RunningServer) -> String {
+    let line = server.wait_for_line("there is no admin yet");
+    let word = |word: &&str| word.starts_with("http");
+    line.split(' ').find(word).unwrap().to_owned()
+}
+
+#[cfg(feature = "board")]
+#[test]
+fn the_link_that_the_first_start_logs_makes_the_first_admin() {
+    let work_dir = WorkDir::new();
+    let mut server = work_dir.serve();
+    let link = first_link(&mut server);
+    assert!(
+        link.starts_with(&format!("http://{}/#invitation=", server.address)),
+        "{link}"
+    );
+    let mut client = server.client();
+    assert_eq!(sign_up_with(&mut client, "grace", &link).status, 201);
+    assert_eq!(sign_up_with(&mut client, "eve", &link).status, 410);
+    let token = client.sign_in_for_token("grace");
+    let audit_log = client.send("GET /audit", Some(&token), None).json();
+    let [_, sign_up, made] = &audit_log["items"].as_array().unwrap()[..] else {
+        panic!("{audit_log}");
+    };
+    assert_eq!(
+        (&sign_up["action"], &made["action"]),
+        (&json!("sign_up"), &json!("invitation_made"))
+    );
+    assert_eq!(sign_up["detail"], made["detail"]);
+    assert_eq!(
+        (&made["actor"], &made["os_user"]),
+        (&Value::Null, &Value::Null)
+    );
+    let is_about_link = |line: &String| line.contains("no admin yet");
+    assert_eq!(server.log().into_iter().filter(is_about_link).count(), 1);
+
+    let log = work_dir.serve().log();
+    assert!(!log.iter().any(is_about_link), "{log:?}");
+}
+
+#[cfg(feature = "board")]
+#[test]
+fn the_links_of_two_starts_are_valid_until_one_is_used() {
+    let work_dir = WorkDir::new();
+    let start = || {
+        let url = "https://tasks.example/board/";
+        let mut server = RunningServer::start(work_dir.command(&[]).env("PUBLIC_URL", url));
+        let link = first_link(&mut server);
+        assert!(
+            link.starts_with("https://tasks.example/board/#invitation="),
+            "{link}"
+        );
+        (server, link)
+    };
+    let ((first, first_link), (second, second_link)) = (start(), start());
+    assert_ne!(first_link, second_link);
+    assert_eq!(
+        sign_up_with(&mut first.client(), "grace", &second_link).status,
+        201
+    );
+    assert_eq!(
+        sign_up_with(&mut second.client(), "eve", &first_link).status,
+        410
+    );
+}
+
+#[test]
+fn a_start_with_the_settings_of_the_first_admin_makes_no_link() {
+    let work_dir = WorkDir::new();
+    let mut command = work_dir.command(&[]);
+    command.env("ADMIN_USERNAME", "first");
+    command.env("ADMIN_EMAIL", "first@example.com");
+    command.env("ADMIN_PASSWORD", PASSWORD);
+    let log = RunningServer::start(&mut command).log();
+    assert!(
+        !log.iter().any(|line| line.contains("no admin yet")),
+        "{log:?}"
+    );
+    let count = "SELECT count(*) FROM invitation";
+    let count: i64 = work_dir
+        .sql()
+        .query_row(count, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn invite_prints_a_link_alone_while_the_server_runs() {
+    let work_dir = WorkDir::new();
+    let server = work_dir.serve();
+    let mut client = server.client();
+    let invite = |arguments: &[&str]| {
+        let mut command = work_dir.command(&["invite"]);
+        let printed = run_command(command.args(arguments).env("PORT", "5000"));
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        let link = printed.out.strip_suffix('\n').unwrap().to_owned();
+        assert!(
+            link.starts_with("http://127.0.0.1:5000/#invitation="),
+            "{printed:?}"
+        );
+        assert_eq!(link.len(), "http://127.0.0.1:5000/#invitation=".len() + 43);
+        assert_eq!(printed.err.lines().count(), 1, "{printed:?}");
+        link
+    };
+    let admin = invite(&["--role", "admin"]);
+    let manager = invite(&["--role", "manager", "--email", "ada@example.com"]);
+    assert_eq!(sign_up_with(&mut client, "grace", &admin).status, 201);
+    assert_eq!(sign_up_with(&mut client, "eve", &manager).status, 422);
+    let ada = sign_up_with(&mut client, "ada", &manager);
+    assert_eq!((ada.status, &ada.json()["role"]), (201, &json!("manager")));
+    let token = client.sign_in_for_token("grace");
+    let made = client.send("GET /audit?action=invitation_made", Some(&token), None);
+    let newest = &made.json()["items"][0];
+    assert_eq!(newest["detail"]["email"], "ada@example.com");
+    assert!(newest["os_user"].is_string(), "{newest}");
+}
+
+#[test]
+fn reset_link_prints_a_link_alone_while_the_server_runs() {
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
+    let server = work_dir.serve();
+    let mut client = server.client();
+    let token = client.sign_in_for_token("ada");
+    for (n, account) in ["ada", "ada@example.com"].iter().enumerate() {
+        let mut command = work_dir.command(&["user", "reset-link", account]);
+        let printed = run_command(command.env("PUBLIC_URL", "https://tasks.example"));
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        let link = printed.out.strip_suffix('\n').unwrap();
+        assert!(
+            link.starts_with("https://tasks.example/#reset="),
+            "{printed:?}"
+        );
+        assert_eq!(
+            reset_with(&mut client, link, &format!("a new password {n}")),
+            204
+        );
+        assert_eq!(reset_with(&mut client, link, PASSWORD), 410);
+    }
+    assert_eq!(client.send("GET /me", Some(&token), None).status, 401);
+    let body = json!({ "email": "ada@example.com", "password": "a new password 1" });
+    assert_eq!(client.send("POST /login", None, Some(&body)).status, 200);
+}
+
+#[test]
+fn a_link_begins_with_an_address_that_a_browser_can_open() {
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
+    for (settings, start) in [
+        (&[("PORT", "80")][..], "http://127.0.0.1:80/#reset="),
+        (
+            &[("PORT", "80"), ("HOST", "0.0.0.0")],
+            "http://127.0.0.1:80/#reset=",
+        ),
+        (&[("PORT", "80"), ("HOST", "::")], "http://[::1]:80/#reset="),
+        (
+            &[("PORT", "80"), ("HOST", "::1")],
+            "http://[::1]:80/#reset=",
+        ),
+        (
+            &[("PORT", "80"), ("HOST", "tasks.lan")],
+            "http://tasks.lan:80/#reset=",
+        ),
+        (
+            &[("PUBLIC_URL", "https://TASKS.example:443/")],
+            "https://tasks.example/#reset=",
+        ),
+        (
+            &[("PUBLIC_URL", "http://10.0.0.5:8000/a/b/")],
+            "http://10.0.0.5:8000/a/b/#reset=",
+        ),
+    ] {
+        let mut command = work_dir.command(&["user", "reset-link", "ada"]);
+        let printed = run_command(command.envs(settings.iter().copied()));
+        assert!(printed.out.starts_with(start), "{settings:?} {printed:?}");
+    }
+}
+
+#[test]
+fn a_link_that_cannot_be_made_is_refused_with_the_reason() {
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
+    for (arguments, reason) in [
+        (&["user", "reset-link", "ada"][..], "set PUBLIC_URL"),
+        (&["invite", "--role", "admin"], "set PUBLIC_URL"),
+        (&["user", "reset-link", "eve", "--port", "80"], "eve"),
+        (&["invite", "--role", "owner", "--port", "80"], "--role"),
+        (
+            &[
+                "invite", "--role", "admin", "--email", "ada", "--port", "80",
+            ],
+            "--email",
+        ),
+        (
+            &["invite", "--role", "admin", "--public-url", "tasks.example"],
+            "--public-url",
+        ),
+        (
+            &["invite", "--role", "admin", "--links-expire", "0"],
+            "--links-expire",
+        ),
+    ] {
+        let refused = work_dir.run(arguments);
+        assert!(
+            refused.error_line().contains(reason),
+            "{arguments:?} {refused:?}"
+        );
+    }
+    let missing = WorkDir::new();
+    let refused = missing.run(&["invite", "--role", "admin", "--port", "80"]);
+    assert!(
+        refused.error_line().contains("there is no database"),
+        "{refused:?}"
+    );
+    for url in [
+        "",
+        "tasks.example",
+        "ftp://a.example",
+        "https://",
+        "https://a.example?x",
+        "https://a.example/#x",
+        "https://me:secret@a.example",
+    ] {
+        let refused = run_command(work_dir.command(&[]).env("PUBLIC_URL", url));
+        assert!(
+            refused.error_line().contains("public-url"),
+            "{url} {refused:?}"
+        );
+    }
+    let count = "SELECT count(*) FROM invitation";
+    let count: i64 = work_dir
+        .sql()
+        .query_row(count, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 0);
+}
+
 #[test]
 fn a_line_end_after_the_first_admins_password_is_not_part_of_it() {
     for line_end in ["\n", "\r\n"] {
@@ -1449,6 +1740,7 @@ fn no_token_password_or_hash_is_in_the_log_at_any_level() {
     let work_dir = WorkDir::new();
     let server = RunningServer::start(work_dir.command(&[]).env("RUST_LOG", "trace"));
     let mut client = server.client();
+    let links = used_links(&work_dir, &mut client);
     assert_eq!(client.sign_up("ada").status, 201);
     let token = client.sign_in_for_token("ada");
     assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
@@ -1462,14 +1754,51 @@ fn no_token_password_or_hash_is_in_the_log_at_any_level() {
     client.send(&query.replacen("%20", " ", 1), Some(&token), None);
     let hash: String = work_dir
         .sql()
-        .query_row(r#"SELECT password_hash FROM "user""#, [], |row| row.get(0))
+        .query_row(
+            r#"SELECT password_hash FROM "user" WHERE username = 'ada'"#,
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     let signature = token.rsplit('.').next().unwrap();
     for line in server.log() {
         for secret in [PASSWORD, wrong, &token, signature, &hash] {
             assert!(!line.contains(secret), "{line}");
         }
+        for link in &links {
+            assert!(!line.contains(link), "{line}");
+        }
     }
+}
+
+/// Makes links of both kinds, on the command line and in the API, and uses them. Returns their tokens.
+fn used_links(work_dir: &WorkDir, client: &mut Client) -> Vec<String> {
+    let make = |arguments: &[&str]| {
+        let printed = run_command(work_dir.command(arguments).env("PORT", "5000"));
+        printed.out.trim_end().to_owned()
+    };
+    let admin = make(&["invite", "--role", "admin"]);
+    assert_eq!(sign_up_with(client, "grace", &admin).status, 201);
+    let token = client.sign_in_for_token("grace");
+    let body = json!({ "role": "employee" });
+    let made = client
+        .send("POST /invitations", Some(&token), Some(&body))
+        .json();
+    let made = format!("/#invitation={}", made["token"].as_str().unwrap());
+    assert_eq!(sign_up_with(client, "eve", &made).status, 201);
+    assert_eq!(sign_up_with(client, "eve", &made).status, 410);
+    let reset = make(&["user", "reset-link", "eve"]);
+    assert_eq!(reset_with(client, &reset, PASSWORD), 204);
+    assert_eq!(reset_with(client, &reset, PASSWORD), 410);
+    let line = "POST /users/2/password-reset";
+    let reset_by_admin = client.send(line, Some(&token), None).json();
+    let reset_by_admin = format!("/#reset={}", reset_by_admin["token"].as_str().unwrap());
+    assert_eq!(reset_with(client, &reset_by_admin, PASSWORD), 204);
+    let token_of = |link: &String| link.rsplit_once('=').unwrap().1.to_owned();
+    [admin, made, reset, reset_by_admin]
+        .iter()
+        .map(token_of)
+        .collect()
 }
 
 #[test]

@@ -25,6 +25,8 @@ mod api {
 mod auth {
     mod brute_force;
     mod clock;
+    mod invitations;
+    mod password_resets;
     mod passwords;
     mod refused_sign_ins;
     mod roles;

@@ -202,8 +202,14 @@ fn the_schemas_of_request_bodies_have_all_fields_and_their_lengths() {
     for (name, fields, required) in [
         (
             "NewUser",
+            &["username", "email", "password", "invitation"][..],
             &["username", "email", "password"][..],
-            &["username", "email", "password"][..],
+        ),
+        ("NewInvitation", &["role", "email"], &["role"]),
+        (
+            "PasswordReset",
+            &["token", "password"],
+            &["token", "password"],
         ),
         (
             "Credentials",
@@ -274,6 +280,10 @@ fn each_operation_lists_its_error_codes() {
     let described: BTreeMap<_, _> = operations().collect();
     for (line, status, expected) in [
         ("POST /signup", "409", &["account_exists"][..]),
+        ("POST /signup", "403", &["sign_ups_closed"]),
+        ("POST /signup", "410", &["link_used_or_expired"]),
+        ("POST /password-reset", "410", &["link_used_or_expired"]),
+        ("POST /invitations", "409", &["too_many_invitations"]),
         ("POST /login", "401", &["wrong_email_or_password"]),
         ("POST /refresh", "401", &["invalid_token", "unauthorized"]),
         ("PATCH /me", "403", &["wrong_password"]),

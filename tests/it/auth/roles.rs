@@ -11,6 +11,7 @@ const WITHOUT_BODY: &[&str] = &[
     "POST /refresh",
     "POST /logout",
     "POST /me/sessions/revoke-all",
+    "POST /users/{id}/password-reset",
 ];
 
 /// The kinds of callers, in order of increasing permissions, with the access levels that each of them has.
@@ -111,16 +112,16 @@ fn each_role_reaches_exactly_the_routes_of_the_contract() {
             } else {
                 task
             };
-            let line = line.replace("{id}", &id.to_string());
             // An invalid body, so that the request changes nothing that a later one needs.
             let body = if line.starts_with("GET")
                 || line.starts_with("DELETE")
-                || WITHOUT_BODY.contains(&line.as_str())
+                || WITHOUT_BODY.contains(line)
             {
                 ""
             } else {
                 "[]"
             };
+            let line = line.replace("{id}", &id.to_string());
             // Some requests end the session, so each one gets a new session.
             if let Some(caller) = &mut caller {
                 caller.token = app.token_of_new_session(caller);

@@ -33,6 +33,7 @@ pub use test_response::TestResponse;
 pub const CONTRACT: &[(&str, &str)] = &[
     ("POST /signup", "anyone"),
     ("POST /login", "anyone"),
+    ("POST /password-reset", "anyone"),
     ("POST /refresh", "refresh"),
     ("POST /logout", "in session"),
     ("GET /hello", "signed in"),
@@ -45,6 +46,10 @@ pub const CONTRACT: &[(&str, &str)] = &[
     ("GET /users/{id}", "manager"),
     ("PATCH /users/{id}", "admin"),
     ("DELETE /users/{id}", "admin"),
+    ("POST /users/{id}/password-reset", "admin in session"),
+    ("GET /invitations", "admin in session"),
+    ("POST /invitations", "admin in session"),
+    ("DELETE /invitations/{id}", "admin in session"),
     ("GET /tasks", "approved"),
     ("POST /tasks", "manager"),
     ("GET /tasks/{id}", "approved"),

@@ -18,6 +18,7 @@ use task_api::config::backups::BackupArgs;
 use task_api::config::concurrency::Concurrency;
 use task_api::config::cors::CorsArgs;
 use task_api::config::database::{DatabaseArgs, DatabaseFiles};
+use task_api::config::links::LinkArgs;
 use task_api::config::logging::{LogArgs, LogFormat};
 use task_api::config::passwords::PasswordArgs;
 use task_api::config::proxies::TrustedProxies;
@@ -86,9 +87,12 @@ pub fn config(folder: &TempDir) -> Config {
             signups: SignUps::Open,
             pending_accounts_expire: "30d".parse().unwrap(),
             max_pending_accounts: 1000,
-            links_expire: "24h".parse().unwrap(),
             session_max_age: "90d".parse().unwrap(),
             accept_flask_tokens: AcceptFlaskTokens::Auto,
+        },
+        links: LinkArgs {
+            public_url: None,
+            links_expire: "24h".parse().unwrap(),
         },
         passwords: PasswordArgs {
             password_iterations: 10,
@@ -152,7 +156,7 @@ pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let files = config.database.database_url.files().unwrap();
     let store = Store::open(&files, config.concurrency.readers()).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
-    let static_files = StaticFiles::new(router::openapi_json);
+    let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);
     App::new(config, store, keys, None, metrics, static_files, clock).unwrap()
 }
 

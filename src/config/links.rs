@@ -1,0 +1,99 @@
+//! One-time links: `PUBLIC_URL` and `LINKS_EXPIRE`.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use clap::Args;
+use url::{Position, Url};
+
+use super::duration::Lifetime;
+use super::server::AddressArgs;
+use crate::model::{LinkKind, LinkToken};
+
+/// The address and the validity of one-time links.
+#[derive(Debug, Clone, Args)]
+pub struct LinkArgs {
+    /// Address under which people reach this server, such as https://tasks.example; one-time links begin with it.
+    /// Without it they begin with the address that the server listens on
+    #[arg(long, env, hide_env_values = true)]
+    pub public_url: Option<PublicUrl>,
+
+    /// How long an invitation or a link to reset a password is valid, such as 24h
+    #[arg(long, env, hide_env_values = true, default_value = "24h")]
+    pub links_expire: Lifetime,
+}
+
+impl LinkArgs {
+    /// The beginning of links, for a command that runs beside the server.
+    ///
+    /// # Errors
+    /// One line for the operator: no setting says where the server listens.
+    pub fn base(&self, address: &AddressArgs) -> Result<PublicUrl, String> {
+        match &self.public_url {
+            Some(url) => Ok(url.clone()),
+            None if address.port == 0 => Err(
+                "PORT=0 does not say where the server listens: set PUBLIC_URL to its address"
+                    .to_owned(),
+            ),
+            None => Ok(PublicUrl::of_server(&address.host, address.port)),
+        }
+    }
+}
+
+/// An http or https URL that may have a path, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// The address of a server that listens on `host`, a name or an address. The unspecified address (all addresses of
+    /// the machine) is none that a browser can open, so the loopback address stands for it.
+    pub fn of_server(host: &str, port: u16) -> PublicUrl {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let authority = match bare.parse::<IpAddr>() {
+            Ok(ip) => SocketAddr::new(specified(ip), port).to_string(),
+            Err(_) => format!("{host}:{port}"),
+        };
+        PublicUrl(format!("http://{authority}"))
+    }
+
+    /// The link with this token. The token is in the fragment, which a browser sends to no server, so it is in no
+    /// access log of a proxy.
+    pub fn link(&self, kind: LinkKind, token: &LinkToken) -> String {
+        let (PublicUrl(base), kind): (_, &str) = (self, kind.into());
+        format!("{base}/#{kind}={}", token.as_str())
+    }
+}
+
+fn specified(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        specified => specified,
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PublicUrl, String> {
+        let url = Url::parse(text.trim())
+            .map_err(|_| "must be a URL such as https://tasks.example".to_owned())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("must begin with http:// or https://".to_owned());
+        }
+        if url[..Position::BeforeHost].contains('@') {
+            return Err("must not have a user name or a password".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("must not have a ? or a #".to_owned());
+        }
+        Ok(PublicUrl(url.as_str().trim_end_matches('/').to_owned()))
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

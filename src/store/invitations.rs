@@ -1,0 +1,151 @@
+//! The statements for the table `invitation`.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::decode;
+use super::id_sequence::{Sequence, next_id};
+use super::one_time_links::IS_VALID;
+use crate::error::Error;
+use crate::model::{Email, Id, Invitation, Role, Timestamp, User};
+
+/// The most open invitations. It bounds how many accounts a stolen admin session can prepare, and the list.
+pub const MAX_OPEN: u32 = 200;
+
+const COLUMNS: &str = "id, role, email, created_at, expires_at, made_by";
+
+/// The condition under which an invitation for the first admin is valid: there is none yet.
+const IS_NOT_TOO_LATE: &str = r#"(first_only = FALSE OR NOT EXISTS (
+    SELECT 1 FROM "user" WHERE role = 'admin' AND coalesce(is_approved, FALSE) = TRUE))"#;
+
+/// Decodes a row of [`COLUMNS`].
+fn from_row(row: &Row) -> rusqlite::Result<Invitation> {
+    Ok(Invitation {
+        id: decode::id(row, 0)?,
+        role: role(row, 1)?,
+        email: row.get(2)?,
+        created_at: decode::timestamp(row, 3)?.unwrap_or(Timestamp::EPOCH),
+        expires_at: decode::timestamp(row, 4)?.unwrap_or(Timestamp::EPOCH),
+        made_by: decode::or_null::<i64>(row, 5)?.and_then(|id| Id::try_from(id).ok()),
+    })
+}
+
+/// Only this program writes the table, so another text is an error: the account must not get a role that nobody chose.
+fn role(row: &Row, column: usize) -> rusqlite::Result<Role> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|why: String| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
+    })
+}
+
+/// The values of a new row.
+#[derive(Debug)]
+pub struct NewRow<'a> {
+    /// The SHA-256 of the token.
+    pub digest: &'a str,
+    /// The role of the account that it creates.
+    pub role: Role,
+    /// The only e-mail address that may use it.
+    pub email: Option<&'a Email>,
+    /// Whether it is valid only while there is no approved admin.
+    pub first_only: bool,
+    /// The admin who makes it; `None` for the operator.
+    pub made_by: Option<&'a User>,
+    /// The present time.
+    pub created_at: Timestamp,
+    /// The end of its validity.
+    pub expires_at: Timestamp,
+}
+
+/// Creates an invitation.
+///
+/// # Errors
+/// [`Error::TooManyInvitations`] if [`MAX_OPEN`] others are open. One for the first admin does not count: each start
+/// must be able to make one.
+pub fn insert(db: &Connection, new: &NewRow) -> Result<Invitation, Error> {
+    if !new.first_only && list(db, new.created_at)?.len() >= MAX_OPEN as usize {
+        return Err(Error::TooManyInvitations(MAX_OPEN));
+    }
+    let highest: i64 = db
+        .prepare_cached("SELECT coalesce(max(id), 0) FROM invitation")?
+        .query_row([], |row| row.get(0))?;
+    let id = next_id(db, Sequence::Invitation, highest)?;
+    let sql = format!(
+        "INSERT INTO invitation (id, digest, role, email, first_only, made_by, maker_created_at, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING {COLUMNS}"
+    );
+    let maker_created_at = new.made_by.and_then(|maker| maker.created_at);
+    let values = params![
+        id.get(),
+        new.digest,
+        new.role.as_str(),
+        new.email.map(Email::as_str),
+        new.first_only,
+        new.made_by.map(|maker| maker.id.get()),
+        maker_created_at.map(Timestamp::to_stored),
+        new.created_at.to_stored(),
+        new.expires_at.to_stored(),
+    ];
+    Ok(db.prepare_cached(&sql)?.query_row(values, from_row)?)
+}
+
+/// Reads the invitations that can still be used, except those for the first admin, in the order of their ids.
+pub fn list(db: &Connection, now: Timestamp) -> Result<Vec<Invitation>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM invitation WHERE first_only = ?1 AND {IS_VALID} ORDER BY id"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![false, now.to_stored()], from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Reads the valid invitation whose token has this digest.
+///
+/// # Errors
+/// [`Error::LinkUsedOrExpired`].
+pub fn by_digest(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitation, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM invitation WHERE digest = ?1 AND {IS_VALID} AND {IS_NOT_TOO_LATE}"
+    );
+    db.prepare_cached(&sql)?
+        .query_row(params![digest, now.to_stored()], from_row)
+        .optional()?
+        .ok_or(Error::LinkUsedOrExpired)
+}
+
+/// Uses the valid invitation whose token has this digest up, and returns it. Of several uses at the same time one
+/// finds the row.
+///
+/// # Errors
+/// [`Error::LinkUsedOrExpired`].
+pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitation, Error> {
+    let sql = format!(
+        "DELETE FROM invitation WHERE digest = ?1 AND {IS_VALID} AND {IS_NOT_TOO_LATE}
+         RETURNING {COLUMNS}"
+    );
+    db.prepare_cached(&sql)?
+        .query_row(params![digest, now.to_stored()], from_row)
+        .optional()?
+        .ok_or(Error::LinkUsedOrExpired)
+}
+
+/// Withdraws an invitation and returns it.
+///
+/// # Errors
+/// [`Error::NotFound`] if it has been used, withdrawn or has expired.
+pub fn withdraw(db: &Connection, id: Id, now: Timestamp) -> Result<Invitation, Error> {
+    let sql =
+        format!("DELETE FROM invitation WHERE id = ?1 AND expires_at > ?2 RETURNING {COLUMNS}");
+    db.prepare_cached(&sql)?
+        .query_row(params![id.get(), now.to_stored()], from_row)
+        .optional()?
+        .ok_or(Error::NotFound)
+}
+
+/// Deletes expired rows, at most `limit`. Returns the number of deleted rows.
+pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
+    let sql = "DELETE FROM invitation WHERE id IN
+        (SELECT id FROM invitation WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    let values = params![now.to_stored(), limit];
+    Ok(db.prepare_cached(sql)?.execute(values)?)
+}

@@ -1,0 +1,97 @@
+//! The statements for the table `password_reset`.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::one_time_links::IS_VALID;
+use super::users;
+use crate::error::Error;
+use crate::model::{Id, Timestamp, User};
+
+/// The condition that the link's account is the one that it was made for: the Flask app may have deleted it and
+/// reused its id.
+const IS_OF_ACCOUNT: &str = r#"EXISTS (SELECT 1 FROM "user" WHERE "user".id = password_reset.user_id
+    AND "user".created_at IS NOT DISTINCT FROM user_created_at)"#;
+
+/// The values of a new row.
+#[derive(Debug)]
+pub struct NewRow<'a> {
+    /// The account that gets a new password.
+    pub user: &'a User,
+    /// The SHA-256 of the token.
+    pub digest: &'a str,
+    /// The admin who makes the link; `None` for the operator.
+    pub made_by: Option<&'a User>,
+    /// The present time.
+    pub created_at: Timestamp,
+    /// The end of its validity.
+    pub expires_at: Timestamp,
+}
+
+/// Creates the link of an account, in place of an earlier one.
+pub fn replace(db: &Connection, new: &NewRow) -> Result<(), Error> {
+    let sql = "INSERT INTO password_reset
+            (user_id, user_created_at, digest, made_by, maker_created_at, created_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        ON CONFLICT (user_id) DO UPDATE SET user_created_at = ?2, digest = ?3, made_by = ?4,
+            maker_created_at = ?5, created_at = ?6, expires_at = ?7";
+    let created_at = |user: &User| user.created_at.map(Timestamp::to_stored);
+    let values = params![
+        new.user.id.get(),
+        created_at(new.user),
+        new.digest,
+        new.made_by.map(|maker| maker.id.get()),
+        new.made_by.and_then(created_at),
+        new.created_at.to_stored(),
+        new.expires_at.to_stored(),
+    ];
+    db.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// Reads the account of the valid link whose token has this digest.
+///
+/// # Errors
+/// [`Error::LinkUsedOrExpired`].
+pub fn user(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error> {
+    let sql = format!(
+        "SELECT user_id FROM password_reset WHERE digest = ?1 AND {IS_VALID} AND {IS_OF_ACCOUNT}"
+    );
+    find_user(db, &sql, digest, now)
+}
+
+/// Uses the valid link whose token has this digest up, and returns its account. Of several uses at the same time one
+/// finds the row.
+///
+/// # Errors
+/// [`Error::LinkUsedOrExpired`].
+pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error> {
+    let sql = format!(
+        "DELETE FROM password_reset WHERE digest = ?1 AND {IS_VALID} AND {IS_OF_ACCOUNT}
+         RETURNING user_id"
+    );
+    find_user(db, &sql, digest, now)
+}
+
+fn find_user(db: &Connection, sql: &str, digest: &str, now: Timestamp) -> Result<User, Error> {
+    let id: i64 = db
+        .prepare_cached(sql)?
+        .query_row(params![digest, now.to_stored()], |row| row.get(0))
+        .optional()?
+        .ok_or(Error::LinkUsedOrExpired)?;
+    users::by_id(db, Id::try_from(id).map_err(Error::Internal)?)
+}
+
+/// Deletes all tokens for scripts of an account.
+pub fn end_api_tokens(db: &Connection, user_id: Id) -> Result<(), Error> {
+    db.prepare_cached("DELETE FROM api_token WHERE user_id = ?1")?
+        .execute([user_id.get()])?;
+    Ok(())
+}
+
+/// Deletes expired rows, at most `limit`. Returns the number of deleted rows.
+pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
+    let sql = "DELETE FROM password_reset WHERE user_id IN
+        (SELECT user_id FROM password_reset WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    let values = params![now.to_stored(), limit];
+    Ok(db.prepare_cached(sql)?.execute(values)?)
+}
