@@ -7,10 +7,10 @@ use super::backups::Backups;
 use super::clock::Clock;
 use super::sign_outs::SignOuts;
 use crate::auth::jwt::JwtSigner;
+use crate::auth::last_used::LastUsed;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::password_hash::PasswordHasher;
 use crate::auth::refresh_token_rotation::RefreshTokenChain;
-use crate::auth::session_activity::SessionActivity;
 use crate::auth::signing_key::SigningKeys;
 use crate::config::Config;
 use crate::http::cursor::CursorCodec;
@@ -19,7 +19,7 @@ use crate::http::idempotency_key::IdempotencyFingerprints;
 use crate::http::rate_limit::RateLimits;
 use crate::http::refused_sign_ins::RefusedSignIns;
 use crate::metrics::Metrics;
-use crate::model::Timestamp;
+use crate::model::{Id, SessionId, Timestamp};
 use crate::store::Store;
 
 /// The application, ready to serve requests from any thread.
@@ -37,7 +37,9 @@ pub struct App {
     /// Counts refused sign-ins, in memory until maintenance writes the sums to the audit log.
     pub refused_sign_ins: RefusedSignIns,
     /// When sessions were last used, in memory until maintenance writes it to the database.
-    pub session_activity: SessionActivity,
+    pub session_activity: LastUsed<SessionId>,
+    /// When tokens for scripts were last used, likewise.
+    pub api_token_activity: LastUsed<Id>,
     /// Sign-outs that are not known to be in the database.
     pub sign_outs: SignOuts,
     /// Hashes and verifies passwords.
@@ -80,7 +82,8 @@ impl App {
             refresh_tokens: RefreshTokenChain::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
             refused_sign_ins: RefusedSignIns::default(),
-            session_activity: SessionActivity::default(),
+            session_activity: LastUsed::default(),
+            api_token_activity: LastUsed::default(),
             sign_outs: SignOuts::default(),
             passwords: passwords.map_err(|why| why.to_string())?,
             cursors: CursorCodec::new(key),

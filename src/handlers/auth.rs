@@ -180,7 +180,7 @@ fn exchange(
 /// Ends the session of the request; its access tokens and its refresh token are invalid from then on.
 pub fn log_out(app: &App, context: &RequestContext, caller: &InSession) -> HandlerResult {
     let ended = Ended::This(caller.token().clone());
-    let sign_out = SignOut::new(ended, caller, context, app.now());
+    let sign_out = SignOut::new(ended, caller, caller, context, app.now());
     app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())
 }

@@ -6,7 +6,7 @@ use crate::concurrency::Work;
 use crate::error::Error;
 use crate::handlers::auth::SignInResult;
 use crate::handlers::{
-    audit, auth, health, hello, me, metrics, sessions, static_files, tasks, users,
+    api_tokens, audit, auth, health, hello, me, metrics, sessions, static_files, tasks, users,
 };
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
@@ -257,6 +257,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/me/sessions", Read, InSessionOnly(Plain(sessions::list)), operations::list_sessions),
     route("POST", "/me/sessions/revoke-all", Write, InSessionOnly(Plain(sessions::end_all)), operations::end_sessions),
     route("DELETE", "/me/sessions/{id}", Write, InSessionOnly(WithSessionId(sessions::end)), operations::end_session),
+    route("GET", "/me/tokens", Read, InSessionOnly(Plain(api_tokens::list)), operations::list_api_tokens),
+    route("POST", "/me/tokens", Hash, InSessionOnly(Plain(api_tokens::create)), operations::create_api_token),
+    route("DELETE", "/me/tokens/{id}", Write, InSessionOnly(WithId(api_tokens::revoke)), operations::revoke_api_token),
     route("GET", "/users", List, ManagerOrAdmin(Plain(users::list)), operations::list_users),
     route("GET", "/users/{id}", Read, ManagerOrAdmin(WithId(users::show)), operations::show_user),
     route("PATCH", "/users/{id}", Write, AdminOnly(WithId(users::update)), operations::update_user),

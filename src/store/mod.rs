@@ -4,6 +4,7 @@
 //! The functions with statements borrow a connection and open no transaction of their own, so a handler can
 //! combine several of them in one [`Store::write`].
 
+pub mod api_tokens;
 pub mod audit;
 pub mod backup;
 pub mod idempotency;
