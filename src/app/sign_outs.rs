@@ -49,6 +49,21 @@ pub enum Ended {
     ApiToken(ApiToken),
 }
 
+impl Ended {
+    /// All sessions and tokens of an account, as the database has them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn everything(db: &Connection, account: &User, now: Timestamp) -> Result<Ended, Error> {
+        let sessions = sessions::list(db, account.id, now)?;
+        let api_tokens = api_tokens::list(db, account.id, now)?;
+        Ok(Ended::Everything(
+            sessions.into_iter().map(|session| session.id).collect(),
+            api_tokens.into_iter().map(|token| token.id).collect(),
+        ))
+    }
+}
+
 /// A sign-out, and what the audit log says about it.
 #[derive(Debug, Clone)]
 pub struct SignOut {

@@ -6,6 +6,7 @@ use std::fmt;
 use super::backups::Backups;
 use super::clock::Clock;
 use super::sign_outs::SignOuts;
+use crate::auth::flask_tokens::FlaskTokens;
 use crate::auth::jwt::JwtSigner;
 use crate::auth::last_used::LastUsed;
 use crate::auth::metrics_token::MetricsToken;
@@ -20,7 +21,7 @@ use crate::http::rate_limit::RateLimits;
 use crate::http::refused_sign_ins::RefusedSignIns;
 use crate::metrics::Metrics;
 use crate::model::{Id, SessionId, Timestamp};
-use crate::store::Store;
+use crate::store::{Store, flask_takeover};
 
 /// The application, ready to serve requests from any thread.
 pub struct App {
@@ -30,6 +31,8 @@ pub struct App {
     pub store: Store,
     /// Signs and verifies tokens.
     pub jwt: JwtSigner,
+    /// Which tokens of the Flask app are accepted.
+    pub flask_tokens: FlaskTokens,
     /// Computes the next refresh token.
     pub refresh_tokens: RefreshTokenChain,
     /// Rate limiting.
@@ -63,7 +66,8 @@ impl App {
     /// Assembles the application. Keys for other purposes are derived from the current signing key.
     ///
     /// # Errors
-    /// One line for the operator: the system provides no random bytes, or `BACKUP_DIR` cannot be read.
+    /// One line for the operator: the system provides no random bytes, or the database or `BACKUP_DIR` cannot be
+    /// read.
     pub fn new(
         config: Config,
         store: Store,
@@ -76,8 +80,11 @@ impl App {
         let key = &keys.current.bytes;
         let iterations = config.passwords.password_iterations;
         let passwords = PasswordHasher::new(iterations);
+        let taken_over_at = store.read(flask_takeover::time);
+        let taken_over_at = taken_over_at.map_err(|why| why.to_string())?;
         Ok(App {
             store,
+            flask_tokens: FlaskTokens::new(config.accounts.accept_flask_tokens, taken_over_at),
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
             refresh_tokens: RefreshTokenChain::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
@@ -97,9 +104,13 @@ impl App {
         })
     }
 
-    /// The end of a session that begins or is refreshed at `now`.
-    pub fn session_expiry(&self, now: Timestamp) -> Timestamp {
-        now.plus_seconds(self.config.jwt_refresh_token_expires.seconds())
+    /// The end of a session that began at `began` and is refreshed at `now`: after `JWT_REFRESH_TOKEN_EXPIRES`
+    /// without a refresh (idle timeout), and `SESSION_MAX_AGE` after the sign-in at the latest (absolute timeout,
+    /// OWASP ASVS 5.0, 7.3.2).
+    pub fn session_expiry(&self, began: Timestamp, now: Timestamp) -> Timestamp {
+        let unless_refreshed = now.plus_seconds(self.config.jwt_refresh_token_expires.seconds());
+        let at_the_latest = began.plus_seconds(self.config.accounts.session_max_age.seconds());
+        unless_refreshed.min(at_the_latest)
     }
 
     /// The present time.

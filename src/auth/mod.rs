@@ -4,6 +4,7 @@
 
 pub(crate) mod api_token_secret;
 pub(crate) mod claims;
+pub(crate) mod flask_tokens;
 pub mod jwt;
 pub(crate) mod last_used;
 pub mod metrics_token;

@@ -15,7 +15,6 @@ pub struct ApiToken {
     /// What its owner calls it.
     pub name: String,
     /// What it permits.
-    #[schema(inline)]
     pub scope: TokenScope,
     /// When it was created.
     pub created_at: Timestamp,

@@ -215,7 +215,10 @@ pub fn show_user() -> Operation {
 /// `PATCH /users/{id}`
 pub fn update_user() -> Operation {
     Operation::new("updateUser", USERS, "Changes an account's role or approval")
-        .description("The change takes effect with the account's next request.")
+        .description(
+            "The change takes effect with the account's next request. A withdrawn approval ends all sessions of the \
+             account, and revokes its tokens for scripts.",
+        )
         .path_id::<Id>("The account's id")
         .json_body(
             UserPatch::from_fields,
@@ -235,6 +238,19 @@ pub fn delete_user() -> Operation {
         .responds_204("The account has been deleted")
         .preconditions()
         .error(Error::LastAdmin)
+}
+
+/// `DELETE /users/{id}/sessions`
+pub fn end_sessions_of_user() -> Operation {
+    Operation::new(
+        "endSessionsOfUser",
+        USERS,
+        "Signs an account out everywhere",
+    )
+    .description("Ends all sessions of the account, and revokes its tokens for scripts.")
+    .path_id::<Id>("The account's id")
+    .responds_204("The account is signed out")
+    .preconditions()
 }
 
 /// `GET /tasks`

@@ -45,6 +45,7 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
     }
     let claims = app.jwt.verify(token, TokenKind::Access, now)?;
     let Some(session) = claims.session else {
+        app.flask_tokens.check(&claims, now)?;
         return app.store.read(|db| by_flask_token(app, db, token, &claims));
     };
     let user = app.store.read(|db| in_session(db, session, &claims, now))?;

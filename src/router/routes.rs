@@ -264,6 +264,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/users/{id}", Read, ManagerOrAdmin(WithId(users::show)), operations::show_user),
     route("PATCH", "/users/{id}", Write, AdminOnly(WithId(users::update)), operations::update_user),
     route("DELETE", "/users/{id}", Write, AdminOnly(WithId(users::delete)), operations::delete_user),
+    route("DELETE", "/users/{id}/sessions", Write, AdminOnly(WithId(users::end_sessions)), operations::end_sessions_of_user),
     route("GET", "/tasks", List, ApprovedOnly(Plain(tasks::list)), operations::list_tasks),
     route("POST", "/tasks", Write, ManagerOrAdmin(Plain(tasks::create)), operations::create_task),
     route("GET", "/tasks/{id}", Read, ApprovedOnly(WithId(tasks::show)), operations::show_task),

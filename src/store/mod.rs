@@ -7,6 +7,7 @@
 pub mod api_tokens;
 pub mod audit;
 pub mod backup;
+pub mod flask_takeover;
 pub mod idempotency;
 pub mod inspection;
 pub mod sessions;

@@ -13,7 +13,9 @@ use super::seal;
 use crate::crypto::sha256_hex;
 use crate::error::Error;
 use crate::metrics::exposition::Exposition;
-use crate::model::{Action, Actor, ApiToken, AuditEntry, AuditQuery, Page, Position, Timestamp, User};
+use crate::model::{
+    Action, Actor, ApiToken, AuditEntry, AuditQuery, Page, Position, Timestamp, User,
+};
 use crate::store::decode;
 use crate::store::page_reader::PageReader;
 use crate::store::query_builder::{Query, SelectBuilder};

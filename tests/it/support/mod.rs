@@ -48,6 +48,7 @@ pub const CONTRACT: &[(&str, &str)] = &[
     ("GET /users/{id}", "manager"),
     ("PATCH /users/{id}", "admin"),
     ("DELETE /users/{id}", "admin"),
+    ("DELETE /users/{id}/sessions", "admin"),
     ("GET /tasks", "approved"),
     ("POST /tasks", "manager"),
     ("GET /tasks/{id}", "approved"),

@@ -88,7 +88,8 @@ pub fn config(folder: &TempDir) -> Config {
             max_pending_accounts: 1000,
             links_expire: "24h".parse().unwrap(),
             session_max_age: "90d".parse().unwrap(),
-            accept_flask_tokens: AcceptFlaskTokens::Auto,
+            // Many tests are about tokens of the Flask app, on a new database.
+            accept_flask_tokens: AcceptFlaskTokens::On,
         },
         passwords: PasswordArgs {
             password_iterations: 10,
@@ -296,7 +297,7 @@ impl TestApp {
             user_id: user.id,
             refresh_digest: "none",
             now,
-            expires_at: self.app.session_expiry(now),
+            expires_at: self.app.session_expiry(now, now),
             address: "127.0.0.1",
             user_agent: None,
         };
@@ -304,7 +305,8 @@ impl TestApp {
             .store
             .write(|db| sessions::insert(db, &session))
             .unwrap();
-        self.app.jwt.access(user, id, now).unwrap()
+        let until = self.app.jwt.access_expiry(now);
+        self.app.jwt.access(user, id, now, until).unwrap()
     }
 
     /// The database row of an account.
