@@ -1,6 +1,7 @@
 //! Background maintenance: once a minute a thread writes what was collected in memory to the database (the last-used
-//! times of sessions, the sums of refused sign-ins), deletes expired sessions, links, idempotency keys and entries of the
-//! audit log in small batches, ends the epoch of the audit key, and returns free pages to the system. At the start and
+//! times of sessions and tokens for scripts, the sums of refused sign-ins), deletes expired sessions, tokens, links,
+//! idempotency keys and entries of the audit log in small batches, ends the epoch of the audit key, and returns free
+//! pages to the system. At the start and
 //! once an hour it looks for damaged pages.
 
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use crate::error::Error;
 use crate::model::{Action, Actor, Timestamp};
 use crate::store::audit::{pruning, seal};
 use crate::store::storage::free_pages;
-use crate::store::{Connection, audit, idempotency, invitations, password_resets, sessions};
+use crate::store::{
+    Connection, api_tokens, audit, idempotency, invitations, password_resets, sessions,
+};
 
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -83,17 +86,17 @@ fn check_integrity(app: &App) {
 /// [`Error::Busy`] and [`Error::StorageUnavailable`] while the database cannot be written. The last-used times of that
 /// run are lost then; everything else is done by a later run.
 pub fn run(app: &App) -> Result<(), Error> {
-    for batch in app.session_activity.take().chunks(BATCH as usize) {
-        app.store.write(|db| sessions::record_uses(db, batch))?;
-        thread::sleep(PAUSE);
-    }
+    write_in_batches(app, &app.session_activity.take(), sessions::record_uses)?;
+    write_in_batches(app, &app.api_token_activity.take(), api_tokens::record_uses)?;
     record_refused_sign_ins(app)?;
     let now = app.now();
     delete_in_batches(app, |db| {
         let sessions = sessions::delete_expired(db, now, BATCH)?;
+        let api_tokens = api_tokens::delete_expired(db, now, BATCH)?;
         let invitations = invitations::delete_expired(db, now, BATCH)?;
         let resets = password_resets::delete_expired(db, now, BATCH)?;
-        Ok(sessions + invitations + resets + idempotency::delete_expired(db, now, BATCH)?)
+        let keys = idempotency::delete_expired(db, now, BATCH)?;
+        Ok(sessions + api_tokens + invitations + resets + keys)
     })?;
     prune_audit_log(app, now)?;
     if app.store.read(free_pages::has_many)? {
@@ -138,6 +141,19 @@ fn prune_audit_log(app: &App, now: Timestamp) -> Result<(), Error> {
     app.store
         .write(|db| pruning::announce(db, &Actor::server(app.now()), &end))?;
     delete_in_batches(app, |db| pruning::remove_batch(db, &end, BATCH))
+}
+
+/// Calls `write` with a batch of the items after the other.
+fn write_in_batches<T>(
+    app: &App,
+    items: &[T],
+    write: impl Fn(&Connection, &[T]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for batch in items.chunks(BATCH as usize) {
+        app.store.write(|db| write(db, batch))?;
+        thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
 /// Calls `delete`, which returns the number of deleted rows, until it finds no more.

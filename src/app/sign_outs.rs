@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::http::request::RequestContext;
-use crate::model::{Action, Actor, Id, InSession, SessionId, SignInToken, Timestamp, User};
-use crate::store::{Connection, Store, audit, sessions};
+use crate::model::{Action, Actor, ApiToken, Id, SessionId, SignInToken, Timestamp, User};
+use crate::store::{Connection, Store, api_tokens, audit, sessions};
 
 /// The most sign-outs that wait in memory. Each needs a valid session, so only many accounts together can reach it.
 const MAX_WAITING: usize = 10_000;
@@ -27,13 +27,14 @@ pub struct SignOuts {
 struct Waiting {
     sign_outs: Vec<SignOut>,
     sessions: HashSet<SessionId>,
+    api_tokens: HashSet<Id>,
     flask_tokens: HashSet<String>,
     /// By account: tokens of the Flask app are invalid that were issued at or before this time, in seconds since
     /// 1970.
     flask_cutoffs: HashMap<Id, i64>,
 }
 
-/// What a person ends.
+/// What a sign-out ends.
 #[derive(Debug, Clone)]
 pub enum Ended {
     /// The session or the token with which the request is signed in.
@@ -41,7 +42,26 @@ pub enum Ended {
     /// One of the account's sessions.
     Session(SessionId),
     /// All sessions of the account, which are these, and all tokens of the Flask app.
-    All(Vec<SessionId>),
+    Sessions(Vec<SessionId>),
+    /// The same, and all tokens for scripts, which are these.
+    Everything(Vec<SessionId>, Vec<Id>),
+    /// One of the account's tokens for scripts.
+    ApiToken(ApiToken),
+}
+
+impl Ended {
+    /// All sessions and tokens of an account, as the database has them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn everything(db: &Connection, account: &User, now: Timestamp) -> Result<Ended, Error> {
+        let sessions = sessions::list(db, account.id, now)?;
+        let api_tokens = api_tokens::list(db, account.id, now)?;
+        Ok(Ended::Everything(
+            sessions.into_iter().map(|session| session.id).collect(),
+            api_tokens.into_iter().map(|token| token.id).collect(),
+        ))
+    }
 }
 
 /// A sign-out, and what the audit log says about it.
@@ -49,8 +69,10 @@ pub enum Ended {
 pub struct SignOut {
     /// What ends.
     pub ended: Ended,
-    /// The account, which is the actor too.
+    /// The account that is signed out.
     pub account: User,
+    /// The account that signs it out: itself, or an admin.
+    pub by: User,
     /// The address of the client.
     pub address: IpAddr,
     /// The time.
@@ -79,6 +101,14 @@ impl SignOuts {
     /// [`Error::InvalidToken`].
     pub fn check_session(&self, session: SessionId) -> Result<(), Error> {
         self.check(|waiting| waiting.sessions.contains(&session))
+    }
+
+    /// Checks that a token for scripts has not been revoked.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`].
+    pub fn check_api_token(&self, id: Id) -> Result<(), Error> {
+        self.check(|waiting| waiting.api_tokens.contains(&id))
     }
 
     /// Checks that a token of the Flask app has not been ended, by its digest, its account and the time at which it
@@ -135,67 +165,99 @@ impl Waiting {
             Ended::This(SignInToken::Session(id)) | Ended::Session(id) => {
                 self.sessions.insert(*id);
             }
-            Ended::All(sessions) => {
-                self.sessions.extend(sessions);
-                let cutoff = sign_out.at.unix_seconds();
-                let latest = self
-                    .flask_cutoffs
-                    .entry(sign_out.account.id)
-                    .or_insert(cutoff);
-                *latest = cutoff.max(*latest);
+            Ended::ApiToken(token) => {
+                self.api_tokens.insert(token.id);
+            }
+            Ended::Sessions(sessions) => self.add_sessions(sign_out, sessions),
+            Ended::Everything(sessions, api_tokens) => {
+                self.add_sessions(sign_out, sessions);
+                self.api_tokens.extend(api_tokens);
             }
         }
         self.sign_outs.push(sign_out.clone());
         true
     }
+
+    fn add_sessions(&mut self, sign_out: &SignOut, sessions: &[SessionId]) {
+        self.sessions.extend(sessions);
+        let cutoff = sign_out.at.unix_seconds();
+        let latest = self
+            .flask_cutoffs
+            .entry(sign_out.account.id)
+            .or_insert(cutoff);
+        *latest = cutoff.max(*latest);
+    }
 }
 
 impl SignOut {
-    /// The sign-out of this caller.
+    /// The sign-out of an account by itself or by an admin.
     pub fn new(
         ended: Ended,
-        caller: &InSession,
+        account: &User,
+        by: &User,
         context: &RequestContext,
         at: Timestamp,
     ) -> SignOut {
         SignOut {
             ended,
-            account: caller.user().clone(),
+            account: account.clone(),
+            by: by.clone(),
             address: context.client.address,
             at,
             request_id: context.request_id.clone(),
         }
     }
 
-    /// Ends the sessions or the token in the database, with a row in the audit log if they were not ended before.
+    /// Ends the sessions and tokens in the database, with a row in the audit log if they were not ended before.
     fn write(&self, db: &Connection) -> Result<(), Error> {
         let (is_new, action) = match &self.ended {
+            Ended::ApiToken(token) => (api_tokens::end(db, token.id)?, Action::TokenRevoked),
             Ended::This(SignInToken::Session(id)) => (sessions::end(db, *id)?, Action::SignOut),
             Ended::This(SignInToken::Flask { digest, expires_at }) => {
                 let is_new = sessions::end_token(db, digest, *expires_at)?;
                 (is_new, Action::SignOut)
             }
             Ended::Session(id) => (sessions::end(db, *id)?, Action::SessionEnded),
-            Ended::All(ids) => (self.end_all(db, ids)?, Action::SessionsEnded),
+            Ended::Sessions(ids) => (self.end_sessions(db, ids)?, Action::SessionsEnded),
+            Ended::Everything(sessions, api_tokens) => {
+                let is_new = self.end_api_tokens(db, api_tokens)?;
+                (
+                    self.end_sessions(db, sessions)? || is_new,
+                    Action::SessionsEnded,
+                )
+            }
         };
         if !is_new {
             return Ok(());
         }
         let actor = Actor {
-            account: Some(&self.account),
+            account: Some(&self.by),
             address: Some(self.address),
             request_id: Some(&self.request_id),
             ..Actor::server(self.at)
         };
-        audit::record(db, &actor, action, Some(&self.account), None)
+        let detail = match &self.ended {
+            Ended::ApiToken(token) => Some(audit::token_detail(token)),
+            _ => None,
+        };
+        audit::record(db, &actor, action, Some(&self.account), detail)
     }
 
     /// Ends these sessions, and those that began in between. The account may have signed in again since then.
-    fn end_all(&self, db: &Connection, ids: &[SessionId]) -> Result<bool, Error> {
+    fn end_sessions(&self, db: &Connection, ids: &[SessionId]) -> Result<bool, Error> {
         let mut is_new = sessions::end_flask_tokens(db, self.account.id, self.at)?;
         is_new |= sessions::end_until(db, self.account.id, self.at)?;
         for id in ids {
             is_new |= sessions::end(db, *id)?;
+        }
+        Ok(is_new)
+    }
+
+    /// Ends these tokens for scripts, and those that were created in between.
+    fn end_api_tokens(&self, db: &Connection, ids: &[Id]) -> Result<bool, Error> {
+        let mut is_new = api_tokens::end_until(db, self.account.id, self.at)?;
+        for id in ids {
+            is_new |= api_tokens::end(db, *id)?;
         }
         Ok(is_new)
     }

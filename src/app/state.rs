@@ -6,11 +6,12 @@ use std::fmt;
 use super::backups::Backups;
 use super::clock::Clock;
 use super::sign_outs::SignOuts;
+use crate::auth::flask_tokens::FlaskTokens;
 use crate::auth::jwt::JwtSigner;
+use crate::auth::last_used::LastUsed;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::password_hash::PasswordHasher;
 use crate::auth::refresh_token_rotation::RefreshTokenChain;
-use crate::auth::session_activity::SessionActivity;
 use crate::auth::signing_key::SigningKeys;
 use crate::config::Config;
 use crate::error::Error;
@@ -20,8 +21,8 @@ use crate::http::idempotency_key::IdempotencyFingerprints;
 use crate::http::rate_limit::RateLimits;
 use crate::http::refused_sign_ins::RefusedSignIns;
 use crate::metrics::Metrics;
-use crate::model::Timestamp;
-use crate::store::{Store, users};
+use crate::model::{Id, SessionId, Timestamp};
+use crate::store::{Store, flask_takeover, users};
 
 /// The application, ready to serve requests from any thread.
 pub struct App {
@@ -31,6 +32,8 @@ pub struct App {
     pub store: Store,
     /// Signs and verifies tokens.
     pub jwt: JwtSigner,
+    /// Which tokens of the Flask app are accepted.
+    pub flask_tokens: FlaskTokens,
     /// Computes the next refresh token.
     pub refresh_tokens: RefreshTokenChain,
     /// Rate limiting.
@@ -38,7 +41,9 @@ pub struct App {
     /// Counts refused sign-ins, in memory until maintenance writes the sums to the audit log.
     pub refused_sign_ins: RefusedSignIns,
     /// When sessions were last used, in memory until maintenance writes it to the database.
-    pub session_activity: SessionActivity,
+    pub session_activity: LastUsed<SessionId>,
+    /// When tokens for scripts were last used, likewise.
+    pub api_token_activity: LastUsed<Id>,
     /// Sign-outs that are not known to be in the database.
     pub sign_outs: SignOuts,
     /// Hashes and verifies passwords.
@@ -74,13 +79,17 @@ impl App {
     ) -> Result<App, String> {
         let key = &keys.current.bytes;
         let passwords = password_hasher(&config, &store).map_err(|why| why.to_string())?;
+        let taken_over_at = store.read(flask_takeover::time);
+        let taken_over_at = taken_over_at.map_err(|why| why.to_string())?;
         Ok(App {
             store,
+            flask_tokens: FlaskTokens::new(config.accounts.accept_flask_tokens, taken_over_at),
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
             refresh_tokens: RefreshTokenChain::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
             refused_sign_ins: RefusedSignIns::default(),
-            session_activity: SessionActivity::default(),
+            session_activity: LastUsed::default(),
+            api_token_activity: LastUsed::default(),
             sign_outs: SignOuts::default(),
             passwords,
             cursors: CursorCodec::new(key),
@@ -94,9 +103,13 @@ impl App {
         })
     }
 
-    /// The end of a session that begins or is refreshed at `now`.
-    pub fn session_expiry(&self, now: Timestamp) -> Timestamp {
-        now.plus_seconds(self.config.jwt_refresh_token_expires.seconds())
+    /// The end of a session that began at `began` and is refreshed at `now`: after `JWT_REFRESH_TOKEN_EXPIRES`
+    /// without a refresh (idle timeout), and `SESSION_MAX_AGE` after the sign-in at the latest (absolute timeout,
+    /// OWASP ASVS 5.0, 7.3.2).
+    pub fn session_expiry(&self, began: Timestamp, now: Timestamp) -> Timestamp {
+        let unless_refreshed = now.plus_seconds(self.config.jwt_refresh_token_expires.seconds());
+        let at_the_latest = began.plus_seconds(self.config.accounts.session_max_age.seconds());
+        unless_refreshed.min(at_the_latest)
     }
 
     /// The end of a one-time link that is made at `now`.

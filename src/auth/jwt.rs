@@ -10,7 +10,7 @@ use std::sync::Arc;
 use data_encoding::BASE64URL_NOPAD;
 use jwt_simple::JWTError;
 use jwt_simple::algorithms::{HS256Key, MACLike};
-use jwt_simple::claims::{JWTClaims, NoCustomClaims};
+use jwt_simple::claims::{Audiences, JWTClaims, NoCustomClaims};
 use jwt_simple::common::VerificationOptions;
 use jwt_simple::reexports::coarsetime::{Duration, UnixTimeStamp};
 use jwt_simple::token::Token;
@@ -70,23 +70,28 @@ impl JwtSigner {
         }
     }
 
-    /// How long a new access token is valid, in seconds.
-    pub fn lifetime_seconds(&self) -> i64 {
-        self.lifetime.seconds()
+    /// When an access token that is issued at `now` expires, unless its session ends before.
+    pub fn access_expiry(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.lifetime.seconds())
     }
 
-    /// Signs a new access token for a session.
+    /// Signs a new access token for a session, valid between two moments.
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails or the system provides no random bytes.
-    pub fn access(&self, user: &User, sid: SessionId, now: Timestamp) -> Result<String, Error> {
+    pub fn access(
+        &self,
+        user: &User,
+        sid: SessionId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<String, Error> {
         // `Uuid::new_v4` would panic where the system provides no random bytes.
         let id = Builder::from_random_bytes(random_bytes()?)
             .into_uuid()
             .to_string();
-        let now = now.unix_seconds();
-        let until = now + self.lifetime.seconds();
-        self.sign(TokenKind::Access, user, sid, id, now, until)
+        let (from, until) = (from.unix_seconds(), until.unix_seconds());
+        self.sign(TokenKind::Access, user, sid, id, from, until)
     }
 
     /// Signs the refresh token with this id, valid between two moments. The result is deterministic: the same
@@ -129,7 +134,7 @@ impl JwtSigner {
             subject: Some(user.username.clone()),
             jwt_id: Some(id),
             issuer: None,
-            audiences: None,
+            audiences: Some(Audiences::AsString(AUDIENCE.to_owned())),
             nonce: None,
             custom: OwnClaims {
                 r#type: kind,
@@ -282,8 +287,12 @@ fn decode_segment<T: DeserializeOwned>(token: &str, index: usize) -> Option<T> {
     serde_json::from_slice(&BASE64URL_NOPAD.decode(segment.as_bytes()).ok()?).ok()
 }
 
+/// The audience of this program's tokens (RFC 7519, 4.1.3).
+const AUDIENCE: &str = "task-api";
+
 /// Checks the purpose of a token: its kind, and that it was not issued for another service with the same
-/// key (RFC 8725, 3.8 to 3.12). This program's tokens have neither `iss` nor `aud`.
+/// key (RFC 8725, 3.8 to 3.12). Tokens of earlier versions of this program and of the Flask app have no `aud`, and
+/// none has `iss`.
 fn check_purpose(claims: &Map<String, Value>, kind: TokenKind) -> Result<(), &'static str> {
     match (kind, claims.get("type").and_then(Value::as_str)) {
         (TokenKind::Access, Some("access")) | (TokenKind::Refresh, Some("refresh")) => {}
@@ -291,7 +300,7 @@ fn check_purpose(claims: &Map<String, Value>, kind: TokenKind) -> Result<(), &'s
         (TokenKind::Access, Some("refresh")) => return Err("Only non-refresh tokens are allowed"),
         (TokenKind::Access, _) => return Err("Only access tokens are allowed"),
     }
-    if claims.contains_key("aud") {
+    if claims.get("aud").is_some_and(|aud| aud != AUDIENCE) {
         return Err("Audience doesn't match");
     }
     if claims.contains_key("iss") {

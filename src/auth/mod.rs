@@ -1,14 +1,16 @@
 //! Authentication: password hashes, access and refresh tokens, the keys that sign them, the token for
-//! `/metrics`, and the times at which sessions were last used. This folder does not use the database:
+//! `/metrics`, the secrets of tokens for scripts, and the times at which sessions and tokens were last used. This folder does not use the database:
 //! [`crate::router`] finds the account of a token.
 
+pub(crate) mod api_token_secret;
 pub(crate) mod claims;
+pub(crate) mod flask_tokens;
 mod hash_costs;
 pub mod jwt;
+pub(crate) mod last_used;
 pub mod metrics_token;
 pub(crate) mod password_hash;
 pub(crate) mod refresh_token_rotation;
-pub(crate) mod session_activity;
 pub mod signing_key;
 mod stored_password_hash;
 mod token_cache;

@@ -1,10 +1,12 @@
 //! `task-api serve`: starts the server, waits for a signal, and stops it (graceful shutdown).
 
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
 use log::{info, warn};
 
+use super::check::is_published;
 use super::first_minute::invite_first_admin;
 use super::service_manager::ServiceManager;
 use super::socket_activation;
@@ -133,6 +135,15 @@ fn warn_of_weak_settings(config: &Config, keys: &SigningKeys) {
              Remove it, and ALLOW_WEAK_JWT_SECRET, when the tokens that it signed have expired",
             key.source
         );
+    }
+    for key in iter::once(&keys.current).chain(&keys.previous) {
+        if is_published(key) {
+            warn!(
+                "{} holds a key that is published: any client can act as any account while it is set. Remove it, and \
+                 users whose tokens it has signed sign in again",
+                key.source
+            );
+        }
     }
     if config.passwords.password_iterations < RECOMMENDED_ITERATIONS {
         warn!(

@@ -20,7 +20,7 @@ use crate::model::{
     Action, Actor, Email, LinkKind, LinkToken, Password, Role, Timestamp, User, UserPatch,
     UserQuery, Username,
 };
-use crate::store::{Connection, Store, audit, password_resets, sessions, users};
+use crate::store::{Connection, Store, api_tokens, audit, password_resets, sessions, users};
 
 /// The subcommands of `user`.
 #[derive(Debug, Subcommand)]
@@ -34,7 +34,7 @@ pub enum UserCommand {
     SetRole(SetRole),
     /// Approve an account
     Approve(Approve),
-    /// Change an account's password and end its sessions
+    /// Change an account's password, end its sessions and revoke its tokens
     SetPassword(SetPassword),
     /// Print a one-time link with which the owner of an account sets a new password
     ///
@@ -303,6 +303,7 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
         users::set_password_hash(db, user.id, &hash)?;
         let actor = Actor::operator(&os_user, Timestamp::now());
         sessions::end_all(db, user.id, None, actor.at)?;
+        api_tokens::end_all(db, user.id)?;
         audit::record(db, &actor, Action::PasswordChanged, Some(&user), None)?;
         Ok(user)
     })?;

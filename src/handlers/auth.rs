@@ -148,7 +148,7 @@ fn start_session(
         user_id: user.id,
         refresh_digest: &refresh_id.digest(),
         now,
-        expires_at: app.session_expiry(now),
+        expires_at: app.session_expiry(now, now),
         address: &address,
         user_agent: agent.as_deref(),
     };
@@ -187,7 +187,8 @@ fn exchange(
     let now = app.now();
     app.store.write(|db| {
         let digests = (id.digest(), next.digest());
-        let exchange = sessions::exchange(db, *session, &digests, now, app.session_expiry(now))?;
+        let expiry = |began| app.session_expiry(began, now);
+        let exchange = sessions::exchange(db, *session, &digests, now, expiry)?;
         if exchange == Exchange::Reused {
             let actor = anonymous_actor(app, context);
             audit::record(db, &actor, Action::RefreshReused, Some(user), None)?;
@@ -199,7 +200,7 @@ fn exchange(
 /// Ends the session of the request; its access tokens and its refresh token are invalid from then on.
 pub fn log_out(app: &App, context: &RequestContext, caller: &InSession) -> HandlerResult {
     let ended = Ended::This(caller.token().clone());
-    let sign_out = SignOut::new(ended, caller, context, app.now());
+    let sign_out = SignOut::new(ended, caller, caller, context, app.now());
     app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())
 }
@@ -220,7 +221,7 @@ pub struct TokenResponse {
 
 impl TokenResponse {
     /// Signs a new access token, and the refresh token with this id, which is valid from `from` until
-    /// `until`.
+    /// `until`, the end of the session. The access token expires then at the latest.
     fn issue(
         app: &App,
         user: &User,
@@ -228,9 +229,11 @@ impl TokenResponse {
         refresh_id: &RefreshId,
         (from, until): (Timestamp, Timestamp),
     ) -> Result<TokenResponse, Error> {
-        let token = app.jwt.access(user, session, app.now())?;
+        let now = app.now();
+        let expires_at = app.jwt.access_expiry(now).min(until);
+        let token = app.jwt.access(user, session, now, expires_at)?;
         let refresh_token = app.jwt.refresh(user, session, refresh_id, from, until)?;
-        let expires_in = app.jwt.lifetime_seconds();
+        let expires_in = expires_at.unix_seconds() - now.unix_seconds();
         Ok(TokenResponse::new(
             token,
             refresh_token,

@@ -1,8 +1,7 @@
 //! The caller's own account: show, change the e-mail or the password.
 
 use super::audit_actor::actor;
-use super::concurrent_changes::retry_on_conflict;
-use super::refused_sign_in::record_refused_sign_in;
+use super::current_password::with_current_password;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::etag::Preconditions;
@@ -10,7 +9,7 @@ use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, InSession, ProfilePatch, SignedIn, User};
-use crate::store::{audit, sessions, users};
+use crate::store::{api_tokens, audit, sessions, users};
 
 /// Shows the caller's account.
 pub fn show(_: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
@@ -18,41 +17,19 @@ pub fn show(_: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResu
 }
 
 /// Changes the e-mail or the password of a caller who knows the current password. A new password ends the
-/// account's other sessions (OWASP ASVS 5.0, 7.4.3).
+/// account's other sessions (OWASP ASVS 5.0, 7.4.3) and its tokens for scripts: the reason may be that a thief has
+/// made one.
 pub fn update(app: &App, context: &RequestContext, caller: &InSession) -> HandlerResult {
     let patch = parse_json(context, |fields| ProfilePatch::from_fields(fields, caller))?;
     let preconditions = context.preconditions()?;
     // Checked first, so that a request with a stale version neither hashes a password nor counts as an
     // attempt.
     preconditions.check_before_write(caller.user())?;
-    // The rate limit of sign-ins: a client with a stolen token must not be able to guess the password.
-    let attempt = app
-        .rate_limits
-        .check_sign_in(context, &caller.email, app.now())?;
-    let changed = retry_on_conflict(|| {
-        let current = verify_password(app, context, caller, &patch)?;
-        change(app, context, caller, &patch, &current, &preconditions)
+    let given = &patch.current_password;
+    let changed = with_current_password(app, context, caller, given, |current| {
+        change(app, context, caller, &patch, current, &preconditions)
     })?;
-    app.rate_limits.record_success(attempt);
     response::json_with_etag(&changed)
-}
-
-/// Returns the account's password hash if `current_password` matches it. A wrong password goes to the audit
-/// log.
-fn verify_password(
-    app: &App,
-    context: &RequestContext,
-    caller: &InSession,
-    patch: &ProfilePatch,
-) -> Result<String, Error> {
-    let hash = app.store.read(|db| users::password_hash(db, caller.id))?;
-    let stored = hash.as_deref().map(|hash| (caller.id, hash));
-    let verified = app.passwords.verify(&patch.current_password, stored)?;
-    if let Some((hash, _)) = hash.zip(verified) {
-        return Ok(hash);
-    }
-    record_refused_sign_in(app, context, Some(caller), Some(caller))?;
-    Err(Error::WrongPassword)
 }
 
 /// Writes the change if `current_hash` is still the account's password hash.
@@ -83,6 +60,7 @@ fn change(
         audit::record_changes(db, &actor, &before, &changed)?;
         if new_hash.is_some() {
             sessions::end_all(db, caller.id, caller.session(), actor.at)?;
+            api_tokens::end_all(db, caller.id)?;
             audit::record(db, &actor, Action::PasswordChanged, Some(&changed), None)?;
         }
         Ok(changed)

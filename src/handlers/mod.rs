@@ -1,10 +1,12 @@
 //! Handlers, one function for each endpoint: each takes its input, uses the store, and returns a response.
 //! The private modules are the steps that several of them share.
 
+pub(crate) mod api_tokens;
 pub(crate) mod audit;
 mod audit_actor;
 pub(crate) mod auth;
 mod concurrent_changes;
+mod current_password;
 pub(crate) mod health;
 pub(crate) mod hello;
 mod idempotency;

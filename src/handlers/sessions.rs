@@ -40,7 +40,7 @@ pub fn end(
 /// Ends every session of the account, this one included.
 pub fn end_all(app: &App, context: &RequestContext, caller: &InSession) -> HandlerResult {
     let own = ids(app, caller)?;
-    sign_out(app, context, caller, Ended::All(own))
+    sign_out(app, context, caller, Ended::Sessions(own))
 }
 
 /// The sessions of the account.
@@ -57,7 +57,7 @@ fn sign_out(
     caller: &InSession,
     ended: Ended,
 ) -> HandlerResult {
-    let sign_out = SignOut::new(ended, caller, context, app.now());
+    let sign_out = SignOut::new(ended, caller, caller, context, app.now());
     app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())
 }

@@ -4,11 +4,13 @@ use super::audit_actor::actor;
 use super::concurrent_changes::recheck_permissions;
 use super::pagination::paginate;
 use crate::app::App;
+use crate::app::sign_outs::{Ended, SignOut};
+use crate::error::Error;
 use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{Action, Admin, Id, Manager, UserPatch, UserQuery};
-use crate::store::{audit, users};
+use crate::model::{Action, Actor, Admin, Id, Manager, User, UserPatch, UserQuery};
+use crate::store::{Connection, api_tokens, audit, sessions, users};
 
 /// Lists accounts.
 pub fn list(app: &App, context: &RequestContext, _: &Manager) -> HandlerResult {
@@ -26,7 +28,7 @@ pub fn show(app: &App, context: &RequestContext, _: &Manager, id: Id) -> Handler
     response::json_or_304(context, &user)
 }
 
-/// Changes the role of an account, or approves it.
+/// Changes the role of an account, approves it, or withdraws the approval, which signs the account out everywhere.
 pub fn update(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
     let patch = parse_json(context, UserPatch::from_fields)?;
     let preconditions = context.preconditions()?;
@@ -35,10 +37,37 @@ pub fn update(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> Han
         let before = users::by_id(db, id)?;
         preconditions.check_before_write(&before)?;
         let user = users::update(db, id, patch)?;
-        audit::record_changes(db, &actor(app, context, admin), &before, &user)?;
+        let actor = actor(app, context, admin);
+        audit::record_changes(db, &actor, &before, &user)?;
+        if before.is_approved && !user.is_approved {
+            end_sign_ins(db, &actor, &user)?;
+        }
         Ok(user)
     })?;
     response::json_with_etag(&user)
+}
+
+/// Ends the sessions and the tokens of an account whose approval is withdrawn.
+fn end_sign_ins(db: &Connection, actor: &Actor, user: &User) -> Result<(), Error> {
+    sessions::end_all(db, user.id, None, actor.at)?;
+    api_tokens::end_all(db, user.id)?;
+    audit::record(db, actor, Action::SessionsEnded, Some(user), None)
+}
+
+/// Signs an account out everywhere: ends its sessions and its tokens.
+pub fn end_sessions(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> HandlerResult {
+    let preconditions = context.preconditions()?;
+    // A sign-out may take effect in memory only, so everything is checked before its transaction.
+    let (account, ended) = app.store.read(|db| {
+        recheck_permissions(db, admin)?;
+        let account = users::by_id(db, id)?;
+        preconditions.check_before_write(&account)?;
+        let ended = Ended::everything(db, &account, app.now())?;
+        Ok((account, ended))
+    })?;
+    let sign_out = SignOut::new(ended, &account, admin, context, app.now());
+    app.sign_outs.run(&app.store, sign_out)?;
+    Ok(response::no_content())
 }
 
 /// Deletes an account. Its tasks stay and become unassigned.

@@ -7,6 +7,7 @@
 //! Each type also describes its JSON form as a JSON Schema ([`utoipa::PartialSchema`]), next to the parser
 //! that the schema has to agree with.
 
+mod api_token;
 mod audit;
 mod audit_query;
 mod closed_enum;
@@ -18,6 +19,7 @@ mod id;
 mod invitation;
 pub(crate) mod json_fields;
 pub mod json_schema;
+mod new_api_token;
 mod new_invitation;
 mod new_task;
 mod new_user;
@@ -40,12 +42,14 @@ mod task_sort;
 mod text_rules;
 mod time;
 mod title;
+mod token_name;
 mod token_scope;
 mod user;
 mod user_patch;
 mod user_query;
 mod username;
 
+pub use api_token::{ApiToken, CreatedApiToken, OwnApiTokens};
 pub use audit::{Action, Actor, AuditEntry};
 pub use audit_query::AuditQuery;
 pub use credentials::Credentials;
@@ -53,6 +57,7 @@ pub use description::Description;
 pub use email::Email;
 pub use id::Id;
 pub use invitation::{Invitation, Invitations, MadeInvitation};
+pub use new_api_token::{NewApiToken, TokenLifetime};
 pub use new_invitation::NewInvitation;
 pub use new_task::NewTask;
 pub use new_user::NewUser;
@@ -78,6 +83,7 @@ pub use task_sort::{Sort, SortKey};
 pub use text_rules::is_control;
 pub use time::Timestamp;
 pub use title::Title;
+pub use token_name::TokenName;
 pub use token_scope::TokenScope;
 pub use user::User;
 pub use user_patch::UserPatch;

@@ -58,6 +58,14 @@ pub fn parse_line(text: &str, max: usize, forbidden: fn(char) -> bool) -> Result
     Ok(text.to_owned())
 }
 
+/// As [`parse_line`], for a line of prose: the result is in NFC, a tab becomes a space, and directional marks are
+/// allowed.
+pub fn parse_nfc_line(text: &str, max: usize) -> Result<String, String> {
+    let line = text.trim().replace('\t', " ");
+    let line = nfc_of_at_most(&line, max)?;
+    parse_line(&line, max, is_unsafe_in_line)
+}
+
 fn check_length(text: &str, max: usize) -> Result<(), String> {
     if text.chars().nth(max).is_some() {
         return Err(too_long(max));

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use utoipa::PartialSchema;
 
 use super::json_schema::{self, Schema, visible_line};
-use super::text_rules::{is_unsafe_in_line, nfc_of_at_most, parse_line};
+use super::text_rules::parse_nfc_line;
 
 /// A task's title: one line of 1 to 255 characters in Unicode's form NFC, without white space around it. A
 /// tab becomes a space.
@@ -30,9 +30,7 @@ impl FromStr for Title {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Title, String> {
-        let line = text.trim().replace('\t', " ");
-        let line = nfc_of_at_most(&line, Self::MAX_CHARS)?;
-        parse_line(&line, Self::MAX_CHARS, is_unsafe_in_line).map(Title)
+        parse_nfc_line(text, Self::MAX_CHARS).map(Title)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-use utoipa::PartialSchema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::closed_enum::{self, must_be_one_of};
 use super::json_schema::Schema;
@@ -48,3 +48,5 @@ impl PartialSchema for TokenScope {
         closed_enum::schema::<TokenScope>().into()
     }
 }
+
+impl ToSchema for TokenScope {}

@@ -14,11 +14,13 @@ use crate::handlers::hello::Greeting;
 use crate::http::embedded_files;
 use crate::metrics::exposition::MEDIA_TYPE;
 use crate::model::{
-    Action, AuditEntry, AuditQuery, Credentials, Id, Invitation, Invitations, LinkToken,
-    MadeInvitation, MadePasswordReset, NewInvitation, NewTask, NewUser, OpenEnum, OwnSession,
-    OwnSessions, PasswordReset, ProfilePatch, Role, Session, SessionId, Status, Task, TaskPatch,
-    TaskQuery, Timestamp, User, UserPatch, UserQuery,
+    Action, ApiToken, AuditEntry, AuditQuery, CreatedApiToken, Credentials, Id, Invitation,
+    Invitations, LinkToken, MadeInvitation, MadePasswordReset, NewApiToken, NewInvitation, NewTask,
+    NewUser, OpenEnum, OwnApiTokens, OwnSession, OwnSessions, PasswordReset, ProfilePatch, Role,
+    Session, SessionId, Status, Task, TaskPatch, TaskQuery, Timestamp, TokenScope, User, UserPatch,
+    UserQuery,
 };
+use crate::store::api_tokens::MAX_PER_ACCOUNT;
 
 /// `POST /signup`
 pub fn sign_up() -> Operation {
@@ -161,6 +163,61 @@ pub fn end_session() -> Operation {
         .responds_204("The session has ended")
 }
 
+/// `GET /me/tokens`
+pub fn list_api_tokens() -> Operation {
+    let tokens = OwnApiTokens {
+        items: vec![api_token()],
+    };
+    Operation::new(
+        "listApiTokens",
+        ME,
+        "Lists the current user's tokens for scripts",
+    )
+    .description("Without their secrets, the oldest first.")
+    .responds(
+        200,
+        "All tokens of the account that have not expired",
+        &tokens,
+    )
+}
+
+/// `POST /me/tokens`
+pub fn create_api_token() -> Operation {
+    let created = CreatedApiToken {
+        api_token: api_token(),
+        token: "tapi_Zm9ydHktdGhyZWUgY2hhcmFjdGVycyBvZiBiYXNlNjR1cmw".to_owned(),
+    };
+    Operation::new("createApiToken", ME, "Creates a token for scripts")
+        .description(
+            "Needs the current password. `token` is in this response only. Send it as `Authorization: Bearer \
+             <token>`; it has the rights of its owner at that moment. With the scope `read` it permits GET and HEAD \
+             only, and with no scope what needs a session. An account has at most 20. A new password revokes them all.",
+        )
+        .json_body(
+            NewApiToken::from_fields,
+            json!({
+                "name": "nightly report",
+                "scope": "read",
+                "expires_in": 90 * 86_400,
+                "current_password": "correct horse",
+            }),
+        )
+        .responds(201, "The new token", &created)
+        .error(Error::WrongPassword)
+        .error(Error::TooManyTokens(MAX_PER_ACCOUNT))
+}
+
+/// `DELETE /me/tokens/{id}`
+pub fn revoke_api_token() -> Operation {
+    Operation::new(
+        "revokeApiToken",
+        ME,
+        "Revokes a token for scripts of the current user",
+    )
+    .path_id::<Id>("The token's id")
+    .responds_204("The token has been revoked")
+}
+
 /// `GET /users`
 pub fn list_users() -> Operation {
     Operation::new("listUsers", USERS, "Lists accounts")
@@ -178,7 +235,10 @@ pub fn show_user() -> Operation {
 /// `PATCH /users/{id}`
 pub fn update_user() -> Operation {
     Operation::new("updateUser", USERS, "Changes an account's role or approval")
-        .description("The change takes effect with the account's next request.")
+        .description(
+            "The change takes effect with the account's next request. A withdrawn approval ends all sessions of the \
+             account, and revokes its tokens for scripts.",
+        )
         .path_id::<Id>("The account's id")
         .json_body(
             UserPatch::from_fields,
@@ -254,6 +314,19 @@ pub fn withdraw_invitation() -> Operation {
     Operation::new("withdrawInvitation", USERS, "Withdraws an invitation")
         .path_id::<Id>("The invitation's id")
         .responds_204("The invitation can no longer be used")
+}
+
+/// `DELETE /users/{id}/sessions`
+pub fn end_sessions_of_user() -> Operation {
+    Operation::new(
+        "endSessionsOfUser",
+        USERS,
+        "Signs an account out everywhere",
+    )
+    .description("Ends all sessions of the account, and revokes its tokens for scripts.")
+    .path_id::<Id>("The account's id")
+    .responds_204("The account is signed out")
+    .preconditions()
 }
 
 /// `GET /tasks`
@@ -474,6 +547,17 @@ fn session() -> Session {
         expires_at: moment().plus_seconds(30 * 86_400),
         address: "127.0.0.1".to_owned(),
         user_agent: Some("curl/8.5.0".to_owned()),
+    }
+}
+
+fn api_token() -> ApiToken {
+    ApiToken {
+        id: Id::FIRST,
+        name: "nightly report".to_owned(),
+        scope: TokenScope::Read,
+        created_at: moment(),
+        expires_at: Some(moment().plus_seconds(90 * 86_400)),
+        last_used_at: None,
     }
 }
 

@@ -1,8 +1,8 @@
-//! Authentication of a request: the `Authorization` header has an access token, and the token names an account.
-//! The rate limit of these requests is checked here too, since it counts per session if the token belongs to
-//! one.
+//! Authentication of a request: the `Authorization` header has an access token or a token for scripts, and the token
+//! names an account. The rate limit of these requests is checked here too, since what it counts by depends on the token.
 
 use crate::app::App;
+use crate::auth::api_token_secret;
 use crate::auth::claims::Claims;
 use crate::auth::jwt::TokenKind;
 use crate::crypto::sha256_hex;
@@ -10,9 +10,10 @@ use crate::error::Error;
 use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
 use crate::model::{Credential, SessionId, SignInToken, SignedIn, Timestamp, User};
+use crate::store::api_tokens::{self, FoundToken};
 use crate::store::{Connection, sessions, users};
 
-/// Returns the account whose access token the request carries. `username` receives its name, for the access
+/// Returns the account whose token the request carries. `username` receives its name, for the access
 /// log. The rate limit counts a request without a valid token per client address.
 ///
 /// # Errors
@@ -32,21 +33,46 @@ pub fn caller(
     caller
 }
 
-/// Verifies the access token, which names the account. The session, role and approval are read from the
+/// Verifies the token, which names the account. The session, role and approval are read from the
 /// database for each request, so that a change takes effect with the next request.
 ///
 /// # Errors
 /// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
 fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> {
     let (token, now) = (context.bearer_token()?, app.now());
+    if api_token_secret::is_api_token(token) {
+        return by_api_token(app, token, now);
+    }
     let claims = app.jwt.verify(token, TokenKind::Access, now)?;
     let Some(session) = claims.session else {
+        app.flask_tokens.check(&claims, now)?;
         return app.store.read(|db| by_flask_token(app, db, token, &claims));
     };
     let user = app.store.read(|db| in_session(db, session, &claims, now))?;
     app.sign_outs.check_session(session)?;
     app.session_activity.record(session, now);
     let credential = Credential::SignIn(SignInToken::Session(session));
+    Ok(SignedIn { user, credential })
+}
+
+/// Reads a token for scripts with its account, and checks that it has neither expired nor been revoked.
+fn by_api_token(app: &App, token: &str, now: Timestamp) -> Result<SignedIn, Error> {
+    let digest = api_token_secret::digest(token);
+    let found = app.store.read(|db| api_tokens::by_digest(db, &digest))?;
+    let FoundToken {
+        id,
+        scope,
+        expires_at,
+        owner: user,
+    } = found.ok_or_else(|| {
+        Error::InvalidToken("Token is incomplete, or has been revoked".to_owned())
+    })?;
+    if expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(Error::InvalidToken("Token has expired".to_owned()));
+    }
+    app.sign_outs.check_api_token(id)?;
+    app.api_token_activity.record(id, now);
+    let credential = Credential::ApiToken { id, scope };
     Ok(SignedIn { user, credential })
 }
 

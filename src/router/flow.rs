@@ -12,7 +12,8 @@ use crate::http::request::bearer_token;
 pub enum Flow {
     /// The account that the access token names.
     Account(String),
-    /// The client's network, for a request without a valid access token.
+    /// The client's network, for a request without a valid access token. Also for one with a token for scripts: only
+    /// the database knows its account.
     Network(Network),
 }
 

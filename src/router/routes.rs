@@ -6,8 +6,8 @@ use crate::concurrency::Work;
 use crate::error::Error;
 use crate::handlers::auth::SignInResult;
 use crate::handlers::{
-    audit, auth, health, hello, invitations, me, metrics, password_resets, sessions, static_files,
-    tasks, users,
+    api_tokens, audit, auth, health, hello, invitations, me, metrics, password_resets, sessions,
+    static_files, tasks, users,
 };
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
@@ -259,6 +259,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/me/sessions", Read, InSessionOnly(Plain(sessions::list)), operations::list_sessions),
     route("POST", "/me/sessions/revoke-all", Write, InSessionOnly(Plain(sessions::end_all)), operations::end_sessions),
     route("DELETE", "/me/sessions/{id}", Write, InSessionOnly(WithSessionId(sessions::end)), operations::end_session),
+    route("GET", "/me/tokens", Read, InSessionOnly(Plain(api_tokens::list)), operations::list_api_tokens),
+    route("POST", "/me/tokens", Hash, InSessionOnly(Plain(api_tokens::create)), operations::create_api_token),
+    route("DELETE", "/me/tokens/{id}", Write, InSessionOnly(WithId(api_tokens::revoke)), operations::revoke_api_token),
     route("GET", "/users", List, ManagerOrAdmin(Plain(users::list)), operations::list_users),
     route("GET", "/users/{id}", Read, ManagerOrAdmin(WithId(users::show)), operations::show_user),
     route("PATCH", "/users/{id}", Write, AdminOnly(WithId(users::update)), operations::update_user),
@@ -267,6 +270,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/invitations", Read, AdminInSessionOnly(Plain(invitations::list)), operations::list_invitations),
     route("POST", "/invitations", Write, AdminInSessionOnly(Plain(invitations::create)), operations::make_invitation),
     route("DELETE", "/invitations/{id}", Write, AdminInSessionOnly(WithId(invitations::withdraw)), operations::withdraw_invitation),
+    route("DELETE", "/users/{id}/sessions", Write, AdminOnly(WithId(users::end_sessions)), operations::end_sessions_of_user),
     route("GET", "/tasks", List, ApprovedOnly(Plain(tasks::list)), operations::list_tasks),
     route("POST", "/tasks", Write, ManagerOrAdmin(Plain(tasks::create)), operations::create_task),
     route("GET", "/tasks/{id}", Read, ApprovedOnly(WithId(tasks::show)), operations::show_task),

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::backup::{KEY_TABLE, PartialFile, Watch, copy_snapshot};
 use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
+use super::flask_takeover;
 use super::sqlite_error::is_busy;
 use super::storage::start_checks::{check_files_beside, check_log_belongs};
 use crate::config::database::DatabaseFiles;
@@ -118,8 +119,12 @@ fn enable_auto_vacuum(db: &Connection) {
 /// Brings the schema of an earlier version to the current one.
 pub fn upgrade(transaction: &Transaction) -> Result<(), Error> {
     if schema_version(transaction)? < VERSION {
+        let is_made_by_flask = flask_takeover::is_made_by_flask(transaction)?;
         add_missing_columns(transaction)?;
         transaction.execute_batch(SCHEMA)?;
+        if is_made_by_flask {
+            flask_takeover::record(transaction, Timestamp::now())?;
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
     Ok(())

@@ -4,8 +4,10 @@
 //! The functions with statements borrow a connection and open no transaction of their own, so a handler can
 //! combine several of them in one [`Store::write`].
 
+pub mod api_tokens;
 pub mod audit;
 pub mod backup;
+pub mod flask_takeover;
 pub mod idempotency;
 pub mod inspection;
 pub mod invitations;

@@ -109,22 +109,28 @@ pub enum Exchange {
     /// The token has been replaced already, so two clients hold it, and one of them may have stolen it. The
     /// session is deleted (reuse detection, RFC 9700, 4.14.2).
     Reused,
-    /// No session has this id, or it has expired.
+    /// No session has this id, or it has expired or reached its maximum age.
     Unknown,
 }
 
 /// Refresh token rotation: replaces the presented refresh token by the next one. `presented` and `next` are
-/// their digests. The token that was replaced last is accepted again for [`GRACE_SECONDS`].
+/// their digests. The token that was replaced last is accepted again for [`GRACE_SECONDS`]. `expiry` returns the new
+/// end of a session that began at the given time.
 pub fn exchange(
     db: &Connection,
     id: SessionId,
     (presented, next): &(String, String),
     now: Timestamp,
-    expires_at: Timestamp,
+    expiry: impl Fn(Timestamp) -> Timestamp,
 ) -> Result<Exchange, Error> {
     let Some(stored) = StoredTokens::find(db, id, now)? else {
         return Ok(Exchange::Unknown);
     };
+    let expires_at = expiry(stored.began_at);
+    // The maximum age may have been shortened since the session began.
+    if expires_at <= now {
+        return Ok(Exchange::Unknown);
+    }
     if *presented == stored.current {
         // `last_used_at` never goes back, also if the clock does: it shows how late a token of the session can have
         // been issued.
@@ -147,13 +153,15 @@ pub fn exchange(
 struct StoredTokens {
     current: String,
     previous: Option<String>,
+    began_at: Timestamp,
     refreshed_at: Timestamp,
     expires_at: Timestamp,
 }
 
 impl StoredTokens {
     fn find(db: &Connection, id: SessionId, now: Timestamp) -> Result<Option<StoredTokens>, Error> {
-        let sql = "SELECT refresh_digest, previous_digest, refreshed_at, expires_at FROM session
+        let sql = "SELECT refresh_digest, previous_digest, created_at, refreshed_at, expires_at
+            FROM session
             WHERE id = ?1 AND expires_at > ?2";
         let found = db
             .prepare_cached(sql)?
@@ -161,8 +169,9 @@ impl StoredTokens {
                 Ok(StoredTokens {
                     current: row.get(0)?,
                     previous: row.get(1)?,
-                    refreshed_at: timestamp_or_epoch(row, 2)?,
-                    expires_at: timestamp_or_epoch(row, 3)?,
+                    began_at: timestamp_or_epoch(row, 2)?,
+                    refreshed_at: timestamp_or_epoch(row, 3)?,
+                    expires_at: timestamp_or_epoch(row, 4)?,
                 })
             })
             .optional()?;

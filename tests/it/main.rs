@@ -23,6 +23,7 @@ mod api {
 
 /// Accounts, passwords, tokens and permissions.
 mod auth {
+    mod api_tokens;
     mod brute_force;
     mod clock;
     mod invitations;

@@ -11,3 +11,4 @@ mod settings;
 mod subject;
 
 pub use self::command::{Check, EXAMPLES, run};
+pub use self::published_keys::is_published;

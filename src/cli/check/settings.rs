@@ -2,7 +2,7 @@
 
 use super::finding::{Outcome, not_checked, right};
 use super::permissions::check_generated_key;
-use super::published_keys::PUBLISHED_KEYS;
+use super::published_keys::is_published;
 use super::subject::Subject;
 use crate::auth::signing_key::SigningKey;
 use crate::config::cors::CorsOrigins;
@@ -87,10 +87,7 @@ pub fn signing_key(subject: &Subject) -> Outcome {
 
 fn check_key(key: &SigningKey, remedy: &str) -> Result<(), String> {
     let source = &key.source;
-    if PUBLISHED_KEYS
-        .iter()
-        .any(|known| known.as_bytes() == key.bytes)
-    {
+    if is_published(key) {
         return Err(format!(
             "{source} holds a key that is published: a client that knows it can act as any account; {remedy}"
         ));

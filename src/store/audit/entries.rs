@@ -13,7 +13,9 @@ use super::seal;
 use crate::crypto::sha256_hex;
 use crate::error::Error;
 use crate::metrics::exposition::Exposition;
-use crate::model::{Action, Actor, AuditEntry, AuditQuery, Page, Position, Timestamp, User};
+use crate::model::{
+    Action, Actor, ApiToken, AuditEntry, AuditQuery, Page, Position, Timestamp, User,
+};
 use crate::store::decode;
 use crate::store::page_reader::PageReader;
 use crate::store::query_builder::{Query, SelectBuilder};
@@ -65,6 +67,11 @@ fn latest_time(db: &Connection, id: i64) -> Result<Option<String>, Error> {
         .query_row([id], |row| decode::or_null(row, 0))
         .optional()?;
     Ok(found.flatten())
+}
+
+/// What a row about a token for scripts says of it.
+pub fn token_detail(token: &ApiToken) -> Value {
+    json!({ "id": token.id, "name": token.name, "scope": token.scope })
 }
 
 /// Appends a row for each property of an account that has changed: its role, e-mail address and approval.

@@ -6,6 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 use task_api::app::maintenance;
+use task_api::config::Config;
 use task_api::model::{RefreshId, Role, Timestamp};
 use task_api::store;
 use task_api::store::sessions::Exchange;
@@ -54,6 +55,23 @@ fn is_accepted(app: &TestApp, token: &str) -> bool {
         response.assert_token_refused("Token has been revoked", "");
     }
     response.status == 200
+}
+
+/// A token for scripts of this account.
+fn api_token(app: &TestApp, account: &Account) -> String {
+    let body = json!({ "name": "a script", "scope": "full", "current_password": PASSWORD });
+    let response = app.send("POST /me/tokens", account.clone(), &body.to_string());
+    response.json()["token"].as_str().unwrap().to_owned()
+}
+
+/// `"actor action subject"` of the latest entries of the audit log, the oldest first.
+fn latest_actions(app: &TestApp, count: u32) -> Vec<String> {
+    let db = app.sql();
+    let sql = "SELECT actor || ' ' || action || ' ' || subject FROM
+        (SELECT * FROM audit ORDER BY id DESC LIMIT ?1) ORDER BY id";
+    let mut statement = db.prepare(sql).unwrap();
+    let rows = statement.query_map([count], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
 }
 
 /// An access token of the Flask app for this account.
@@ -284,18 +302,16 @@ fn an_expired_session_cannot_be_refreshed() {
     let (session, id) = (text("sid").parse().unwrap(), RefreshId::from(text("jti")));
     let digests = (id.digest(), app.app.refresh_tokens.next_id(&id).digest());
     let exchange = |now: Timestamp| {
-        let expires_at = app.app.session_expiry(now);
+        let expiry = |began| app.app.session_expiry(began, now);
         app.app
             .store
-            .write(|db| store::sessions::exchange(db, session, &digests, now, expires_at))
+            .write(|db| store::sessions::exchange(db, session, &digests, now, expiry))
             .unwrap()
     };
     let before = app.app.now();
-    assert_eq!(exchange(app.app.session_expiry(before)), Exchange::Unknown);
-    assert_eq!(
-        exchange(before),
-        Exchange::Next(before, app.app.session_expiry(before))
-    );
+    let end = app.app.session_expiry(before, before);
+    assert_eq!(exchange(end), Exchange::Unknown);
+    assert_eq!(exchange(before), Exchange::Next(before, end));
 }
 
 #[test]
@@ -548,23 +564,170 @@ fn an_admin_who_loses_the_role_while_waiting_for_the_write_lock_gets_403() {
 }
 
 #[test]
-fn a_changed_role_or_approval_applies_at_once_and_ends_no_session() {
+fn a_changed_role_applies_at_once_and_ends_no_session() {
     let app = TestApp::new();
     let (admin, anna) = (app.admin(), app.manager());
     let mine = log_in(&app, &anna);
-    let patch = |body: &str| app.send(&format!("PATCH /users/{}", anna.id), admin.clone(), body);
     assert_eq!(app.send_token("GET /users", &mine.access).status, 200);
-    assert_eq!(patch(r#"{"role":"employee"}"#).status, 200);
+    let demote = format!("PATCH /users/{}", anna.id);
+    let response = app.send(&demote, admin, r#"{"role":"employee"}"#);
+    assert_eq!(response.status, 200);
     assert_eq!(
         app.send_token("GET /users", &mine.access).code(),
         "insufficient_role"
     );
+    assert!(is_accepted(&app, &mine.access));
+}
+
+#[test]
+fn a_withdrawn_approval_ends_every_session_and_token_of_the_account() {
+    let app = TestApp::new();
+    let (admin, anna, ben) = (
+        app.admin(),
+        app.manager(),
+        app.account("ben", Role::Manager, true),
+    );
+    let (mine, bens) = (log_in(&app, &anna), log_in(&app, &ben));
+    let (flask, script) = (flask_token(&app, &anna), api_token(&app, &anna));
+    let patch = |body: &str| app.send(&format!("PATCH /users/{}", anna.id), admin.clone(), body);
+    // Neither another change nor an approval that stays is a withdrawal.
+    for body in [r#"{"role":"employee"}"#, r#"{"is_approved":true}"#] {
+        assert_eq!(patch(body).status, 200);
+        assert!(is_accepted(&app, &mine.access), "{body}");
+    }
     assert_eq!(patch(r#"{"is_approved":false}"#).status, 200);
+    for token in [&mine.access, &anna.token, &flask] {
+        assert!(!is_accepted(&app, token));
+    }
+    refresh(&app, &mine.refresh).assert_token_refused("Token has been revoked", "");
+    assert_eq!(app.send_token("GET /hello", &script).status, 401);
+    assert!(is_accepted(&app, &bens.access) && is_accepted(&app, &admin.token));
     assert_eq!(
-        app.send_token("GET /tasks", &mine.access).code(),
+        latest_actions(&app, 2),
+        [
+            "admin approval_withdrawn manager",
+            "admin sessions_ended manager"
+        ]
+    );
+    // The account may sign in, as any account that awaits approval.
+    let again = log_in(&app, &anna);
+    assert_eq!(
+        app.send_token("GET /tasks", &again.access).code(),
         "awaiting_approval"
     );
-    assert!(is_accepted(&app, &mine.access));
+    // It has no approval that could be withdrawn.
+    assert_eq!(patch(r#"{"is_approved":false}"#).status, 200);
+    assert!(is_accepted(&app, &again.access));
+}
+
+#[test]
+fn an_admin_signs_an_account_out_everywhere() {
+    let app = TestApp::new();
+    let (admin, anna, ben) = (app.admin(), app.manager(), app.employee());
+    let (mine, bens) = (log_in(&app, &anna), log_in(&app, &ben));
+    let (flask, script) = (flask_token(&app, &anna), api_token(&app, &anna));
+    let line = format!("DELETE /users/{}/sessions", anna.id);
+    assert_eq!(app.send(&line, ben.clone(), "").status, 403);
+    let etag = app.get(&format!("/users/{}", anna.id), &admin);
+    let etag = etag.header("ETag").unwrap().to_owned();
+    let stale = app.send_with(&line, admin.clone(), &[("If-Match", "\"stale\"")], "");
+    assert_eq!(stale.status, 412);
+    let unknown = app.send("DELETE /users/999/sessions", admin.clone(), "");
+    assert_eq!(unknown.status, 404);
+    for token in [&mine.access, &flask, &script] {
+        assert_eq!(app.send_token("GET /hello", token).status, 200);
+    }
+
+    let ended = app.send_with(&line, admin.clone(), &[("If-Match", &etag)], "");
+    assert_eq!(ended.status, 204);
+    for token in [&mine.access, &anna.token, &flask] {
+        assert!(!is_accepted(&app, token));
+    }
+    assert_eq!(app.send_token("GET /hello", &script).status, 401);
+    assert_eq!(app.count("api_token"), 0);
+    refresh(&app, &mine.refresh).assert_token_refused("Token has been revoked", "");
+    assert!(is_accepted(&app, &bens.access) && is_accepted(&app, &admin.token));
+    assert_eq!(latest_actions(&app, 1), ["admin sessions_ended manager"]);
+    // The account and its password stay.
+    assert!(is_accepted(&app, &log_in(&app, &anna).access));
+    let own = format!("DELETE /users/{}/sessions", admin.id);
+    assert_eq!(app.send(&own, admin.clone(), "").status, 204);
+    assert!(!is_accepted(&app, &admin.token));
+}
+
+// ---- the longest time of a session ----------------------------------------------------------------
+
+fn with_max_age(max_age: &str) -> impl FnOnce(&mut Config) {
+    let max_age = max_age.parse().unwrap();
+    move |config| {
+        config.jwt_access_token_expires = "2h".parse().unwrap();
+        config.jwt_refresh_token_expires = "4h".parse().unwrap();
+        config.accounts.session_max_age = max_age;
+    }
+}
+
+/// When each token of the response expires, in seconds from now: the access token, by its claim and by `expires_in`,
+/// and the refresh token.
+fn lifetimes(app: &TestApp, response: &TestResponse) -> [i64; 3] {
+    let Tokens { access, refresh } = tokens(response);
+    let left = |token: &str| jwt::payload(token)["exp"].as_i64().unwrap() - app.now();
+    let expires_in = response.json()["expires_in"].as_i64().unwrap();
+    [left(&access), expires_in, left(&refresh)]
+}
+
+#[test]
+fn a_session_ends_its_maximum_age_after_the_sign_in_however_often_it_is_refreshed() {
+    const HOUR: i64 = 3600;
+    let app = TestApp::with(with_max_age("6h"));
+    let anna = app.employee();
+    let mut response = app.log_in(&anna.email, PASSWORD);
+    assert_eq!(lifetimes(&app, &response), [2 * HOUR, 2 * HOUR, 4 * HOUR]);
+    for (hours, expected) in [
+        (1, [2 * HOUR, 2 * HOUR, 4 * HOUR]),
+        (2, [2 * HOUR, 2 * HOUR, 3 * HOUR]),
+        (2, [HOUR, HOUR, HOUR]),
+    ] {
+        app.advance(hours * HOUR);
+        response = refresh(&app, &tokens(&response).refresh);
+        assert_eq!(lifetimes(&app, &response), expected);
+    }
+    let current = tokens(&response);
+    let listed = sessions(&app, &current.access);
+    let expires_at = listed[0]["expires_at"].as_str().unwrap();
+    assert!(
+        expires_at.starts_with("2026-11-23T18:00:00"),
+        "{expires_at}"
+    );
+    app.advance(HOUR - 1);
+    assert!(is_accepted(&app, &current.access));
+    app.advance(1);
+    for (line, token) in [
+        ("GET /hello", &current.access),
+        ("POST /refresh", &current.refresh),
+    ] {
+        app.send_token(line, token)
+            .assert_token_refused("Token has expired", line);
+    }
+}
+
+#[test]
+fn a_maximum_age_below_the_lifetime_of_a_token_cuts_the_tokens_at_the_sign_in() {
+    let app = TestApp::with(with_max_age("30m"));
+    let response = app.log_in(&app.employee().email, PASSWORD);
+    assert_eq!(lifetimes(&app, &response), [1800, 1800, 1800]);
+}
+
+#[test]
+fn a_shortened_maximum_age_ends_older_sessions_at_their_next_refresh() {
+    let app = TestApp::with(with_max_age("6h"));
+    let anna = app.employee();
+    let old = log_in(&app, &anna);
+    let app = TestApp::in_folder(app.close(), with_max_age("1h"));
+    app.advance(1800);
+    let recent = log_in(&app, &anna);
+    app.advance(1800);
+    refresh(&app, &old.refresh).assert_token_refused("Token has been revoked", "");
+    assert_eq!(refresh(&app, &recent.refresh).status, 200);
 }
 
 // ---- the list of sessions -----------------------------------------------------------------------

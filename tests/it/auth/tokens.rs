@@ -758,6 +758,32 @@ fn a_token_with_an_audience_or_an_issuer_is_401() {
 }
 
 #[test]
+fn a_session_token_of_an_earlier_version_without_an_audience_stays_valid() {
+    let app = TestApp::new();
+    let account = app.employee();
+    let claims = payload(&account.token);
+    assert_eq!(claims["aud"], "task-api");
+    let earlier = with_member(&claims, "aud", None);
+    assert_accepted(&hello(&app, &signed(&hs256_header(), &earlier)), "no aud");
+    for aud in [
+        json!("task-api2"),
+        json!("Task-API"),
+        json!(["task-api"]),
+        json!(null),
+    ] {
+        let other = with_member(&claims, "aud", Some(aud.clone()));
+        let refused = hello(&app, &signed(&hs256_header(), &other));
+        refused.assert_token_refused("Audience doesn't match", aud);
+    }
+    let tokens = app.log_in(&account.email, PASSWORD).json();
+    let refresh = payload(tokens["refresh_token"].as_str().unwrap());
+    assert_eq!(refresh["aud"], "task-api");
+    let earlier = with_member(&refresh, "aud", None);
+    let refreshed = app.send_token("POST /refresh", &signed(&hs256_header(), &earlier));
+    assert_eq!(refreshed.status, 200, "{refreshed:?}");
+}
+
+#[test]
 fn claims_that_are_not_one_json_object_or_repeat_a_name_are_401() {
     let app = TestApp::new();
     let account = app.employee();
@@ -807,7 +833,8 @@ fn an_issued_token_has_the_header_and_the_claims_of_the_contract() {
     assert_eq!(claims["exp"], now + 7_200);
     let jti = claims["jti"].as_str().unwrap();
     assert_eq!(uuid::Uuid::parse_str(jti).unwrap().to_string(), jti);
-    for absent in ["aud", "iss", "password", "password_hash", "email", "role"] {
+    assert_eq!(claims["aud"], "task-api");
+    for absent in ["iss", "password", "password_hash", "email", "role"] {
         assert!(claims.get(absent).is_none(), "{claims}");
     }
     let text = format!("{}.{}", segments[0], segments[1]);
@@ -823,7 +850,7 @@ fn every_issued_token_has_a_different_jti() {
     let mut seen = HashSet::new();
     let session = SessionId::random().unwrap();
     for _ in 0..1_000 {
-        let token = app.app.jwt.access(&user, session, now).unwrap();
+        let token = app.app.jwt.access(&user, session, now, now).unwrap();
         let claims = payload(&token);
         assert!(seen.insert(claims["jti"].as_str().unwrap().to_owned()));
     }
@@ -947,6 +974,7 @@ fn keys_of_any_length_sign_tokens_as_pyjwt_does() {
     let app = TestApp::new();
     let user = app.stored_user(&app.employee());
     let now = app.app.now();
+    let until = now.plus_seconds(3600);
     for key in [
         &b"secret"[..],
         b"x",
@@ -956,7 +984,7 @@ fn keys_of_any_length_sign_tokens_as_pyjwt_does() {
     ] {
         let tokens = JwtSigner::new(&support::keys(key, &[]), "1h".parse().unwrap());
         let token = tokens
-            .access(&user, SessionId::random().unwrap(), now)
+            .access(&user, SessionId::random().unwrap(), now, until)
             .unwrap();
         let (text, tag) = token.rsplit_once('.').unwrap();
         assert_eq!(tag, base64(hs256(key, text)), "as PyJWT signs it");

@@ -10,11 +10,16 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::{Value, json};
 use task_api::config::Config;
+use task_api::config::accounts::AcceptFlaskTokens;
+use task_api::model::{Role, Timestamp};
 use task_api::store::Store;
 use tempfile::TempDir;
 
 use crate::support::program::{CommandOutput, WorkDir, run_command};
-use crate::support::{self, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys, open_store};
+use crate::support::{
+    self, CLOCK_START, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys, open_store,
+    timestamp,
+};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -184,6 +189,117 @@ fn a_valid_access_token_of_the_flask_app_is_accepted_and_its_other_tokens_are_40
     let app = taken_over(|_| {}, SIGNING_KEY, &[]);
     let response = hello(&app, &text(&flask["tokens"]["access"]));
     assert_eq!(response.status, 401);
+}
+
+/// A token as the Flask app issues it to the account `scrypt`, with these times in seconds from now.
+fn flask_token(app: &TestApp, issued: Option<i64>, expires: i64) -> String {
+    let mut claims = jwt::flask_claims("scrypt", app.now());
+    claims["exp"] = (app.now() + expires).into();
+    match issued {
+        Some(issued) => claims["iat"] = (app.now() + issued).into(),
+        None => drop(claims.as_object_mut().unwrap().remove("iat")),
+    }
+    claims["nbf"] = claims["iat"].clone();
+    if issued.is_none() {
+        claims.as_object_mut().unwrap().remove("nbf");
+    }
+    jwt::signed(SIGNING_KEY, &claims)
+}
+
+const DAY: i64 = 86_400;
+const REFUSED: &str = "Tokens without a session are no longer accepted, sign in again";
+
+fn accept(setting: AcceptFlaskTokens) -> impl FnOnce(&mut Config) {
+    move |config| config.accounts.accept_flask_tokens = setting
+}
+
+/// An application on a database that was taken over at the time of its clock.
+fn taken_over_now(setting: AcceptFlaskTokens) -> TestApp {
+    let folder = folder_with_flask_database();
+    drop(open(&folder).unwrap());
+    let at = timestamp(CLOCK_START * 1_000_000).to_stored();
+    let db = Connection::open(folder.path().join("project.db")).unwrap();
+    let changed = db.execute("UPDATE flask_takeover SET at = ?1", [at]);
+    assert_eq!(changed.unwrap(), 1);
+    TestApp::in_folder(folder, accept(setting))
+}
+
+#[test]
+fn tokens_of_the_flask_app_are_accepted_for_31_days_after_the_take_over_or_as_the_setting_says() {
+    use AcceptFlaskTokens::{Auto, Off, On};
+    for (setting, days, is_accepted) in [
+        (Auto, 0, true),
+        (Auto, 30, true),
+        (Auto, 31, false),
+        (On, 0, true),
+        (On, 400, true),
+        (Off, 0, false),
+    ] {
+        let app = taken_over_now(setting);
+        app.advance(days * DAY);
+        let response = hello(&app, &flask_token(&app, Some(0), DAY));
+        if is_accepted {
+            assert_eq!(response.status, 200, "{setting:?} {days}: {response:?}");
+        } else {
+            response.assert_token_refused(REFUSED, (setting, days));
+        }
+    }
+}
+
+#[test]
+fn a_token_of_the_flask_app_that_is_valid_for_more_than_31_days_is_401() {
+    for setting in [AcceptFlaskTokens::Auto, AcceptFlaskTokens::On] {
+        let app = taken_over_now(setting);
+        let accepted = flask_token(&app, Some(-DAY), 30 * DAY);
+        assert_eq!(hello(&app, &accepted).status, 200);
+        for (issued, expires) in [
+            (Some(-DAY), 30 * DAY + 1),
+            (Some(0), 3650 * DAY),
+            (None, DAY),
+        ] {
+            let response = hello(&app, &flask_token(&app, issued, expires));
+            response.assert_token_refused(REFUSED, (issued, expires));
+        }
+    }
+}
+
+#[test]
+fn a_database_of_this_program_accepts_no_token_of_the_flask_app() {
+    let app = TestApp::with(accept(AcceptFlaskTokens::Auto));
+    app.account("scrypt", Role::Employee, true);
+    assert_eq!(app.count("flask_takeover"), 0);
+    let response = hello(&app, &flask_token(&app, Some(0), DAY));
+    response.assert_token_refused(REFUSED, "a new database");
+}
+
+#[test]
+fn the_migration_records_a_take_over_once_also_of_a_file_that_an_earlier_version_took_over() {
+    let takeover = |folder: &TempDir| -> Vec<String> {
+        drop(open(folder).unwrap());
+        let db = Connection::open(folder.path().join("project.db")).unwrap();
+        let mut statement = db.prepare("SELECT at FROM flask_takeover").unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let downgrade = |folder: &TempDir| {
+        execute_sql(
+            &folder.path().join("project.db"),
+            "DROP TABLE flask_takeover; PRAGMA user_version = 4",
+        );
+    };
+    let before = Timestamp::now().to_stored();
+    let flask = folder_with_flask_database();
+    let first = takeover(&flask);
+    assert!(first.len() == 1 && first[0] >= before, "{first:?}");
+    assert_eq!(takeover(&flask), first);
+    downgrade(&flask);
+    let again = takeover(&flask);
+    assert!(again.len() == 1 && again[0] > first[0], "{again:?}");
+
+    let own = tempfile::tempdir().unwrap();
+    assert!(takeover(&own).is_empty());
+    downgrade(&own);
+    assert!(takeover(&own).is_empty());
 }
 
 #[test]

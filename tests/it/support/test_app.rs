@@ -88,7 +88,8 @@ pub fn config(folder: &TempDir) -> Config {
             pending_accounts_expire: "30d".parse().unwrap(),
             max_pending_accounts: 1000,
             session_max_age: "90d".parse().unwrap(),
-            accept_flask_tokens: AcceptFlaskTokens::Auto,
+            // Many tests are about tokens of the Flask app, on a new database.
+            accept_flask_tokens: AcceptFlaskTokens::On,
         },
         links: LinkArgs {
             public_url: None,
@@ -300,7 +301,7 @@ impl TestApp {
             user_id: user.id,
             refresh_digest: "none",
             now,
-            expires_at: self.app.session_expiry(now),
+            expires_at: self.app.session_expiry(now, now),
             address: "127.0.0.1",
             user_agent: None,
         };
@@ -308,7 +309,8 @@ impl TestApp {
             .store
             .write(|db| sessions::insert(db, &session))
             .unwrap();
-        self.app.jwt.access(user, id, now).unwrap()
+        let until = self.app.jwt.access_expiry(now);
+        self.app.jwt.access(user, id, now, until).unwrap()
     }
 
     /// The database row of an account.
