@@ -6,6 +6,7 @@ use std::fmt;
 use super::backups::Backups;
 use super::clock::Clock;
 use super::sign_outs::SignOuts;
+use crate::auth::device_token::DeviceTokens;
 use crate::auth::jwt::JwtSigner;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::password_hash::PasswordHasher;
@@ -32,6 +33,8 @@ pub struct App {
     pub jwt: JwtSigner,
     /// Computes the next refresh token.
     pub refresh_tokens: RefreshTokenChain,
+    /// Issues and verifies device tokens.
+    pub device_tokens: DeviceTokens,
     /// Rate limiting.
     pub rate_limits: RateLimits,
     /// Counts refused sign-ins, in memory until maintenance writes the sums to the audit log.
@@ -78,6 +81,7 @@ impl App {
             store,
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
             refresh_tokens: RefreshTokenChain::new(key),
+            device_tokens: DeviceTokens::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
             refused_sign_ins: RefusedSignIns::default(),
             session_activity: SessionActivity::default(),

@@ -3,6 +3,7 @@
 //! [`crate::router`] finds the account of a token.
 
 pub(crate) mod claims;
+pub(crate) mod device_token;
 pub mod jwt;
 pub mod metrics_token;
 pub(crate) mod password_hash;

@@ -3,6 +3,7 @@
 use super::audit_actor::actor;
 use super::concurrent_changes::retry_on_conflict;
 use super::refused_sign_in::record_refused_sign_in;
+use super::sign_in_attempt::count_attempt;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::etag::Preconditions;
@@ -26,14 +27,11 @@ pub fn update(app: &App, context: &RequestContext, caller: &InSession) -> Handle
     // attempt.
     preconditions.check_before_write(caller.user())?;
     // The rate limit of sign-ins: a client with a stolen token must not be able to guess the password.
-    let attempt = app
-        .rate_limits
-        .check_sign_in(context, &caller.email, app.now())?;
+    count_attempt(app, context, &caller.email, None)?;
     let changed = retry_on_conflict(|| {
         let current = verify_password(app, context, caller, &patch)?;
         change(app, context, caller, &patch, &current, &preconditions)
     })?;
-    app.rate_limits.record_success(attempt);
     response::json_with_etag(&changed)
 }
 

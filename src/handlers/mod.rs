@@ -13,6 +13,7 @@ pub(crate) mod metrics;
 mod pagination;
 mod refused_sign_in;
 pub(crate) mod sessions;
+mod sign_in_attempt;
 pub(crate) mod static_files;
 pub(crate) mod tasks;
 pub(crate) mod users;

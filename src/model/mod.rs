@@ -45,7 +45,7 @@ pub use audit::{Action, Actor, AuditEntry};
 pub use audit_query::AuditQuery;
 pub use credentials::Credentials;
 pub use description::Description;
-pub use email::Email;
+pub use email::{Email, email_key};
 pub use id::Id;
 pub use new_task::NewTask;
 pub use new_user::NewUser;
