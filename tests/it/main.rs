@@ -25,6 +25,8 @@ mod api {
 mod auth {
     mod brute_force;
     mod clock;
+    mod device_tokens;
+    mod foreign_websites;
     mod passwords;
     mod refused_sign_ins;
     mod roles;
@@ -54,6 +56,7 @@ mod server {
     mod socket;
     mod start_and_stop;
     mod trusted_proxies;
+    mod unlisted_proxies;
 }
 
 /// The database file and its disk: outages, wrong files and damage.
