@@ -10,7 +10,7 @@ use rouille::Response;
 use serde_json::{Value, json};
 
 use super::request::RequestContext;
-use crate::error::{Error, RateLimitRefusal};
+use crate::error::Error;
 use crate::logging::FAILURE;
 
 /// The longest `Retry-After` after a queue timeout: the queue may become shorter faster than it looks.
@@ -31,7 +31,7 @@ pub fn error_response(context: &RequestContext, error: &Error) -> Response {
             log::warn!(target: FAILURE, request_id, busy = "the server is stopping"; "")
         }
         Error::TooManyRequests(refusal) if refusal.is_logged => {
-            let RateLimitRefusal { limit, account, .. } = refusal;
+            let (limit, account) = (refusal.limit, refusal.account);
             let address = context.client.address;
             log::warn!(request_id, limit, account, address:%; "too many requests");
         }
