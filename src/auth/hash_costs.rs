@@ -87,6 +87,7 @@ fn least_time(method: &Method) -> Result<Duration, Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::HashCosts;
     use crate::auth::stored_password_hash::Method;
