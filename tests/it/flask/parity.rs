@@ -93,6 +93,8 @@ fn start(corpus: &Value, settings: &Value) -> Option<TestApp> {
     checked.ok()?;
     let rows: Vec<&str> = list(&corpus["rows"]).into_iter().map(text).collect();
     app.sql().execute_batch(&rows.join("\n")).unwrap();
+    // As a start does on a database of the Flask app.
+    app.app.store.synchronise_accounts().unwrap();
     Some(app)
 }
 
