@@ -16,10 +16,7 @@ use task_api::store::Store;
 use tempfile::TempDir;
 
 use crate::support::program::{CommandOutput, WorkDir, run_command};
-use crate::support::{
-    self, CLOCK_START, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys, open_store,
-    timestamp,
-};
+use crate::support::{self, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys, open_store};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -217,11 +214,15 @@ fn accept(setting: AcceptFlaskTokens) -> impl FnOnce(&mut Config) {
 fn taken_over_now(setting: AcceptFlaskTokens) -> TestApp {
     let folder = folder_with_flask_database();
     drop(open(&folder).unwrap());
-    let at = timestamp(CLOCK_START * 1_000_000).to_stored();
-    let db = Connection::open(folder.path().join("project.db")).unwrap();
-    let changed = db.execute("UPDATE flask_takeover SET at = ?1", [at]);
+    let app = TestApp::in_folder(folder, |_| {});
+    set_clock_after_flask_login(&app);
+    app.advance(DAY);
+    let (at, now) = (app.app.now().to_stored(), app.now());
+    let changed = app.sql().execute("UPDATE flask_takeover SET at = ?1", [at]);
     assert_eq!(changed.unwrap(), 1);
-    TestApp::in_folder(folder, accept(setting))
+    let app = TestApp::in_folder(app.close(), accept(setting));
+    app.advance(now - app.now());
+    app
 }
 
 #[test]
