@@ -30,8 +30,13 @@ export async function signUp(env, name) {
   return page;
 }
 
-export async function approve(page, name, role) {
+export async function openPeople(page) {
   await page.getByRole('link', { name: /People/ }).click();
+  await page.getByRole('heading', { name: 'People' }).waitFor();
+}
+
+export async function approve(page, name, role) {
+  await openPeople(page);
   await page.getByLabel(`Role of ${name}`, { exact: true }).selectOption(role);
   await page.getByRole('button', { name: `Approve: ${name}`, exact: true }).click();
   await page.locator('#approved-accounts').getByText(name, { exact: true }).waitFor();
@@ -78,12 +83,12 @@ export async function waitForStatus(env, id, status) {
   }
 }
 
-/** Holds the page's requests to matching URLs back, until the returned function is called. */
-export async function holdRequests(page, matches) {
+/** Holds the page's requests to matching URLs back, of one method or of all, until the returned function is called. */
+export async function holdRequests(page, matches, method) {
   let release;
   const released = new Promise((resolve) => { release = resolve; });
   await page.route(matches, async (route) => {
-    await released;
+    if (!method || route.request().method() === method) await released;
     await route.continue().catch(() => {}); // The page may be closed.
   });
   return release;
