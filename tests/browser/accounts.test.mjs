@@ -292,7 +292,7 @@ browserTest('an account that changes while the approval is sent is not approved 
   await page.locator('#unapproved-accounts').getByText('ada', { exact: true }).waitFor();
 });
 
-browserTest('nobody else is approved or deleted in place of an account that was deleted and made anew', {}, async (env) => {
+browserTest('a new account with the name of a deleted one is not approved in its place', {}, async (env) => {
   env.expectProblem(/404/);
   const ada = await env.server.signUp('ada');
   const page = await signIn(env, env.server.admin);

@@ -3,7 +3,7 @@
 // not lock the user out.
 //
 // They are in localStorage, which a reload and a sign-out keep, with one entry for each e-mail address. A device token
-// signs nobody in: it is sent together with the right password.
+// does not authenticate: the sign-in still needs the password.
 
 const keyOf = (email) => `device-token:${email.trim().toLowerCase()}`;
 
