@@ -385,9 +385,15 @@ browserTest('a user makes a token for a script, which is shown once, and revokes
   assert.doesNotMatch(await page.evaluate(() => document.documentElement.outerHTML), new RegExp(token));
 
   assert.equal((await env.server.request(200, 'GET', '/me', { token })).username, 'ada');
+  // The server writes times of use once a minute.
+  await page.route('**/me/tokens', async (route) => {
+    const { items } = await (await route.fetch()).json();
+    await route.fulfill({ json: { items: items.map((item) => ({ ...item, last_used_at: '2026-12-01T09:00:00.000000Z' })) } });
+  });
   await account.getByRole('button', { name: 'Close' }).click();
   await openAccount(page, 'ada');
-  await row.getByText(/^Last used on .*, expires on /).waitFor();
+  await row.getByText(/^Last used on 1 Dec 2026, 09:00, expires on /).waitFor();
+  await page.unrouteAll({ behavior: 'wait' });
   await row.getByRole('button', { name: /^Revoke/ }).click();
   await page.getByRole('alertdialog').getByText('Revoke the token “Nightly report”?').waitFor();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }).click();
