@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import { browserTest, checkAccessibility, PASSWORD } from './harness.mjs';
 import {
-  approve, card, dialog, fillSignIn, holdRequests, openPeople, PHONE, returnToTab, signIn, waitForAnnouncement,
+  APPEARANCES, approve, card, fillSignIn, holdRequests, openAccount, openPeople, PHONE, returnToTab, signIn,
+  waitForAnnouncement,
 } from './steps.mjs';
 
 const NEW_PASSWORD = 'another horse battery';
@@ -62,12 +63,6 @@ async function acceptInvitation(env, link, name) {
 async function submitReset(page, password) {
   await page.locator('#reset-form').getByLabel('New password').fill(password);
   await page.locator('#reset-form').getByRole('button', { name: 'Set the password' }).click();
-}
-
-async function openAccount(page, name) {
-  await page.getByRole('button', { name: `Account of ${name}` }).click();
-  await page.locator('#account-dialog').waitFor();
-  return page.locator('#account-dialog');
 }
 
 const entry = (root, text) => root.getByRole('listitem').filter({ hasText: text });
@@ -254,6 +249,33 @@ browserTest('a page that was loaded before the sign-ups were closed says that pe
   await submitSignUp(page, 'ada');
   await page.getByText('Only people with an invitation can create an account here. Ask an administrator for one.').waitFor();
 });
+
+for (const { name, options } of APPEARANCES) {
+  browserTest(`the pages of links and the dialog with a link have no accessibility violations: ${name}`, {}, async (env) => {
+    const check = async (page) => {
+      await checkAccessibility(page);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    };
+    for (const [address, heading] of [
+      [`/#invitation=${UNKNOWN_TOKEN}`, 'You are invited'], [`/#reset=${UNKNOWN_TOKEN}`, 'Set a new password'],
+      ['/#reset=cut', 'This link does not work'],
+    ]) {
+      const page = await env.openPage(address, options);
+      await page.getByRole('heading', { name: heading }).waitFor();
+      assert.equal(await page.title(), `${heading} · Task board`);
+      await check(page);
+    }
+    const page = await signIn(env, env.server.admin, options);
+    await openPeople(page);
+    await page.getByRole('button', { name: 'More: grace' }).click();
+    await page.locator('#invite-form').getByRole('button', { name: 'Invite' }).click();
+    await page.locator('#secret-dialog').waitFor();
+    await check(page);
+    await readSecret(page);
+    await page.getByText('Anyone with the link').waitFor();
+    await check(page);
+  });
+}
 
 // ---- decisions of admins ------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import { browserTest, checkAccessibility, PASSWORD } from './harness.mjs';
 import {
-  approve, card, column, dialog, drag, fetchTask, fillSignIn, holdRequests, openPeople, openTask, PHONE,
-  returnToTab, signIn, signUp, titleButton, titles, waitForAnnouncement, waitForStatus,
+  APPEARANCES, approve, card, column, dialog, drag, fetchTask, fillSignIn, holdRequests, openAccount, openPeople,
+  openTask, PHONE, returnToTab, signIn, signUp, titleButton, titles, waitForAnnouncement, waitForStatus,
 } from './steps.mjs';
 
 /** HTML that would run a script if the page inserted it as HTML instead of text. */
@@ -894,30 +894,36 @@ async function createSampleData(env) {
   for (const [title, description, status, deadline, person] of tasks) {
     await server.createTask({ title, description, status, deadline, assigned_user_id: person?.id ?? null });
   }
+  const token = await server.signIn(server.admin);
+  await server.request(201, 'POST', '/invitations', { token, body: { role: 'manager', email: 'zoe@example.com' } });
+  const apiToken = { name: 'Nightly report', scope: 'read', expires_in: 30 * 86_400, current_password: PASSWORD };
+  await server.request(201, 'POST', '/me/tokens', { token, body: apiToken });
   return { admin: server.admin, manager: joan, employee: ada };
 }
 
-const SIZES = { 1280: { viewport: { width: 1280, height: 800 } }, 390: PHONE };
-
-for (const [width, size] of Object.entries(SIZES)) {
-  for (const colorScheme of ['light', 'dark']) {
-    browserTest(`the views of all three roles have no accessibility violations at ${width} pixels, ${colorScheme}`, {}, async (env) => {
-      for (const [role, person] of Object.entries(await createSampleData(env))) {
-        const page = await signIn(env, person, { ...size, colorScheme, time: NOW });
-        await card(page, 'Set up the projector', 'Done').or(card(page, 'Renew the certificate')).first().waitFor();
-        await page.waitForLoadState('networkidle');
-        await checkAccessibility(page);
-        await env.screenshot(page, `board-${role}-${width}-${colorScheme}`);
-        if (role !== 'admin') continue;
-        await openTask(page, 'Water the plants');
-        await checkAccessibility(page);
-        await dialog(page).getByRole('button', { name: 'Cancel' }).click();
-        await openPeople(page);
-        await page.locator('#approved-accounts').getByText('joan', { exact: true }).waitFor();
-        await page.waitForLoadState('networkidle');
-        await checkAccessibility(page);
-        await env.screenshot(page, `people-${width}-${colorScheme}`);
-      }
-    });
-  }
+for (const { name, options } of APPEARANCES) {
+  browserTest(`the views of all three roles have no accessibility violations: ${name}`, {}, async (env) => {
+    for (const [role, person] of Object.entries(await createSampleData(env))) {
+      const page = await signIn(env, person, { ...options, time: NOW });
+      await card(page, 'Set up the projector', 'Done').or(card(page, 'Renew the certificate')).first().waitFor();
+      await page.waitForLoadState('networkidle');
+      await checkAccessibility(page);
+      await env.screenshot(page, `board-${role}-${name}`);
+      if (role !== 'admin') continue;
+      await openTask(page, 'Water the plants');
+      await checkAccessibility(page);
+      await dialog(page).getByRole('button', { name: 'Cancel' }).click();
+      await openPeople(page);
+      await page.locator('#approved-accounts').getByText('joan', { exact: true }).waitFor();
+      await page.getByText('zoe@example.com').waitFor();
+      await page.waitForLoadState('networkidle');
+      await checkAccessibility(page);
+      await env.screenshot(page, `people-${name}`);
+      const account = await openAccount(page, person.username);
+      await account.getByText('This device').waitFor();
+      await account.getByText('Nightly report').waitFor();
+      await checkAccessibility(page);
+      await env.screenshot(page, `account-${name}`);
+    }
+  });
 }

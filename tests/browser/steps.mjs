@@ -4,6 +4,9 @@ import { setTimeout } from 'node:timers/promises';
 import { PASSWORD } from './harness.mjs';
 
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+/** The sizes and colours in which the views are checked, each with its name. */
+export const APPEARANCES = [[1280, { viewport: { width: 1280, height: 800 } }], [390, PHONE]].flatMap(([width, size]) =>
+  ['light', 'dark'].map((colorScheme) => ({ name: `${width}-${colorScheme}`, options: { ...size, colorScheme } })));
 
 export async function signIn(env, { email, password = PASSWORD }, options) {
   const page = await env.openPage('/', options);
@@ -33,6 +36,12 @@ export async function signUp(env, name) {
 export async function openPeople(page) {
   await page.getByRole('link', { name: /People/ }).click();
   await page.getByRole('heading', { name: 'People' }).waitFor();
+}
+
+export async function openAccount(page, name) {
+  await page.getByRole('button', { name: `Account of ${name}` }).click();
+  await page.locator('#account-dialog').waitFor();
+  return page.locator('#account-dialog');
 }
 
 export async function approve(page, name, role) {
