@@ -247,7 +247,7 @@ browserTest('a page that was loaded before the sign-ups were closed says that pe
   await page.evaluate(() => { document.documentElement.dataset.signups = 'open'; });
   await page.getByRole('button', { name: 'Create an account' }).click();
   await submitSignUp(page, 'ada');
-  await page.getByText('Only people with an invitation can create an account here. Ask an administrator for one.').waitFor();
+  await page.getByText('Sign-up needs an invitation; ask an administrator for one').waitFor();
 });
 
 for (const { name, options } of APPEARANCES) {
