@@ -375,7 +375,7 @@ browserTest('a user sees where they are signed in, and signs out there', {}, asy
   await other.getByRole('button', { name: 'Sign out' }).click();
   await other.getByText('You are signed out.').waitFor();
   await page.keyboard.press('Enter');
-  await account.getByText('It is no longer available.').waitFor();
+  await account.locator('#sessions-section > .form-error').getByText('It is no longer available.').waitFor();
   await list.getByRole('button', { name: /^Sign out there/, includeHidden: false }).waitFor({ state: 'hidden' });
   await current.waitFor();
 });
