@@ -93,6 +93,20 @@ impl fmt::Display for StorageError {
     }
 }
 
+/// A request above a rate limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimitRefusal {
+    /// The name of the limit, as in the metrics.
+    pub limit: &'static str,
+    /// The time until the next request is permitted, for `Retry-After`.
+    pub wait: Duration,
+    /// Whether the log names it: it is the first refusal since what is counted was idle, so that a flood of requests
+    /// is no flood of lines.
+    pub is_logged: bool,
+    /// The id of the account, for the log; `None` without an account.
+    pub account: Option<i64>,
+}
+
 /// Why a request fails.
 ///
 /// A variant exists only where a client or a calling function treats the error in a way of its own. Every
@@ -157,8 +171,8 @@ pub enum Error {
     ExpectationFailed,
     /// 422: the body or the query has invalid values. Holds every invalid field.
     Invalid(FieldErrors),
-    /// 429: a rate limit is used up. Holds the time until the next request is permitted, for `Retry-After`.
-    TooManyRequests(Duration),
+    /// 429: a rate limit is used up.
+    TooManyRequests(RateLimitRefusal),
     /// 422: the `Idempotency-Key` was used before with another body.
     IdempotencyKeyReused,
     /// 431: the header fields are too large or too many. Holds the limit with its unit.
@@ -188,6 +202,14 @@ impl Error {
         let mut errors = FieldErrors::default();
         errors.insert(field.to_owned(), reason.into());
         Error::Invalid(errors)
+    }
+
+    /// Adds the account to a refusal by a rate limit, for the log.
+    pub fn of_account(mut self, id: Option<i64>) -> Error {
+        if let Error::TooManyRequests(refusal) = &mut self {
+            refusal.account = id;
+        }
+        self
     }
 
     /// The error for a token whose session has ended.

@@ -6,6 +6,7 @@ use std::fmt;
 use super::backups::Backups;
 use super::clock::Clock;
 use super::sign_outs::SignOuts;
+use crate::auth::device_token::DeviceTokens;
 use crate::auth::flask_tokens::FlaskTokens;
 use crate::auth::jwt::JwtSigner;
 use crate::auth::last_used::LastUsed;
@@ -36,6 +37,8 @@ pub struct App {
     pub flask_tokens: FlaskTokens,
     /// Computes the next refresh token.
     pub refresh_tokens: RefreshTokenChain,
+    /// Issues and verifies device tokens.
+    pub device_tokens: DeviceTokens,
     /// Rate limiting.
     pub rate_limits: RateLimits,
     /// Counts refused sign-ins, in memory until maintenance writes the sums to the audit log.
@@ -86,6 +89,7 @@ impl App {
             flask_tokens: FlaskTokens::new(config.accounts.accept_flask_tokens, taken_over_at),
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
             refresh_tokens: RefreshTokenChain::new(key),
+            device_tokens: DeviceTokens::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
             refused_sign_ins: RefusedSignIns::default(),
             session_activity: LastUsed::default(),

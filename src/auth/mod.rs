@@ -4,6 +4,7 @@
 
 pub(crate) mod api_token_secret;
 pub(crate) mod claims;
+pub(crate) mod device_token;
 pub(crate) mod flask_tokens;
 mod hash_costs;
 pub mod jwt;

@@ -17,6 +17,14 @@ impl TrustedProxies {
     }
 }
 
+/// Whether a proxy in front of this server may have this address: it is not public.
+pub fn may_be_proxy(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+    }
+}
+
 impl FromStr for TrustedProxies {
     type Err = String;
 

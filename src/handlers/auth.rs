@@ -9,8 +9,10 @@ use super::concurrent_changes::retry_on_conflict;
 use super::idempotency::{created, fingerprint};
 use super::invitations::{check_sign_up, use_invitation};
 use super::refused_sign_in::record_refused_sign_in;
+use super::sign_in_attempt::count_attempt;
 use crate::app::App;
 use crate::app::sign_outs::{Ended, SignOut};
+use crate::auth::device_token::DeviceId;
 use crate::auth::password_hash::Verified;
 use crate::error::Error;
 use crate::http::json_body::{JsonBody, parse_json};
@@ -18,6 +20,7 @@ use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{
     Action, Credentials, InSession, NewUser, RefreshId, RefreshToken, SessionId, Timestamp, User,
+    email_key,
 };
 use crate::store::idempotency::{Fingerprint, StoredResponse};
 use crate::store::sessions::{self, Exchange, NewSession};
@@ -25,9 +28,11 @@ use crate::store::{Connection, audit, idempotency, users};
 
 /// Creates an account: an employee that awaits approval, or with an invitation an approved account of its role.
 pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
-    app.rate_limits.check_sign_up(context, app.now())?;
     let body = JsonBody::read(context)?;
     let new = body.parse(NewUser::from_fields)?;
+    // Only after the body is parsed: a foreign website can send a form with a visitor's browser, but not JSON without
+    // a preflight request.
+    app.rate_limits.check_sign_up(context, app.now())?;
     let fingerprint = fingerprint(app, context, "POST /signup", None, &body)?;
     // The first lookup is before the hash, so that a retry does not hash the password again. It is in one snapshot with
     // the check: the invitation of a request that is retried is used up.
@@ -91,13 +96,35 @@ pub type SignInResult = Result<(User, Response), Error>;
 /// ASVS 5.0, 6.3.8). Returns the account too, for the access log.
 pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
     let given = parse_json(context, Credentials::from_fields)?;
-    let attempt = app
-        .rate_limits
-        .check_sign_in(context, &given.email, app.now())?;
+    let device = known_device(app, &given);
+    count_attempt(app, context, &given.email, device)?;
     let tokens = retry_on_conflict(|| sign_in(app, context, &given))?;
-    app.rate_limits.record_success(attempt);
-    let response = response::json(&tokens);
-    Ok((tokens.user, response))
+    let device_token = device_token(app, &given.email, device)?;
+    let signed_in = SignInResponse {
+        tokens,
+        device_token,
+    };
+    let response = response::json(&signed_in);
+    Ok((signed_in.tokens.user, response))
+}
+
+/// The device that the client proves to have signed in to this account before. Any other device token counts as
+/// none, without an error, so that the response does not say whether the account exists.
+fn known_device(app: &App, given: &Credentials) -> Option<DeviceId> {
+    let token = given.device_token.as_deref()?;
+    app.device_tokens
+        .verify(token, &email_key(&given.email), app.now())
+}
+
+/// Issues the device token for the next sign-in, with which a known device keeps its id.
+fn device_token(app: &App, email: &str, known: Option<DeviceId>) -> Result<String, Error> {
+    let device = match known {
+        Some(device) => device,
+        None => DeviceId::random()?,
+    };
+    Ok(app
+        .device_tokens
+        .issue(device, &email_key(email), app.now()))
 }
 
 /// Verifies the password and starts a session.
@@ -203,6 +230,17 @@ pub fn log_out(app: &App, context: &RequestContext, caller: &InSession) -> Handl
     let sign_out = SignOut::new(ended, caller, caller, context, app.now());
     app.sign_outs.run(&app.store, sign_out)?;
     Ok(response::no_content())
+}
+
+/// The response to a sign-in.
+#[derive(Serialize, ToSchema)]
+pub struct SignInResponse {
+    /// The tokens of the new session.
+    #[serde(flatten)]
+    pub tokens: TokenResponse,
+    /// Send it with the next sign-in to this account: a known device gets in while others guess the password from the
+    /// same network. It is valid for one year, and does not sign in.
+    pub device_token: String,
 }
 
 /// The tokens of a session (RFC 6749, 5.1, with the tutorial's names).

@@ -2,6 +2,7 @@
 
 use super::concurrent_changes::retry_on_conflict;
 use super::refused_sign_in::record_refused_sign_in;
+use super::sign_in_attempt::count_attempt;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::request::RequestContext;
@@ -21,12 +22,8 @@ pub fn with_current_password<T>(
     given: &PasswordAttempt,
     change: impl Fn(&str) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let attempt = app
-        .rate_limits
-        .check_sign_in(context, &caller.email, app.now())?;
-    let changed = retry_on_conflict(|| change(&verify(app, context, caller, given)?))?;
-    app.rate_limits.record_success(attempt);
-    Ok(changed)
+    count_attempt(app, context, &caller.email, None)?;
+    retry_on_conflict(|| change(&verify(app, context, caller, given)?))
 }
 
 /// Returns the account's password hash if the password matches it.

@@ -8,7 +8,7 @@ use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, AdminInSession, Id, LinkToken, MadePasswordReset, PasswordReset};
-use crate::store::{audit, password_resets, sessions, users};
+use crate::store::{api_tokens, audit, password_resets, sessions, users};
 
 /// Makes the link of an account, in place of an earlier one. The response is the only one that shows its token.
 pub fn create(
@@ -47,9 +47,8 @@ pub fn create(
 /// Sets a new password with a link, which is used up. All sessions and tokens of the account end, since another person
 /// may know the old password. A link approves nothing: an account that awaits approval goes on waiting.
 pub fn reset(app: &App, context: &RequestContext) -> HandlerResult {
-    // The limit of sign-ups: both cost a hash, and no account is known before the link is read.
-    app.rate_limits.check_sign_up(context, app.now())?;
     let PasswordReset { token, password } = parse_json(context, PasswordReset::from_fields)?;
+    app.rate_limits.check_password_reset(context, app.now())?;
     let digest = token.digest();
     let find = |db: &_| password_resets::user(db, &digest, app.now());
     let password = password.for_account(&app.store.read(find)?)?;
@@ -59,7 +58,7 @@ pub fn reset(app: &App, context: &RequestContext) -> HandlerResult {
         users::set_password_hash(db, user.id, &hash)?;
         let actor = anonymous_actor(app, context);
         sessions::end_all(db, user.id, None, actor.at)?;
-        password_resets::end_api_tokens(db, user.id)?;
+        api_tokens::end_all(db, user.id)?;
         audit::record(db, &actor, Action::PasswordReset, Some(&user), None)
     })?;
     Ok(response::no_content())

@@ -2,18 +2,23 @@
 //! that the proxy reports in `X-Forwarded-For`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Once;
 
 use rouille::Request;
 
-use crate::config::proxies::TrustedProxies;
+use crate::config::proxies::{TrustedProxies, may_be_proxy};
 
 /// The client that sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     /// The IP address. IPv4-mapped IPv6 addresses are converted to IPv4.
     pub address: IpAddr,
+    /// The address that the peer reports in `X-Forwarded-For`, if the peer may be a proxy that `TRUSTED_PROXIES` does
+    /// not name: it is not trusted, and its address is not public. Only rate limits use it.
+    pub reported: Option<IpAddr>,
+    /// Whether a trusted proxy has sent the request.
+    pub is_proxied: bool,
     /// Whether the client uses TLS, which a trusted proxy terminates and reports in `X-Forwarded-Proto`.
     pub https: bool,
 }
@@ -35,16 +40,20 @@ impl Client {
     /// Determines the client of a request. Forwarding headers count only if a `trusted` proxy has added them.
     pub fn of(request: &Request, trusted: &TrustedProxies) -> Client {
         let peer = peer(request);
-        let is_proxy = trusted.contains(peer);
-        if !is_proxy && request.header(FORWARDED_FOR).is_some() {
+        let is_proxied = trusted.contains(peer);
+        let forwarded_for = || values(request, FORWARDED_FOR).next_back();
+        let ignored = (!is_proxied).then(forwarded_for).flatten();
+        if ignored.is_some() {
             warn_of_ignored_header(peer);
         }
         let mut schemes = values(request, "X-Forwarded-Proto").peekable();
-        let https = is_proxy
+        let https = is_proxied
             && schemes.peek().is_some()
             && schemes.all(|scheme| scheme.eq_ignore_ascii_case("https"));
         Client {
             address: forwarded_address(request, trusted).0,
+            reported: ignored.filter(|_| may_be_proxy(peer)).and_then(parse),
+            is_proxied,
             https,
         }
     }
@@ -57,7 +66,7 @@ fn warn_of_ignored_header(peer: IpAddr) {
     ONCE.call_once(|| {
         log::warn!(
             "ignoring the X-Forwarded-For header of a request from {peer}: if this is your proxy, list it in \
-             TRUSTED_PROXIES; until then all of its clients share one rate limit"
+             TRUSTED_PROXIES; until then its address stands for all of its clients, also in the rate limits"
         );
     });
 }
@@ -155,10 +164,19 @@ impl Network {
         }
     }
 
-    /// The /48 that the address belongs to.
-    pub fn site_of(address: Ipv6Addr) -> Network {
-        let [a, b, c, ..] = address.segments();
-        Network(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+    /// The site that the address belongs to: an IPv4 /24, or an IPv6 /48, which a provider assigns to any customer on
+    /// request (RFC 6177, 2).
+    pub fn site_of(address: IpAddr) -> Network {
+        match address {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                Network(Ipv4Addr::new(a, b, c, 0).to_ipv6_mapped())
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                Network(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+            }
+        }
     }
 }
 

@@ -30,6 +30,11 @@ pub fn error_response(context: &RequestContext, error: &Error) -> Response {
         Error::Stopping => {
             log::warn!(target: FAILURE, request_id, busy = "the server is stopping"; "")
         }
+        Error::TooManyRequests(refusal) if refusal.is_logged => {
+            let (limit, account) = (refusal.limit, refusal.account);
+            let address = context.client.address;
+            log::warn!(request_id, limit, account, address:%; "too many requests");
+        }
         _ => {}
     }
     let status = error.public().status.as_u16();
@@ -68,7 +73,10 @@ pub fn error_header(error: &Error) -> Option<(&'static str, Cow<'static, str>)> 
         Error::MethodNotAllowed(allow) => ("Allow", allow.clone().into()),
         // RFC 9110, 12.5.3: the content codings that a request body may have.
         Error::ContentCoding => ("Accept-Encoding", "identity".into()),
-        Error::TooManyRequests(wait) => ("Retry-After", whole_seconds(*wait).to_string().into()),
+        Error::TooManyRequests(refusal) => (
+            "Retry-After",
+            whole_seconds(refusal.wait).to_string().into(),
+        ),
         Error::QueueTimeout(backlog) => {
             let wait = (*backlog).min(MAX_RETRY_AFTER);
             ("Retry-After", whole_seconds(wait).to_string().into())
@@ -221,10 +229,14 @@ impl Error {
                 "invalid",
                 format!("Invalid input: {errors}").into(),
             ),
-            Error::TooManyRequests(wait) => (
+            Error::TooManyRequests(refusal) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_requests",
-                format!("Too many requests, try again in {} s", whole_seconds(*wait)).into(),
+                format!(
+                    "Too many requests, try again in {} s",
+                    whole_seconds(refusal.wait)
+                )
+                .into(),
             ),
             Error::IdempotencyKeyReused => (
                 StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,12 +1,12 @@
 //! GCRA, the generic cell rate algorithm of ITU-T I.371: a rate limiter that stores one time for each key.
 
-use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::mem;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use lru::LruCache;
+use parking_lot::Mutex;
 
-use crate::error::Error;
 use crate::metrics::Counter;
 use crate::model::Timestamp;
 
@@ -14,9 +14,12 @@ use crate::model::Timestamp;
 /// the clock before they get the lock.
 const MAX_CLOCK_LAG: Duration = Duration::from_secs(10);
 
-/// The most keys that one limiter tracks. Above that, the least recently used key is evicted, so that an
-/// attacker with many addresses cannot fill the memory.
+/// The most keys that one limiter tracks, so that an attacker with many addresses cannot fill the memory.
 const MAX_TRACKED_KEYS: usize = 50_000;
+
+/// The least time between two searches of a full table for keys that are no longer busy, in microseconds. A search
+/// reads the whole table, which takes a millisecond.
+const SWEEP_INTERVAL: i64 = 1_000_000;
 
 /// `burst` requests at once, and one more after each `interval`.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +29,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// The quota with this burst and interval.
+    /// The quota with this burst, of at least 1, and this interval.
     pub const fn new(burst: i64, interval: Duration) -> Quota {
         Quota { burst, interval }
     }
@@ -38,6 +41,12 @@ impl Quota {
     fn burst_tolerance(self) -> i64 {
         self.burst * self.interval()
     }
+
+    /// The theoretical arrival times of a busy key. A later one means that the clock has been set back since: it is
+    /// ignored, otherwise the key would stay rejected until the clock has caught up.
+    fn busy(self, now: i64) -> RangeInclusive<i64> {
+        now..=now + self.burst_tolerance() + MAX_CLOCK_LAG.as_micros() as i64
+    }
 }
 
 /// A rate limiter that counts each key separately (GCRA).
@@ -45,99 +54,150 @@ impl Quota {
 /// It stores one time for each key, the theoretical arrival time: the time at which the key's whole burst is
 /// available again. Each request adds one interval to it. A request that would move it more than `burst`
 /// intervals into the future is rejected and changes nothing.
+///
+/// A busy key, whose burst is not whole, is never evicted: otherwise an attacker could push out what is known about
+/// a victim. If the table is full of busy keys, all further keys share one quota.
 #[derive(Debug)]
-pub struct GcraLimiter<K: Hash + Eq> {
-    name: &'static str,
+pub struct GcraLimiter {
     quota: Quota,
     rejected: Counter,
-    tracked: Mutex<LruCache<K, BusyPeriod>>,
+    table: Mutex<Table>,
+}
+
+/// What a limiter remembers. The keys are hashes.
+#[derive(Debug, Default)]
+struct Table {
+    tracked: HashMap<u64, BusyPeriod>,
+    /// Of all keys together for which the table has no room.
+    overflow: BusyPeriod,
+    next_sweep: i64,
 }
 
 /// The requests of one key since its whole burst was available the last time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct BusyPeriod {
     /// The time of the first request, in microseconds of Unix time. It identifies the period: a later one of the
     /// same key begins later.
     start: i64,
     /// The theoretical arrival time, in microseconds of Unix time.
     theoretical_arrival: i64,
+    /// Whether a request has been rejected.
+    has_rejected: bool,
 }
 
 /// One request that a limiter has counted, for [`GcraLimiter::refund`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Charge<K> {
-    key: K,
+pub struct Charge {
+    /// `None`: the quota of the keys without room in the table.
+    key: Option<u64>,
     period_start: i64,
 }
 
-impl<K: Copy + Hash + Eq> GcraLimiter<K> {
-    /// A limiter that has counted nothing yet. `name` is its label in the metrics.
-    pub fn new(name: &'static str, quota: Quota) -> GcraLimiter<K> {
+/// A request that a limiter has rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejection {
+    /// The time until the key's next request is permitted.
+    pub wait: Duration,
+    /// Whether it is the first one of the key's busy period.
+    pub is_first: bool,
+}
+
+impl GcraLimiter {
+    /// A limiter that has counted nothing yet.
+    pub fn new(quota: Quota) -> GcraLimiter {
         GcraLimiter {
-            name,
             quota,
             rejected: Counter::default(),
-            tracked: Mutex::new(LruCache::unbounded()),
+            table: Mutex::default(),
         }
     }
 
-    /// Counts a request.
+    /// Counts a request of the key with this hash.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`].
-    pub fn check(&self, key: K, now: Timestamp) -> Result<Charge<K>, Error> {
+    /// [`Rejection`], if the quota is used up. Then nothing is counted.
+    pub fn check(&self, key: u64, now: Timestamp) -> Result<Charge, Rejection> {
         let now = now.unix_micros();
-        let tolerance = self.quota.burst_tolerance();
-        let mut tracked = lock(&self.tracked);
-        // A stored time further in the future than the tolerance and the lag means that the clock has been set
-        // back since. It is ignored; otherwise the key would stay rejected until the clock has caught up.
-        let latest = now + tolerance + MAX_CLOCK_LAG.as_micros() as i64;
-        let is_busy = |period: &BusyPeriod| (now..=latest).contains(&period.theoretical_arrival);
-        let mut period = tracked
-            .get(&key)
-            .copied()
-            .filter(is_busy)
-            .unwrap_or(BusyPeriod::at(now));
-        period.theoretical_arrival += self.quota.interval();
-        if period.theoretical_arrival > now + tolerance {
-            self.rejected.add(1);
-            let wait = period.theoretical_arrival - now - tolerance;
-            let wait = Duration::from_micros(wait.unsigned_abs());
-            return Err(Error::TooManyRequests(wait));
+        let busy = self.quota.busy(now);
+        let mut table = self.table.lock();
+        let (key, period) = table.period(key, now, &busy);
+        if !busy.contains(&period.theoretical_arrival) {
+            *period = BusyPeriod::at(now);
         }
-        insert_bounded(&mut tracked, key, period);
+        let arrival = period.theoretical_arrival + self.quota.interval();
+        let too_early = arrival - now - self.quota.burst_tolerance();
+        if too_early > 0 {
+            self.rejected.add(1);
+            return Err(Rejection {
+                wait: Duration::from_micros(too_early.unsigned_abs()),
+                is_first: !mem::replace(&mut period.has_rejected, true),
+            });
+        }
+        period.theoretical_arrival = arrival;
         Ok(Charge {
             key,
             period_start: period.start,
         })
     }
 
-    /// Takes the charge of a request back: the theoretical arrival moves back by one interval. If the key's whole
-    /// burst has been available in the meantime, by a reset or by time, nothing is left to take back. A key that has
-    /// sent later requests gains less than one interval by the gaps between them, which are not stored.
-    pub fn refund(&self, charge: Charge<K>) {
-        let mut tracked = lock(&self.tracked);
-        match tracked.peek_mut(&charge.key) {
-            Some(period) if period.start == charge.period_start => {
-                period.theoretical_arrival -= self.quota.interval();
-            }
-            _ => {}
+    /// Takes the charge of a request back: the theoretical arrival moves back by one interval, and a key without
+    /// another charge is forgotten. If the key's whole burst has been available in the meantime, nothing is left to
+    /// take back. A key that has sent later requests gains less than one interval by the gaps between them, which
+    /// are not stored.
+    pub fn refund(&self, charge: Charge) {
+        let mut table = self.table.lock();
+        let period = match charge.key {
+            Some(key) => table.tracked.get_mut(&key),
+            None => Some(&mut table.overflow),
+        };
+        let Some(period) = period.filter(|period| period.start == charge.period_start) else {
+            return;
+        };
+        period.theoretical_arrival -= self.quota.interval();
+        if period.theoretical_arrival <= period.start
+            && let Some(key) = charge.key
+        {
+            table.tracked.remove(&key);
         }
     }
 
-    /// Forgets the requests of a key: its whole burst is available again.
-    pub fn reset(&self, key: &K) {
-        lock(&self.tracked).pop(key);
-    }
-
-    /// The name of the limiter, and the number of requests that it has rejected.
-    pub fn rejections(&self) -> (&'static str, u64) {
-        (self.name, self.rejected.get())
+    /// The number of requests that the limiter has rejected.
+    pub fn rejections(&self) -> u64 {
+        self.rejected.get()
     }
 
     /// The number of keys that the limiter tracks.
     pub fn len(&self) -> usize {
-        lock(&self.tracked).len()
+        self.table.lock().tracked.len()
+    }
+}
+
+impl Table {
+    /// The busy period of the key, or, if the table is full, the one that all further keys share (then without the
+    /// key).
+    fn period(
+        &mut self,
+        key: u64,
+        now: i64,
+        busy: &RangeInclusive<i64>,
+    ) -> (Option<u64>, &mut BusyPeriod) {
+        if !self.tracked.contains_key(&key) && self.is_full(now, busy) {
+            return (None, &mut self.overflow);
+        }
+        let period = self.tracked.entry(key).or_insert(BusyPeriod::at(now));
+        (Some(key), period)
+    }
+
+    /// Whether there is no room for another key. Removes the keys that are no longer busy from a full table.
+    fn is_full(&mut self, now: i64, busy: &RangeInclusive<i64>) -> bool {
+        // A time further ahead has been computed before the clock was set back.
+        let is_swept = (now + 1..=now + SWEEP_INTERVAL).contains(&self.next_sweep);
+        if self.tracked.len() >= MAX_TRACKED_KEYS && !is_swept {
+            self.tracked
+                .retain(|_, period| busy.contains(&period.theoretical_arrival));
+            self.next_sweep = now + SWEEP_INTERVAL;
+        }
+        self.tracked.len() >= MAX_TRACKED_KEYS
     }
 }
 
@@ -146,21 +206,9 @@ impl BusyPeriod {
         BusyPeriod {
             start: now,
             theoretical_arrival: now,
+            has_rejected: false,
         }
     }
-}
-
-/// Inserts the key, and evicts the least recently used key if there are more than [`MAX_TRACKED_KEYS`].
-pub fn insert_bounded<K: Hash + Eq, V>(cache: &mut LruCache<K, V>, key: K, value: V) {
-    cache.put(key, value);
-    if cache.len() > MAX_TRACKED_KEYS {
-        cache.pop_lru();
-    }
-}
-
-/// Locks the mutex. A poisoned lock is harmless: no code panics while it holds the lock.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -171,8 +219,8 @@ mod tests {
     use super::*;
 
     /// A limiter of two requests at once, and one more every 10 seconds.
-    fn limiter() -> GcraLimiter<u8> {
-        GcraLimiter::new("test", Quota::new(2, Duration::from_secs(10)))
+    fn limiter() -> GcraLimiter {
+        GcraLimiter::new(Quota::new(2, Duration::from_secs(10)))
     }
 
     fn second(seconds: u64) -> Timestamp {
@@ -191,18 +239,52 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_after_a_reset_or_after_the_burst_is_available_again_changes_nothing() {
-        for reset in [true, false] {
-            let limiter = limiter();
-            let failed = limiter.check(1, second(0)).unwrap();
-            if reset {
-                limiter.reset(&1);
-            }
-            let later = second(if reset { 1 } else { 11 });
-            assert!(limiter.check(1, later).is_ok());
-            limiter.refund(failed);
-            assert!(limiter.check(1, later).is_ok());
-            assert!(limiter.check(1, later).is_err(), "reset: {reset}");
+    fn a_refund_after_the_burst_is_available_again_changes_nothing() {
+        let limiter = limiter();
+        let failed = limiter.check(1, second(0)).unwrap();
+        assert!(limiter.check(1, second(11)).is_ok());
+        limiter.refund(failed);
+        assert!(limiter.check(1, second(11)).is_ok());
+        assert!(limiter.check(1, second(11)).is_err());
+    }
+
+    #[test]
+    fn a_key_whose_only_charge_is_taken_back_is_forgotten() {
+        let limiter = limiter();
+        let charge = limiter.check(1, second(0)).unwrap();
+        limiter.refund(charge);
+        assert_eq!(limiter.len(), 0);
+    }
+
+    #[test]
+    fn only_the_first_rejection_of_a_busy_period_says_so() {
+        let limiter = limiter();
+        for begin in [0, 100] {
+            let rejected = (0..5).filter_map(|_| limiter.check(1, second(begin)).err());
+            let is_first: Vec<bool> = rejected.map(|rejection| rejection.is_first).collect();
+            assert_eq!(is_first, [true, false, false]);
         }
+    }
+
+    #[test]
+    fn a_full_table_keeps_its_busy_keys_and_all_further_keys_share_one_quota() {
+        let limiter = limiter();
+        for _ in 0..2 {
+            limiter.check(1, second(0)).unwrap();
+        }
+        for key in 0..120_000 {
+            let _ = limiter.check(1_000 + key, second(0));
+        }
+        assert_eq!(limiter.len(), MAX_TRACKED_KEYS);
+        assert!(limiter.check(1, second(0)).is_err());
+        // The two at once of the shared quota are used up; the third becomes available after ten seconds.
+        assert!(limiter.check(7, second(9)).is_err());
+        let shared = limiter.check(7, second(10)).unwrap();
+        assert!(limiter.check(8, second(10)).is_err());
+        limiter.refund(shared);
+        assert!(limiter.check(8, second(10)).is_ok());
+        // Keys that are no longer busy make room.
+        assert!(limiter.check(9, second(12)).is_ok());
+        assert!(limiter.len() < 10, "{}", limiter.len());
     }
 }

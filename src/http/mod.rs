@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod embedded_files;
 pub(crate) mod error_response;
 pub(crate) mod etag;
+mod foreign_website;
 mod gcra;
 pub mod idempotency_key;
 pub(crate) mod json_body;

@@ -3,81 +3,117 @@
 //! A request counts before it is handled. If it then fails with a 5xx, which is no fault of the client, every limit
 //! that has counted it takes that back.
 //!
-//! Attempts to sign in count per network, and per network and account. They never count per account alone:
-//! otherwise an attacker could lock the owner out by guessing wrong on purpose.
+//! Attempts to sign in count per site, per network, and per network and account. They never count per account alone:
+//! otherwise an attacker could lock the owner out by guessing wrong on purpose. An owner who shares the attacker's
+//! network signs in by a [device token](crate::auth::device_token): a known device has quotas of its own.
+//!
+//! The wider limit is asked first, and a request that one limit rejects is counted by none. So nothing is remembered
+//! about an account that the network had no quota for, and what one network can write is bounded.
 
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash};
-use std::net::IpAddr;
-use std::sync::Mutex;
+use std::hash::BuildHasher;
 use std::time::Duration;
 
-use lru::LruCache;
+use strum::{IntoStaticStr, VariantArray};
 
-use super::client_address::Network;
-use super::gcra::{Charge, GcraLimiter, Quota, insert_bounded, lock};
-use super::rate_limit_key::{NetworkAndAccount, RateLimitCharge, RateLimitKey};
+use super::gcra::{Charge, GcraLimiter, Quota};
+use super::rate_limit_key::{Origins, RateLimitKey};
 use super::request::RequestContext;
+use crate::auth::device_token::DeviceId;
 use crate::config::rate_limits::{RateLimitArgs, Switch};
-use crate::error::Error;
+use crate::error::{Error, RateLimitRefusal};
 use crate::metrics::exposition::Exposition;
 use crate::model::Timestamp;
 
-/// Attempts to sign in to one account from one network.
-const SIGN_IN_PER_NETWORK_AND_ACCOUNT: Quota = Quota::new(10, Duration::from_secs(30));
-/// Attempts to sign in from one network to accounts that have not signed in from there before. The burst
-/// lets a whole school class that shares one address sign in at the same moment.
-const SIGN_IN_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(5));
-/// The same attempts from one site: an IPv6 /48, which a provider assigns to any customer on request (RFC
-/// 6177, 2). Without this quota, each of the site's 65,536 networks would have only its own.
-const SIGN_IN_PER_SITE: Quota = Quota::new(240, Duration::from_secs(1));
-/// Sign-ups from one network.
-const SIGN_UP_PER_NETWORK: Quota = Quota::new(60, Duration::from_secs(10));
-/// Refreshes of one session, and requests with an invalid refresh token from one network.
-const REFRESH: Quota = Quota::new(120, Duration::from_secs(1));
+/// The rate limits. Each counts its keys separately; the text is its name in the metrics and in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+pub enum Limit {
+    /// Attempts to sign in to one account from one network.
+    #[strum(serialize = "login to an account")]
+    SignInToAccount,
+    /// Attempts to sign in from one network. The burst lets a whole school class that shares one address sign in at the
+    /// same moment.
+    #[strum(serialize = "login from an address")]
+    SignInFromNetwork,
+    /// Attempts to sign in from one site: otherwise each of its addresses or networks would have only its own quota.
+    #[strum(serialize = "login from a site")]
+    SignInFromSite,
+    /// Attempts to sign in from one device that has signed in before.
+    #[strum(serialize = "login from a known device")]
+    SignInFromDevice,
+    /// Attempts to sign in to one account from all such devices together.
+    #[strum(serialize = "login from all known devices")]
+    SignInFromAllDevices,
+    /// Sign-ups from one network.
+    #[strum(serialize = "sign-up")]
+    SignUpFromNetwork,
+    /// Sign-ups from one site.
+    #[strum(serialize = "sign-up from a site")]
+    SignUpFromSite,
+    /// Refreshes of one session, and requests with an invalid refresh token from one network.
+    #[strum(serialize = "refresh")]
+    Refresh,
+    /// Requests of one account, or of one token for scripts.
+    #[strum(serialize = "requests")]
+    Requests,
+    /// Requests from one network that need a token and have no valid one.
+    #[strum(serialize = "requests without a token")]
+    RequestsWithoutToken,
+    /// Requests of one session to the sessions, tokens and password of its account. A thief with another session
+    /// cannot keep the owner from ending it.
+    #[strum(serialize = "own sessions and tokens")]
+    OwnSessions,
+}
+
+impl Limit {
+    fn quota(self, settings: RateLimitArgs) -> Quota {
+        let quota = |burst, seconds| Quota::new(burst, Duration::from_secs(seconds));
+        match self {
+            Limit::SignInToAccount | Limit::SignInFromDevice => quota(10, 30),
+            Limit::SignInFromNetwork => quota(120, 5),
+            Limit::SignInFromSite => quota(480, 1),
+            Limit::SignInFromAllDevices => quota(60, 5),
+            Limit::SignUpFromNetwork => quota(60, 10),
+            Limit::SignUpFromSite => quota(240, 2),
+            Limit::Refresh => quota(120, 1),
+            Limit::OwnSessions => quota(60, 1),
+            Limit::Requests | Limit::RequestsWithoutToken => Quota::new(
+                settings.requests_per_minute.into(),
+                Duration::from_secs(60) / settings.requests_per_minute,
+            ),
+        }
+    }
+}
 
 /// All rate limiters of the application.
 #[derive(Debug)]
 pub struct RateLimits {
     is_on: bool,
     hasher: RandomState,
-    sign_in_per_network_and_account: GcraLimiter<NetworkAndAccount>,
-    sign_in_per_network: GcraLimiter<Network>,
-    sign_in_per_site: GcraLimiter<Network>,
-    /// The pairs of network and account that have signed in before.
-    known_pairs: Mutex<LruCache<NetworkAndAccount, ()>>,
-    sign_up: GcraLimiter<Network>,
-    refresh: GcraLimiter<RateLimitKey>,
-    requests: GcraLimiter<RateLimitKey>,
+    /// One for each [`Limit`], in this order.
+    limiters: Vec<GcraLimiter>,
 }
 
-/// An attempt to sign in that the rate limits have permitted, for [`RateLimits::record_success`].
+/// The charge of one limit for a request.
 #[derive(Debug)]
-pub struct SignInAttempt(NetworkAndAccount);
+pub struct RateLimitCharge(Limit, Charge);
 
 impl RateLimits {
     /// Creates the limiters, with no request counted yet.
     pub fn new(settings: RateLimitArgs) -> RateLimits {
-        let per_minute = settings.requests_per_minute.into();
-        let interval = Duration::from_secs(60) / settings.requests_per_minute;
+        let limits = Limit::VARIANTS.iter();
         RateLimits {
             is_on: settings.rate_limits == Switch::On,
             hasher: RandomState::new(),
-            sign_in_per_network_and_account: GcraLimiter::new(
-                "login to an account",
-                SIGN_IN_PER_NETWORK_AND_ACCOUNT,
-            ),
-            sign_in_per_network: GcraLimiter::new("login from an address", SIGN_IN_PER_NETWORK),
-            sign_in_per_site: GcraLimiter::new("login from a site", SIGN_IN_PER_SITE),
-            known_pairs: Mutex::new(LruCache::unbounded()),
-            sign_up: GcraLimiter::new("sign-up", SIGN_UP_PER_NETWORK),
-            refresh: GcraLimiter::new("refresh", REFRESH),
-            requests: GcraLimiter::new("requests", Quota::new(per_minute, interval)),
+            limiters: limits
+                .map(|limit| GcraLimiter::new(limit.quota(settings)))
+                .collect(),
         }
     }
 
-    /// Counts an attempt to prove a password: a sign-in, or the change of an account's own e-mail or
-    /// password. Like the other checks, it notes in the context which limits have counted the request.
+    /// Counts an attempt to prove a password: a sign-in, or the `current_password` of a caller. `email` is the key of
+    /// the account's e-mail address, and `device` one that has signed in to it before. Like the other checks, it notes
+    /// in the context which limits have counted the request.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
@@ -85,46 +121,45 @@ impl RateLimits {
         &self,
         context: &RequestContext,
         email: &str,
+        device: Option<DeviceId>,
         now: Timestamp,
-    ) -> Result<SignInAttempt, Error> {
-        // The e-mail is hashed, since a client may send one of any length.
-        let account = self.hasher.hash_one(email.trim().to_lowercase());
-        let network = Network::of(context.client.address);
-        let pair = (network, account);
-        let limiter = &self.sign_in_per_network_and_account;
-        let charge = RateLimitCharge::SignInPerNetworkAndAccount;
-        self.check(context, limiter, charge, pair, now)?;
-        // A known pair skips the limits of its network: otherwise other clients with the same address could lock
-        // the owner out by guessing.
-        if lock(&self.known_pairs).get(&pair).is_none() {
-            self.check_sign_in_to_unknown(context, now)?;
+    ) -> Result<(), Error> {
+        let from = Origins::of(context);
+        let known = |device| {
+            [
+                (Limit::SignInFromAllDevices, RateLimitKey::Email(email)),
+                (Limit::SignInFromDevice, RateLimitKey::Device(device)),
+            ]
+        };
+        let unknown = || {
+            [
+                (Limit::SignInFromSite, from.site()),
+                (Limit::SignInFromNetwork, from.network()),
+                (Limit::SignInToAccount, from.network_and_email(email)),
+            ]
+        };
+        match device {
+            Some(device) => self.check(context, &known(device), now),
+            None => self.check(context, &unknown(), now),
         }
-        Ok(SignInAttempt(pair))
     }
 
-    /// Counts an attempt to sign in to an account that has not signed in from there before.
-    fn check_sign_in_to_unknown(
+    /// Counts an attempt to set a password by a one-time link, which names no account: like a sign-in, by site and
+    /// network.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub fn check_password_reset(
         &self,
         context: &RequestContext,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let from = context.client.address;
-        let (limiter, charge) = (&self.sign_in_per_network, RateLimitCharge::SignInPerNetwork);
-        self.check(context, limiter, charge, Network::of(from), now)?;
-        if let IpAddr::V6(address) = from {
-            let (limiter, charge) = (&self.sign_in_per_site, RateLimitCharge::SignInPerSite);
-            self.check(context, limiter, charge, Network::site_of(address), now)?;
-        }
-        Ok(())
-    }
-
-    /// Records that the attempt has succeeded: its pair of network and account is known from now on, and the
-    /// pair's earlier attempts no longer count.
-    pub fn record_success(&self, SignInAttempt(pair): SignInAttempt) {
-        if self.is_on {
-            self.sign_in_per_network_and_account.reset(&pair);
-            insert_bounded(&mut lock(&self.known_pairs), pair, ());
-        }
+        let from = Origins::of(context);
+        let limits = [
+            (Limit::SignInFromSite, from.site()),
+            (Limit::SignInFromNetwork, from.network()),
+        ];
+        self.check(context, &limits, now)
     }
 
     /// Counts a sign-up.
@@ -132,69 +167,65 @@ impl RateLimits {
     /// # Errors
     /// [`Error::TooManyRequests`].
     pub fn check_sign_up(&self, context: &RequestContext, now: Timestamp) -> Result<(), Error> {
-        let network = Network::of(context.client.address);
-        self.check(
-            context,
-            &self.sign_up,
-            RateLimitCharge::SignUp,
-            network,
-            now,
-        )
+        let from = Origins::of(context);
+        let limits = [
+            (Limit::SignUpFromSite, from.site()),
+            (Limit::SignUpFromNetwork, from.network()),
+        ];
+        self.check(context, &limits, now)
     }
 
-    /// Counts a request to exchange a refresh token.
-    ///
-    /// # Errors
-    /// [`Error::TooManyRequests`].
-    pub fn check_refresh(
-        &self,
-        context: &RequestContext,
-        key: RateLimitKey,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        self.check(context, &self.refresh, RateLimitCharge::Refresh, key, now)
-    }
-
-    /// Counts a request to a route that needs an access token.
+    /// Counts a request by one limit.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
     pub fn check_request(
         &self,
         context: &RequestContext,
+        limit: Limit,
         key: RateLimitKey,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.check(context, &self.requests, RateLimitCharge::Request, key, now)
+        self.check(context, &[(limit, key)], now)
     }
 
-    /// Counts a request by one limiter, unless rate limits are off, and notes the charge in the context.
-    fn check<K: Copy + Hash + Eq>(
+    /// Counts a request by each limit in turn, unless rate limits are off, and notes the charges in the context. If one
+    /// rejects the request, those before take their charges back.
+    fn check(
         &self,
         context: &RequestContext,
-        limiter: &GcraLimiter<K>,
-        charge: fn(Charge<K>) -> RateLimitCharge,
-        key: K,
+        limits: &[(Limit, RateLimitKey)],
         now: Timestamp,
     ) -> Result<(), Error> {
-        if self.is_on {
-            context.add_charge(charge(limiter.check(key, now)?));
+        if !self.is_on {
+            return Ok(());
         }
+        let mut charges = Vec::with_capacity(limits.len());
+        for (limit, key) in limits {
+            match self.limiter(*limit).check(self.hasher.hash_one(key), now) {
+                Ok(charge) => charges.push(RateLimitCharge(*limit, charge)),
+                Err(rejection) => {
+                    charges.into_iter().for_each(|charge| self.refund(charge));
+                    return Err(Error::TooManyRequests(RateLimitRefusal {
+                        limit: (*limit).into(),
+                        wait: rejection.wait,
+                        is_logged: rejection.is_first,
+                        account: None,
+                    }));
+                }
+            }
+        }
+        context.add_charges(charges);
         Ok(())
     }
 
-    /// Takes a charge back, since its request has failed with a 5xx.
-    pub fn refund(&self, charge: RateLimitCharge) {
-        match charge {
-            RateLimitCharge::SignInPerNetworkAndAccount(charge) => {
-                self.sign_in_per_network_and_account.refund(charge);
-            }
-            RateLimitCharge::SignInPerNetwork(charge) => self.sign_in_per_network.refund(charge),
-            RateLimitCharge::SignInPerSite(charge) => self.sign_in_per_site.refund(charge),
-            RateLimitCharge::SignUp(charge) => self.sign_up.refund(charge),
-            RateLimitCharge::Refresh(charge) => self.refresh.refund(charge),
-            RateLimitCharge::Request(charge) => self.requests.refund(charge),
-        }
+    /// Takes a charge back, since its request has failed with a 5xx, or another limit has rejected it.
+    pub fn refund(&self, RateLimitCharge(limit, charge): RateLimitCharge) {
+        self.limiter(limit).refund(charge);
+    }
+
+    fn limiter(&self, limit: Limit) -> &GcraLimiter {
+        &self.limiters[limit as usize]
     }
 
     /// Writes the metrics of rate limiting.
@@ -203,31 +234,14 @@ impl RateLimits {
             "rate_limit_refusals_total",
             "Requests rejected by a rate limit.",
         );
-        for (limit, count) in self.rejections() {
-            family.sample(&[("limit", limit)], count);
+        for limit in Limit::VARIANTS {
+            let rejections = self.limiter(*limit).rejections();
+            family.sample(&[("limit", limit.into())], rejections);
         }
-    }
-
-    /// The name of each limiter, and the number of requests that it has rejected since the start.
-    fn rejections(&self) -> [(&'static str, u64); 6] {
-        [
-            self.sign_in_per_network_and_account.rejections(),
-            self.sign_in_per_network.rejections(),
-            self.sign_in_per_site.rejections(),
-            self.sign_up.rejections(),
-            self.refresh.rejections(),
-            self.requests.rejections(),
-        ]
     }
 
     /// The number of keys that all limiters together track. Tests check that it stays bounded.
     pub fn tracked_keys(&self) -> usize {
-        self.sign_in_per_network_and_account.len()
-            + self.sign_in_per_network.len()
-            + self.sign_in_per_site.len()
-            + lock(&self.known_pairs).len()
-            + self.sign_up.len()
-            + self.refresh.len()
-            + self.requests.len()
+        self.limiters.iter().map(GcraLimiter::len).sum()
     }
 }

@@ -1,57 +1,110 @@
-//! What the rate limits count requests by, and the record of what they have counted for a request.
+//! What the rate limits count requests by.
 
 use std::net::IpAddr;
 
 use super::client_address::Network;
-use super::gcra::Charge;
+use super::request::RequestContext;
+use crate::auth::device_token::DeviceId;
 use crate::model::{Credential, Id, SessionId, SignInToken, SignedIn};
 
-/// The network of a client, and the hash of the e-mail that it signs in with.
-pub type NetworkAndAccount = (Network, u64);
-
-/// What requests are counted by. For a signed-in caller it is the session, not the account: otherwise a thief
-/// with a stolen token could use up the account's limit, and the owner could not end the thief's session.
+/// What a limit counts requests by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RateLimitKey {
-    /// The caller's session.
+pub enum RateLimitKey<'a> {
+    /// The site of a client, and by which way its requests come.
+    Site(Network, Way),
+    /// The network of a client, and by which way its requests come.
+    Network(Network, Way),
+    /// The network of a client, the key of the e-mail address that it signs in with, and whether a foreign website
+    /// sends the request.
+    NetworkAndEmail(Network, &'a str, bool),
+    /// A device that has signed in before.
+    Device(DeviceId),
+    /// The key of an e-mail address, for the attempts of all devices of its account together.
+    Email(&'a str),
+    /// A session.
     Session(SessionId),
-    /// The id of the caller's account, for tokens of the Flask app, which have no session.
-    Account(i64),
-    /// The caller's token for scripts.
+    /// An account.
+    Account(Id),
+    /// A token for scripts.
     ApiToken(Id),
-    /// The client's network, for requests without a valid token.
-    Network(Network),
 }
 
-impl RateLimitKey {
-    /// The key of a caller who is signed in.
-    pub fn of_caller(caller: &SignedIn) -> RateLimitKey {
+/// By which way the requests of a network come. Each way has a quota of its own, so that what anybody can send by one
+/// way does not use up the quota of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Way {
+    /// Whether a website sends them that is neither the server's own nor in `CORS_ORIGINS`.
+    pub is_foreign_website: bool,
+    /// Whether they come through what may be a proxy that is not in `TRUSTED_PROXIES`.
+    pub is_forwarded: bool,
+    /// The network that this proxy reports; `None` in the key of a site.
+    pub reported: Option<Network>,
+}
+
+/// The networks that an attempt to sign in or to sign up is counted by.
+#[derive(Debug, Clone, Copy)]
+pub struct Origins {
+    address: IpAddr,
+    way: Way,
+}
+
+impl Origins {
+    /// The networks of a request.
+    pub fn of(context: &RequestContext) -> Origins {
+        let reported = context.client.reported.map(Network::of);
+        Origins {
+            address: context.client.address,
+            way: Way {
+                is_foreign_website: context.is_foreign_website,
+                is_forwarded: reported.is_some(),
+                reported,
+            },
+        }
+    }
+
+    /// The key of the site.
+    pub fn site(self) -> RateLimitKey<'static> {
+        let way = Way {
+            reported: None,
+            ..self.way
+        };
+        RateLimitKey::Site(Network::site_of(self.address), way)
+    }
+
+    /// The key of the network.
+    pub fn network(self) -> RateLimitKey<'static> {
+        RateLimitKey::Network(Network::of(self.address), self.way)
+    }
+
+    /// The key of the network and an e-mail address. What a proxy that is not trusted reports does not count: a
+    /// client could otherwise guess as often as it can invent addresses.
+    pub fn network_and_email(self, email: &str) -> RateLimitKey<'_> {
+        let network = Network::of(self.address);
+        RateLimitKey::NetworkAndEmail(network, email, self.way.is_foreign_website)
+    }
+}
+
+impl RateLimitKey<'static> {
+    /// The key of a client without a valid token: its network.
+    pub fn of_address(address: IpAddr) -> RateLimitKey<'static> {
+        RateLimitKey::Network(Network::of(address), Way::default())
+    }
+
+    /// The key of a caller who is signed in. All sessions of an account share one quota, so that it cannot be
+    /// multiplied by opening sessions. A token for scripts has its own, so that a script cannot use up its owner's.
+    pub fn of_caller(caller: &SignedIn) -> RateLimitKey<'static> {
         match &caller.credential {
-            Credential::SignIn(SignInToken::Session(session)) => RateLimitKey::Session(*session),
-            Credential::SignIn(SignInToken::Flask { .. }) => RateLimitKey::Account(caller.id.get()),
+            Credential::SignIn(_) => RateLimitKey::Account(caller.id),
             Credential::ApiToken { id, .. } => RateLimitKey::ApiToken(*id),
         }
     }
 
-    /// The key of a client without a valid token.
-    pub fn of_address(address: IpAddr) -> RateLimitKey {
-        RateLimitKey::Network(Network::of(address))
+    /// The key of the session of a caller who is signed in. A token of the Flask app has no session and counts for
+    /// its account.
+    pub fn of_session(caller: &SignedIn) -> RateLimitKey<'static> {
+        match &caller.credential {
+            Credential::SignIn(SignInToken::Session(session)) => RateLimitKey::Session(*session),
+            _ => RateLimitKey::of_caller(caller),
+        }
     }
-}
-
-/// The charge of one limiter for a request.
-#[derive(Debug)]
-pub enum RateLimitCharge {
-    /// For an attempt to sign in to an account.
-    SignInPerNetworkAndAccount(Charge<NetworkAndAccount>),
-    /// For an attempt to sign in from a network.
-    SignInPerNetwork(Charge<Network>),
-    /// For an attempt to sign in from a site.
-    SignInPerSite(Charge<Network>),
-    /// For a sign-up.
-    SignUp(Charge<Network>),
-    /// For the exchange of a refresh token.
-    Refresh(Charge<RateLimitKey>),
-    /// For any other request.
-    Request(Charge<RateLimitKey>),
 }

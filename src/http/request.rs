@@ -13,7 +13,8 @@ use uuid::Builder;
 
 use super::client_address::{self, Client};
 use super::etag::Preconditions;
-use super::rate_limit_key::RateLimitCharge;
+use super::foreign_website::is_foreign_website;
+use super::rate_limit::RateLimitCharge;
 use crate::config::Config;
 use crate::config::proxies::TrustedProxies;
 use crate::crypto::random_bytes;
@@ -28,6 +29,8 @@ pub struct RequestContext<'a> {
     pub request_id: String,
     /// The client that sent the request.
     pub client: Client,
+    /// Whether a foreign website sends it; see [`is_foreign_website`].
+    pub is_foreign_website: bool,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: u64,
     /// The rate limits that have counted this request.
@@ -42,18 +45,21 @@ impl<'a> RequestContext<'a> {
             Some(id) if is_safe_request_id(id) => id.to_owned(),
             _ => random_id(),
         };
+        let client = Client::of(request, &config.trusted_proxies);
+        let allowed = &config.cors.cors_origins;
         RequestContext {
             request,
             request_id,
-            client: Client::of(request, &config.trusted_proxies),
+            client,
+            is_foreign_website: is_foreign_website(request, allowed, client.is_proxied),
             max_body_bytes: config.limits.max_body_bytes,
             charges: RefCell::default(),
         }
     }
 
-    /// Notes that a rate limit has counted this request.
-    pub fn add_charge(&self, charge: RateLimitCharge) {
-        self.charges.borrow_mut().push(charge);
+    /// Notes that rate limits have counted this request.
+    pub fn add_charges(&self, charges: Vec<RateLimitCharge>) {
+        self.charges.borrow_mut().extend(charges);
     }
 
     /// Returns the charges of all rate limits, and forgets them.

@@ -68,6 +68,10 @@ impl<M: SerializeMap> VisitValue<'_> for Member<'_, M> {
         self.put(&value)
     }
 
+    fn visit_i64(&mut self, value: i64) -> Result<(), Error> {
+        self.put(&value)
+    }
+
     fn visit_f64(&mut self, value: f64) -> Result<(), Error> {
         self.put(&value)
     }

@@ -11,18 +11,22 @@ pub struct Credentials {
     pub email: String,
     /// The password as typed.
     pub password: PasswordAttempt,
+    /// The device token of an earlier sign-in, if the client has kept one.
+    pub device_token: Option<String>,
 }
 
 impl Credentials {
-    /// Reads `{email, password}`.
+    /// Reads `{email, password, device_token?}`.
     pub fn from_fields(fields: &mut Fields<Scalar>) -> Option<Credentials> {
         let (email, password) = (
             fields.required("email", string),
             fields.required("password", string),
         );
+        let device_token = fields.nullable("device_token", string).flatten();
         Some(Credentials {
             email: email?,
             password: password?,
+            device_token,
         })
     }
 }

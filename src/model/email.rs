@@ -5,7 +5,7 @@ use std::str::FromStr;
 use utoipa::PartialSchema;
 
 use super::json_schema::{self, Schema};
-use super::text_rules::{is_control, parse_line};
+use super::text_rules::{fold_case, is_control, parse_line};
 
 /// An e-mail address of at most 120 characters. It is converted to lower case, so that one mailbox cannot
 /// have two accounts.
@@ -62,4 +62,9 @@ impl PartialSchema for Email {
             .pattern(Some(Self::PATTERN))
             .into()
     }
+}
+
+/// The canonical form of an e-mail address as typed: addresses with the same form belong to the same account.
+pub fn email_key(email: &str) -> String {
+    fold_case(email.trim())
 }

@@ -54,7 +54,7 @@ pub use audit::{Action, Actor, AuditEntry};
 pub use audit_query::AuditQuery;
 pub use credentials::Credentials;
 pub use description::Description;
-pub use email::Email;
+pub use email::{Email, email_key};
 pub use id::Id;
 pub use invitation::{Invitation, Invitations, MadeInvitation};
 pub use new_api_token::{NewApiToken, TokenLifetime};

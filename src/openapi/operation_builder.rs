@@ -15,7 +15,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::error::Error;
+use crate::error::{Error, RateLimitRefusal};
 use crate::model::json_fields::{Fields, Scalar};
 use crate::model::json_schema::{self, Schema};
 
@@ -342,7 +342,12 @@ pub fn unauthenticated() -> [Error; 2] {
 
 /// The error of a rate limit.
 pub fn too_many_requests() -> Error {
-    Error::TooManyRequests(Duration::from_secs(30))
+    Error::TooManyRequests(RateLimitRefusal {
+        limit: "",
+        wait: Duration::from_secs(30),
+        is_logged: false,
+        account: None,
+    })
 }
 
 /// A reference to a header among the document's components.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::operation_builder::Operation;
 use super::tags::{ME, OPERATION, PAGES, SIGN_IN, TASKS, USERS};
 use crate::error::{Error, StorageError, StorageFault};
-use crate::handlers::auth::TokenResponse;
+use crate::handlers::auth::{SignInResponse, TokenResponse};
 use crate::handlers::health::Health;
 use crate::handlers::hello::Greeting;
 #[cfg(any(feature = "board", feature = "docs"))]
@@ -64,13 +64,15 @@ pub fn log_in() -> Operation {
     Operation::new("logIn", SIGN_IN, "Signs in")
         .description(
             "Starts a session and returns its tokens. Send `token` as `Authorization: Bearer <token>`. Keep \
-             `refresh_token` for POST /refresh.",
+             `refresh_token` for POST /refresh, and `device_token` for the next POST /login: with it, the \
+             guesses of others from the same network do not hold the sign-in up. Any `device_token` that is \
+             not valid for the account is ignored.",
         )
         .json_body(
             Credentials::from_fields,
             json!({ "email": "ada@example.com", "password": "correct horse" }),
         )
-        .responds(200, "The tokens of the new session", &tokens())
+        .responds(200, "The tokens of the new session", &signed_in())
         .rate_limited()
         .error(Error::WrongEmailOrPassword)
 }
@@ -536,6 +538,13 @@ fn invitation() -> Invitation {
         created_at: moment(),
         expires_at: moment().plus_seconds(86_400),
         made_by: Some(Id::FIRST),
+    }
+}
+
+fn signed_in() -> SignInResponse {
+    SignInResponse {
+        tokens: tokens(),
+        device_token: "AZ9nJZ1J6EXyDxi1Zc0mR5kAAAAAaWSzQJd1...".to_owned(),
     }
 }
 

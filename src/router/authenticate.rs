@@ -7,29 +7,41 @@ use crate::auth::claims::Claims;
 use crate::auth::jwt::TokenKind;
 use crate::crypto::sha256_hex;
 use crate::error::Error;
+use crate::http::rate_limit::Limit;
 use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
 use crate::model::{Credential, SessionId, SignInToken, SignedIn, Timestamp, User};
 use crate::store::api_tokens::{self, FoundToken};
 use crate::store::{Connection, sessions, users};
 
-/// Returns the account whose token the request carries. `username` receives its name, for the access
-/// log. The rate limit counts a request without a valid token per client address.
+/// Returns the account whose token the request carries. `username` receives its name, for the access log. The rate limit
+/// counts a request per account or token for scripts, or per session if `limit` is that of own sessions, and a request
+/// without a valid token per client address.
 ///
 /// # Errors
 /// Those of [`authenticate`]; [`Error::TooManyRequests`], which takes precedence.
 pub fn caller(
     app: &App,
     context: &RequestContext,
+    limit: Limit,
     username: &mut Option<String>,
 ) -> Result<SignedIn, Error> {
     let caller = authenticate(app, context);
-    let key = match &caller {
-        Ok(caller) => RateLimitKey::of_caller(caller),
-        Err(_) => RateLimitKey::of_address(context.client.address),
+    let (limit, key) = match &caller {
+        Ok(caller) if limit == Limit::OwnSessions => (limit, RateLimitKey::of_session(caller)),
+        Ok(caller) => (limit, RateLimitKey::of_caller(caller)),
+        Err(_) => (
+            Limit::RequestsWithoutToken,
+            RateLimitKey::of_address(context.client.address),
+        ),
     };
-    *username = caller.as_ref().ok().map(|caller| caller.username.clone());
-    app.rate_limits.check_request(context, key, app.now())?;
+    let known = caller.as_ref().ok();
+    *username = known.map(|caller| caller.username.clone());
+    let account = known.map(|caller| caller.id.get());
+    let checked = app
+        .rate_limits
+        .check_request(context, limit, key, app.now());
+    checked.map_err(|refused| refused.of_account(account))?;
     caller
 }
 

@@ -5,6 +5,7 @@ use super::authenticate::in_session;
 use crate::app::App;
 use crate::auth::jwt::TokenKind;
 use crate::error::Error;
+use crate::http::rate_limit::Limit;
 use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
 use crate::model::{RefreshId, RefreshToken};
@@ -24,11 +25,13 @@ pub fn refresh_caller(
         Ok(caller) => RateLimitKey::Session(caller.session),
         Err(_) => RateLimitKey::of_address(context.client.address),
     };
-    *username = caller
-        .as_ref()
-        .ok()
-        .map(|caller| caller.user.username.clone());
-    app.rate_limits.check_refresh(context, key, app.now())?;
+    let known = caller.as_ref().ok();
+    *username = known.map(|caller| caller.user.username.clone());
+    let account = known.map(|caller| caller.user.id.get());
+    let checked = app
+        .rate_limits
+        .check_request(context, Limit::Refresh, key, app.now());
+    checked.map_err(|refused| refused.of_account(account))?;
     caller
 }
 

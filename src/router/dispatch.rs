@@ -36,7 +36,8 @@ pub fn dispatch(
         Match::NotFound if context.is_preflight() => return Ok(Response::empty_204()),
         Match::NotFound => return Err(Error::NotFound),
     };
-    let mut signed_in = || caller(app, context, username)?.check_scope(context.method());
+    let limit = route.access.rate_limit();
+    let mut signed_in = || caller(app, context, limit, username)?.check_scope(context.method());
     match route.access {
         Access::Anyone(handler) => handler(app, context),
         Access::SignIn(handler) => {

@@ -9,6 +9,7 @@ use crate::handlers::{
     api_tokens, audit, auth, health, hello, invitations, me, metrics, password_resets, sessions,
     static_files, tasks, users,
 };
+use crate::http::rate_limit::Limit;
 use crate::http::request::RequestContext;
 use crate::http::response::HandlerResult;
 use crate::model::{
@@ -101,7 +102,8 @@ pub enum Access {
     Refresh(fn(&App, &RequestContext, &RefreshToken) -> HandlerResult),
     /// Clients with an access token or a token for scripts.
     SignedInOnly(Handler<SignedIn>),
-    /// Clients with an access token, but not with a token for scripts.
+    /// Clients with an access token, but not with a token for scripts. These routes are for the sessions, tokens and
+    /// password of the caller's own account, and have a [rate limit](Limit::OwnSessions) of their own.
     InSessionOnly(Handler<InSession>),
     /// Accounts that an admin has approved.
     ApprovedOnly(Handler<Approved>),
@@ -168,6 +170,14 @@ impl Access {
             AdminOnly(handler) => handler.takes_id(),
             InSessionOnly(handler) => handler.takes_id(),
             AdminInSessionOnly(handler) => handler.takes_id(),
+        }
+    }
+
+    /// The limit that counts the requests of signed-in callers.
+    pub fn rate_limit(self) -> Limit {
+        match self {
+            InSessionOnly(_) => Limit::OwnSessions,
+            _ => Limit::Requests,
         }
     }
 

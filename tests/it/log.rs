@@ -175,6 +175,61 @@ fn a_text_is_cut_between_two_characters() {
     assert!(access_line(&log, "/login").contains(&cut), "{log:?}");
 }
 
+// ---- refusals by a rate limit -------------------------------------------------------------------
+
+#[test]
+fn thirty_lock_outs_are_thirty_lines_that_name_the_accounts_and_not_what_was_typed() {
+    let work_dir = WorkDir::new();
+    let mut command = work_dir.command(&[]);
+    let server = RunningServer::start(command.envs([
+        ("LOG_FORMAT", "json"),
+        ("RATE_LIMITS", "on"),
+        ("REQUESTS_PER_MINUTE", "5"),
+    ]));
+    let mut owner = server.client();
+    let (mut expected, mut seen) = (Vec::new(), Vec::new());
+    for n in 0..30 {
+        let email = format!("person{n}@example.com");
+        let signed_up = owner.sign_up(&format!("person{n}"));
+        let address = format!("127.0.0.{}", 10 + n);
+        let mut client = server.client_from(&address);
+        let typed = json!({ "email": email, "password": "a wrong one" });
+        let mut responses = (0..20).map(|_| client.send("POST /login", None, Some(&typed)));
+        let first = responses.find(|response| response.status == 429).unwrap();
+        assert!(responses.all(|response| response.status == 429));
+        let id = first.header("X-Request-Id").unwrap();
+        let account = &signed_up.json()["id"];
+        expected.push(json!([id, "login to an account", account, address]));
+    }
+    // An e-mail of no account, and a session of one.
+    let mut client = server.client_from("127.0.0.99");
+    let typed = json!({ "email": "secret@typed.example", "password": "a wrong one" });
+    let mut responses = (0..20).map(|_| client.send("POST /login", None, Some(&typed)));
+    let first = responses.find(|response| response.status == 429).unwrap();
+    let id = first.header("X-Request-Id").unwrap();
+    expected.push(json!([id, "login to an account", null, "127.0.0.99"]));
+    let signed_in = owner.sign_in("person7").json();
+    let token = signed_in["token"].as_str();
+    let mut responses = (0..20).map(|_| owner.send("GET /hello", token, None));
+    let first = responses.find(|response| response.status == 429).unwrap();
+    let id = first.header("X-Request-Id").unwrap();
+    let account = &signed_in["user"]["id"];
+    expected.push(json!([id, "requests", account, "127.0.0.1"]));
+    drop(responses);
+
+    let log = server.log();
+    assert!(!log.iter().any(|line| line.contains("typed.example")));
+    for line in parse_lines(&log) {
+        if line["message"] == "too many requests" {
+            assert_eq!(line["level"], "WARN");
+            let field = |name: &str| &line[name];
+            let fields = ["request_id", "limit", "account", "address"].map(field);
+            seen.push(json!(fields));
+        }
+    }
+    assert_eq!(seen, expected);
+}
+
 // ---- JSON ---------------------------------------------------------------------------------------
 
 /// A server that logs JSON, with an account.

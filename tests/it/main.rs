@@ -26,6 +26,8 @@ mod auth {
     mod api_tokens;
     mod brute_force;
     mod clock;
+    mod device_tokens;
+    mod foreign_websites;
     mod invitations;
     mod password_resets;
     mod passwords;
@@ -57,6 +59,7 @@ mod server {
     mod socket;
     mod start_and_stop;
     mod trusted_proxies;
+    mod unlisted_proxies;
 }
 
 /// The database file and its disk: outages, wrong files and damage.

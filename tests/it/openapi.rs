@@ -213,7 +213,7 @@ fn the_schemas_of_request_bodies_have_all_fields_and_their_lengths() {
         ),
         (
             "Credentials",
-            &["email", "password"],
+            &["email", "password", "device_token"],
             &["email", "password"],
         ),
         (

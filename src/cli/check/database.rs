@@ -1,11 +1,10 @@
 //! Checks of what is in the database.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::finding::{Outcome, not_checked, right};
 use super::subject::Subject;
-use crate::config::proxies::TrustedProxies;
+use crate::config::proxies::{TrustedProxies, may_be_proxy};
 use crate::error::Error;
 use crate::store::audit::AuditClient;
 use crate::store::inspection::Inspection;
@@ -95,7 +94,7 @@ fn look_for_proxy(seen: &[AuditClient]) -> Outcome {
     let addresses: BTreeSet<_> = seen.iter().map(|client| &client.address).collect();
     match addresses.first() {
         Some(_) if addresses.len() > 1 => right("not set; clients come from several addresses"),
-        Some(address) if !is_private(address) => {
+        Some(address) if !address.parse().is_ok_and(may_be_proxy) => {
             right("not set; clients come from a public address")
         }
         Some(address) if accounts.len() >= ACCOUNTS => Err(format!(
@@ -106,15 +105,6 @@ fn look_for_proxy(seen: &[AuditClient]) -> Outcome {
         _ => {
             not_checked("not set; too few accounts have signed in to tell whether there is a proxy")
         }
-    }
-}
-
-/// Whether a proxy in front of the server may have this address.
-fn is_private(address: &str) -> bool {
-    match address.parse() {
-        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private(),
-        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
-        Err(_) => false,
     }
 }
 

@@ -277,6 +277,8 @@ fn a_login_returns_both_tokens_and_the_account() {
         let token = body[name].take();
         assert_eq!(token.as_str().unwrap().split('.').count(), 3);
     }
+    let device_token = body["device_token"].take();
+    assert_eq!(device_token.as_str().unwrap().len(), 76);
     assert_eq!(
         body,
         json!({
@@ -286,6 +288,7 @@ fn a_login_returns_both_tokens_and_the_account() {
             "expires_in": 900,
             "refresh_token": null,
             "user": account,
+            "device_token": null,
         })
     );
 }

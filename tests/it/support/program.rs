@@ -217,6 +217,11 @@ impl RunningServer {
         Client::connect(self.address)
     }
 
+    /// A client with this address of the loopback network.
+    pub fn client_from(&self, source: &str) -> Client {
+        Client::connect_from(source, self.address)
+    }
+
     /// Waits until the server logs a line that contains this text, and returns the line.
     pub fn wait_for_line(&mut self, text: &str) -> String {
         loop {

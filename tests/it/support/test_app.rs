@@ -173,6 +173,11 @@ impl TestApp {
         TestApp::in_folder(folder, change)
     }
 
+    /// An application with rate limits.
+    pub fn with_rate_limits() -> TestApp {
+        TestApp::with(|config| config.rate_limiting.rate_limits = Switch::On)
+    }
+
     /// An application on the database `project.db` in this folder.
     pub fn in_folder(folder: TempDir, change: impl FnOnce(&mut Config)) -> TestApp {
         TestApp::with_keys(folder, &keys(SIGNING_KEY, &[]), change)
@@ -403,6 +408,13 @@ impl TestApp {
     pub fn log_in(&self, email: &str, password: &str) -> TestResponse {
         let body = json!({ "email": email, "password": password });
         self.send("POST /login", None, &body.to_string())
+    }
+
+    /// Sends a sign-in from this client address, with headers of the form `"Name: value"`.
+    pub fn log_in_with(&self, from: &str, headers: &[&str], body: &Value) -> TestResponse {
+        let headers = [&["Content-Type: application/json"], headers].concat();
+        let request = request_from(from, "POST /login", &headers, &body.to_string());
+        respond(&self.app, &request)
     }
 
     pub fn patch_me(&self, account: &Account, body: Value) -> TestResponse {
