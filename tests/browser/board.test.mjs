@@ -4,96 +4,13 @@
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import { browserTest, checkAccessibility, PASSWORD } from './harness.mjs';
+import {
+  APPEARANCES, approve, card, column, dialog, drag, fetchTask, fillSignIn, holdRequests, openAccount, openPeople,
+  openTask, PHONE, returnToTab, signIn, signUp, titleButton, titles, waitForAnnouncement, waitForStatus,
+} from './steps.mjs';
 
 /** HTML that would run a script if the page inserted it as HTML instead of text. */
 const HTML_INJECTION = '<img src=x onerror="window.injected=1">';
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
-
-// ---- steps and lookups --------------------------------------------------------------------------
-
-async function signIn(env, { email, password = PASSWORD }, options) {
-  const page = await env.openPage('/', options);
-  await fillSignIn(page, email, password);
-  return page;
-}
-
-async function fillSignIn(page, email, password) {
-  const form = page.locator('#sign-in-form');
-  await form.getByLabel('E-mail').fill(email);
-  await form.getByLabel('Password').fill(password);
-  await form.getByRole('button', { name: 'Sign in' }).click();
-}
-
-async function signUp(env, name) {
-  const page = await env.openPage('/');
-  await page.getByRole('button', { name: 'Create an account' }).click();
-  const form = page.locator('#sign-up-form');
-  await form.getByLabel('Name').fill(name);
-  await form.getByLabel('E-mail').fill(`${name}@example.com`);
-  await form.getByLabel('Password').fill(PASSWORD);
-  await form.getByRole('button', { name: 'Sign up' }).click();
-  await page.getByRole('heading', { name: 'Waiting for approval' }).first().waitFor();
-  return page;
-}
-
-async function approve(page, name, role) {
-  await page.getByRole('link', { name: /People/ }).click();
-  await page.getByLabel(`Role of ${name}`, { exact: true }).selectOption(role);
-  await page.getByRole('button', { name: `Approve: ${name}`, exact: true }).click();
-  await page.locator('#approved-accounts').getByText(name, { exact: true }).waitFor();
-}
-
-const column = (page, name) => page.getByRole('region', { name: new RegExp(`^${name} `) });
-const card = (page, title, name) => (name ? column(page, name) : page).getByRole('listitem')
-  .filter({ has: page.getByRole('button', { name: title, exact: true }) });
-const titleButton = (page, title, name) => card(page, title, name).getByRole('button', { name: title, exact: true });
-const titles = (page, name) => column(page, name).locator('.card-title').allInnerTexts();
-const dialog = (page) => page.getByRole('dialog');
-const waitForAnnouncement = (page, text) => page.locator('#announcer').getByText(text).waitFor();
-
-async function openTask(page, title) {
-  await titleButton(page, title).click();
-  await dialog(page).waitFor();
-  return dialog(page);
-}
-
-async function drag(page, title, to) {
-  const from = await titleButton(page, title).boundingBox();
-  const target = await column(page, to).boundingBox();
-  await page.mouse.move(from.x + 10, from.y + 5);
-  await page.mouse.down();
-  await page.mouse.move(from.x + 30, from.y + 20);
-  await page.mouse.move(target.x + target.width / 2, target.y + target.height / 2, { steps: 4 });
-  await page.mouse.up();
-}
-
-/** Simulates that the user switches back to the tab: the page loads the current data. */
-const returnToTab = (page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')) && null);
-
-/** Returns a task as the server has it. */
-const fetchTask = async (env, id) =>
-  env.server.request(200, 'GET', `/tasks/${id}`, { token: await env.server.signIn(env.server.admin) });
-
-/** Waits until the server has this status for a task. */
-async function waitForStatus(env, id, status) {
-  const token = await env.server.signIn(env.server.admin);
-  for (;;) {
-    const task = await env.server.request(200, 'GET', `/tasks/${id}`, { token });
-    if (task.status === status) return;
-    await setTimeout(50);
-  }
-}
-
-/** Holds the page's requests to matching URLs back, until the returned function is called. */
-async function holdRequests(page, matches) {
-  let release;
-  const released = new Promise((resolve) => { release = resolve; });
-  await page.route(matches, async (route) => {
-    await released;
-    await route.continue().catch(() => {}); // The page may be closed.
-  });
-  return release;
-}
 
 // ---- end to end, and HTML injection -------------------------------------------------------------
 
@@ -167,7 +84,7 @@ browserTest('HTML in names, titles and descriptions is shown as text, and no scr
   await page.getByRole('alertdialog').getByText(`Delete “${HTML_INJECTION}”?`).waitFor();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Cancel' }).click();
   await dialog(page).getByRole('button', { name: 'Cancel' }).click();
-  await page.getByRole('link', { name: /People/ }).click();
+  await openPeople(page);
   await page.locator('#approved-accounts').getByText(HTML_INJECTION).waitFor();
   assert.equal(await page.evaluate(() => window.injected), undefined);
   assert.equal(await page.locator('img[src=x]').count(), 0);
@@ -237,15 +154,15 @@ browserTest('after too many wrong passwords the form says how long to wait', {},
   }
 });
 
-browserTest('a reload leaves nothing in the browser and ends the session on the server', {}, async (env) => {
+browserTest('a reload leaves only the device token in the browser and ends the session on the server', {}, async (env) => {
   const ada = await env.server.createUser('ada');
   const page = await signIn(env, ada);
   await page.getByRole('heading', { name: 'My tasks' }).waitFor();
   const stored = await page.evaluate(async () => [
-    localStorage.length, sessionStorage.length, document.cookie, (await indexedDB.databases()).length,
+    Object.keys(localStorage), sessionStorage.length, document.cookie, (await indexedDB.databases()).length,
     (await caches.keys()).length,
   ]);
-  assert.deepEqual(stored, [0, 0, '', 0, 0]);
+  assert.deepEqual(stored, [['device-token:ada@example.com'], 0, '', 0, 0]);
 
   await page.reload();
   await page.locator('#sign-in-form').waitFor();
@@ -295,11 +212,12 @@ browserTest('a user changes their password, then signs out everywhere', {}, asyn
   const page = await signIn(env, ada);
   await page.getByRole('button', { name: 'Account of ada' }).click();
   await checkAccessibility(page);
+  const currentPassword = page.locator('#profile-form').getByLabel('Current password');
   await dialog(page).getByLabel('New password').fill('another horse battery');
-  await dialog(page).getByLabel('Current password').fill('not this one');
+  await currentPassword.fill('not this one');
   await dialog(page).getByRole('button', { name: 'Save' }).click();
   await dialog(page).getByText('The current password is wrong').waitFor();
-  await dialog(page).getByLabel('Current password').fill(ada.password);
+  await currentPassword.fill(ada.password);
   await dialog(page).getByRole('button', { name: 'Save' }).click();
   await waitForAnnouncement(page, 'Your account is updated.');
   const token = await env.server.signIn({ ...ada, password: 'another horse battery' });
@@ -464,7 +382,7 @@ browserTest('on a phone a user drags a card by its handle, and no view is wider 
 
 browserTest('the skip link moves the focus to the content and leaves the view open', {}, async (env) => {
   const page = await signIn(env, env.server.admin);
-  await page.getByRole('link', { name: /People/ }).click();
+  await openPeople(page);
   await page.getByRole('link', { name: 'Skip to content' }).focus();
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'People' }).waitFor();
@@ -598,11 +516,12 @@ browserTest('an admin changes a role, withdraws an approval, deletes an account,
   env.expectProblem(/409/);
   await env.server.createUser('ada');
   const page = await signIn(env, env.server.admin);
-  await page.getByRole('link', { name: /People/ }).click();
+  await openPeople(page);
   await page.getByLabel('Role of ada').selectOption('manager');
   await checkAccessibility(page);
   await page.getByRole('button', { name: 'Change role: ada' }).click();
   await waitForAnnouncement(page, 'ada is approved as manager.');
+  await page.getByRole('button', { name: 'More: ada' }).click();
   await page.getByRole('button', { name: 'Withdraw approval: ada' }).click();
   await page.locator('#unapproved-accounts').getByText('ada', { exact: true }).waitFor();
   await waitForAnnouncement(page, 'ada is no longer approved.');
@@ -625,7 +544,7 @@ browserTest('an admin changes a role, withdraws an approval, deletes an account,
 browserTest('a selected role survives a refresh, and after an approval the focus goes to the next account', {}, async (env) => {
   const ada = await env.server.signUp('ada');
   const page = await signIn(env, env.server.admin);
-  await page.getByRole('link', { name: /People/ }).click();
+  await openPeople(page);
   await page.getByLabel('Role of ada').selectOption('manager');
   await env.server.signUp('joan');
   await returnToTab(page);
@@ -642,7 +561,7 @@ browserTest('a selected role survives a refresh, and after an approval the focus
 browserTest('an admin who demotes their own account sees the employee view at once', {}, async (env) => {
   await env.server.createUser('joan', 'admin');
   const page = await signIn(env, env.server.admin);
-  await page.getByRole('link', { name: /People/ }).click();
+  await openPeople(page);
   await page.getByLabel('Role of grace').selectOption('employee');
   await page.getByRole('button', { name: 'Change role: grace' }).click();
   await page.getByText('Your role is now employee.').waitFor();
@@ -975,30 +894,36 @@ async function createSampleData(env) {
   for (const [title, description, status, deadline, person] of tasks) {
     await server.createTask({ title, description, status, deadline, assigned_user_id: person?.id ?? null });
   }
+  const token = await server.signIn(server.admin);
+  await server.request(201, 'POST', '/invitations', { token, body: { role: 'manager', email: 'zoe@example.com' } });
+  const apiToken = { name: 'Nightly report', scope: 'read', expires_in: 30 * 86_400, current_password: PASSWORD };
+  await server.request(201, 'POST', '/me/tokens', { token, body: apiToken });
   return { admin: server.admin, manager: joan, employee: ada };
 }
 
-const SIZES = { 1280: { viewport: { width: 1280, height: 800 } }, 390: PHONE };
-
-for (const [width, size] of Object.entries(SIZES)) {
-  for (const colorScheme of ['light', 'dark']) {
-    browserTest(`the views of all three roles have no accessibility violations at ${width} pixels, ${colorScheme}`, {}, async (env) => {
-      for (const [role, person] of Object.entries(await createSampleData(env))) {
-        const page = await signIn(env, person, { ...size, colorScheme, time: NOW });
-        await card(page, 'Set up the projector', 'Done').or(card(page, 'Renew the certificate')).first().waitFor();
-        await page.waitForLoadState('networkidle');
-        await checkAccessibility(page);
-        await env.screenshot(page, `board-${role}-${width}-${colorScheme}`);
-        if (role !== 'admin') continue;
-        await openTask(page, 'Water the plants');
-        await checkAccessibility(page);
-        await dialog(page).getByRole('button', { name: 'Cancel' }).click();
-        await page.getByRole('link', { name: /People/ }).click();
-        await page.locator('#approved-accounts').getByText('joan', { exact: true }).waitFor();
-        await page.waitForLoadState('networkidle');
-        await checkAccessibility(page);
-        await env.screenshot(page, `people-${width}-${colorScheme}`);
-      }
-    });
-  }
+for (const { name, options } of APPEARANCES) {
+  browserTest(`the views of all three roles have no accessibility violations: ${name}`, {}, async (env) => {
+    for (const [role, person] of Object.entries(await createSampleData(env))) {
+      const page = await signIn(env, person, { ...options, time: NOW });
+      await card(page, 'Set up the projector', 'Done').or(card(page, 'Renew the certificate')).first().waitFor();
+      await page.waitForLoadState('networkidle');
+      await checkAccessibility(page);
+      await env.screenshot(page, `board-${role}-${name}`);
+      if (role !== 'admin') continue;
+      await openTask(page, 'Water the plants');
+      await checkAccessibility(page);
+      await dialog(page).getByRole('button', { name: 'Cancel' }).click();
+      await openPeople(page);
+      await page.locator('#approved-accounts').getByText('joan', { exact: true }).waitFor();
+      await page.getByText('zoe@example.com').waitFor();
+      await page.waitForLoadState('networkidle');
+      await checkAccessibility(page);
+      await env.screenshot(page, `people-${name}`);
+      const account = await openAccount(page, person.username);
+      await account.getByText('This device').waitFor();
+      await account.getByText('Nightly report').waitFor();
+      await checkAccessibility(page);
+      await env.screenshot(page, `account-${name}`);
+    }
+  });
 }

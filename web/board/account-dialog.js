@@ -1,11 +1,13 @@
-// The dialog for the current user's own account: a new e-mail or password, and signing out everywhere.
+// The dialog for the current user's own account: a new e-mail or password, the sessions and the API tokens.
 
-import { patch, signOut } from './api.js';
-import { byId, clearFormError, confirmDialog, onSubmit, part, showFormError } from './dom.js';
+import { initApiTokens } from './api-tokens.js';
+import { patch } from './api.js';
+import { byId, clearFormError, onSubmit, part } from './dom.js';
 import { announce } from './notifications.js';
+import { initOwnSessions } from './own-sessions.js';
 
 const dialog = byId('account-dialog');
-const form = dialog.querySelector('form');
+const form = byId('profile-form');
 const fields = form.elements;
 
 /**
@@ -13,10 +15,14 @@ const fields = form.elements;
  * after all sessions of the account have ended.
  */
 export function initAccountDialog({ getUser, onChange, onSignOut }) {
+  const loadSessions = initOwnSessions({ onSignOut });
+  const loadTokens = initApiTokens();
   byId('open-account').addEventListener('click', () => {
     form.reset();
     clearFormError(form);
     fields.email.value = getUser().email;
+    loadSessions();
+    loadTokens();
     dialog.showModal();
   });
   onSubmit(form, async () => {
@@ -29,14 +35,5 @@ export function initAccountDialog({ getUser, onChange, onSignOut }) {
     onChange(json);
     announce('Your account is updated.');
   });
-  part(form, 'sign-out-everywhere').addEventListener('click', async () => {
-    if (!await confirmDialog('Sign out here and on every other device?', 'Sign out everywhere')) return;
-    try {
-      await signOut({ everywhere: true });
-      onSignOut();
-    } catch (error) {
-      showFormError(form, error);
-    }
-  });
-  part(form, 'cancel').addEventListener('click', () => dialog.close());
+  part(dialog, 'close').addEventListener('click', () => dialog.close());
 }

@@ -2,6 +2,7 @@
 // and the API's errors as texts for the user.
 
 import { AppError } from './app-error.js';
+import { deviceToken, keepDeviceToken } from './device-token.js';
 
 // The tokens are kept in this variable only. Any script of the origin can read localStorage and
 // sessionStorage at any later time; an injected script could steal a token there that is valid for a day.
@@ -24,9 +25,9 @@ export const patch = (path, body, version) =>
   authorizedRequest('PATCH', path, { body, headers: version && { 'If-Match': version } });
 export const remove = (path, version) =>
   authorizedRequest('DELETE', path, { headers: version && { 'If-Match': version } });
-/** A request that is sent again with the same idempotency key takes effect once. */
+/** A request that is sent again with the same `idempotencyKey` takes effect once. */
 export const post = (path, body, idempotencyKey) =>
-  authorizedRequest('POST', path, { body, headers: { 'Idempotency-Key': idempotencyKey } });
+  authorizedRequest('POST', path, { body, headers: idempotencyKey && { 'Idempotency-Key': idempotencyKey } });
 
 /** Returns 128 random bits in hex. (`crypto.randomUUID` is missing on pages that were loaded without TLS.) */
 export function newIdempotencyKey() {
@@ -35,8 +36,10 @@ export function newIdempotencyKey() {
 
 /** Signs in and returns the user. */
 export async function signIn(email, password) {
-  const { json } = await sendJson('POST', 'login', { body: { email, password } });
+  const device = deviceToken(email);
+  const { json } = await sendJson('POST', 'login', { body: { email, password, ...(device && { device_token: device }) } });
   tokens = json;
+  if (json.device_token) keepDeviceToken(email, json.device_token);
   return json.user;
 }
 

@@ -34,7 +34,7 @@ export class InfiniteList {
   /**
    * Options:
    * - `label`: the accessible name of the list; `emptyText`: the text of an empty list
-   * - `getQuery()`: returns `{ path, parameters }` of the API's list
+   * - `getQuery()`: returns `{ path, parameters }` of the API's list; no `parameters` if the API sends it whole
    * - `createRow()`, `updateRow(row, item)`: create a row element, and show an item in it
    * - `compare(a, b)`: the order of the API's list, for single items that are inserted
    * - `onChange(list)`: called after each change
@@ -163,6 +163,7 @@ export class InfiniteList {
 
   async #fetchPage(limit, cursor) {
     const { path, parameters } = this.#options.getQuery();
+    if (!parameters) return { items: (await get(path)).json.items, next_cursor: null };
     const query = new URLSearchParams({ ...parameters, limit });
     if (cursor) query.set('cursor', cursor);
     const { json } = await get(`${path}?${query}`);

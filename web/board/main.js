@@ -1,5 +1,5 @@
-// The entry point. Decides which view is shown (sign-in, waiting for approval, tasks, people), keeps the
-// current user up to date by polling, and watches the connection.
+// The entry point. Decides which view is shown (sign-in, one-time links, waiting for approval, tasks, people),
+// keeps the current user up to date by polling, and watches the connection.
 
 import { initAccountDialog } from './account-dialog.js';
 import { connection, get, ping, session, signOut } from './api.js';
@@ -7,12 +7,15 @@ import { toAppError } from './app-error.js';
 import { openBoard, refreshBoard } from './board.js';
 import { byId } from './dom.js';
 import { announce, clearNotifications, showErrorNotification, showNotification } from './notifications.js';
+import { isComplete, reopenLink, takeLink } from './one-time-link.js';
 import { openPeople, refreshPeople } from './people.js';
-import { onSignIn } from './sign-in.js';
+import { initSignIn, showFormOfLink } from './sign-in.js';
 
 /** The views, each with the heading that takes the focus when the view opens. */
 const VIEWS = {
   'sign-in-view': 'sign-in-title',
+  'dead-link-view': 'dead-link-title',
+  'signed-in-view': 'signed-in-title',
   'approval-view': 'approval-title',
   'tasks-view': 'tasks-title',
   'people-view': 'people-title',
@@ -65,6 +68,44 @@ function showViewOfUrl() {
   showView(isPeople ? 'people-view' : 'tasks-view');
 }
 
+// ---- one-time links -----------------------------------------------------------------------------
+
+/** The link that waits for the user to sign out. It is kept in this variable only. */
+let waitingLink = null;
+
+/** Shows the form of a one-time link. A user who is signed in on this page is asked first. */
+function openLink(link) {
+  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
+  if (user) {
+    waitingLink = link;
+    byId('signed-in-name').textContent = user.username;
+    showView('signed-in-view');
+  } else if (isComplete(link)) {
+    showFormOfLink(link);
+    showView('sign-in-view');
+  } else {
+    showDeadLink('A part of it is missing. Copy the whole link and open it again.');
+  }
+}
+
+function showDeadLink(reason) {
+  byId('dead-link-reason').textContent = reason;
+  showView('dead-link-view');
+}
+
+byId('leave-dead-link').addEventListener('click', () => returnToSignIn());
+byId('stay-signed-in').addEventListener('click', () => {
+  waitingLink = null;
+  showUser(user);
+});
+byId('sign-out-for-link').addEventListener('click', async () => {
+  // Without a connection the session ends when the page is left.
+  await signOut().catch(() => {});
+  reopenLink(waitingLink);
+});
+
+// ---- refreshing ---------------------------------------------------------------------------------
+
 /** A generation counter of the refreshes: the response to an earlier one is ignored. */
 let refreshGeneration = 0;
 
@@ -96,7 +137,11 @@ const refreshInBackground = () => refresh().catch(() => {});
 const isWaitingForApproval = () => user && !user.is_approved && !document.hidden;
 const isUsingBoard = () => user?.is_approved && !document.hidden && !document.querySelector('dialog[open]');
 
-onSignIn(showUser);
+initSignIn({
+  onSignIn: showUser,
+  onReset: () => returnToSignIn('Your new password is set. Sign in with it.'),
+  onDeadLink: () => showDeadLink('It was used already, was withdrawn or has expired.'),
+});
 initAccountDialog({
   getUser: () => user,
   onChange: (changedUser) => { user = changedUser; },
@@ -104,7 +149,11 @@ initAccountDialog({
 });
 session.addEventListener('access-changed', refreshInBackground);
 session.addEventListener('ended', () => returnToSignIn('Your session has ended. Please sign in again.'));
-addEventListener('hashchange', showViewOfUrl);
+addEventListener('hashchange', () => {
+  const link = takeLink();
+  if (link) openLink(link);
+  else showViewOfUrl();
+});
 
 byId('sign-out').addEventListener('click', async () => {
   const error = await signOut().catch(toAppError);
@@ -156,7 +205,9 @@ addEventListener('online', () => { if (!byId('connection-banner').hidden) reconn
 
 // ---- start --------------------------------------------------------------------------------------
 
-byId('sign-in-view').hidden = false;
+const link = takeLink();
+if (link) openLink(link);
+else byId('sign-in-view').hidden = false;
 const message = history.state?.message;
 if (message) {
   history.replaceState(null, '');

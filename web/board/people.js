@@ -1,14 +1,20 @@
-// The people view, for admins: approve accounts, change roles, withdraw approvals and delete accounts.
+// The people view, for admins: invite people, approve accounts, change roles, withdraw approvals, make links that
+// reset a password, sign accounts out and delete them.
+//
+// A change names the version of the account that the row shows (If-Match). An approval therefore takes effect on
+// nothing but what the admin has seen.
 
 import { forgetAccountName } from './account-names.js';
-import { patch, remove, session } from './api.js';
-import { toAppError } from './app-error.js';
+import { get, patch, post, remove, session } from './api.js';
+import { AppError, toAppError } from './app-error.js';
 import { byId, cloneTemplate, confirmDialog, debounce, part, setOptions } from './dom.js';
 import { InfiniteList, countText } from './infinite-list.js';
+import { openInvitations, refreshInvitations } from './invitations.js';
 import { announce, showErrorNotification } from './notifications.js';
-import { formatDate } from './time.js';
-
-const ROLES = [['employee', 'Employee'], ['manager', 'Manager'], ['admin', 'Admin']];
+import { linkUrl } from './one-time-link.js';
+import { ROLES, roleOf } from './role.js';
+import { showSecret } from './secret-dialog.js';
+import { formatDate, formatMoment } from './time.js';
 
 const searchForm = byId('account-search');
 /** The lists of unapproved and of approved accounts. Empty for users who are not admins. */
@@ -21,11 +27,12 @@ export function openPeople(isAdmin) {
   byId('approved-accounts').replaceChildren();
   lists = isAdmin ? [createUnapprovedList(), createApprovedList()] : [];
   lists.forEach((list) => list.reload());
+  openInvitations(isAdmin);
 }
 
 /** Loads the current state of the rows that are shown. */
 export async function refreshPeople() {
-  await Promise.all(lists.map((list) => list.refresh()));
+  await Promise.all([refreshInvitations(), ...lists.map((list) => list.refresh())]);
 }
 
 function createUnapprovedList() {
@@ -67,13 +74,13 @@ function createRow() {
   setOptions(part(row, 'role'), ROLES);
   on('role', 'change', updateApplyButton);
   on('apply', 'click', applyRole);
-  on('withdraw', 'click', withdrawApproval);
   on('delete', 'click', deleteAccount);
+  on('more', 'click', toggleMore);
+  on('reset-password', 'click', resetPassword);
+  on('sign-out', 'click', signOutEverywhere);
+  on('withdraw', 'click', withdrawApproval);
   return row;
 }
-
-/** The role of an account. Any other text (the Flask app may have stored one) has the rights of an employee. */
-const roleOf = ({ role }) => (ROLES.some(([value]) => value === role) ? role : 'employee');
 
 function updateRow(row, account) {
   const { username, email, created_at: createdAt, is_approved: isApproved } = account;
@@ -84,7 +91,7 @@ function updateRow(row, account) {
   if (row.item?.role !== account.role) role.value = roleOf(account);
   role.setAttribute('aria-label', `Role of ${username}`);
   part(row, 'apply').textContent = isApproved ? 'Change role' : 'Approve';
-  for (const name of ['apply', 'withdraw', 'delete']) {
+  for (const name of ['apply', 'delete', 'more', 'reset-password', 'sign-out', 'withdraw']) {
     part(row, name).setAttribute('aria-label', `${part(row, name).textContent}: ${username}`);
   }
   part(row, 'withdraw').hidden = !isApproved;
@@ -99,6 +106,13 @@ function updateApplyButton(row, account = row.item) {
   part(row, 'apply').hidden = account.is_approved && part(row, 'role').value === roleOf(account);
 }
 
+/** Shows or hides the actions that are needed seldom. */
+function toggleMore(row) {
+  const actions = part(row, 'more-actions');
+  actions.hidden = !actions.hidden;
+  part(row, 'more').ariaExpanded = String(!actions.hidden);
+}
+
 function applyRole(row) {
   const role = part(row, 'role').value;
   const { username } = row.item;
@@ -108,17 +122,57 @@ function applyRole(row) {
 const withdrawApproval = (row) =>
   updateAccount(row, { is_approved: false }, `${row.item.username} is no longer approved.`);
 
-const updateAccount = (row, changes, successText) => runAction(row, async ({ id }) => {
-  await patch(`users/${id}`, changes);
+const updateAccount = (row, changes, successText) => runAction(row, async (account) => {
+  await patch(`users/${account.id}`, changes, await versionOf(account));
   return successText;
 });
 
-const deleteAccount = (row) => runAction(row, async ({ id, username }) => {
+const deleteAccount = (row) => runAction(row, async (account) => {
+  const { id, username } = account;
   if (!await confirmDialog(`Delete the account of ${username}? Its tasks stay, unassigned.`, 'Delete')) return null;
-  await remove(`users/${id}`);
+  await remove(`users/${id}`, await versionOf(account));
   forgetAccountName(id);
   return `The account of ${username} is deleted.`;
 });
+
+const resetPassword = (row) => runAction(row, async ({ id, username }) => {
+  const question = `Make a link with which ${username} sets a new password? An earlier link no longer works then.`;
+  if (!await confirmDialog(question, 'Make a link')) return null;
+  const { json } = await post(`users/${id}/password-reset`);
+  const text = `Send this link to ${json.username}. It sets a new password once, ends all sessions and tokens of the `
+    + `account, and is valid until ${formatMoment(json.expires_at)}. It is shown only this once.`;
+  showSecret('New password', text, linkUrl('reset', json.token));
+  return `The link for ${json.username} is made.`;
+});
+
+const signOutEverywhere = (row) => runAction(row, async ({ id, username }) => {
+  if (!await confirmDialog(`Sign ${username} out on every device?`, 'Sign out everywhere')) return null;
+  await remove(`users/${id}/sessions`);
+  return `${username} is signed out everywhere.`;
+});
+
+/** The properties of an account that a row shows. */
+const SHOWN_PROPERTIES = ['username', 'email', 'role', 'is_approved', 'created_at'];
+
+/**
+ * Resolves to the version of an account for If-Match. The list has no versions, so the account is read again; if it
+ * is not as the row shows it, the admin has to look at it first.
+ */
+async function versionOf(account) {
+  const { json, version } = await get(`users/${account.id}`);
+  if (SHOWN_PROPERTIES.some((name) => json[name] !== account[name])) {
+    throw new AppError('', { code: 'precondition_failed' });
+  }
+  return version;
+}
+
+/** The text for an account that is not, or no longer, as the row shows it. */
+const CHANGED_TEXT = 'The account has changed or was deleted in the meantime. Nothing was done: look at it again.';
+
+function errorOf(error) {
+  const appError = toAppError(error);
+  return ['precondition_failed', 'not_found'].includes(appError.code) ? new AppError(CHANGED_TEXT) : appError;
+}
 
 /**
  * Runs an action on a row's account and announces the text that it resolves to (null: cancelled).
@@ -132,7 +186,7 @@ async function runAction(row, action) {
     if (!successText) return;
     announce(successText);
   } catch (error) {
-    showErrorNotification(toAppError(error).withPrefix(`${account.username}:`));
+    showErrorNotification(errorOf(error).withPrefix(`${account.username}:`));
     part(row, 'role').value = roleOf(account);
     updateApplyButton(row);
   }

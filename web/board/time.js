@@ -35,6 +35,9 @@ export function describeDeadline(deadline, isCompleted, now = new Date()) {
 
 export const formatDate = (time) => new Date(time).toLocaleDateString('en-GB', { dateStyle: 'medium' });
 
+/** Date and time in a short form, for lists. */
+export const formatMoment = (time) => new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
+
 export const formatDateTime = (time) => new Date(time).toLocaleString('en-GB', { dateStyle: 'full', timeStyle: 'short' });
 
 /** Converts an API time to the value of a `datetime-local` field: local time without zone and seconds. */

@@ -1,0 +1,104 @@
+// The steps of the browser tests: what users do on the board, and lookups of what they see.
+
+import { setTimeout } from 'node:timers/promises';
+import { PASSWORD } from './harness.mjs';
+
+export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+/** The sizes and colours in which the views are checked, each with its name. */
+export const APPEARANCES = [[1280, { viewport: { width: 1280, height: 800 } }], [390, PHONE]].flatMap(([width, size]) =>
+  ['light', 'dark'].map((colorScheme) => ({ name: `${width}-${colorScheme}`, options: { ...size, colorScheme } })));
+
+export async function signIn(env, { email, password = PASSWORD }, options) {
+  const page = await env.openPage('/', options);
+  await fillSignIn(page, email, password);
+  return page;
+}
+
+export async function fillSignIn(page, email, password) {
+  const form = page.locator('#sign-in-form');
+  await form.getByLabel('E-mail').fill(email);
+  await form.getByLabel('Password').fill(password);
+  await form.getByRole('button', { name: 'Sign in' }).click();
+}
+
+export async function signUp(env, name) {
+  const page = await env.openPage('/');
+  await page.getByRole('button', { name: 'Create an account' }).click();
+  const form = page.locator('#sign-up-form');
+  await form.getByLabel('Name').fill(name);
+  await form.getByLabel('E-mail').fill(`${name}@example.com`);
+  await form.getByLabel('Password').fill(PASSWORD);
+  await form.getByRole('button', { name: 'Sign up' }).click();
+  await page.getByRole('heading', { name: 'Waiting for approval' }).first().waitFor();
+  return page;
+}
+
+export async function openPeople(page) {
+  await page.getByRole('link', { name: /People/ }).click();
+  await page.getByRole('heading', { name: 'People' }).waitFor();
+}
+
+export async function openAccount(page, name) {
+  await page.getByRole('button', { name: `Account of ${name}` }).click();
+  await page.locator('#account-dialog').waitFor();
+  return page.locator('#account-dialog');
+}
+
+export async function approve(page, name, role) {
+  await openPeople(page);
+  await page.getByLabel(`Role of ${name}`, { exact: true }).selectOption(role);
+  await page.getByRole('button', { name: `Approve: ${name}`, exact: true }).click();
+  await page.locator('#approved-accounts').getByText(name, { exact: true }).waitFor();
+}
+
+export const column = (page, name) => page.getByRole('region', { name: new RegExp(`^${name} `) });
+export const card = (page, title, name) => (name ? column(page, name) : page).getByRole('listitem')
+  .filter({ has: page.getByRole('button', { name: title, exact: true }) });
+export const titleButton = (page, title, name) => card(page, title, name).getByRole('button', { name: title, exact: true });
+export const titles = (page, name) => column(page, name).locator('.card-title').allInnerTexts();
+export const dialog = (page) => page.getByRole('dialog');
+export const waitForAnnouncement = (page, text) => page.locator('#announcer').getByText(text).waitFor();
+
+export async function openTask(page, title) {
+  await titleButton(page, title).click();
+  await dialog(page).waitFor();
+  return dialog(page);
+}
+
+export async function drag(page, title, to) {
+  const from = await titleButton(page, title).boundingBox();
+  const target = await column(page, to).boundingBox();
+  await page.mouse.move(from.x + 10, from.y + 5);
+  await page.mouse.down();
+  await page.mouse.move(from.x + 30, from.y + 20);
+  await page.mouse.move(target.x + target.width / 2, target.y + target.height / 2, { steps: 4 });
+  await page.mouse.up();
+}
+
+/** Simulates that the user switches back to the tab: the page loads the current data. */
+export const returnToTab = (page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')) && null);
+
+/** Returns a task as the server has it. */
+export const fetchTask = async (env, id) =>
+  env.server.request(200, 'GET', `/tasks/${id}`, { token: await env.server.signIn(env.server.admin) });
+
+/** Waits until the server has this status for a task. */
+export async function waitForStatus(env, id, status) {
+  const token = await env.server.signIn(env.server.admin);
+  for (;;) {
+    const task = await env.server.request(200, 'GET', `/tasks/${id}`, { token });
+    if (task.status === status) return;
+    await setTimeout(50);
+  }
+}
+
+/** Holds the page's requests to matching URLs back, of one method or of all, until the returned function is called. */
+export async function holdRequests(page, matches, method) {
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route(matches, async (route) => {
+    if (!method || route.request().method() === method) await released;
+    await route.continue().catch(() => {}); // The page may be closed.
+  });
+  return release;
+}
