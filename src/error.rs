@@ -172,7 +172,7 @@ pub enum Error {
     /// 422: the body or the query has invalid values. Holds every invalid field.
     Invalid(FieldErrors),
     /// 429: a rate limit is used up.
-    TooManyRequests(RateLimitRefusal),
+    TooManyRequests(Box<RateLimitRefusal>),
     /// 422: the `Idempotency-Key` was used before with another body.
     IdempotencyKeyReused,
     /// 431: the header fields are too large or too many. Holds the limit with its unit.

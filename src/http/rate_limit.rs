@@ -206,12 +206,12 @@ impl RateLimits {
                 Ok(charge) => charges.push(RateLimitCharge(*limit, charge)),
                 Err(rejection) => {
                     charges.into_iter().for_each(|charge| self.refund(charge));
-                    return Err(Error::TooManyRequests(RateLimitRefusal {
+                    return Err(Error::TooManyRequests(Box::new(RateLimitRefusal {
                         limit: (*limit).into(),
                         wait: rejection.wait,
                         is_logged: rejection.is_first,
                         account: None,
-                    }));
+                    })));
                 }
             }
         }

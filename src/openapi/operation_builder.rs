@@ -342,12 +342,12 @@ pub fn unauthenticated() -> [Error; 2] {
 
 /// The error of a rate limit.
 pub fn too_many_requests() -> Error {
-    Error::TooManyRequests(RateLimitRefusal {
+    Error::TooManyRequests(Box::new(RateLimitRefusal {
         limit: "",
         wait: Duration::from_secs(30),
         is_logged: false,
         account: None,
-    })
+    }))
 }
 
 /// A reference to a header among the document's components.
