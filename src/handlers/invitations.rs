@@ -62,10 +62,12 @@ pub fn withdraw(
 }
 
 /// Checks whether this account may sign up: with an invitation, which must be valid for it, or without one if sign-ups
-/// are open and one more account may await approval. This check is cheap and comes before the password hash; [`use_invitation`] repeats it in the transaction.
+/// are open and one more account may await approval. This check is cheap and comes before the password hash;
+/// [`use_invitation`] repeats it in the transaction.
 ///
 /// # Errors
-/// [`Error::SignUpsClosed`], [`Error::TooManyPendingAccounts`], [`Error::LinkUsedOrExpired`], and a 422 for the field `email`.
+/// [`Error::SignUpsClosed`], [`Error::TooManyPendingAccounts`], [`Error::LinkUsedOrExpired`], and a 422 for the field
+/// `email`.
 pub(super) fn check_sign_up(app: &App, db: &Connection, new: &NewUser) -> Result<(), Error> {
     match &new.invitation {
         Some(token) => {

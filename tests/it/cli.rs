@@ -683,6 +683,8 @@ fn an_ipv6_address_to_listen_on_may_be_in_brackets() {
 #[test]
 fn each_start_warns_of_a_byte_order_mark_or_quotation_marks_around_a_secret_and_uses_it_as_it_is() {
     let work_dir = WorkDir::new();
+    // Without an admin, each start warns of that too.
+    work_dir.create_account("ada", &["--role", "admin", "--approved"]);
     let secret = "a secret of more than thirty-two bytes";
     let bom = format!("\u{feff}{secret}\n");
     let quoted = format!("\"{secret}\"\r\n");

@@ -154,7 +154,7 @@ fn a_retry_of_a_sign_up_with_an_invitation_gets_the_first_response() {
 }
 
 #[test]
-fn only_the_address_of_an_invitation_may_use_it() {
+fn only_the_address_of_an_invitation_may_use_it_in_any_spelling() {
     let app = TestApp::new();
     let admin = app.admin();
     let invitation = json!({ "role": "manager", "email": "ada@example.com" });
@@ -167,6 +167,17 @@ fn only_the_address_of_an_invitation_may_use_it() {
 
     let mut body = sign_up_body("ada", &token);
     body["email"] = "ADA@example.com".into();
+    assert_eq!(
+        app.send("POST /signup", None, &body.to_string()).status,
+        201
+    );
+
+    let invitation = json!({ "role": "manager", "email": "zoe@bücher.example" });
+    let mut body = sign_up_body(
+        "zoe",
+        invite(&app, &admin, invitation)["token"].as_str().unwrap(),
+    );
+    body["email"] = "Zoe@xn--bcher-kva.example".into();
     assert_eq!(
         app.send("POST /signup", None, &body.to_string()).status,
         201
