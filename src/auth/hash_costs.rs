@@ -5,7 +5,7 @@
 //! made up for by that many iterations. Scrypt and the other digests of PBKDF2, which hashes of the Flask app may
 //! have, are measured once at the start.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::stored_password_hash::{Digest, Method};
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::error::Error;
 /// How often a method is measured. The quickest run counts: other work on the machine can only make a run slower.
 const RUNS: usize = 5;
 
-/// The iterations by which the cost of one is measured: long enough to be interrupted as often as a whole hash is.
+/// The iterations by which the cost of one is measured.
 const SAMPLE: u32 = 200_000;
 
 /// The costs of the methods that the stored hashes have.
@@ -83,9 +83,26 @@ pub fn measure(method: &Method) -> Result<u32, Error> {
 }
 
 fn time(method: &Method) -> Result<Duration, Error> {
-    let start = Instant::now();
+    let start = cpu_time();
     std::hint::black_box(method.derive("password", "salt")?);
-    Ok(start.elapsed())
+    Ok(cpu_time().saturating_sub(start))
+}
+
+/// The CPU time of this thread. Unlike elapsed time, it does not count what other threads of a busy machine do meanwhile.
+#[cfg(unix)]
+fn cpu_time() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Elapsed time, where the CPU time of a thread is not known.
+#[cfg(not(unix))]
+fn cpu_time() -> Duration {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
 }
 
 #[cfg(test)]
