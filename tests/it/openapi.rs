@@ -284,7 +284,11 @@ fn each_operation_lists_its_error_codes() {
     let described: BTreeMap<_, _> = operations().collect();
     for (line, status, expected) in [
         ("POST /signup", "409", &["account_exists"][..]),
-        ("POST /signup", "403", &["sign_ups_closed"]),
+        (
+            "POST /signup",
+            "403",
+            &["sign_ups_closed", "too_many_pending_accounts"],
+        ),
         ("POST /signup", "410", &["link_used_or_expired"]),
         ("POST /password-reset", "410", &["link_used_or_expired"]),
         ("POST /invitations", "409", &["too_many_invitations"]),
