@@ -26,8 +26,8 @@ impl IdempotencyFingerprints {
     }
 
     /// Computes the fingerprint of a request. It depends on the route and the caller, so that two callers or
-    /// two routes can use the same `key`. The caller is identified by id and creation time, since SQLite can
-    /// reuse the id of a deleted account.
+    /// two routes can use the same `key`. The caller is identified by id and creation time, since the
+    /// Flask app reuses the id of a deleted account.
     pub fn of(&self, key: &str, route: &str, caller: Option<&User>, body: &[u8]) -> Fingerprint {
         let caller = caller.map(|user| (user.id, user.created_at));
         let key = json!([route, caller, key]).to_string();

@@ -78,6 +78,14 @@ pub fn email_key(text: &str) -> String {
     }
 }
 
+/// The spelling of an e-mail address with its domain in Unicode: `zoe@bücher.example`. Any other text is unchanged.
+pub fn with_unicode_domain(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((local, domain)) => format!("{local}@{}", idna::domain_to_unicode(domain).0),
+        None => text.to_owned(),
+    }
+}
+
 /// The ASCII form of a domain by UTS 46, non-transitional as in browsers: `xn--bcher-kva.example` for
 /// `bücher.example`. `None` if the domain is not valid.
 fn ascii_domain(domain: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 use utoipa::PartialSchema;
 
 use super::context_words::consists_of_context_words;
+use super::email::with_unicode_domain;
 use super::json_fields::{Scalar, string};
 use super::json_schema::{self, Schema};
 use super::password_attempt::{MAX_CHARS, PasswordAttempt};
@@ -45,7 +46,11 @@ impl Password {
         if COMMON.lines().any(|common| common == folded) {
             return Err("is one of the most common passwords".to_owned());
         }
-        let names: Vec<&str> = names.into_iter().collect();
+        // A person types the domain of an e-mail address in Unicode, not in ASCII.
+        let spellings = names.into_iter();
+        let spellings = spellings.flat_map(|name| [name.to_owned(), with_unicode_domain(name)]);
+        let spellings: Vec<String> = spellings.collect();
+        let names: Vec<&str> = spellings.iter().map(String::as_str).collect();
         if names.iter().any(|name| fold_case(name) == folded) {
             return Err("must not be the account's name or e-mail".to_owned());
         }

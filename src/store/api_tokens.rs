@@ -1,7 +1,7 @@
 //! The statements for the table `api_token`: tokens for scripts.
 //!
 //! As with sessions, a token belongs to the account with its `user_id` and `user_created_at` together: the Flask app
-//! deletes an account without its tokens, and SQLite reuses its id.
+//! deletes an account without its tokens, and reuses its id.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};

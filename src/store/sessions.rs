@@ -1,7 +1,7 @@
 //! The statements for the tables `session`, `ended_token` and `token_cutoff`.
 //!
 //! A session belongs to one account, which is identified by its id together with the time of its creation:
-//! SQLite reuses the ids of deleted accounts, and the Flask app deletes an account without its sessions. So a
+//! the Flask app reuses the ids of deleted accounts, and deletes an account without its sessions. So a
 //! statement that shows a session or accepts its tokens compares `user_created_at` as well.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};

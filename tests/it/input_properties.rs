@@ -9,7 +9,8 @@ use task_api::config::database::DatabaseUrl;
 use task_api::config::duration::Lifetime;
 use task_api::config::logging::LogFilter;
 use task_api::http::cursor::CursorCodec;
-use task_api::model::{Description, Email, Id, PageSize, Password, Position, SearchText, Sort};
+use task_api::model::{Description, Email, Id, NameKeys, PageSize, email_key};
+use task_api::model::{Password, Position, SearchText, Sort};
 use task_api::model::{PasswordAttempt, Role, Status, Timestamp, Title, Username};
 use unicode_normalization::UnicodeNormalization;
 
@@ -217,6 +218,27 @@ proptest! {
         let email = Email::from_str(&format!("{local}@{domain}")).unwrap();
         prop_assert_eq!(Email::from_str(&email.as_str().to_uppercase()), Ok(email.clone()));
         prop_assert_eq!(Email::from_str(&format!(" {} ", email.as_str())), Ok(email));
+    }
+
+    #[test]
+    fn each_text_has_a_canonical_email_form_that_stays_as_it_is(text in ".{0,40}|[a-zÀ-ɏ\\u{300}-\\u{310}]{1,5}@(xn--)?[a-zÀ-ɏ0-9\\u{300}-\\u{310}.-]{1,12}") {
+        let key = email_key(&text);
+        prop_assert_eq!(email_key(&key), key.clone());
+        if let Ok(email) = Email::from_str(&text) {
+            prop_assert_eq!(email.as_str(), key);
+            prop_assert_eq!(Email::from_str(email.as_str()), Ok(email));
+        }
+    }
+
+    #[test]
+    fn an_accepted_name_stays_as_it_is_and_looks_like_itself_in_any_case_and_form(text in "\\PC{1,20}|[a-zA-Z0-9 À-ɏΑ-ωА-я]{1,20}") {
+        if let Ok(name) = Username::from_str(&text) {
+            prop_assert_eq!(Username::from_str(name.as_str()), Ok(name.clone()));
+            let nfd: String = name.as_str().nfd().collect();
+            prop_assert_eq!(NameKeys::of(&nfd), NameKeys::of(name.as_str()));
+            let lower: String = name.as_str().chars().flat_map(char::to_lowercase).collect();
+            prop_assert_eq!(NameKeys::of(&lower).folded, NameKeys::of(name.as_str()).folded);
+        }
     }
 
     #[test]

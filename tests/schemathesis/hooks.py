@@ -117,6 +117,8 @@ def before_call(context, case, kwargs):
 RULES_OUTSIDE_THE_SCHEMA = {
     ("cursor", "is not a cursor of this list; start without one"),
     ("assigned_user_id", "is not the id of an account"),
+    ("email", "must have a valid domain"),
+    ("email", "must be at most 120 characters"),
     ("password", "is one of the most common passwords"),
     ("password", "must not be the account's name or e-mail"),
 }

@@ -312,6 +312,18 @@ fn any_text_has_a_key_and_the_key_of_a_key_is_itself() {
 }
 
 #[test]
+fn no_spelling_of_an_address_is_a_password() {
+    let app = TestApp::new();
+    for password in SPELLINGS
+        .into_iter()
+        .chain(["zoë@bücher.example 1", "Bücher.example-Zoë!"])
+    {
+        let response = app.sign_up("zoe", "zoë@bücher.example", password.trim());
+        assert_eq!(response.invalid_fields(), ["password"], "{password:?}");
+    }
+}
+
+#[test]
 fn commands_find_an_account_by_each_spelling_of_its_address() {
     let dir = WorkDir::new();
     let address = "Zoe\u{308}@Bücher.example";
