@@ -43,13 +43,15 @@ CREATE TABLE IF NOT EXISTS task (
 
 -- The forms of an account's name and e-mail address by which accounts are compared. SQL cannot compute them, and
 -- the Flask app does not write this table: `username` and `email` are the texts that the keys were computed from, so a
--- row that differs from "user" is computed again.
+-- row that differs from "user" is computed again. A version that computes the keys in another way must first delete
+-- all rows. Two names look alike if a key of one equals a key of the other.
 CREATE TABLE IF NOT EXISTS account_key (
-  user_id   INTEGER      NOT NULL,
-  username  VARCHAR(80)  NOT NULL,
-  email     VARCHAR(120) NOT NULL,
-  name_key  TEXT         NOT NULL,       -- equal for names that look alike (UTS 39 skeleton)
-  email_key TEXT         NOT NULL,       -- the canonical e-mail address
+  user_id      INTEGER      NOT NULL,
+  username     VARCHAR(80)  NOT NULL,
+  email        VARCHAR(120) NOT NULL,
+  folded_name  TEXT         NOT NULL,    -- UTS 39 skeleton of the name in lower case
+  written_name TEXT         NOT NULL,    -- UTS 39 skeleton of the name as it is written
+  email_key    TEXT         NOT NULL,    -- the canonical e-mail address
   PRIMARY KEY (user_id),
   FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
 );
@@ -58,7 +60,7 @@ CREATE TABLE IF NOT EXISTS account_key (
 -- account whose approval is withdrawn, or that the Flask app has created, is not in this table and stays.
 CREATE TABLE IF NOT EXISTS pending_account (
   user_id INTEGER  NOT NULL,
-  since   DATETIME NOT NULL,
+  since   DATETIME NOT NULL,             -- when the account was created: differs if the Flask app has reused its id
   PRIMARY KEY (user_id),
   FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE
 );
@@ -138,9 +140,9 @@ CREATE TABLE IF NOT EXISTS api_token (
 -- token that has been replaced already, which means that it has been stolen; the session ends then. It is
 -- still accepted for a few seconds, for retries and for two tabs of one browser.
 CREATE TABLE IF NOT EXISTS session (
-  id              INTEGER      NOT NULL, -- random, since SQLite would reuse the ids of deleted rows
+  id              INTEGER      NOT NULL, -- random
   user_id         INTEGER      NOT NULL,
-  user_created_at DATETIME,              -- of the account: differs if SQLite has reused its id
+  user_created_at DATETIME,              -- of the account: differs if the Flask app has reused its id
   created_at      DATETIME     NOT NULL,
   last_used_at    DATETIME     NOT NULL,
   refreshed_at    DATETIME     NOT NULL, -- when refresh_digest replaced previous_digest
@@ -189,6 +191,11 @@ CREATE TABLE IF NOT EXISTS audit (
   latest_at  DATETIME,                  -- if the clock has been set back: the latest time of an earlier row
   PRIMARY KEY (id)
 );
+
+-- The ids of accounts that were deleted before this version are not given out again either, as far as they are known.
+INSERT INTO id_sequence (name, last)
+  SELECT 'user', max(coalesce(max(subject_id), 0), coalesce(max(actor_id), 0)) FROM audit WHERE TRUE
+  ON CONFLICT (name) DO NOTHING;
 
 -- The head of the hash chain, one row: the number of rows in `audit`, and the last row's hash. Without it the
 -- last rows could be removed unnoticed.
@@ -246,16 +253,11 @@ CREATE TABLE IF NOT EXISTS storage_mark (
 
 -- Indexes ---------------------------------------------------------------------------------------
 
--- Sign-in finds an account by its e-mail address, ignoring case. The index is not UNIQUE: the Flask app may
--- have stored two spellings of one address, and its file must still open. It uses SQLite's own lower(), which
--- folds ASCII only, because both programs must compute the same index entries. This program stores addresses in
--- lower case, so the exact spelling matters only for a row of the Flask app with capitals beyond ASCII.
-CREATE INDEX IF NOT EXISTS user_by_email ON "user" (lower(email));
-
--- Accounts by their keys, neither of which is UNIQUE: the Flask app may have stored rows with equal keys, and its
--- file must still open.
-CREATE INDEX IF NOT EXISTS account_key_by_name  ON account_key (name_key);
-CREATE INDEX IF NOT EXISTS account_key_by_email ON account_key (email_key);
+-- Accounts by their keys, none of which is UNIQUE: the Flask app may have stored rows with equal keys, and its file
+-- must still open.
+CREATE INDEX IF NOT EXISTS account_key_by_folded_name  ON account_key (folded_name);
+CREATE INDEX IF NOT EXISTS account_key_by_written_name ON account_key (written_name);
+CREATE INDEX IF NOT EXISTS account_key_by_email        ON account_key (email_key);
 
 -- The accounts that have awaited approval for the longest time.
 CREATE INDEX IF NOT EXISTS pending_account_by_time ON pending_account (since);
@@ -305,6 +307,7 @@ CREATE INDEX IF NOT EXISTS task_by_title             ON task (title, id);
 
 -- Indexes of earlier versions.
 DROP INDEX IF EXISTS audit_by_time;
+DROP INDEX IF EXISTS user_by_email;
 DROP INDEX IF EXISTS task_by_assignee_status_created;
 DROP INDEX IF EXISTS task_by_assignee_status_deadline;
 DROP INDEX IF EXISTS task_by_assignee_status_title;

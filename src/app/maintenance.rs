@@ -1,7 +1,7 @@
 //! Background maintenance: once a minute a thread writes what was collected in memory to the database (the last-used
 //! times of sessions and tokens for scripts, the sums of refused sign-ins), deletes expired sessions, tokens, links,
-//! idempotency keys and entries of the audit log in small batches, ends the epoch of the audit key, and returns free
-//! pages to the system. At the start and
+//! sign-ups, idempotency keys and entries of the audit log in small batches, computes the keys of accounts that another
+//! program has written, ends the epoch of the audit key, and returns free pages to the system. At the start and
 //! once an hour it looks for damaged pages.
 
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use crate::model::{Action, Actor, Timestamp};
 use crate::store::audit::{pruning, seal};
 use crate::store::storage::free_pages;
 use crate::store::{
-    Connection, api_tokens, audit, idempotency, invitations, password_resets, sessions,
+    Connection, api_tokens, audit, idempotency, invitations, password_resets, pending_accounts,
+    sessions,
 };
 
 /// Time between two runs.
@@ -98,6 +99,8 @@ pub fn run(app: &App) -> Result<(), Error> {
         let keys = idempotency::delete_expired(db, now, BATCH)?;
         Ok(sessions + api_tokens + invitations + resets + keys)
     })?;
+    app.store.synchronise_accounts()?;
+    expire_pending_accounts(app, now)?;
     prune_audit_log(app, now)?;
     if app.store.read(free_pages::has_many)? {
         delete_in_batches(app, |db| free_pages::release(db, BATCH))?;
@@ -126,6 +129,26 @@ pub fn record_refused_sign_ins(app: &App) -> Result<(), Error> {
         app.refused_sign_ins.put_back(&sums);
     }
     written
+}
+
+/// Deletes the accounts that no admin has approved within `PENDING_ACCOUNTS_EXPIRE`.
+fn expire_pending_accounts(app: &App, now: Timestamp) -> Result<(), Error> {
+    let age = app.config.accounts.pending_accounts_expire.seconds();
+    let until = now.plus_seconds(-age);
+    if !app
+        .store
+        .read(|db| pending_accounts::has_expired(db, until))?
+    {
+        return Ok(());
+    }
+    delete_in_batches(app, |db| {
+        let deleted = pending_accounts::delete_expired(db, until, BATCH)?;
+        let actor = Actor::server(now);
+        deleted.iter().try_for_each(|user| {
+            audit::record(db, &actor, Action::AccountExpired, Some(user), None)
+        })?;
+        Ok(deleted.len())
+    })
 }
 
 /// Removes the entries of the audit log that are older than `AUDIT_KEEP`.

@@ -4,6 +4,7 @@
 pub mod backups;
 mod clock;
 pub mod maintenance;
+pub mod pending_accounts;
 pub mod sign_outs;
 mod state;
 pub mod storage_watch;

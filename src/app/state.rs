@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::backups::Backups;
 use super::clock::Clock;
+use super::pending_accounts::PendingAccounts;
 use super::sign_outs::SignOuts;
 use crate::auth::device_token::DeviceTokens;
 use crate::auth::flask_tokens::FlaskTokens;
@@ -41,6 +42,8 @@ pub struct App {
     pub device_tokens: DeviceTokens,
     /// Rate limiting.
     pub rate_limits: RateLimits,
+    /// Bounds the accounts that await approval.
+    pub pending_accounts: PendingAccounts,
     /// Counts refused sign-ins, in memory until maintenance writes the sums to the audit log.
     pub refused_sign_ins: RefusedSignIns,
     /// When sessions were last used, in memory until maintenance writes it to the database.
@@ -91,6 +94,7 @@ impl App {
             refresh_tokens: RefreshTokenChain::new(key),
             device_tokens: DeviceTokens::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
+            pending_accounts: PendingAccounts::new(&config.accounts),
             refused_sign_ins: RefusedSignIns::default(),
             session_activity: LastUsed::default(),
             api_token_activity: LastUsed::default(),

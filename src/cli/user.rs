@@ -164,7 +164,7 @@ impl AccountArg {
         if self.account.contains('@') {
             Ok(users::by_email(db, &self.account)?.map(|(user, _)| user))
         } else {
-            users::by_username(db, &self.account)
+            users::by_typed_name(db, &self.account)
         }
     }
 

@@ -24,7 +24,7 @@ use crate::model::{
 };
 use crate::store::idempotency::{Fingerprint, StoredResponse};
 use crate::store::sessions::{self, Exchange, NewSession};
-use crate::store::{Connection, audit, idempotency, users};
+use crate::store::{Connection, audit, idempotency, pending_accounts, users};
 
 /// Creates an account: an employee that awaits approval, or with an invitation an approved account of its role.
 pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
@@ -81,6 +81,9 @@ fn insert_account(
         created_at: app.now(),
     };
     let user = users::insert(db, &row)?;
+    if invitation.is_none() {
+        pending_accounts::insert(db, &user)?;
+    }
     let (actor, detail) = (
         anonymous_actor(app, context),
         invitation.map(|used| used.audit_detail()),

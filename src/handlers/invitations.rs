@@ -62,17 +62,17 @@ pub fn withdraw(
 }
 
 /// Checks whether this account may sign up: with an invitation, which must be valid for it, or without one if sign-ups
-/// are open. This check is cheap and comes before the password hash; [`use_invitation`] repeats it in the transaction.
+/// are open and one more account may await approval. This check is cheap and comes before the password hash; [`use_invitation`] repeats it in the transaction.
 ///
 /// # Errors
-/// [`Error::SignUpsClosed`], [`Error::LinkUsedOrExpired`], and a 422 for the field `email`.
+/// [`Error::SignUpsClosed`], [`Error::TooManyPendingAccounts`], [`Error::LinkUsedOrExpired`], and a 422 for the field `email`.
 pub(super) fn check_sign_up(app: &App, db: &Connection, new: &NewUser) -> Result<(), Error> {
     match &new.invitation {
         Some(token) => {
             invitations::by_digest(db, &token.digest(), app.now())?.check_email(&new.email)
         }
         None if app.config.accounts.signups == SignUps::Closed => Err(Error::SignUpsClosed),
-        None => Ok(()),
+        None => app.pending_accounts.check_room(db),
     }
 }
 
@@ -80,13 +80,14 @@ pub(super) fn check_sign_up(app: &App, db: &Connection, new: &NewUser) -> Result
 /// taken, the invitation stays.
 ///
 /// # Errors
-/// [`Error::LinkUsedOrExpired`], and a 422 for the field `email`.
+/// [`Error::TooManyPendingAccounts`], [`Error::LinkUsedOrExpired`], and a 422 for the field `email`.
 pub(super) fn use_invitation(
     app: &App,
     db: &Connection,
     new: &NewUser,
 ) -> Result<Option<Invitation>, Error> {
     let Some(token) = &new.invitation else {
+        app.pending_accounts.check_room(db)?;
         return Ok(None);
     };
     let invitation = invitations::consume(db, &token.digest(), app.now())?;

@@ -18,6 +18,7 @@ pub fn show(app: &App, context: &RequestContext) -> HandlerResult {
     app.metrics.requests.write(&mut text);
     app.metrics.connections.write(&mut text);
     app.store.write_metrics(&mut text);
+    app.pending_accounts.write_metrics(&app.store, &mut text);
     app.metrics.work.write(&mut text);
     app.rate_limits.write_metrics(&mut text);
     if let Some(backups) = &app.backups {

@@ -27,6 +27,19 @@ macro_rules! visible_line {
 }
 pub(super) use visible_line;
 
+/// The pattern of text without invisible characters: a negative lookahead for the letters, marks and symbols that show
+/// nothing, and for line separators. Of the other categories, `$rest` must allow white space at most.
+macro_rules! without_invisible {
+    ($($rest:literal)+) => {
+        concat!(
+            r"^(?!.*[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2028\u2029\u2800\u3164\ufe00-\ufe0f\uffa0",
+            "\u{e0100}-\u{e01ef}])",
+            $($rest),+
+        )
+    };
+}
+pub(super) use without_invisible;
+
 /// A string of `min` to `max` characters.
 pub fn string_of_length(min: usize, max: usize) -> ObjectBuilder {
     Object::builder()

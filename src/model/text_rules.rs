@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use icu_properties::CodePointSetData;
-use icu_properties::props::DefaultIgnorableCodePoint;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Normalises text to NFC (Unicode Standard Annex 15), so that equal text is equal bytes: an `é` is one code
@@ -99,6 +99,29 @@ pub fn is_unsafe_in_line(c: char) -> bool {
     let is_directional =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     is_control(c) && !is_directional
+}
+
+/// Whether a character is a letter, a combining mark or a number of any script, except those that are invisible.
+pub fn is_letter_mark_or_number(c: char) -> bool {
+    const GROUP: GeneralCategoryGroup = GeneralCategoryGroup::Letter
+        .union(GeneralCategoryGroup::Mark)
+        .union(GeneralCategoryGroup::Number);
+    c.is_ascii_alphanumeric()
+        || (!c.is_ascii() && GROUP.contains(general_category(c)) && !is_invisible(c))
+}
+
+/// Whether a character may be part of a name: visible, or a space. Characters of the category Other are none of both:
+/// control and format characters, directional marks, private-use and unassigned code points.
+pub fn is_visible_or_space(c: char) -> bool {
+    const REFUSED: GeneralCategoryGroup = GeneralCategoryGroup::Other
+        .union(GeneralCategoryGroup::LineSeparator)
+        .union(GeneralCategoryGroup::ParagraphSeparator);
+    let is_space = general_category(c) == GeneralCategory::SpaceSeparator;
+    !REFUSED.contains(general_category(c)) && (is_space || !is_invisible(c))
+}
+
+fn general_category(c: char) -> GeneralCategory {
+    CodePointMapData::<GeneralCategory>::new().get(c)
 }
 
 /// Whether a character shows nothing: white space, what Unicode calls default ignorable (joiners, variation

@@ -15,7 +15,7 @@ use super::time::Timestamp;
 // The password hash is not a field of this type, so no response can contain it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
-    /// The account's id. The id of a deleted account may be given to a new one.
+    /// The account's id. The id of a deleted account is not given to a new one.
     pub id: Id,
     /// The unique name of the account.
     pub username: String,
@@ -48,8 +48,8 @@ impl User {
         }
     }
 
-    /// Whether `other` is the same account. Id and username alone do not identify it: after a deletion, both can
-    /// be given to a new account.
+    /// Whether `other` is the same account. Id and username alone do not identify it: after a deletion, the Flask app
+    /// can give both to a new account.
     pub fn is_same_account(&self, other: &User) -> bool {
         self.id == other.id
             && self.created_at == other.created_at

@@ -38,6 +38,7 @@ pub fn sign_up() -> Operation {
         .response_header("ETag")
         .idempotency_key()
         .rate_limited()
+        .error(Error::TooManyPendingAccounts)
         .error(Error::AccountExists)
         .error(Error::SignUpsClosed)
         .error(Error::LinkUsedOrExpired)

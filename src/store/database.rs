@@ -17,7 +17,7 @@ use super::storage::open_files::{self, OpenFiles};
 use super::storage::state::{StorageState, TRANSIENT_FAULTS};
 use super::storage::{disk, integrity, mark};
 use super::write_group::Writer;
-use super::{audit, migrate};
+use super::{account_keys, audit, migrate, pending_accounts};
 use crate::config::database::DatabaseFiles;
 use crate::config::memory::MemoryLimits;
 use crate::error::{Error, StorageError, StorageFault};
@@ -54,6 +54,7 @@ impl Store {
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
         migrate::run(files).map_err(explain)?;
         let store = Store::connect(files, readers).map_err(explain)?;
+        store.synchronise_accounts().map_err(explain)?;
         seal::open(&store)?;
         Ok(store)
     }
@@ -224,6 +225,24 @@ impl Store {
     }
 
     // ---- background work ------------------------------------------------------------------------
+
+    /// Brings what this program records about each account to the state of the table `user`, which another program
+    /// may have changed: the keys, and which accounts await approval. Writes only if there is something to do, in
+    /// small transactions, so that requests can write in between.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] and [`Error::StorageUnavailable`] if the database cannot be written.
+    pub fn synchronise_accounts(&self) -> Result<(), Error> {
+        /// Accounts in one transaction.
+        const BATCH: u32 = 500;
+        while !self.read(account_keys::are_current)? {
+            self.write(|db| account_keys::synchronise(db, BATCH))?;
+        }
+        if self.read(pending_accounts::has_outdated)? {
+            self.write(pending_accounts::delete_outdated)?;
+        }
+        Ok(())
+    }
 
     /// The thread that calls [`Store::watch`] is woken when the write-ahead log has become long.
     pub fn set_watcher(&self, thread: Thread) {

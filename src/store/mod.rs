@@ -4,6 +4,7 @@
 //! The functions with statements borrow a connection and open no transaction of their own, so a handler can
 //! combine several of them in one [`Store::write`].
 
+mod account_keys;
 pub mod api_tokens;
 pub mod audit;
 pub mod backup;
@@ -12,6 +13,7 @@ pub mod idempotency;
 pub mod inspection;
 pub mod invitations;
 pub mod password_resets;
+pub mod pending_accounts;
 pub mod sessions;
 pub(crate) mod tasks;
 pub mod users;

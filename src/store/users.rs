@@ -1,20 +1,22 @@
 //! The statements for the table `user`.
 //!
-//! Two rules live here because each needs the state of the whole table: an e-mail address is unique, ignoring
-//! case, and one approved admin always remains.
+//! Two rules live here because each needs the state of the whole table: names and e-mail addresses are unique by
+//! their keys, and one approved admin always remains.
 
 use std::collections::BTreeSet;
 
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::decode;
+use super::id_sequence::{self, Sequence};
 use super::page_reader::PageReader;
 use super::query_builder::{Query, SelectBuilder};
 use super::sqlite_error::violates;
+use super::{account_keys, decode, pending_accounts};
 use crate::error::Error;
 use crate::model::{
-    Email, Id, Page, Position, Role, Timestamp, User, UserPatch, UserQuery, Username,
+    Email, Id, NameKeys, Page, Position, Role, Timestamp, User, UserPatch, UserQuery, Username,
+    email_key, nfc,
 };
 
 const COLUMNS: &str = "id, username, email, role, is_approved, created_at";
@@ -38,9 +40,9 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
 /// The values of a new row.
 #[derive(Debug)]
 pub struct NewRow<'a> {
-    /// Unique.
+    /// No account has a name that looks like it.
     pub username: &'a Username,
-    /// Unique, ignoring case.
+    /// Unique.
     pub email: &'a Email,
     /// In Werkzeug's format, see [`crate::auth::password_hash`].
     pub password_hash: &'a str,
@@ -48,21 +50,23 @@ pub struct NewRow<'a> {
     pub role: Role,
     /// `false` for an account that signs up itself: an admin approves it later.
     pub is_approved: bool,
-    /// The present time. Together with the id it identifies the account, since SQLite reuses ids.
+    /// The present time. Together with the id it identifies the account, since the Flask app reuses ids.
     pub created_at: Timestamp,
 }
 
-/// Creates an account.
+/// Creates an account. Its id is greater than each that an account had before.
 ///
 /// # Errors
-/// [`Error::AccountExists`] if another account has this username, or this e-mail address (ignoring case).
+/// [`Error::AccountExists`] if another account has this e-mail address, or a username that looks like this one.
 pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
-    check_email_is_free(db, new.email, None)?;
+    check_is_free(account_keys::is_name_taken(db, new.username)?)?;
+    check_is_free(account_keys::is_email_taken(db, new.email, None)?)?;
     let sql = format!(
-        r#"INSERT INTO "user" (username, email, password_hash, role, is_approved, created_at)
-           VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING {COLUMNS}"#
+        r#"INSERT INTO "user" (id, username, email, password_hash, role, is_approved, created_at)
+           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING {COLUMNS}"#
     );
     let values = params![
+        next_id(db)?.get(),
         new.username.as_str(),
         new.email.as_str(),
         new.password_hash,
@@ -74,10 +78,16 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
         .prepare_cached(&sql)?
         .query_row(values, from_row)
         .map_err(account_exists)?;
-    // SQLite reuses the id of a deleted account, and the Flask app deletes accounts without unassigning their
-    // tasks. Such tasks must not become the new account's.
+    account_keys::write(db, user.id)?;
+    // The Flask app deletes accounts without unassigning their tasks. Such tasks must not become the new account's.
     unassign_tasks(db, user.id)?;
     Ok(user)
+}
+
+fn next_id(db: &Connection) -> Result<Id, Error> {
+    let sql = r#"SELECT coalesce(max(id), 0) FROM "user""#;
+    let highest = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    id_sequence::next_id(db, Sequence::User, highest)
 }
 
 fn unassign_tasks(db: &Connection, id: Id) -> Result<(), Error> {
@@ -86,15 +96,10 @@ fn unassign_tasks(db: &Connection, id: Id) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks uniqueness before a write, since the index on `lower(email)` cannot be UNIQUE (see `schema.sql`).
-/// There is no race: the transaction holds SQLite's one write lock already.
-fn check_email_is_free(db: &Connection, email: &Email, except: Option<Id>) -> Result<(), Error> {
-    let sql = r#"SELECT EXISTS (SELECT 1 FROM "user" WHERE lower(email) = ?1 AND id <> ?2)"#;
-    let except = except.map_or(0, Id::get);
-    let taken = db
-        .prepare_cached(sql)?
-        .query_row(params![email.as_str(), except], |row| row.get(0))?;
-    if taken {
+/// Uniqueness is checked before a write, since the keys cannot be UNIQUE (see `schema.sql`). There is no race: the
+/// transaction holds SQLite's one write lock already.
+fn check_is_free(is_taken: bool) -> Result<(), Error> {
+    if is_taken {
         Err(Error::AccountExists)
     } else {
         Ok(())
@@ -149,22 +154,51 @@ pub fn by_username(db: &Connection, username: &str) -> Result<Option<User>, Erro
         .optional()?)
 }
 
-/// Reads the account with this e-mail address, ignoring case, and its password hash. The Flask app may have
-/// created several accounts whose addresses differ only in case; then an exact match is preferred.
-pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, Error> {
+/// Reads the account with this username, as an operator types it: an exact match is preferred, then a name that differs
+/// only in Unicode normalisation, since the Flask app stores names as they come.
+pub fn by_typed_name(db: &Connection, username: &str) -> Result<Option<User>, Error> {
+    if let Some(user) = by_username(db, username)? {
+        return Ok(Some(user));
+    }
     let sql = format!(
-        r#"SELECT {COLUMNS}, password_hash FROM "user"
-           WHERE email = ?1 OR lower(email) IN (lower(?1), ?2) ORDER BY email <> ?1, id LIMIT 1"#
+        r#"SELECT {COLUMNS} FROM "user"
+           WHERE id IN (SELECT user_id FROM account_key WHERE folded_name = ?1) ORDER BY id"#
     );
-    // SQLite's lower() folds ASCII only. The second value has every letter in lower case, as this program stores
-    // addresses.
+    let mut statement = db.prepare_cached(&sql)?;
+    let similar = statement.query_map([NameKeys::of(username).folded], from_row)?;
+    for user in similar {
+        let user = user?;
+        if nfc(&user.username) == nfc(username) {
+            return Ok(Some(user));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads the account with this e-mail address, and its password hash. The Flask app may have created several accounts
+/// whose addresses have one canonical form; then the one that is stored exactly so is preferred, and after that the
+/// oldest.
+pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, Error> {
+    let with_hash = |row: &Row| Ok((from_row(row)?, row.get(6)?));
+    let exact = format!(r#"SELECT {COLUMNS}, password_hash FROM "user" WHERE email = ?1"#);
     let found = db
-        .prepare_cached(&sql)?
-        .query_row([email, &email.to_lowercase()], |row| {
-            Ok((from_row(row)?, row.get(6)?))
-        })
+        .prepare_cached(&exact)?
+        .query_row([email.trim()], with_hash)
         .optional()?;
-    Ok(found)
+    if found.is_some() {
+        return Ok(found);
+    }
+    // A key counts only while its account has the address that it was computed from.
+    let by_key = format!(
+        r#"SELECT {COLUMNS}, password_hash FROM "user"
+           WHERE id IN (SELECT user_id FROM account_key WHERE email_key = ?1)
+           AND email = (SELECT email FROM account_key WHERE user_id = "user".id)
+           ORDER BY id LIMIT 1"#
+    );
+    Ok(db
+        .prepare_cached(&by_key)?
+        .query_row([email_key(email)], with_hash)
+        .optional()?)
 }
 
 /// Reads the password hash of an account, if it still exists.
@@ -215,6 +249,9 @@ pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> 
         let sql = r#"UPDATE "user" SET is_approved = ?2 WHERE id = ?1"#;
         db.prepare_cached(sql)?
             .execute(params![id.get(), is_approved])?;
+        if is_approved {
+            pending_accounts::remove(db, id)?;
+        }
     }
     check_admin_remains(db, &before)?;
     by_id(db, id)
@@ -263,7 +300,7 @@ pub fn count_approved_admins(db: &Connection) -> Result<i64, Error> {
 /// or the id belongs to another account.
 ///
 /// # Errors
-/// [`Error::AccountExists`] if another account has the e-mail address (ignoring case);
+/// [`Error::AccountExists`] if another account has the e-mail address;
 /// [`Error::WriteConflict`] if the hash has changed.
 pub fn change_profile(
     db: &Connection,
@@ -273,20 +310,18 @@ pub fn change_profile(
     hash: Option<&str>,
 ) -> Result<User, Error> {
     if let Some(email) = email {
-        check_email_is_free(db, email, Some(id))?;
+        check_is_free(account_keys::is_email_taken(db, email, Some(id))?)?;
     }
     let sql = r#"UPDATE "user"
         SET email = coalesce(?3, email), password_hash = coalesce(?4, password_hash)
         WHERE id = ?1 AND password_hash = ?2"#;
     let values = params![id.get(), verified, email.map(Email::as_str), hash];
-    match db
-        .prepare_cached(sql)?
-        .execute(values)
-        .map_err(account_exists)?
-    {
-        0 => Err(Error::WriteConflict),
-        _ => by_id(db, id),
+    let statement = &mut db.prepare_cached(sql)?;
+    if statement.execute(values).map_err(account_exists)? == 0 {
+        return Err(Error::WriteConflict);
     }
+    account_keys::write(db, id)?;
+    by_id(db, id)
 }
 
 /// Checks that `verified` is still the account's password hash (see [`change_profile`]), and replaces it with

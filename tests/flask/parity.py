@@ -16,6 +16,7 @@ import runpy
 import sqlite3
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -34,7 +35,9 @@ def segment(value):
 def token(change):
     """Returns the token of parity.json with the changes of a case."""
     default = CORPUS["token"]
-    claims = {**default["claims"], **change.get("claims", {})}
+    now = int(time.time())
+    times = {name: now + seconds for name, seconds in default["seconds_from_now"].items()}
+    claims = {**default["claims"], **times, **change.get("claims", {})}
     for name in change.get("without", []):
         del claims[name]
     signed = segment(change.get("header", default["header"])) + "." + segment(change.get("payload", claims))

@@ -52,6 +52,8 @@ fn each_line_is_written_whole_or_counted_as_dropped() {
     const REQUESTS: usize = 1_500;
     let work_dir = WorkDir::new();
     let mut server = work_dir.serve();
+    // The last line of the start: only lines of requests are dropped.
+    server.wait_for_line("there is no admin yet");
     let reader = server.log_reader.clone();
     let not_reading = reader.lock().unwrap();
     let request = &long_request();

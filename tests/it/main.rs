@@ -28,6 +28,7 @@ mod auth {
     mod clock;
     mod device_tokens;
     mod foreign_websites;
+    mod identity;
     mod invitations;
     mod password_resets;
     mod passwords;

@@ -263,6 +263,8 @@ fn every_metric_is_in_the_exposition_format_and_in_docs_operations() {
         ("http_request_duration_seconds", "histogram"),
         ("http_requests_total", "counter"),
         ("log_lines_dropped_total", "counter"),
+        ("pending_accounts", "gauge"),
+        ("pending_accounts_max", "gauge"),
         ("process_open_fds", "gauge"),
         ("process_resident_memory_bytes", "gauge"),
         ("process_start_time_seconds", "gauge"),
@@ -1068,8 +1070,8 @@ fn waiting_for_a_database_connection_is_measured() {
         drop(reads);
         assert_eq!(last.join().unwrap(), 200);
     });
-    // One more: each scrape reads the head of the audit log.
-    assert_eq!(wait("count"), before + readers as f64 + 2.0);
+    // Two more: each scrape reads the head of the audit log and the number of accounts that await approval.
+    assert_eq!(wait("count"), before + readers as f64 + 3.0);
     assert!(wait("sum") > 0.01);
 }
 

@@ -247,7 +247,7 @@ const ZOE: (&str, &str) = ("Zoë Ångström", "zoë.ångström@example.com");
 type SetPassword = fn(&str) -> Result<(), String>;
 
 /// Every way to set a password.
-const WAYS_TO_SET_A_PASSWORD: [(&str, SetPassword); 6] = [
+const WAYS_TO_SET_A_PASSWORD: [(&str, SetPassword); 7] = [
     ("POST /signup", |password| {
         outcome(&TestApp::new().sign_up(ZOE.0, ZOE.1, password))
     }),
@@ -256,6 +256,14 @@ const WAYS_TO_SET_A_PASSWORD: [(&str, SetPassword); 6] = [
         let zoe = sign_up_and_log_in(&app, ZOE.0, ZOE.1);
         let body = json!({ "password": password, "current_password": PASSWORD });
         outcome(&app.patch_me(&zoe, body))
+    }),
+    ("POST /password-reset", |password| {
+        let app = TestApp::new();
+        let zoe = sign_up_and_log_in(&app, ZOE.0, ZOE.1);
+        let line = format!("POST /users/{}/password-reset", zoe.id);
+        let token = app.send(&line, app.admin(), "").json()["token"].clone();
+        let body = json!({ "token": token, "password": password }).to_string();
+        outcome(&app.send("POST /password-reset", None, &body))
     }),
     ("user create", |password| {
         run_with_password(&WorkDir::new(), CREATE_ZOE, password)
@@ -281,7 +289,7 @@ const CREATE_ZOE: &[&str] = &["user", "create", "--username", ZOE.0, "--email", 
 /// `Err` has the message about the password.
 fn outcome(response: &TestResponse) -> Result<(), String> {
     match response.status {
-        200 | 201 => Ok(()),
+        200 | 201 | 204 => Ok(()),
         _ => Err(password_error(response)),
     }
 }

@@ -236,19 +236,18 @@ fn an_employee_who_changes_another_field_than_the_status_of_their_task_gets_403(
 #[test]
 fn a_changed_role_or_approval_applies_from_the_next_request_on() {
     let app = TestApp::new();
-    let (admin, employee) = (app.admin(), app.employee());
+    let (admin, mut employee) = (app.admin(), app.employee());
+    let line = format!("PATCH /users/{}", employee.id);
     let patch = |body: &str| {
-        let response = app.send(
-            &format!("PATCH /users/{}", employee.id),
-            admin.clone(),
-            body,
-        );
+        let response = app.send(&line, admin.clone(), body);
         assert_eq!(response.status, 200, "{response:?}");
     };
     assert_eq!(app.get("/users", &employee).status, 403);
     patch(r#"{"role":"manager"}"#);
     assert_eq!(app.get("/users", &employee).status, 200);
     patch(r#"{"is_approved":false}"#);
+    assert_eq!(app.get("/users", &employee).code(), "invalid_token");
+    employee.token = app.token_of_new_session(&employee);
     assert_eq!(app.get("/users", &employee).code(), "awaiting_approval");
     assert_eq!(app.get("/hello", &employee).status, 200);
     patch(r#"{"is_approved":true,"role":"employee"}"#);

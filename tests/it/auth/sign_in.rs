@@ -18,6 +18,8 @@ fn insert_flask_account(app: &TestApp, username: &str, email: &str, password_has
             params![username, email, password_hash],
         )
         .unwrap();
+    // The next maintenance, or the next start, computes the forms by which the account is found.
+    app.app.store.synchronise_accounts().unwrap();
 }
 
 fn stored_column(app: &TestApp, column: &str, username: &str) -> String {

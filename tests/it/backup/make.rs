@@ -437,7 +437,7 @@ fn a_damaged_database_is_told_and_no_file_stays() {
     for (index, reason) in [
         // The rows are counted with this index, before the copy is checked.
         (
-            "user_by_email",
+            "account_key_by_email",
             "project.db: the database file is damaged: SQLite: database disk image is malformed",
         ),
         ("audit_by_subject", "it is damaged: "),

@@ -47,8 +47,8 @@ fn expected(case: &Value) -> &Value {
     case.get("ours").unwrap_or(&case["flask"])
 }
 
-/// The token of the corpus with the changes of a case.
-fn token(corpus: &Value, change: &Value) -> String {
+/// The token of the corpus with the changes of a case; `now` is in seconds since 1970.
+fn token(corpus: &Value, change: &Value, now: i64) -> String {
     // A string is encoded as it is, any other value as JSON.
     let part = |value: &Value| match value {
         Value::String(text) => base64(text),
@@ -56,6 +56,9 @@ fn token(corpus: &Value, change: &Value) -> String {
     };
     let default = &corpus["token"];
     let mut claims = default["claims"].as_object().unwrap().clone();
+    for (name, seconds) in members(&default["seconds_from_now"]) {
+        claims.insert(name.clone(), (now + seconds.as_i64().unwrap()).into());
+    }
     for (name, value) in members(&change["claims"]) {
         claims.insert(name.clone(), value.clone());
     }
@@ -93,11 +96,13 @@ fn start(corpus: &Value, settings: &Value) -> Option<TestApp> {
     checked.ok()?;
     let rows: Vec<&str> = list(&corpus["rows"]).into_iter().map(text).collect();
     app.sql().execute_batch(&rows.join("\n")).unwrap();
+    // As a start does on a database of the Flask app.
+    app.app.store.synchronise_accounts().unwrap();
     Some(app)
 }
 
 fn send(corpus: &Value, app: &TestApp, case: &Value) -> TestResponse {
-    let token = token(corpus, &case["token"]);
+    let token = token(corpus, &case["token"], app.now());
     let request = text(&case["request"]).replace("{token}", &token);
     let mut headers = Vec::new();
     for (name, value) in members(&case["headers"]) {

@@ -16,10 +16,7 @@ use task_api::store::Store;
 use tempfile::TempDir;
 
 use crate::support::program::{CommandOutput, WorkDir, run_command};
-use crate::support::{
-    self, CLOCK_START, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys, open_store,
-    timestamp,
-};
+use crate::support::{self, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys, open_store};
 
 fn fixture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -217,11 +214,15 @@ fn accept(setting: AcceptFlaskTokens) -> impl FnOnce(&mut Config) {
 fn taken_over_now(setting: AcceptFlaskTokens) -> TestApp {
     let folder = folder_with_flask_database();
     drop(open(&folder).unwrap());
-    let at = timestamp(CLOCK_START * 1_000_000).to_stored();
-    let db = Connection::open(folder.path().join("project.db")).unwrap();
-    let changed = db.execute("UPDATE flask_takeover SET at = ?1", [at]);
+    let app = TestApp::in_folder(folder, |_| {});
+    set_clock_after_flask_login(&app);
+    app.advance(DAY);
+    let (at, now) = (app.app.now().to_stored(), app.now());
+    let changed = app.sql().execute("UPDATE flask_takeover SET at = ?1", [at]);
     assert_eq!(changed.unwrap(), 1);
-    TestApp::in_folder(folder, accept(setting))
+    let app = TestApp::in_folder(app.close(), accept(setting));
+    app.advance(now - app.now());
+    app
 }
 
 #[test]
@@ -376,7 +377,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let path = folder.path().join("project.db");
     for _ in 0..3 {
         drop(open(&folder).unwrap());
-        assert_eq!(user_version(&path), 4);
+        assert_eq!(user_version(&path), 5);
         let backups = backups(&folder);
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(user_version(&backups[0]), 0);
@@ -388,7 +389,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let new = tempfile::tempdir().unwrap();
     drop(open(&new).unwrap());
     assert!(backups(&new).is_empty());
-    assert_eq!(user_version(&new.path().join("project.db")), 4);
+    assert_eq!(user_version(&new.path().join("project.db")), 5);
 }
 
 /// Runs `user list` with a file size limit of 32 KiB. A write beyond the limit gets an error, as on a full disk.
@@ -443,7 +444,7 @@ fn a_database_of_an_earlier_version_is_backed_up_and_migrated() {
     assert_ne!(then, now);
     for _ in 0..3 {
         drop(open(&app.folder).unwrap());
-        assert_eq!((user_version(&path), content(&path)), (4, now.clone()));
+        assert_eq!((user_version(&path), content(&path)), (5, now.clone()));
         let backups = backups(&app.folder);
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(
@@ -495,7 +496,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
     ),
     (
         "newer than this program",
-        |path| execute_sql(path, "PRAGMA user_version = 5"),
+        |path| execute_sql(path, "PRAGMA user_version = 1000"),
         "newer version",
     ),
     (
@@ -531,7 +532,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
             let log = PathBuf::from(format!("{}-wal", path.display()));
             let db = Connection::open(path).unwrap();
             db.execute_batch(
-                "PRAGMA user_version = 5; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
+                "PRAGMA user_version = 1000; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
             )
             .unwrap();
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));

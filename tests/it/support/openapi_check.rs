@@ -137,7 +137,7 @@ fn normalized(body: &[u8]) -> Value {
             body[name] = text.trim().into();
         }
     }
-    for name in ["title", "description", "password"] {
+    for name in ["username", "email", "title", "description", "password"] {
         if let Some(text) = body[name].as_str() {
             body[name] = text.nfc().collect::<String>().into();
         }

@@ -235,6 +235,11 @@ impl TestApp {
         rusqlite::Connection::open(self.database()).unwrap()
     }
 
+    /// Makes the next account get the id of the last one that was deleted, as the Flask app does.
+    pub fn forget_given_ids(&self) {
+        self.sql().execute("DELETE FROM id_sequence", []).unwrap();
+    }
+
     /// The number of rows in a table.
     pub fn count(&self, table: &str) -> i64 {
         let sql = format!(r#"SELECT count(*) FROM "{table}""#);
