@@ -501,8 +501,12 @@ browserTest('a change of role or approval takes effect on an open page', {}, asy
   assert.equal(await page.getByRole('button', { name: 'New task' }).isVisible(), false);
   assert.equal(await dialog(page).isVisible(), false);
   await page.getByText('Your role is now employee.').waitFor();
+  // A withdrawn approval ends the sessions of the account.
+  env.expectProblem(/401/);
   await env.server.updateUser(ada, { is_approved: false });
   await returnToTab(page);
+  await page.getByText('Your session has ended. Please sign in again.').waitFor();
+  await fillSignIn(page, ada.email, ada.password);
   await page.getByRole('heading', { name: 'Waiting for approval' }).first().waitFor();
   await env.server.updateUser(ada, { is_approved: true });
   await page.getByRole('button', { name: 'Check now' }).click();

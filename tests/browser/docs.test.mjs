@@ -32,7 +32,7 @@ async function openAuthorizationDialog(page) {
 
 async function authorize(page, token) {
   const dialog = await openAuthorizationDialog(page);
-  const scheme = dialog.locator('form').filter({ hasText: 'accessToken' });
+  const scheme = dialog.locator('form').filter({ hasText: /^\s*accessToken/ });
   await scheme.locator('input').fill(token);
   await scheme.getByRole('button', { name: 'Authorize' }).click();
   await dialog.locator('.btn-done').first().click();

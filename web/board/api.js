@@ -39,7 +39,7 @@ export async function signIn(email, password) {
   const device = deviceToken(email);
   const { json } = await sendJson('POST', 'login', { body: { email, password, ...(device && { device_token: device }) } });
   tokens = json;
-  if (json.device_token) keepDeviceToken(email, json.device_token);
+  keepDeviceToken(email, json.device_token);
   return json.user;
 }
 
