@@ -81,13 +81,6 @@ fn find_user(db: &Connection, sql: &str, digest: &str, now: Timestamp) -> Result
     users::by_id(db, Id::try_from(id).map_err(Error::Internal)?)
 }
 
-/// Deletes all tokens for scripts of an account.
-pub fn end_api_tokens(db: &Connection, user_id: Id) -> Result<(), Error> {
-    db.prepare_cached("DELETE FROM api_token WHERE user_id = ?1")?
-        .execute([user_id.get()])?;
-    Ok(())
-}
-
 /// Deletes expired rows, at most `limit`. Returns the number of deleted rows.
 pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let sql = "DELETE FROM password_reset WHERE user_id IN

@@ -377,7 +377,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let path = folder.path().join("project.db");
     for _ in 0..3 {
         drop(open(&folder).unwrap());
-        assert_eq!(user_version(&path), 4);
+        assert_eq!(user_version(&path), 5);
         let backups = backups(&folder);
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(user_version(&backups[0]), 0);
@@ -389,7 +389,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let new = tempfile::tempdir().unwrap();
     drop(open(&new).unwrap());
     assert!(backups(&new).is_empty());
-    assert_eq!(user_version(&new.path().join("project.db")), 4);
+    assert_eq!(user_version(&new.path().join("project.db")), 5);
 }
 
 /// Runs `user list` with a file size limit of 32 KiB. A write beyond the limit gets an error, as on a full disk.
@@ -444,7 +444,7 @@ fn a_database_of_an_earlier_version_is_backed_up_and_migrated() {
     assert_ne!(then, now);
     for _ in 0..3 {
         drop(open(&app.folder).unwrap());
-        assert_eq!((user_version(&path), content(&path)), (4, now.clone()));
+        assert_eq!((user_version(&path), content(&path)), (5, now.clone()));
         let backups = backups(&app.folder);
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(
@@ -496,7 +496,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
     ),
     (
         "newer than this program",
-        |path| execute_sql(path, "PRAGMA user_version = 5"),
+        |path| execute_sql(path, "PRAGMA user_version = 6"),
         "newer version",
     ),
     (
@@ -532,7 +532,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
             let log = PathBuf::from(format!("{}-wal", path.display()));
             let db = Connection::open(path).unwrap();
             db.execute_batch(
-                "PRAGMA user_version = 5; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
+                "PRAGMA user_version = 6; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
             )
             .unwrap();
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));
