@@ -158,7 +158,7 @@ fn changes_to_accounts_are_in_the_audit_log_and_rejected_ones_are_not() {
     }
     assert!(matches!(
         verdict(&app),
-        Verification::Intact { count: 13, .. }
+        Verification::Intact { count: 14, .. }
     ));
 }
 

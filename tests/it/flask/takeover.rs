@@ -15,7 +15,7 @@ use task_api::model::{Role, Timestamp};
 use task_api::store::Store;
 use tempfile::TempDir;
 
-use crate::support::program::{CommandOutput, WorkDir, run_command};
+use crate::support::program::{CommandOutput, RunningServer, WorkDir, run_command};
 use crate::support::{self, SIGNING_KEY, TestApp, TestResponse, file_mode, jwt, keys, open_store};
 
 fn fixture(name: &str) -> PathBuf {
@@ -274,6 +274,34 @@ fn a_database_of_this_program_accepts_no_token_of_the_flask_app() {
 }
 
 #[test]
+fn each_start_warns_of_a_published_key_and_the_log_explains_one_refused_token() {
+    let work_dir = WorkDir::new();
+    work_dir.create_account("anna", &["--approved"]);
+    let claims = jwt::flask_claims("anna", Timestamp::now().unix_seconds());
+    let token = jwt::signed(b"aStrongSecretKey", &claims);
+    for _ in 0..2 {
+        let mut command = work_dir.command(&[]);
+        command.env("JWT_SECRET_KEY_PREVIOUS", "aStrongSecretKey");
+        let server = RunningServer::start(command.env("ALLOW_WEAK_JWT_SECRET", "1"));
+        for _ in 0..3 {
+            let response = server.client().send("GET /hello", Some(&token), None);
+            response.assert_token_refused(REFUSED, "a new database");
+        }
+        let log = server.log();
+        let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
+        let published = "JWT_SECRET_KEY_PREVIOUS holds a key that is published";
+        assert_eq!(count(published), 1, "{log:?}");
+        let refused = "this database was not taken over from the Flask app";
+        assert_eq!(count(refused), 1, "{log:?}");
+    }
+    let log = work_dir.serve().log();
+    assert!(
+        !log.iter().any(|line| line.contains("published")),
+        "{log:?}"
+    );
+}
+
+#[test]
 fn the_migration_records_a_take_over_once_also_of_a_file_that_an_earlier_version_took_over() {
     let takeover = |folder: &TempDir| -> Vec<String> {
         drop(open(folder).unwrap());
@@ -496,7 +524,11 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
     ),
     (
         "newer than this program",
+<<<<<<< HEAD
         |path| execute_sql(path, "PRAGMA user_version = 1000"),
+=======
+        |path| execute_sql(path, "PRAGMA user_version = 6"),
+>>>>>>> tokens
         "newer version",
     ),
     (
@@ -532,7 +564,11 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
             let log = PathBuf::from(format!("{}-wal", path.display()));
             let db = Connection::open(path).unwrap();
             db.execute_batch(
+<<<<<<< HEAD
                 "PRAGMA user_version = 1000; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
+=======
+                "PRAGMA user_version = 6; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
+>>>>>>> tokens
             )
             .unwrap();
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));

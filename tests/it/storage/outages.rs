@@ -177,6 +177,53 @@ fn a_sign_out_during_an_outage_takes_effect_at_once_and_is_written_later() {
 }
 
 #[test]
+fn an_account_is_signed_out_and_a_token_is_revoked_during_an_outage() {
+    let work_dir = WorkDir::new();
+    let disk = FailingDisk::new(&work_dir);
+    work_dir.create_account("anna", &["--approved"]);
+    let server = serve_on(&work_dir, &disk);
+    let mut client = server.client();
+    let admin = client.sign_in_for_token("admin");
+    let anna = client.sign_in_for_token("anna");
+    let mut script = |token: &str| {
+        let body = json!({ "name": "s", "scope": "full", "current_password": PASSWORD });
+        let created = client.send("POST /me/tokens", Some(token), Some(&body));
+        created.json()["token"].as_str().unwrap().to_owned()
+    };
+    let scripts = [script(&admin), script(&admin), script(&anna)];
+
+    disk.fail(Errno::NOSPC);
+    // The write that discovers the outage.
+    assert!(is_unavailable(&create_task(&mut client, &admin, "refused")));
+    let mut status = |line: &str, token: &str| client.send(line, Some(token), None).status;
+    assert_eq!(status("DELETE /me/tokens/1", &admin), 204);
+    assert_eq!(status("DELETE /users/1/sessions", &admin), 204);
+    let tokens = [&scripts[0], &scripts[1], &scripts[2], &admin, &anna];
+    let accepted = tokens.map(|token| status("GET /hello", token) == 200);
+    assert_eq!(accepted, [false, true, false, true, false]);
+
+    disk.repair();
+    wait_for("the end of the tokens in the database", || {
+        let sql = "SELECT count(*) FROM api_token";
+        let left: i64 = work_dir.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+        (left == 1).then_some(())
+    });
+    let accepted = tokens.map(|token| status("GET /hello", token) == 200);
+    assert_eq!(accepted, [false, true, false, true, false]);
+    server.log();
+    let db = work_dir.sql();
+    let sql = "SELECT actor || ' ' || action || ' ' || subject FROM audit ORDER BY id DESC LIMIT 2";
+    let mut statement = db.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0));
+    let rows: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
+    assert_eq!(
+        rows,
+        ["admin sessions_ended anna", "admin token_revoked admin"]
+    );
+    assert_eq!(work_dir.run(&["audit", "verify"]).code, Some(0));
+}
+
+#[test]
 fn a_sign_out_that_discovers_the_outage_takes_effect_and_a_stop_writes_it() {
     let work_dir = WorkDir::new();
     let disk = FailingDisk::new(&work_dir);
