@@ -524,11 +524,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
     ),
     (
         "newer than this program",
-<<<<<<< HEAD
         |path| execute_sql(path, "PRAGMA user_version = 1000"),
-=======
-        |path| execute_sql(path, "PRAGMA user_version = 6"),
->>>>>>> tokens
         "newer version",
     ),
     (
@@ -564,11 +560,7 @@ const INCOMPATIBLE_FILES: [IncompatibleFile; 6] = [
             let log = PathBuf::from(format!("{}-wal", path.display()));
             let db = Connection::open(path).unwrap();
             db.execute_batch(
-<<<<<<< HEAD
                 "PRAGMA user_version = 1000; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
-=======
-                "PRAGMA user_version = 6; PRAGMA journal_mode = WAL; UPDATE user SET role = 'x'",
->>>>>>> tokens
             )
             .unwrap();
             let files = [path, &log].map(|file| (file, fs::read(file).unwrap()));
