@@ -340,11 +340,6 @@ fn keys_are_separate_for_each_account_and_each_route() {
     // Keys belong to the account, not to the access token.
     let manager = with_new_token(&app, manager);
     assert_replays(&first, &post_task(&app, &manager, UUID, body));
-    // Keys belong to the route, whatever percent-encoding the path has.
-    assert_replays(
-        &first,
-        &post(&app, "/%74asks", Some(&manager), &[UUID], body),
-    );
 }
 
 #[test]
