@@ -298,6 +298,27 @@ browserTest('an approval does not take effect on an account that has changed sin
   await approve(page, 'ada', 'employee');
 });
 
+browserTest('an account that has changed since the admin saw it is not deleted, and keeps its approval', {}, async (env) => {
+  const ada = await env.server.createUser('ada');
+  const page = await signIn(env, env.server.admin);
+  await openPeople(page);
+  const shownRole = (role) =>
+    page.waitForFunction((role) => document.querySelector('[aria-label="Role of ada"]')?.value === role, role);
+  await shownRole('employee');
+  await env.server.updateUser(ada, { role: 'manager' });
+  await page.getByRole('button', { name: 'Delete: ada' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
+  await page.getByText(CHANGED).waitFor();
+  await shownRole('manager');
+  await page.getByRole('button', { name: 'Close this message' }).click();
+  await page.getByRole('button', { name: 'More: ada' }).click();
+  await env.server.updateUser(ada, { role: 'employee' });
+  await page.getByRole('button', { name: 'Withdraw approval: ada' }).click();
+  await page.getByText(CHANGED).waitFor();
+  const token = await env.server.signIn(env.server.admin);
+  assert.equal((await env.server.request(200, 'GET', `/users/${ada.id}`, { token })).is_approved, true);
+});
+
 browserTest('an account that changes while the approval is sent is not approved (If-Match)', {}, async (env) => {
   env.expectProblem(/412/);
   const ada = await env.server.signUp('ada');
