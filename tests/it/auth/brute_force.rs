@@ -550,11 +550,13 @@ fn requests_from_120_000_networks_use_bounded_memory_and_the_limits_still_hold()
     assert_eq!(count_until_another(401, |_| hello(ATTACKER_ADDRESS)), 30);
     for n in 0..120_000_u32 {
         hello(&format!("2001:db8:{:x}:{:x}::1", n >> 16, n & 0xffff));
+        // What is known about a client that was there before the attack is not pushed out.
+        if n % 10_000 == 0 {
+            assert_eq!(hello(ATTACKER_ADDRESS).status, 429, "{n}");
+        }
     }
     // The site, the network and the pair of the guesses, and the networks of the other requests.
     assert_eq!(app.app.rate_limits.tracked_keys(), 50_000 + 3);
-    // What is known about a client that was there before the attack is not pushed out.
-    assert_eq!(hello(ATTACKER_ADDRESS).status, 429);
     // New addresses share the limit of those for which there was no room; the accounts have theirs.
     assert_eq!(hello(OWNER_ADDRESS).status, 429);
     let signed_in = send(&app, OWNER_ADDRESS, "GET /hello", Some(&anna.token), "");
