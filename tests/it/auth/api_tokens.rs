@@ -431,6 +431,12 @@ fn a_token_of_a_deleted_account_is_401_also_if_the_flask_app_deleted_it_and_its_
         ))
         .unwrap();
     assert!(!is_accepted(&app, &full));
+    let mut eve = Account {
+        username: "eve".to_owned(),
+        ..ben
+    };
+    eve.token = app.token_of_new_session(&eve);
+    assert_eq!(tokens(&app, &eve).len(), 0);
 }
 
 #[test]
