@@ -89,7 +89,7 @@ fn a_change_through_the_server_acts_on_the_next_request_of_every_connection() {
                 1 => Change {
                     name: "a withdrawn approval",
                     line: "GET /tasks",
-                    status: 403,
+                    status: 401,
                     change: (
                         format!("PATCH {user}"),
                         &admin.token,
