@@ -18,6 +18,7 @@ pub(crate) mod password_resets;
 mod refused_sign_in;
 pub(crate) mod sessions;
 mod sign_in_attempt;
+pub(crate) mod sign_up;
 pub(crate) mod static_files;
 pub(crate) mod tasks;
 pub(crate) mod users;

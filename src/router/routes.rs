@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::handlers::auth::SignInResult;
 use crate::handlers::{
     api_tokens, audit, auth, health, hello, invitations, me, metrics, password_resets, sessions,
-    static_files, tasks, users,
+    sign_up, static_files, tasks, users,
 };
 use crate::http::rate_limit::Limit;
 use crate::http::request::RequestContext;
@@ -258,7 +258,7 @@ pub fn openapi_json() -> Result<String, Error> {
 /// The route table: the whole API, one line for each endpoint.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
-    route("POST", "/signup", Hash, Anyone(auth::sign_up), operations::sign_up),
+    route("POST", "/signup", Hash, Anyone(sign_up::sign_up), operations::sign_up),
     route("POST", "/login", Hash, SignIn(auth::log_in), operations::log_in),
     route("POST", "/password-reset", Hash, Anyone(password_resets::reset), operations::reset_password),
     route("POST", "/refresh", Write, Refresh(auth::refresh), operations::refresh),
