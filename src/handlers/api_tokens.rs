@@ -1,6 +1,7 @@
 //! The tokens for scripts of the caller's account: create, list, revoke.
 
 use super::audit_actor::actor;
+use super::concurrent_changes::recheck_session;
 use super::current_password::with_current_password;
 use crate::app::App;
 use crate::app::sign_outs::{Ended, SignOut};
@@ -40,6 +41,7 @@ fn insert(
         expires_at: new.expires_in.map(|time| now.plus_seconds(time.seconds())),
     };
     let api_token = app.store.write(|db| {
+        recheck_session(db, caller)?;
         users::confirm_password(db, caller.id, current_hash, None)?;
         let api_token = api_tokens::insert(db, &row)?;
         let (actor, detail) = (actor(app, context, caller), audit::token_detail(&api_token));

@@ -2,8 +2,8 @@
 //! again inside it.
 
 use crate::error::Error;
-use crate::model::User;
-use crate::store::{Connection, users};
+use crate::model::{InSession, User};
+use crate::store::{Connection, sessions, users};
 
 /// Runs the attempt again, once, if another request has changed the row between its read and its write
 /// (optimistic concurrency).
@@ -21,5 +21,16 @@ pub fn recheck_permissions(db: &Connection, caller: &User) -> Result<(), Error> 
     match users::by_username(db, &caller.username)? {
         Some(user) if user.has_rights_of(caller) => Ok(()),
         _ => Err(Error::InsufficientRole),
+    }
+}
+
+/// Checks inside the write transaction that the caller's session has not ended since the router found it. The hash of a
+/// password takes long enough for a sign-out or a withdrawn approval.
+pub fn recheck_session(db: &Connection, caller: &InSession) -> Result<(), Error> {
+    match caller.session() {
+        Some(session) if sessions::user(db, session, &caller.username)?.is_none() => {
+            Err(Error::revoked())
+        }
+        _ => Ok(()),
     }
 }

@@ -2,9 +2,10 @@
 
 use super::concurrent_changes::retry_on_conflict;
 use super::refused_sign_in::record_refused_sign_in;
-use super::sign_in_attempt::count_attempt;
 use crate::app::App;
 use crate::error::Error;
+use crate::http::rate_limit::Limit;
+use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
 use crate::model::{InSession, PasswordAttempt};
 use crate::store::users;
@@ -13,7 +14,7 @@ use crate::store::users;
 /// transaction; if the password has been changed meanwhile, both are repeated once.
 ///
 /// # Errors
-/// [`Error::TooManyRequests`]: an attempt counts as an attempt to sign in, since a client with a stolen token must not
+/// [`Error::TooManyRequests`]: attempts are limited like those to sign in, since a client with a stolen token must not
 /// be able to guess the password. [`Error::WrongPassword`], which goes to the audit log. Those of `change`.
 pub fn with_current_password<T>(
     app: &App,
@@ -22,7 +23,11 @@ pub fn with_current_password<T>(
     given: &PasswordAttempt,
     change: impl Fn(&str) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    count_attempt(app, context, &caller.email, None)?;
+    let (key, account) = (RateLimitKey::Account(caller.id), caller.id.get());
+    let counted = app
+        .rate_limits
+        .check_request(context, Limit::CurrentPassword, key, app.now());
+    counted.map_err(|refused| refused.of_account(Some(account)))?;
     retry_on_conflict(|| change(&verify(app, context, caller, given)?))
 }
 

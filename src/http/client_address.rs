@@ -66,7 +66,7 @@ fn warn_of_ignored_header(peer: IpAddr) {
     ONCE.call_once(|| {
         log::warn!(
             "ignoring the X-Forwarded-For header of a request from {peer}: if this is your proxy, list it in \
-             TRUSTED_PROXIES; until then its address stands for all of its clients, also in the rate limits"
+             TRUSTED_PROXIES; until then the log has its address for all of its clients, and they share rate limits"
         );
     });
 }

@@ -44,6 +44,10 @@ pub enum Limit {
     /// Attempts to sign in to one account from all such devices together.
     #[strum(serialize = "login from all known devices")]
     SignInFromAllDevices,
+    /// Attempts of one account to prove its current password. They count per account and not per network: otherwise
+    /// a neighbour who guesses could keep the owner from changing the password.
+    #[strum(serialize = "current password")]
+    CurrentPassword,
     /// Sign-ups from one network.
     #[strum(serialize = "sign-up")]
     SignUpFromNetwork,
@@ -69,7 +73,9 @@ impl Limit {
     fn quota(self, settings: RateLimitArgs) -> Quota {
         let quota = |burst, seconds| Quota::new(burst, Duration::from_secs(seconds));
         match self {
-            Limit::SignInToAccount | Limit::SignInFromDevice => quota(10, 30),
+            Limit::SignInToAccount | Limit::SignInFromDevice | Limit::CurrentPassword => {
+                quota(10, 30)
+            },
             Limit::SignInFromNetwork => quota(120, 5),
             Limit::SignInFromSite => quota(480, 1),
             Limit::SignInFromAllDevices => quota(60, 5),
@@ -111,9 +117,8 @@ impl RateLimits {
         }
     }
 
-    /// Counts an attempt to prove a password: a sign-in, or the `current_password` of a caller. `email` is the key of
-    /// the account's e-mail address, and `device` one that has signed in to it before. Like the other checks, it notes
-    /// in the context which limits have counted the request.
+    /// Counts an attempt to sign in. `email` is the key of the account's e-mail address, and `device` one that has signed
+    /// in to it before. Like the other checks, it notes in the context which limits have counted the request.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
@@ -138,9 +143,11 @@ impl RateLimits {
                 (Limit::SignInToAccount, from.network_and_email(email)),
             ]
         };
-        match device {
-            Some(device) => self.check(context, &known(device), now),
-            None => self.check(context, &unknown(), now),
+        // Who knew the password once may have devices too, and use their quota up: then the sign-in counts as one
+        // without a device.
+        match device.map(|device| self.check(context, &known(device), now)) {
+            Some(Ok(())) => Ok(()),
+            _ => self.check(context, &unknown(), now),
         }
     }
 

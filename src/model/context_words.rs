@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::confusable_detection::skeleton;
 
 use super::text_rules::fold_case;
 
@@ -26,8 +28,9 @@ const MIN_NAME_LETTERS: usize = 3;
 
 /// Whether a password consists of the program's words and the account's `names` alone, each any number of times.
 ///
-/// Spelling does not count: upper and lower case are equal, compatibility characters (NFKC) too, a digit or a sign
-/// may stand for a letter (`t4sk`), and other digits, signs and spaces are ignored wherever they are.
+/// Spelling does not count: upper and lower case are equal, compatibility characters, accents and letters of other
+/// scripts that look alike too, a digit or a sign may stand for a letter (`t4sk`), and other digits, signs and spaces
+/// are ignored wherever they are.
 pub fn consists_of_context_words(password: &str, names: &[&str]) -> bool {
     let names = names.iter().map(|name| letters(name));
     let names = names.filter(|name| name.len() >= MIN_NAME_LETTERS);
@@ -83,6 +86,14 @@ fn letters(text: &str) -> Vec<char> {
     fold(text).chars().filter(|c| c.is_alphabetic()).collect()
 }
 
+/// Lower case without accents, with the ASCII letters that other letters look like (UTS 39). ASCII itself stays as it
+/// is: its own skeleton would make an `rn` of each `m`.
 fn fold(text: &str) -> String {
-    fold_case(&text.nfkc().collect::<String>())
+    let letters = text.nfkd().filter(|c| !is_combining_mark(*c));
+    let plain = letters.flat_map(|c| {
+        let (ascii, other) = (c.is_ascii().then_some(c), (!c.is_ascii()).then(|| c.to_string()));
+        let looks_like: Vec<char> = other.iter().flat_map(|other| skeleton(other)).collect();
+        ascii.into_iter().chain(looks_like)
+    });
+    fold_case(&plain.collect::<String>())
 }

@@ -18,7 +18,7 @@ macro_rules! visible_line {
         concat!(
             r"^(?=.*[^\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e",
             r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8",
-            "\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}])",
+            "\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1bca0}-\u{1bca3}\u{1d159}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}])",
             "[^",
             $forbidden,
             "]*$"
@@ -33,7 +33,7 @@ macro_rules! without_invisible {
     ($($rest:literal)+) => {
         concat!(
             r"^(?!.*[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2028\u2029\u2800\u3164\ufe00-\ufe0f\uffa0",
-            "\u{e0100}-\u{e01ef}])",
+            "\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}\u{e0100}-\u{e01ef}])",
             $($rest),+
         )
     };

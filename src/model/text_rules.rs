@@ -124,10 +124,21 @@ fn general_category(c: char) -> GeneralCategory {
     CodePointMapData::<GeneralCategory>::new().get(c)
 }
 
+/// Characters that show nothing although Unicode does not call them default ignorable: the braille pattern without dots,
+/// the Brahmi number joiner, two blanks of the Egyptian hieroglyphs, the Khitan filler, and the note without a head.
+const BLANK: [char; 6] = [
+    '\u{2800}',
+    '\u{1107f}',
+    '\u{13441}',
+    '\u{13442}',
+    '\u{16fe4}',
+    '\u{1d159}',
+];
+
 /// Whether a character shows nothing: white space, what Unicode calls default ignorable (joiners, variation
-/// selectors, the Hangul fillers), and the braille pattern without dots.
+/// selectors, the Hangul fillers), and [`BLANK`].
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
-        || c == '\u{2800}'
+        || BLANK.contains(&c)
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }

@@ -71,7 +71,8 @@ impl NameKeys {
     pub fn of(name: &str) -> NameKeys {
         let name: String = name.nfkc().collect();
         NameKeys {
-            folded: folded_skeleton(&fold_case(&name)),
+            // The lower case of the Turkish `İ` is an `i` with a second dot, which is drawn on the first.
+            folded: folded_skeleton(&fold_case(&name).replace("i\u{307}", "i")),
             written: folded_skeleton(&name),
         }
     }

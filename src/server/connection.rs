@@ -362,7 +362,7 @@ impl Connection {
             self.write_response(response, framing, context)?;
             return Ok(None);
         };
-        let flow = Flow::of(context.app, &request);
+        let flow = Flow::of(context.app, &request, work);
         let job = Job {
             request,
             matched,

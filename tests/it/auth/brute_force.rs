@@ -499,9 +499,20 @@ fn guessing_the_current_password_has_the_same_limit_as_a_login() {
     let statuses: Vec<u16> = (0..12).map(|_| guess("a wrong one").status).collect();
     assert_eq!(statuses, [[403; 6].as_slice(), &[429; 6]].concat());
     retry_after_of_429(&guess(PASSWORD));
-    // They are attempts to sign in to this account.
+    // They count for the account alone, so the owner still signs in from there.
     let log_in = log_in_from(&app, ATTACKER_ADDRESS, &anna.email, PASSWORD);
-    assert_eq!(log_in.status, 429);
+    assert_eq!(log_in.status, 200);
+}
+
+#[test]
+fn a_neighbour_who_guesses_does_not_keep_the_owner_from_changing_the_password() {
+    let app = rate_limited_app();
+    let anna = app.employee();
+    wrong_passwords_before_429(&app, ATTACKER_ADDRESS, &anna.email);
+    let body = json!({ "current_password": PASSWORD, "password": "another password" });
+    let token = Some(anna.token.as_str());
+    let changed = send(&app, ATTACKER_ADDRESS, "PATCH /me", token, &body.to_string());
+    assert_eq!(changed.status, 200);
 }
 
 #[test]

@@ -58,9 +58,12 @@ fn the_guesses_with_a_device_token_are_limited_per_device_and_per_account() {
         .collect();
     let guesses = |device: &Value| guesses(&app, NETWORK, &anna.email, device);
     let guessed: Vec<usize> = devices.iter().map(guesses).collect();
-    assert_eq!(guessed, [10, 10, 10, 10, 10, 10, 0, 0]);
-    // They count neither for the network nor for its pair with the account.
-    assert_eq!(guesses(&Value::Null), 10);
+    // The first one goes on like a client without a device token, with the ten attempts of its network.
+    assert_eq!(guessed, [20, 10, 10, 10, 10, 10, 0, 0]);
+    assert_eq!(guesses(&Value::Null), 0);
+    // The quota of the network is not that of the owner elsewhere, also while the quota of all devices is used up.
+    let elsewhere = log_in(&app, ELSEWHERE, &anna.email, PASSWORD, &devices[0]);
+    assert_eq!(elsewhere.status, 200);
 }
 
 #[test]
@@ -72,6 +75,7 @@ fn a_sign_in_renews_the_token_of_the_same_device() {
     let second = device_token(&app, &anna, &first);
     assert_ne!(first, second);
     // One of the ten attempts of the device is used.
+    assert_eq!(guesses(&app, NETWORK, &anna.email, &Value::Null), 10);
     assert_eq!(guesses(&app, NETWORK, &anna.email, &second), 9);
     assert_eq!(guesses(&app, NETWORK, &anna.email, &first), 0);
     // A year after it was issued the first token is none.
