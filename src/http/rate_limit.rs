@@ -81,8 +81,7 @@ impl Limit {
             Limit::SignInFromAllDevices => quota(60, 5),
             Limit::SignUpFromNetwork => quota(60, 10),
             Limit::SignUpFromSite => quota(240, 2),
-            Limit::Refresh => quota(120, 1),
-            Limit::OwnSessions => quota(60, 1),
+            Limit::Refresh | Limit::OwnSessions => quota(120, 1),
             Limit::Requests | Limit::RequestsWithoutToken => Quota::new(
                 settings.requests_per_minute.into(),
                 Duration::from_secs(60) / settings.requests_per_minute,
