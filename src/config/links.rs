@@ -14,7 +14,7 @@ use crate::model::{LinkKind, LinkToken};
 /// The address and the validity of one-time links.
 #[derive(Debug, Clone, Args)]
 pub struct LinkArgs {
-    /// Address under which people reach this server, such as https://tasks.example; one-time links begin with it.
+    /// Address under which people reach this server, such as `https://tasks.example`; one-time links begin with it.
     /// Without it they begin with the address that the server listens on
     #[arg(long, env, hide_env_values = true)]
     pub public_url: Option<PublicUrl>,

@@ -75,7 +75,7 @@ impl Limit {
         match self {
             Limit::SignInToAccount | Limit::SignInFromDevice | Limit::CurrentPassword => {
                 quota(10, 30)
-            },
+            }
             Limit::SignInFromNetwork => quota(120, 5),
             Limit::SignInFromSite => quota(480, 1),
             Limit::SignInFromAllDevices => quota(60, 5),

@@ -91,7 +91,10 @@ fn letters(text: &str) -> Vec<char> {
 fn fold(text: &str) -> String {
     let letters = text.nfkd().filter(|c| !is_combining_mark(*c));
     let plain = letters.flat_map(|c| {
-        let (ascii, other) = (c.is_ascii().then_some(c), (!c.is_ascii()).then(|| c.to_string()));
+        let (ascii, other) = (
+            c.is_ascii().then_some(c),
+            (!c.is_ascii()).then(|| c.to_string()),
+        );
         let looks_like: Vec<char> = other.iter().flat_map(|other| skeleton(other)).collect();
         ascii.into_iter().chain(looks_like)
     });

@@ -511,7 +511,13 @@ fn a_neighbour_who_guesses_does_not_keep_the_owner_from_changing_the_password() 
     wrong_passwords_before_429(&app, ATTACKER_ADDRESS, &anna.email);
     let body = json!({ "current_password": PASSWORD, "password": "another password" });
     let token = Some(anna.token.as_str());
-    let changed = send(&app, ATTACKER_ADDRESS, "PATCH /me", token, &body.to_string());
+    let changed = send(
+        &app,
+        ATTACKER_ADDRESS,
+        "PATCH /me",
+        token,
+        &body.to_string(),
+    );
     assert_eq!(changed.status, 200);
 }
 

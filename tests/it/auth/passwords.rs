@@ -347,7 +347,10 @@ fn every_way_to_set_a_password_applies_the_same_rules() {
         ),
         ("Zoë Ångström!", Some(CONTEXT_ERROR)),
         ("Task-API1", Some(CONTEXT_ERROR)),
-        ("Zoe Angstrom", None),
+        ("Zoe Angstrom", Some(CONTEXT_ERROR)),
+        ("Z\u{43e}\u{435} Angstr\u{43e}m", Some(CONTEXT_ERROR)), // Cyrillic letters
+        ("t\u{e0}sk-\u{e0}pi-admin", Some(CONTEXT_ERROR)),
+        ("\u{430}dmin-admin", Some(CONTEXT_ERROR)),
         ("Zoë Ångström at sea", None),
     ] {
         for (way, set) in WAYS_TO_SET_A_PASSWORD {
