@@ -20,7 +20,7 @@ use crate::model::{
     Action, Actor, Email, LinkKind, LinkToken, Password, Role, Timestamp, User, UserPatch,
     UserQuery, Username,
 };
-use crate::store::{Connection, Store, api_tokens, audit, password_resets, sessions, users};
+use crate::store::{Connection, Store, audit, credentials, password_resets, users};
 
 /// The subcommands of `user`.
 #[derive(Debug, Subcommand)]
@@ -300,11 +300,8 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
     let password = command.password.read([&user.username, &user.email])?;
     let (hash, os_user) = (hash(&command.hashing, &password)?, os_user());
     let user = command.account.change(&store, |db, user| {
-        users::set_password_hash(db, user.id, &hash)?;
         let actor = Actor::operator(&os_user, Timestamp::now());
-        sessions::end_all(db, user.id, None, actor.at)?;
-        api_tokens::end_all(db, user.id)?;
-        audit::record(db, &actor, Action::PasswordChanged, Some(&user), None)?;
+        credentials::replace_password(db, &user, &hash, &actor, Action::PasswordChanged)?;
         Ok(user)
     })?;
     print(format_args!(

@@ -346,7 +346,7 @@ pub fn confirm_password(
     }
 }
 
-/// Replaces the password hash without a check of the old one. For the operator's command `user set-password`.
+/// Replaces the password hash without a check of the old one; see [`super::credentials::replace_password`].
 pub fn set_password_hash(db: &Connection, id: Id, hash: &str) -> Result<(), Error> {
     db.prepare_cached(r#"UPDATE "user" SET password_hash = ?2 WHERE id = ?1"#)?
         .execute(params![id.get(), hash])?;
