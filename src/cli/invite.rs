@@ -9,8 +9,8 @@ use crate::config::database::DatabaseArgs;
 use crate::config::links::LinkArgs;
 use crate::config::server::AddressArgs;
 use crate::logging;
-use crate::model::{Action, Actor, Email, LinkKind, LinkToken, Role, Timestamp};
-use crate::store::{audit, invitations};
+use crate::model::{Actor, Email, LinkKind, LinkToken, Role, Timestamp};
+use crate::store::invitations;
 
 /// The examples in the help text.
 pub const EXAMPLES: &str = "\
@@ -48,16 +48,10 @@ pub fn run(command: &Invite) -> Result<(), String> {
         role: command.role,
         email: command.email.as_ref(),
         first_only: false,
-        made_by: None,
-        created_at: now,
-        expires_at: now.plus_seconds(command.links.links_expire.seconds()),
+        expires_at: command.links.expiry(now),
     };
-    let made = store.write(|db| {
-        let made = invitations::insert(db, &row)?;
-        let (actor, detail) = (Actor::operator(&os_user, now), made.audit_detail());
-        audit::record(db, &actor, Action::InvitationMade, None, Some(detail))?;
-        Ok(made)
-    });
+    let actor = Actor::operator(&os_user, now);
+    let made = store.write(|db| invitations::insert(db, &row, &actor));
     let made = made.map_err(explain)?;
     let expires_at = String::from(made.expires_at);
     print(format_args!("{}", base.link(LinkKind::Invitation, &token)))?;

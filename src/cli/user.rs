@@ -315,18 +315,14 @@ fn reset_link(command: &ResetLink) -> Result<(), String> {
     let store = open_existing(&command.database)?;
     let token = LinkToken::random().map_err(explain)?;
     let (os_user, now) = (os_user(), Timestamp::now());
-    let expires_at = now.plus_seconds(command.links.links_expire.seconds());
+    let expires_at = command.links.expiry(now);
     let user = command.account.change(&store, |db, user| {
         let row = password_resets::NewRow {
             user: &user,
             digest: &token.digest(),
-            made_by: None,
-            created_at: now,
             expires_at,
         };
-        password_resets::replace(db, &row)?;
-        let actor = Actor::operator(&os_user, now);
-        audit::record(db, &actor, Action::ResetLinkMade, Some(&user), None)?;
+        password_resets::replace(db, &row, &Actor::operator(&os_user, now))?;
         Ok(user)
     })?;
     print(format_args!("{}", base.link(LinkKind::Reset, &token)))?;

@@ -9,7 +9,7 @@ use url::{Position, Url};
 
 use super::duration::Lifetime;
 use super::server::AddressArgs;
-use crate::model::{LinkKind, LinkToken};
+use crate::model::{LinkKind, LinkToken, Timestamp};
 
 /// The address and the validity of one-time links.
 #[derive(Debug, Clone, Args)]
@@ -25,6 +25,11 @@ pub struct LinkArgs {
 }
 
 impl LinkArgs {
+    /// The end of a link that is made at `now`.
+    pub fn expiry(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.links_expire.seconds())
+    }
+
     /// The beginning of links, for a command that runs beside the server.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, AdminInSession, Id, LinkToken, MadePasswordReset, PasswordReset};
-use crate::store::{audit, credentials, password_resets, users};
+use crate::store::{credentials, password_resets, users};
 
 /// Makes the link of an account, in place of an earlier one. The response is the only one that shows its token.
 pub fn create(
@@ -27,19 +27,11 @@ pub fn create(
         let row = password_resets::NewRow {
             user: &user,
             digest: &token.digest(),
-            made_by: Some(admin),
-            created_at: actor.at,
-            expires_at: app.link_expiry(actor.at),
+            expires_at: app.config.links.expiry(actor.at),
         };
-        password_resets::replace(db, &row)?;
-        audit::record(db, &actor, Action::ResetLinkMade, Some(&user), None)?;
-        let (created_at, expires_at) = (row.created_at, row.expires_at);
-        Ok(MadePasswordReset::new(
-            &user,
-            created_at,
-            expires_at,
-            token.clone(),
-        ))
+        password_resets::replace(db, &row, &actor)?;
+        let (made_at, expires_at) = (actor.at, row.expires_at);
+        Ok(MadePasswordReset::new(&user, made_at, expires_at, token))
     })?;
     Ok(response::json(&made).with_status_code(201))
 }

@@ -3,11 +3,11 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::decode;
 use super::id_sequence::{Sequence, next_id};
 use super::one_time_links::IS_VALID;
+use super::{audit, decode};
 use crate::error::Error;
-use crate::model::{Email, Id, Invitation, Role, Timestamp, User};
+use crate::model::{Action, Actor, Email, Id, Invitation, Role, Timestamp};
 
 /// The most open invitations. It bounds how many accounts a stolen admin session can prepare, and the list.
 pub const MAX_OPEN: u32 = 200;
@@ -49,21 +49,18 @@ pub struct NewRow<'a> {
     pub email: Option<&'a Email>,
     /// Whether it is valid only while there is no approved admin.
     pub first_only: bool,
-    /// The admin who makes it; `None` for the operator.
-    pub made_by: Option<&'a User>,
-    /// The present time.
-    pub created_at: Timestamp,
     /// The end of its validity.
     pub expires_at: Timestamp,
 }
 
-/// Creates an invitation.
+/// Creates an invitation, and records it in the audit log. The account of `actor` is the admin who makes it; without one
+/// it is the operator's.
 ///
 /// # Errors
 /// [`Error::TooManyInvitations`] if [`MAX_OPEN`] others are open. One for the first admin does not count: each start
 /// must be able to make one.
-pub fn insert(db: &Connection, new: &NewRow) -> Result<Invitation, Error> {
-    if !new.first_only && list(db, new.created_at)?.len() >= MAX_OPEN as usize {
+pub fn insert(db: &Connection, new: &NewRow, actor: &Actor) -> Result<Invitation, Error> {
+    if !new.first_only && list(db, actor.at)?.len() >= MAX_OPEN as usize {
         return Err(Error::TooManyInvitations(MAX_OPEN));
     }
     let highest: i64 = db
@@ -74,19 +71,22 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<Invitation, Error> {
         "INSERT INTO invitation (id, digest, role, email, first_only, made_by, maker_created_at, created_at, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING {COLUMNS}"
     );
-    let maker_created_at = new.made_by.and_then(|maker| maker.created_at);
+    let maker_created_at = actor.account.and_then(|maker| maker.created_at);
     let values = params![
         id.get(),
         new.digest,
         new.role.as_str(),
         new.email.map(Email::as_str),
         new.first_only,
-        new.made_by.map(|maker| maker.id.get()),
+        actor.account.map(|maker| maker.id.get()),
         maker_created_at.map(Timestamp::to_stored),
-        new.created_at.to_stored(),
+        actor.at.to_stored(),
         new.expires_at.to_stored(),
     ];
-    Ok(db.prepare_cached(&sql)?.query_row(values, from_row)?)
+    let made = db.prepare_cached(&sql)?.query_row(values, from_row)?;
+    let detail = Some(made.audit_detail());
+    audit::record(db, actor, Action::InvitationMade, None, detail)?;
+    Ok(made)
 }
 
 /// Reads the invitations that can still be used, except those for the first admin, in the order of their ids.
