@@ -4,7 +4,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::id_sequence::{Sequence, next_id};
-use super::one_time_links::IS_VALID;
+use super::one_time_links::is_valid;
+use super::users::IS_APPROVED_ADMIN;
 use super::{audit, decode};
 use crate::error::Error;
 use crate::model::{Action, Actor, Email, Id, Invitation, Role, Timestamp};
@@ -14,9 +15,15 @@ pub const MAX_OPEN: u32 = 200;
 
 const COLUMNS: &str = "id, role, email, created_at, expires_at, made_by";
 
-/// The condition under which an invitation for the first admin is valid: there is none yet.
-const IS_NOT_TOO_LATE: &str = r#"(first_only = FALSE OR NOT EXISTS (
-    SELECT 1 FROM "user" WHERE role = 'admin' AND coalesce(is_approved, FALSE) = TRUE))"#;
+/// The condition under which an account can sign up with an invitation: it is valid, and if it is for the first admin,
+/// there is none yet.
+fn is_usable() -> String {
+    let is_valid = is_valid();
+    format!(
+        r#"{is_valid} AND (first_only = FALSE OR NOT EXISTS (
+            SELECT 1 FROM "user" WHERE {IS_APPROVED_ADMIN}))"#
+    )
+}
 
 /// Decodes a row of [`COLUMNS`].
 fn from_row(row: &Row) -> rusqlite::Result<Invitation> {
@@ -91,8 +98,9 @@ pub fn insert(db: &Connection, new: &NewRow, actor: &Actor) -> Result<Invitation
 
 /// Reads the invitations that can still be used, except those for the first admin, in the order of their ids.
 pub fn list(db: &Connection, now: Timestamp) -> Result<Vec<Invitation>, Error> {
+    let is_valid = is_valid();
     let sql = format!(
-        "SELECT {COLUMNS} FROM invitation WHERE first_only = ?1 AND {IS_VALID} ORDER BY id"
+        "SELECT {COLUMNS} FROM invitation WHERE first_only = ?1 AND {is_valid} ORDER BY id"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(params![false, now.to_stored()], from_row)?;
@@ -104,9 +112,8 @@ pub fn list(db: &Connection, now: Timestamp) -> Result<Vec<Invitation>, Error> {
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn by_digest(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitation, Error> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM invitation WHERE digest = ?1 AND {IS_VALID} AND {IS_NOT_TOO_LATE}"
-    );
+    let is_usable = is_usable();
+    let sql = format!("SELECT {COLUMNS} FROM invitation WHERE digest = ?1 AND {is_usable}");
     db.prepare_cached(&sql)?
         .query_row(params![digest, now.to_stored()], from_row)
         .optional()?
@@ -119,10 +126,9 @@ pub fn by_digest(db: &Connection, digest: &str, now: Timestamp) -> Result<Invita
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitation, Error> {
-    let sql = format!(
-        "DELETE FROM invitation WHERE digest = ?1 AND {IS_VALID} AND {IS_NOT_TOO_LATE}
-         RETURNING {COLUMNS}"
-    );
+    let is_usable = is_usable();
+    let sql =
+        format!("DELETE FROM invitation WHERE digest = ?1 AND {is_usable} RETURNING {COLUMNS}");
     db.prepare_cached(&sql)?
         .query_row(params![digest, now.to_stored()], from_row)
         .optional()?

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::one_time_links::IS_VALID;
+use super::one_time_links::is_valid;
 use super::{audit, users};
 use crate::error::Error;
 use crate::model::{Action, Actor, Id, Timestamp, User};
@@ -50,8 +50,9 @@ pub fn replace(db: &Connection, new: &NewRow, actor: &Actor) -> Result<(), Error
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn user(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error> {
+    let is_valid = is_valid();
     let sql = format!(
-        "SELECT user_id FROM password_reset WHERE digest = ?1 AND {IS_VALID} AND {IS_OF_ACCOUNT}"
+        "SELECT user_id FROM password_reset WHERE digest = ?1 AND {is_valid} AND {IS_OF_ACCOUNT}"
     );
     find_user(db, &sql, digest, now)
 }
@@ -62,8 +63,9 @@ pub fn user(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error> {
+    let is_valid = is_valid();
     let sql = format!(
-        "DELETE FROM password_reset WHERE digest = ?1 AND {IS_VALID} AND {IS_OF_ACCOUNT}
+        "DELETE FROM password_reset WHERE digest = ?1 AND {is_valid} AND {IS_OF_ACCOUNT}
          RETURNING user_id"
     );
     find_user(db, &sql, digest, now)
