@@ -1,8 +1,8 @@
 //! Reauthentication: a caller who is signed in proves the account's password again before a sensitive change.
 
 use super::concurrent_changes::retry_on_conflict;
+use super::count_sign_in_attempt::count_sign_in_attempt;
 use super::refused_sign_in::record_refused_sign_in;
-use super::sign_in_attempt::count_attempt;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::request::RequestContext;
@@ -22,7 +22,7 @@ pub fn with_current_password<T>(
     given: &PasswordAttempt,
     change: impl Fn(&str) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    count_attempt(app, context, &caller.email, None)?;
+    count_sign_in_attempt(app, context, &caller.email, None)?;
     retry_on_conflict(|| change(&verify(app, context, caller, given)?))
 }
 

@@ -70,17 +70,13 @@ pub fn insert(db: &Connection, new: &NewRow, actor: &Actor) -> Result<Invitation
     if !new.first_only && list(db, actor.at)?.len() >= MAX_OPEN as usize {
         return Err(Error::TooManyInvitations(MAX_OPEN));
     }
-    let highest: i64 = db
-        .prepare_cached("SELECT coalesce(max(id), 0) FROM invitation")?
-        .query_row([], |row| row.get(0))?;
-    let id = next_id(db, Sequence::Invitation, highest)?;
     let sql = format!(
         "INSERT INTO invitation (id, digest, role, email, first_only, made_by, maker_created_at, created_at, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING {COLUMNS}"
     );
     let maker_created_at = actor.account.and_then(|maker| maker.created_at);
     let values = params![
-        id.get(),
+        next_id(db, Sequence::Invitation, 0)?.get(),
         new.digest,
         new.role.as_str(),
         new.email.map(Email::as_str),
@@ -100,10 +96,10 @@ pub fn insert(db: &Connection, new: &NewRow, actor: &Actor) -> Result<Invitation
 pub fn list(db: &Connection, now: Timestamp) -> Result<Vec<Invitation>, Error> {
     let is_valid = is_valid();
     let sql = format!(
-        "SELECT {COLUMNS} FROM invitation WHERE first_only = ?1 AND {is_valid} ORDER BY id"
+        "SELECT {COLUMNS} FROM invitation WHERE first_only = FALSE AND {is_valid} ORDER BY id"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![false, now.to_stored()], from_row)?;
+    let rows = statement.query_map([now.to_stored()], from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
