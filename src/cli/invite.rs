@@ -9,7 +9,7 @@ use crate::config::database::DatabaseArgs;
 use crate::config::links::LinkArgs;
 use crate::config::server::AddressArgs;
 use crate::logging;
-use crate::model::{Actor, Email, LinkKind, LinkToken, Role, Timestamp};
+use crate::model::{Actor, Email, Invitation, LinkKind, LinkToken, Role, Timestamp};
 use crate::store::invitations;
 
 /// The examples in the help text.
@@ -36,7 +36,7 @@ pub struct Invite {
     database: DatabaseArgs,
 }
 
-/// Makes the invitation. Standard output gets the link alone, so that a script can read it.
+/// Makes the invitation and prints its link.
 pub fn run(command: &Invite) -> Result<(), String> {
     logging::start_for_command()?;
     let base = command.links.base(&command.address)?;
@@ -52,12 +52,19 @@ pub fn run(command: &Invite) -> Result<(), String> {
     };
     let actor = Actor::operator(&os_user, now);
     let made = store.write(|db| invitations::insert(db, &row, &actor));
-    let made = made.map_err(explain)?;
-    let expires_at = String::from(made.expires_at);
-    print(format_args!("{}", base.link(LinkKind::Invitation, &token)))?;
+    print_link(
+        &base.link(LinkKind::Invitation, &token),
+        &made.map_err(explain)?,
+    )
+}
+
+/// Prints the link alone to standard output, so that a script can read it, and what it does to standard error.
+fn print_link(link: &str, made: &Invitation) -> Result<(), String> {
+    print(format_args!("{link}"))?;
     print_to_stderr(format_args!(
-        "the link creates one approved account with the role {}; it is valid until {expires_at}",
-        made.role
+        "the link creates one approved account with the role {}; it is valid until {}",
+        made.role,
+        String::from(made.expires_at)
     ));
     Ok(())
 }
