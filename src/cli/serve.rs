@@ -7,7 +7,7 @@ use std::sync::Arc;
 use log::{info, warn};
 
 use super::check::is_published;
-use super::first_minute::invite_first_admin;
+use super::first_admin_link::invite_first_admin;
 use super::service_manager::ServiceManager;
 use super::socket_activation;
 use super::stop_signals::StopSignals;

@@ -1,4 +1,4 @@
-//! The first minute: a start that finds no approved admin makes an invitation for the first one, and logs its link.
+//! The link for the first admin: a start that finds no approved admin makes an invitation, and logs its link.
 
 use log::warn;
 
