@@ -31,7 +31,7 @@ pub fn caller(
         Ok(caller) => (limit, RateLimitKey::of_caller(caller)),
         Err(_) => (
             Limit::RequestsWithoutToken,
-            RateLimitKey::of_address(context.client.address),
+            RateLimitKey::of_network(context.client.address),
         ),
     };
     let known = caller.as_ref().ok();
