@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use pbkdf2::hmac::digest::Key;
 use pbkdf2::hmac::digest::common::KeyInit;
 use pbkdf2::hmac::{Hmac, Mac};
@@ -61,6 +61,14 @@ pub fn copy_with_sha256(from: &mut impl Read, to: &mut impl Write) -> io::Result
             Err(why) => return Err(why),
         }
     }
+}
+
+/// Generates a secret that cannot be guessed: 256 random bits in base64url, 43 characters.
+///
+/// # Errors
+/// [`Error::Internal`] if the system has no random numbers.
+pub fn random_token() -> Result<String, Error> {
+    random_bytes::<32>().map(|bytes| BASE64URL_NOPAD.encode(&bytes))
 }
 
 /// Unpredictable bytes from the operating system's random number generator.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::http::request::RequestContext;
@@ -62,6 +63,24 @@ impl Ended {
             api_tokens.into_iter().map(|token| token.id).collect(),
         ))
     }
+
+    /// What the audit log calls it.
+    fn action(&self) -> Action {
+        match self {
+            Ended::This(_) => Action::SignOut,
+            Ended::Session(_) => Action::SessionEnded,
+            Ended::Sessions(_) | Ended::Everything(..) => Action::SessionsEnded,
+            Ended::ApiToken(_) => Action::TokenRevoked,
+        }
+    }
+
+    /// The detail of its entry in the audit log.
+    fn audit_detail(&self) -> Option<Value> {
+        match self {
+            Ended::ApiToken(token) => Some(audit::token_detail(token)),
+            _ => None,
+        }
+    }
 }
 
 /// A sign-out, and what the audit log says about it.
@@ -72,7 +91,7 @@ pub struct SignOut {
     /// The account that is signed out.
     pub account: User,
     /// The account that signs it out: itself, or an admin.
-    pub by: User,
+    pub actor: User,
     /// The address of the client.
     pub address: IpAddr,
     /// The time.
@@ -194,14 +213,14 @@ impl SignOut {
     pub fn new(
         ended: Ended,
         account: &User,
-        by: &User,
+        actor: &User,
         context: &RequestContext,
         at: Timestamp,
     ) -> SignOut {
         SignOut {
             ended,
             account: account.clone(),
-            by: by.clone(),
+            actor: actor.clone(),
             address: context.client.address,
             at,
             request_id: context.request_id.clone(),
@@ -210,37 +229,33 @@ impl SignOut {
 
     /// Ends the sessions and tokens in the database, with a row in the audit log if they were not ended before.
     fn write(&self, db: &Connection) -> Result<(), Error> {
-        let (is_new, action) = match &self.ended {
-            Ended::ApiToken(token) => (api_tokens::end(db, token.id)?, Action::TokenRevoked),
-            Ended::This(SignInToken::Session(id)) => (sessions::end(db, *id)?, Action::SignOut),
-            Ended::This(SignInToken::Flask { digest, expires_at }) => {
-                let is_new = sessions::end_token(db, digest, *expires_at)?;
-                (is_new, Action::SignOut)
-            }
-            Ended::Session(id) => (sessions::end(db, *id)?, Action::SessionEnded),
-            Ended::Sessions(ids) => (self.end_sessions(db, ids)?, Action::SessionsEnded),
-            Ended::Everything(sessions, api_tokens) => {
-                let is_new = self.end_api_tokens(db, api_tokens)?;
-                (
-                    self.end_sessions(db, sessions)? || is_new,
-                    Action::SessionsEnded,
-                )
-            }
-        };
-        if !is_new {
+        if !self.end(db)? {
             return Ok(());
         }
         let actor = Actor {
-            account: Some(&self.by),
+            account: Some(&self.actor),
             address: Some(self.address),
             request_id: Some(&self.request_id),
             ..Actor::server(self.at)
         };
-        let detail = match &self.ended {
-            Ended::ApiToken(token) => Some(audit::token_detail(token)),
-            _ => None,
-        };
+        let (action, detail) = (self.ended.action(), self.ended.audit_detail());
         audit::record(db, &actor, action, Some(&self.account), detail)
+    }
+
+    /// Ends the sessions and tokens in the database. Returns whether that is new.
+    fn end(&self, db: &Connection) -> Result<bool, Error> {
+        match &self.ended {
+            Ended::This(SignInToken::Session(id)) | Ended::Session(id) => sessions::end(db, *id),
+            Ended::This(SignInToken::Flask { digest, expires_at }) => {
+                sessions::end_token(db, digest, *expires_at)
+            }
+            Ended::Sessions(sessions) => self.end_sessions(db, sessions),
+            Ended::Everything(sessions, api_tokens) => {
+                let is_new = self.end_api_tokens(db, api_tokens)?;
+                Ok(self.end_sessions(db, sessions)? || is_new)
+            }
+            Ended::ApiToken(token) => api_tokens::end(db, token.id),
+        }
     }
 
     /// Ends these sessions, and those that began in between. The account may have signed in again since then.

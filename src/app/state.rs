@@ -120,11 +120,6 @@ impl App {
         unless_refreshed.min(at_the_latest)
     }
 
-    /// The end of a one-time link that is made at `now`.
-    pub fn link_expiry(&self, now: Timestamp) -> Timestamp {
-        now.plus_seconds(self.config.links.links_expire.seconds())
-    }
-
     /// The present time.
     pub fn now(&self) -> Timestamp {
         (self.clock)()

@@ -1,8 +1,7 @@
-//! Authentication: password hashes, access and refresh tokens, the keys that sign them, the token for
-//! `/metrics`, the secrets of tokens for scripts, and the times at which sessions and tokens were last used. This folder does not use the database:
-//! [`crate::router`] finds the account of a token.
+//! Authentication: password hashes, access and refresh tokens, the keys that sign them, the token for `/metrics`,
+//! and the times at which sessions and tokens were last used. This folder does not use the database: [`crate::router`]
+//! finds the account of a token.
 
-pub(crate) mod api_token_secret;
 pub(crate) mod claims;
 pub(crate) mod device_token;
 pub(crate) mod flask_tokens;

@@ -9,8 +9,8 @@ use crate::config::database::DatabaseArgs;
 use crate::config::links::LinkArgs;
 use crate::config::server::AddressArgs;
 use crate::logging;
-use crate::model::{Action, Actor, Email, LinkKind, LinkToken, Role, Timestamp};
-use crate::store::{audit, invitations};
+use crate::model::{Actor, Email, Invitation, LinkKind, LinkToken, Role, Timestamp};
+use crate::store::invitations;
 
 /// The examples in the help text.
 pub const EXAMPLES: &str = "\
@@ -36,7 +36,7 @@ pub struct Invite {
     database: DatabaseArgs,
 }
 
-/// Makes the invitation. Standard output gets the link alone, so that a script can read it.
+/// Makes the invitation and prints its link.
 pub fn run(command: &Invite) -> Result<(), String> {
     logging::start_for_command()?;
     let base = command.links.base(&command.address)?;
@@ -48,22 +48,23 @@ pub fn run(command: &Invite) -> Result<(), String> {
         role: command.role,
         email: command.email.as_ref(),
         first_only: false,
-        made_by: None,
-        created_at: now,
-        expires_at: now.plus_seconds(command.links.links_expire.seconds()),
+        expires_at: command.links.expiry(now),
     };
-    let made = store.write(|db| {
-        let made = invitations::insert(db, &row)?;
-        let (actor, detail) = (Actor::operator(&os_user, now), made.audit_detail());
-        audit::record(db, &actor, Action::InvitationMade, None, Some(detail))?;
-        Ok(made)
-    });
-    let made = made.map_err(explain)?;
-    let expires_at = String::from(made.expires_at);
-    print(format_args!("{}", base.link(LinkKind::Invitation, &token)))?;
+    let actor = Actor::operator(&os_user, now);
+    let made = store.write(|db| invitations::insert(db, &row, &actor));
+    print_link(
+        &base.link(LinkKind::Invitation, &token),
+        &made.map_err(explain)?,
+    )
+}
+
+/// Prints the link alone to standard output, so that a script can read it, and what it does to standard error.
+fn print_link(link: &str, made: &Invitation) -> Result<(), String> {
+    print(format_args!("{link}"))?;
     print_to_stderr(format_args!(
-        "the link creates one approved account with the role {}; it is valid until {expires_at}",
-        made.role
+        "the link creates one approved account with the role {}; it is valid until {}",
+        made.role,
+        String::from(made.expires_at)
     ));
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use log::{info, warn};
 
 use super::check::is_published;
-use super::first_minute::invite_first_admin;
+use super::first_admin_link::invite_first_admin;
 use super::service_manager::ServiceManager;
 use super::socket_activation;
 use super::stop_signals::StopSignals;
@@ -176,8 +176,8 @@ fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
 /// The address that one-time links begin with.
 fn public_url(app: &App, server: &Server) -> PublicUrl {
     let address = server.address();
-    let own = || PublicUrl::of_server(&address.ip().to_string(), address.port());
-    app.config.links.public_url.clone().unwrap_or_else(own)
+    let links = &app.config.links;
+    links.base_of_server(&address.ip().to_string(), address.port())
 }
 
 /// What runs in the background. It ends when this is dropped. A backup that is not complete is given up: it would keep

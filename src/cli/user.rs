@@ -20,7 +20,7 @@ use crate::model::{
     Action, Actor, Email, LinkKind, LinkToken, Password, Role, Timestamp, User, UserPatch,
     UserQuery, Username,
 };
-use crate::store::{Connection, Store, api_tokens, audit, password_resets, sessions, users};
+use crate::store::{Connection, Store, audit, credentials, password_resets, users};
 
 /// The subcommands of `user`.
 #[derive(Debug, Subcommand)]
@@ -300,11 +300,8 @@ fn set_password(command: &SetPassword) -> Result<(), String> {
     let password = command.password.read([&user.username, &user.email])?;
     let (hash, os_user) = (hash(&command.hashing, &password)?, os_user());
     let user = command.account.change(&store, |db, user| {
-        users::set_password_hash(db, user.id, &hash)?;
         let actor = Actor::operator(&os_user, Timestamp::now());
-        sessions::end_all(db, user.id, None, actor.at)?;
-        api_tokens::end_all(db, user.id)?;
-        audit::record(db, &actor, Action::PasswordChanged, Some(&user), None)?;
+        credentials::replace_password(db, &user, &hash, &actor, Action::PasswordChanged)?;
         Ok(user)
     })?;
     print(format_args!(
@@ -318,18 +315,14 @@ fn reset_link(command: &ResetLink) -> Result<(), String> {
     let store = open_existing(&command.database)?;
     let token = LinkToken::random().map_err(explain)?;
     let (os_user, now) = (os_user(), Timestamp::now());
-    let expires_at = now.plus_seconds(command.links.links_expire.seconds());
+    let expires_at = command.links.expiry(now);
     let user = command.account.change(&store, |db, user| {
         let row = password_resets::NewRow {
             user: &user,
             digest: &token.digest(),
-            made_by: None,
-            created_at: now,
             expires_at,
         };
-        password_resets::replace(db, &row)?;
-        let actor = Actor::operator(&os_user, now);
-        audit::record(db, &actor, Action::ResetLinkMade, Some(&user), None)?;
+        password_resets::replace(db, &row, &Actor::operator(&os_user, now))?;
         Ok(user)
     })?;
     print(format_args!("{}", base.link(LinkKind::Reset, &token)))?;

@@ -1,6 +1,6 @@
 //! The secrets of the server, validated before the first file is created.
 
-use super::first_admin::FirstAdmin;
+use super::first_admin_settings::FirstAdmin;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::signing_key::SigningKey;
 use crate::config::Config;

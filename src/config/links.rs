@@ -9,7 +9,7 @@ use url::{Position, Url};
 
 use super::duration::Lifetime;
 use super::server::AddressArgs;
-use crate::model::{LinkKind, LinkToken};
+use crate::model::{LinkKind, LinkToken, Timestamp};
 
 /// The address and the validity of one-time links.
 #[derive(Debug, Clone, Args)]
@@ -25,19 +25,29 @@ pub struct LinkArgs {
 }
 
 impl LinkArgs {
+    /// The end of a link that is made at `now`.
+    pub fn expiry(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.links_expire.seconds())
+    }
+
     /// The beginning of links, for a command that runs beside the server.
     ///
     /// # Errors
     /// One line for the operator: no setting says where the server listens.
     pub fn base(&self, address: &AddressArgs) -> Result<PublicUrl, String> {
-        match &self.public_url {
-            Some(url) => Ok(url.clone()),
-            None if address.port == 0 => Err(
+        if self.public_url.is_none() && address.port == 0 {
+            return Err(
                 "PORT=0 does not say where the server listens: set PUBLIC_URL to its address"
                     .to_owned(),
-            ),
-            None => Ok(PublicUrl::of_server(&address.host, address.port)),
+            );
         }
+        Ok(self.base_of_server(&address.host, address.port))
+    }
+
+    /// The beginning of links of a server that listens on `host`, a name or an address.
+    pub fn base_of_server(&self, host: &str, port: u16) -> PublicUrl {
+        let own = || PublicUrl::of_server(host, port);
+        self.public_url.clone().unwrap_or_else(own)
     }
 }
 

@@ -5,12 +5,13 @@ use super::concurrent_changes::recheck_session;
 use super::current_password::with_current_password;
 use crate::app::App;
 use crate::app::sign_outs::{Ended, SignOut};
-use crate::auth::api_token_secret;
 use crate::error::Error;
 use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
-use crate::model::{Action, CreatedApiToken, Id, InSession, NewApiToken, OwnApiTokens};
+use crate::model::{
+    Action, ApiTokenSecret, CreatedApiToken, Id, InSession, NewApiToken, OwnApiTokens,
+};
 use crate::store::{api_tokens, audit, users};
 
 /// Creates a token for a caller who knows the current password. Its secret is in this response only.
@@ -31,12 +32,12 @@ fn insert(
     new: &NewApiToken,
     current_hash: &str,
 ) -> Result<CreatedApiToken, Error> {
-    let (token, now) = (api_token_secret::generate()?, app.now());
+    let (token, now) = (ApiTokenSecret::random()?, app.now());
     let row = api_tokens::NewRow {
         owner: caller,
         name: &new.name,
         scope: new.scope,
-        digest: &api_token_secret::digest(&token),
+        digest: &token.digest(),
         now,
         expires_at: new.expires_in.map(|time| now.plus_seconds(time.seconds())),
     };

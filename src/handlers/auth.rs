@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::audit_actor::anonymous_actor;
 use super::concurrent_changes::retry_on_conflict;
+use super::count_sign_in_attempt::count_sign_in_attempt;
 use super::refused_sign_in::record_refused_sign_in;
-use super::sign_in_attempt::count_attempt;
 use crate::app::App;
 use crate::app::sign_outs::{Ended, SignOut};
 use crate::auth::device_token::DeviceId;
@@ -30,7 +30,7 @@ pub type SignInResult = Result<(User, Response), Error>;
 pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
     let given = parse_json(context, Credentials::from_fields)?;
     let device = known_device(app, &given);
-    count_attempt(app, context, &given.email, device)?;
+    count_sign_in_attempt(app, context, &given.email, device)?;
     let tokens = retry_on_conflict(|| sign_in(app, context, &given))?;
     let device_token = device_token(app, &given.email, device)?;
     let signed_in = SignInResponse {
@@ -69,9 +69,7 @@ fn sign_in(
     context: &RequestContext,
     given: &Credentials,
 ) -> Result<TokenResponse, Error> {
-    let found = app
-        .store
-        .read(|db| users::by_email(db, given.email.trim()))?;
+    let found = app.store.read(|db| users::by_email(db, &given.email))?;
     let stored = found.as_ref().map(|(user, hash)| (user.id, hash.as_str()));
     let verified = app.passwords.verify(&given.password, stored)?;
     let (Some((user, hash)), Some(verified)) = (&found, verified) else {

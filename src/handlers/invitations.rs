@@ -26,14 +26,9 @@ pub fn create(app: &App, context: &RequestContext, admin: &AdminInSession) -> Ha
             role: new.role,
             email: new.email.as_ref(),
             first_only: false,
-            made_by: Some(admin),
-            created_at: actor.at,
-            expires_at: app.link_expiry(actor.at),
+            expires_at: app.config.links.expiry(actor.at),
         };
-        let made = invitations::insert(db, &row)?;
-        let detail = Some(made.audit_detail());
-        audit::record(db, &actor, Action::InvitationMade, None, detail)?;
-        Ok(made)
+        invitations::insert(db, &row, &actor)
     })?;
     let made = MadeInvitation { invitation, token };
     Ok(response::json(&made).with_status_code(201))

@@ -9,7 +9,7 @@ use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, InSession, ProfilePatch, SignedIn, User};
-use crate::store::{api_tokens, audit, sessions, users};
+use crate::store::{audit, credentials, users};
 
 /// Shows the caller's account.
 pub fn show(_: &App, context: &RequestContext, caller: &SignedIn) -> HandlerResult {
@@ -59,8 +59,7 @@ fn change(
         let actor = actor(app, context, caller);
         audit::record_changes(db, &actor, &before, &changed)?;
         if new_hash.is_some() {
-            sessions::end_all(db, caller.id, caller.session(), actor.at)?;
-            api_tokens::end_all(db, caller.id)?;
+            credentials::end_all(db, caller.id, caller.session(), actor.at)?;
             audit::record(db, &actor, Action::PasswordChanged, Some(&changed), None)?;
         }
         Ok(changed)

@@ -8,7 +8,7 @@ use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, AdminInSession, Id, LinkToken, MadePasswordReset, PasswordReset};
-use crate::store::{api_tokens, audit, password_resets, sessions, users};
+use crate::store::{credentials, password_resets, users};
 
 /// Makes the link of an account, in place of an earlier one. The response is the only one that shows its token.
 pub fn create(
@@ -27,19 +27,11 @@ pub fn create(
         let row = password_resets::NewRow {
             user: &user,
             digest: &token.digest(),
-            made_by: Some(admin),
-            created_at: actor.at,
-            expires_at: app.link_expiry(actor.at),
+            expires_at: app.config.links.expiry(actor.at),
         };
-        password_resets::replace(db, &row)?;
-        audit::record(db, &actor, Action::ResetLinkMade, Some(&user), None)?;
-        let (created_at, expires_at) = (row.created_at, row.expires_at);
-        Ok(MadePasswordReset::new(
-            &user,
-            created_at,
-            expires_at,
-            token.clone(),
-        ))
+        password_resets::replace(db, &row, &actor)?;
+        let (made_at, expires_at) = (actor.at, row.expires_at);
+        Ok(MadePasswordReset::new(&user, made_at, expires_at, token))
     })?;
     Ok(response::json(&made).with_status_code(201))
 }
@@ -55,11 +47,8 @@ pub fn reset(app: &App, context: &RequestContext) -> HandlerResult {
     let hash = app.passwords.hash(&password)?;
     app.store.write(|db| {
         let user = password_resets::consume(db, &digest, app.now())?;
-        users::set_password_hash(db, user.id, &hash)?;
         let actor = anonymous_actor(app, context);
-        sessions::end_all(db, user.id, None, actor.at)?;
-        api_tokens::end_all(db, user.id)?;
-        audit::record(db, &actor, Action::PasswordReset, Some(&user), None)
+        credentials::replace_password(db, &user, &hash, &actor, Action::PasswordReset)
     })?;
     Ok(response::no_content())
 }

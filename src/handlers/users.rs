@@ -10,7 +10,7 @@ use crate::http::json_body::parse_json;
 use crate::http::request::RequestContext;
 use crate::http::response::{self, HandlerResult};
 use crate::model::{Action, Actor, Admin, Id, Manager, User, UserPatch, UserQuery};
-use crate::store::{Connection, api_tokens, audit, sessions, users};
+use crate::store::{Connection, audit, credentials, users};
 
 /// Lists accounts.
 pub fn list(app: &App, context: &RequestContext, _: &Manager) -> HandlerResult {
@@ -49,8 +49,7 @@ pub fn update(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> Han
 
 /// Ends the sessions and the tokens of an account whose approval is withdrawn.
 fn end_sign_ins(db: &Connection, actor: &Actor, user: &User) -> Result<(), Error> {
-    sessions::end_all(db, user.id, None, actor.at)?;
-    api_tokens::end_all(db, user.id)?;
+    credentials::end_all(db, user.id, None, actor.at)?;
     audit::record(db, actor, Action::SessionsEnded, Some(user), None)
 }
 

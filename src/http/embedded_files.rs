@@ -85,7 +85,7 @@ fn pages(sign_ups: SignUps) -> impl Iterator<Item = StaticFile> {
         #[cfg(feature = "board")]
         board,
         #[cfg(feature = "docs")]
-        docs,
+        |_| docs(),
     ];
     pages.iter().flat_map(move |files| files(sign_ups))
 }
@@ -261,7 +261,7 @@ fn board(sign_ups: SignUps) -> Vec<StaticFile> {
 
 /// The documentation page. It embeds Swagger UI, whose files come from the crate `utoipa-swagger-ui`.
 #[cfg(feature = "docs")]
-fn docs(_: SignUps) -> Vec<StaticFile> {
+fn docs() -> Vec<StaticFile> {
     vec![
         page(
             "/docs",

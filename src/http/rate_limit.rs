@@ -17,7 +17,7 @@ use std::time::Duration;
 use strum::{IntoStaticStr, VariantArray};
 
 use super::gcra::{Charge, GcraLimiter, Quota};
-use super::rate_limit_key::{Origins, RateLimitKey};
+use super::rate_limit_key::{ClientNetworks, RateLimitKey};
 use super::request::RequestContext;
 use crate::auth::device_token::DeviceId;
 use crate::config::rate_limits::{RateLimitArgs, Switch};
@@ -128,7 +128,7 @@ impl RateLimits {
         device: Option<DeviceId>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let from = Origins::of(context);
+        let from = ClientNetworks::of(context);
         let known = |device| {
             [
                 (Limit::SignInFromAllDevices, RateLimitKey::Email(email)),
@@ -160,7 +160,7 @@ impl RateLimits {
         context: &RequestContext,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let from = Origins::of(context);
+        let from = ClientNetworks::of(context);
         let limits = [
             (Limit::SignInFromSite, from.site()),
             (Limit::SignInFromNetwork, from.network()),
@@ -173,7 +173,7 @@ impl RateLimits {
     /// # Errors
     /// [`Error::TooManyRequests`].
     pub fn check_sign_up(&self, context: &RequestContext, now: Timestamp) -> Result<(), Error> {
-        let from = Origins::of(context);
+        let from = ClientNetworks::of(context);
         let limits = [
             (Limit::SignUpFromSite, from.site()),
             (Limit::SignUpFromNetwork, from.network()),

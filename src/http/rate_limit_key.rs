@@ -10,13 +10,19 @@ use crate::model::{Credential, Id, SessionId, SignInToken, SignedIn};
 /// What a limit counts requests by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RateLimitKey<'a> {
-    /// The site of a client, and by which way its requests come.
-    Site(Network, Way),
-    /// The network of a client, and by which way its requests come.
-    Network(Network, Way),
-    /// The network of a client, the key of the e-mail address that it signs in with, and whether a foreign website
-    /// sends the request.
-    NetworkAndEmail(Network, &'a str, bool),
+    /// The site of a client.
+    Site(Network, Bucket),
+    /// The network of a client.
+    Network(Network, Bucket),
+    /// The network of a client and the account that it signs in to.
+    NetworkAndEmail {
+        /// The network.
+        network: Network,
+        /// The key of the account's e-mail address.
+        email: &'a str,
+        /// Whether a foreign website sends the request, see [`Bucket`].
+        from_foreign_website: bool,
+    },
     /// A device that has signed in before.
     Device(DeviceId),
     /// The key of an e-mail address, for the attempts of all devices of its account together.
@@ -29,34 +35,34 @@ pub enum RateLimitKey<'a> {
     ApiToken(Id),
 }
 
-/// By which way the requests of a network come. Each way has a quota of its own, so that what anybody can send by one
-/// way does not use up the quota of another.
+/// Separate buckets of one network: its requests are counted apart by how they reach the server. Requests that others
+/// can cause, for example by a website that a visitor opens, do not use up the quota of the visitor's own requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Way {
+pub struct Bucket {
     /// Whether a website sends them that is neither the server's own nor in `CORS_ORIGINS`.
-    pub is_foreign_website: bool,
+    pub from_foreign_website: bool,
     /// Whether they come through what may be a proxy that is not in `TRUSTED_PROXIES`.
-    pub is_forwarded: bool,
-    /// The network that this proxy reports; `None` in the key of a site.
+    pub through_unlisted_proxy: bool,
+    /// The network that this proxy reports as the client's; `None` in the key of a site.
     pub reported: Option<Network>,
 }
 
 /// The networks that an attempt to sign in or to sign up is counted by.
 #[derive(Debug, Clone, Copy)]
-pub struct Origins {
+pub struct ClientNetworks {
     address: IpAddr,
-    way: Way,
+    bucket: Bucket,
 }
 
-impl Origins {
+impl ClientNetworks {
     /// The networks of a request.
-    pub fn of(context: &RequestContext) -> Origins {
+    pub fn of(context: &RequestContext) -> ClientNetworks {
         let reported = context.client.reported.map(Network::of);
-        Origins {
+        ClientNetworks {
             address: context.client.address,
-            way: Way {
-                is_foreign_website: context.is_foreign_website,
-                is_forwarded: reported.is_some(),
+            bucket: Bucket {
+                from_foreign_website: context.is_foreign_website,
+                through_unlisted_proxy: reported.is_some(),
                 reported,
             },
         }
@@ -64,30 +70,33 @@ impl Origins {
 
     /// The key of the site.
     pub fn site(self) -> RateLimitKey<'static> {
-        let way = Way {
+        let bucket = Bucket {
             reported: None,
-            ..self.way
+            ..self.bucket
         };
-        RateLimitKey::Site(Network::site_of(self.address), way)
+        RateLimitKey::Site(Network::site_of(self.address), bucket)
     }
 
     /// The key of the network.
     pub fn network(self) -> RateLimitKey<'static> {
-        RateLimitKey::Network(Network::of(self.address), self.way)
+        RateLimitKey::Network(Network::of(self.address), self.bucket)
     }
 
     /// The key of the network and an e-mail address. What a proxy that is not trusted reports does not count: a
     /// client could otherwise guess as often as it can invent addresses.
     pub fn network_and_email(self, email: &str) -> RateLimitKey<'_> {
-        let network = Network::of(self.address);
-        RateLimitKey::NetworkAndEmail(network, email, self.way.is_foreign_website)
+        RateLimitKey::NetworkAndEmail {
+            network: Network::of(self.address),
+            email,
+            from_foreign_website: self.bucket.from_foreign_website,
+        }
     }
 }
 
 impl RateLimitKey<'static> {
     /// The key of a client without a valid token: its network.
-    pub fn of_address(address: IpAddr) -> RateLimitKey<'static> {
-        RateLimitKey::Network(Network::of(address), Way::default())
+    pub fn of_network(address: IpAddr) -> RateLimitKey<'static> {
+        RateLimitKey::Network(Network::of(address), Bucket::default())
     }
 
     /// The key of a caller who is signed in. All sessions of an account share one quota, so that it cannot be

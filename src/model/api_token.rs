@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::api_token_secret::ApiTokenSecret;
 use super::id::Id;
 use super::time::Timestamp;
 use super::token_scope::TokenScope;
@@ -33,7 +34,7 @@ pub struct CreatedApiToken {
     #[serde(flatten)]
     pub api_token: ApiToken,
     /// The secret, to send as `Authorization: Bearer <token>`.
-    pub token: String,
+    pub token: ApiTokenSecret,
 }
 
 /// The tokens for scripts of the caller's account.

@@ -8,6 +8,7 @@
 //! that the schema has to agree with.
 
 mod api_token;
+mod api_token_secret;
 mod audit;
 mod audit_query;
 mod closed_enum;
@@ -50,6 +51,7 @@ mod user_query;
 mod username;
 
 pub use api_token::{ApiToken, CreatedApiToken, OwnApiTokens};
+pub use api_token_secret::ApiTokenSecret;
 pub use audit::{Action, Actor, AuditEntry};
 pub use audit_query::AuditQuery;
 pub use credentials::Credentials;

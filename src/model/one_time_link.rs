@@ -4,12 +4,11 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::json_schema::Schema;
-use crate::crypto::{random_bytes, sha256_hex};
+use crate::crypto::{random_token, sha256_hex};
 use crate::error::Error;
 
 /// The secret token of a one-time link: 256 random bits in base64url, 43 characters. The database has only its SHA-256,
@@ -24,7 +23,7 @@ impl LinkToken {
     /// # Errors
     /// [`Error::Internal`] if the operating system has no random numbers.
     pub fn random() -> Result<LinkToken, Error> {
-        random_bytes::<32>().map(|bytes| LinkToken(BASE64URL_NOPAD.encode(&bytes)))
+        random_token().map(LinkToken)
     }
 
     /// The token as text, for the one response or line that shows it.

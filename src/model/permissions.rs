@@ -142,10 +142,9 @@ impl TryFrom<SignedIn> for AdminInSession {
     type Error = Error;
 
     fn try_from(caller: SignedIn) -> Result<AdminInSession, Error> {
-        match caller.credential {
-            Credential::SignIn(_) => Admin::try_from(caller).map(AdminInSession),
-            Credential::ApiToken { .. } => Err(Error::InsufficientScope),
-        }
+        let InSession { user, token } = InSession::try_from(caller)?;
+        let credential = Credential::SignIn(token);
+        Admin::try_from(SignedIn { user, credential }).map(AdminInSession)
     }
 }
 
@@ -179,7 +178,7 @@ impl TryFrom<SignedIn> for Admin {
 
     fn try_from(caller: SignedIn) -> Result<Admin, Error> {
         let user = Approved::try_from(caller)?;
-        if user.role() == Role::Admin {
+        if user.is_approved_admin() {
             Ok(Admin(user))
         } else {
             Err(Error::InsufficientRole)

@@ -14,7 +14,7 @@ use super::json_schema::{self, Schema};
 use super::time::Timestamp;
 use super::token_scope::TokenScope;
 use super::user::User;
-use crate::crypto::{random_bytes, sha256_hex};
+use crate::crypto::{random_bytes, random_token, sha256_hex};
 use crate::error::Error;
 
 /// How far in the future `iat` and `nbf` may be (RFC 7519, 4.1.5): the clock of the program that issued the token may
@@ -91,10 +91,10 @@ impl RefreshId {
     /// # Errors
     /// [`Error::Internal`] if the operating system has no random numbers.
     pub fn random() -> Result<RefreshId, Error> {
-        random_bytes().map(RefreshId::from_bytes)
+        random_token().map(RefreshId)
     }
 
-    /// Encodes the bytes as base64url.
+    /// Encodes the bytes as base64url, as [`RefreshId::random`] does.
     pub fn from_bytes(bytes: [u8; 32]) -> RefreshId {
         RefreshId(BASE64URL_NOPAD.encode(&bytes))
     }

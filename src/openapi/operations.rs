@@ -14,11 +14,11 @@ use crate::handlers::hello::Greeting;
 use crate::http::embedded_files;
 use crate::metrics::exposition::MEDIA_TYPE;
 use crate::model::{
-    Action, ApiToken, AuditEntry, AuditQuery, CreatedApiToken, Credentials, Id, Invitation,
-    Invitations, LinkToken, MadeInvitation, MadePasswordReset, NewApiToken, NewInvitation, NewTask,
-    NewUser, OpenEnum, OwnApiTokens, OwnSession, OwnSessions, PasswordReset, ProfilePatch, Role,
-    Session, SessionId, Status, Task, TaskPatch, TaskQuery, Timestamp, TokenScope, User, UserPatch,
-    UserQuery,
+    Action, ApiToken, ApiTokenSecret, AuditEntry, AuditQuery, CreatedApiToken, Credentials, Id,
+    Invitation, Invitations, LinkToken, MadeInvitation, MadePasswordReset, NewApiToken,
+    NewInvitation, NewTask, NewUser, OpenEnum, OwnApiTokens, OwnSession, OwnSessions,
+    PasswordReset, ProfilePatch, Role, Session, SessionId, Status, Task, TaskPatch, TaskQuery,
+    Timestamp, TokenScope, User, UserPatch, UserQuery,
 };
 use crate::store::api_tokens::MAX_PER_ACCOUNT;
 
@@ -188,7 +188,7 @@ pub fn list_api_tokens() -> Operation {
 pub fn create_api_token() -> Operation {
     let created = CreatedApiToken {
         api_token: api_token(),
-        token: "tapi_Zm9ydHktdGhyZWUgY2hhcmFjdGVycyBvZiBiYXNlNjR1cmw".to_owned(),
+        token: ApiTokenSecret::example(),
     };
     Operation::new("createApiToken", ME, "Creates a token for scripts")
         .description(

@@ -2,7 +2,6 @@
 //! names an account. The rate limit of these requests is checked here too, since what it counts by depends on the token.
 
 use crate::app::App;
-use crate::auth::api_token_secret;
 use crate::auth::claims::Claims;
 use crate::auth::jwt::TokenKind;
 use crate::crypto::sha256_hex;
@@ -10,7 +9,7 @@ use crate::error::Error;
 use crate::http::rate_limit::Limit;
 use crate::http::rate_limit_key::RateLimitKey;
 use crate::http::request::RequestContext;
-use crate::model::{Credential, SessionId, SignInToken, SignedIn, Timestamp, User};
+use crate::model::{ApiTokenSecret, Credential, SessionId, SignInToken, SignedIn, Timestamp, User};
 use crate::store::api_tokens::{self, FoundToken};
 use crate::store::{Connection, sessions, users};
 
@@ -32,7 +31,7 @@ pub fn caller(
         Ok(caller) => (limit, RateLimitKey::of_caller(caller)),
         Err(_) => (
             Limit::RequestsWithoutToken,
-            RateLimitKey::of_address(context.client.address),
+            RateLimitKey::of_network(context.client.address),
         ),
     };
     let known = caller.as_ref().ok();
@@ -52,8 +51,8 @@ pub fn caller(
 /// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
 fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> {
     let (token, now) = (context.bearer_token()?, app.now());
-    if api_token_secret::is_api_token(token) {
-        return by_api_token(app, token, now);
+    if let Some(secret) = ApiTokenSecret::from_bearer(token) {
+        return by_api_token(app, &secret, now);
     }
     let claims = app.jwt.verify(token, TokenKind::Access, now)?;
     let Some(session) = claims.session else {
@@ -68,8 +67,8 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
 }
 
 /// Reads a token for scripts with its account, and checks that it has neither expired nor been revoked.
-fn by_api_token(app: &App, token: &str, now: Timestamp) -> Result<SignedIn, Error> {
-    let digest = api_token_secret::digest(token);
+fn by_api_token(app: &App, secret: &ApiTokenSecret, now: Timestamp) -> Result<SignedIn, Error> {
+    let digest = secret.digest();
     let found = app.store.read(|db| api_tokens::by_digest(db, &digest))?;
     let FoundToken {
         id,

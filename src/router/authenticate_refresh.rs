@@ -23,7 +23,7 @@ pub fn refresh_caller(
     let caller = verify_refresh_token(app, context);
     let key = match &caller {
         Ok(caller) => RateLimitKey::Session(caller.session),
-        Err(_) => RateLimitKey::of_address(context.client.address),
+        Err(_) => RateLimitKey::of_network(context.client.address),
     };
     let known = caller.as_ref().ok();
     *username = known.map(|caller| caller.user.username.clone());

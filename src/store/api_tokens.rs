@@ -139,12 +139,11 @@ pub fn end(db: &Connection, id: Id) -> Result<bool, Error> {
     Ok(ended > 0)
 }
 
-/// Revokes all tokens of an account. Returns whether there were any.
-pub fn end_all(db: &Connection, user_id: Id) -> Result<bool, Error> {
-    let ended = db
-        .prepare_cached("DELETE FROM api_token WHERE user_id = ?1")?
+/// Revokes all tokens of an account.
+pub(super) fn end_all(db: &Connection, user_id: Id) -> Result<(), Error> {
+    db.prepare_cached("DELETE FROM api_token WHERE user_id = ?1")?
         .execute([user_id.get()])?;
-    Ok(ended > 0)
+    Ok(())
 }
 
 /// Revokes the tokens of an account that were created until this time. Returns whether there were any.

@@ -18,7 +18,7 @@ pub enum Sequence {
 }
 
 /// Returns the next id of a table. It is greater than each id that this program has given to a row of the table, and
-/// than `highest_used`, since the Flask app numbers its rows itself.
+/// than `highest_used`: 0 unless the Flask app writes the table too, which numbers its rows itself.
 ///
 /// # Errors
 /// [`Error::Internal`] if the sequence has reached the largest id.

@@ -3,20 +3,27 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::decode;
 use super::id_sequence::{Sequence, next_id};
-use super::one_time_links::IS_VALID;
+use super::one_time_links::is_valid;
+use super::users::IS_APPROVED_ADMIN;
+use super::{audit, decode};
 use crate::error::Error;
-use crate::model::{Email, Id, Invitation, Role, Timestamp, User};
+use crate::model::{Action, Actor, Email, Id, Invitation, Role, Timestamp};
 
 /// The most open invitations. It bounds how many accounts a stolen admin session can prepare, and the list.
 pub const MAX_OPEN: u32 = 200;
 
 const COLUMNS: &str = "id, role, email, created_at, expires_at, made_by";
 
-/// The condition under which an invitation for the first admin is valid: there is none yet.
-const IS_NOT_TOO_LATE: &str = r#"(first_only = FALSE OR NOT EXISTS (
-    SELECT 1 FROM "user" WHERE role = 'admin' AND coalesce(is_approved, FALSE) = TRUE))"#;
+/// The condition under which an account can sign up with an invitation: it is valid, and if it is for the first admin,
+/// there is none yet.
+fn is_usable() -> String {
+    let is_valid = is_valid();
+    format!(
+        r#"{is_valid} AND (first_only = FALSE OR NOT EXISTS (
+            SELECT 1 FROM "user" WHERE {IS_APPROVED_ADMIN}))"#
+    )
+}
 
 /// Decodes a row of [`COLUMNS`].
 fn from_row(row: &Row) -> rusqlite::Result<Invitation> {
@@ -49,53 +56,50 @@ pub struct NewRow<'a> {
     pub email: Option<&'a Email>,
     /// Whether it is valid only while there is no approved admin.
     pub first_only: bool,
-    /// The admin who makes it; `None` for the operator.
-    pub made_by: Option<&'a User>,
-    /// The present time.
-    pub created_at: Timestamp,
     /// The end of its validity.
     pub expires_at: Timestamp,
 }
 
-/// Creates an invitation.
+/// Creates an invitation, and records it in the audit log. The account of `actor` is the admin who makes it; without one
+/// it is the operator's.
 ///
 /// # Errors
 /// [`Error::TooManyInvitations`] if [`MAX_OPEN`] others are open. One for the first admin does not count: each start
 /// must be able to make one.
-pub fn insert(db: &Connection, new: &NewRow) -> Result<Invitation, Error> {
-    if !new.first_only && list(db, new.created_at)?.len() >= MAX_OPEN as usize {
+pub fn insert(db: &Connection, new: &NewRow, actor: &Actor) -> Result<Invitation, Error> {
+    if !new.first_only && list(db, actor.at)?.len() >= MAX_OPEN as usize {
         return Err(Error::TooManyInvitations(MAX_OPEN));
     }
-    let highest: i64 = db
-        .prepare_cached("SELECT coalesce(max(id), 0) FROM invitation")?
-        .query_row([], |row| row.get(0))?;
-    let id = next_id(db, Sequence::Invitation, highest)?;
     let sql = format!(
         "INSERT INTO invitation (id, digest, role, email, first_only, made_by, maker_created_at, created_at, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING {COLUMNS}"
     );
-    let maker_created_at = new.made_by.and_then(|maker| maker.created_at);
+    let maker_created_at = actor.account.and_then(|maker| maker.created_at);
     let values = params![
-        id.get(),
+        next_id(db, Sequence::Invitation, 0)?.get(),
         new.digest,
         new.role.as_str(),
         new.email.map(Email::as_str),
         new.first_only,
-        new.made_by.map(|maker| maker.id.get()),
+        actor.account.map(|maker| maker.id.get()),
         maker_created_at.map(Timestamp::to_stored),
-        new.created_at.to_stored(),
+        actor.at.to_stored(),
         new.expires_at.to_stored(),
     ];
-    Ok(db.prepare_cached(&sql)?.query_row(values, from_row)?)
+    let made = db.prepare_cached(&sql)?.query_row(values, from_row)?;
+    let detail = Some(made.audit_detail());
+    audit::record(db, actor, Action::InvitationMade, None, detail)?;
+    Ok(made)
 }
 
 /// Reads the invitations that can still be used, except those for the first admin, in the order of their ids.
 pub fn list(db: &Connection, now: Timestamp) -> Result<Vec<Invitation>, Error> {
+    let is_valid = is_valid();
     let sql = format!(
-        "SELECT {COLUMNS} FROM invitation WHERE first_only = ?1 AND {IS_VALID} ORDER BY id"
+        "SELECT {COLUMNS} FROM invitation WHERE first_only = FALSE AND {is_valid} ORDER BY id"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![false, now.to_stored()], from_row)?;
+    let rows = statement.query_map([now.to_stored()], from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -104,9 +108,8 @@ pub fn list(db: &Connection, now: Timestamp) -> Result<Vec<Invitation>, Error> {
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn by_digest(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitation, Error> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM invitation WHERE digest = ?1 AND {IS_VALID} AND {IS_NOT_TOO_LATE}"
-    );
+    let is_usable = is_usable();
+    let sql = format!("SELECT {COLUMNS} FROM invitation WHERE digest = ?1 AND {is_usable}");
     db.prepare_cached(&sql)?
         .query_row(params![digest, now.to_stored()], from_row)
         .optional()?
@@ -119,10 +122,9 @@ pub fn by_digest(db: &Connection, digest: &str, now: Timestamp) -> Result<Invita
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitation, Error> {
-    let sql = format!(
-        "DELETE FROM invitation WHERE digest = ?1 AND {IS_VALID} AND {IS_NOT_TOO_LATE}
-         RETURNING {COLUMNS}"
-    );
+    let is_usable = is_usable();
+    let sql =
+        format!("DELETE FROM invitation WHERE digest = ?1 AND {is_usable} RETURNING {COLUMNS}");
     db.prepare_cached(&sql)?
         .query_row(params![digest, now.to_stored()], from_row)
         .optional()?

@@ -8,6 +8,7 @@ mod account_keys;
 pub mod api_tokens;
 pub mod audit;
 pub mod backup;
+pub mod credentials;
 pub mod flask_takeover;
 pub mod idempotency;
 pub mod inspection;

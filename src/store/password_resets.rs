@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::one_time_links::IS_VALID;
-use super::users;
+use super::one_time_links::is_valid;
+use super::{audit, users};
 use crate::error::Error;
-use crate::model::{Id, Timestamp, User};
+use crate::model::{Action, Actor, Id, Timestamp, User};
 
 /// The condition that the link's account is the one that it was made for: the Flask app may have deleted it and
 /// reused its id.
@@ -19,16 +19,13 @@ pub struct NewRow<'a> {
     pub user: &'a User,
     /// The SHA-256 of the token.
     pub digest: &'a str,
-    /// The admin who makes the link; `None` for the operator.
-    pub made_by: Option<&'a User>,
-    /// The present time.
-    pub created_at: Timestamp,
     /// The end of its validity.
     pub expires_at: Timestamp,
 }
 
-/// Creates the link of an account, in place of an earlier one.
-pub fn replace(db: &Connection, new: &NewRow) -> Result<(), Error> {
+/// Creates the link of an account, in place of an earlier one, and records it in the audit log. The account of `actor` is
+/// the admin who makes the link; without one it is the operator's.
+pub fn replace(db: &Connection, new: &NewRow, actor: &Actor) -> Result<(), Error> {
     let sql = "INSERT INTO password_reset
             (user_id, user_created_at, digest, made_by, maker_created_at, created_at, expires_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -39,13 +36,13 @@ pub fn replace(db: &Connection, new: &NewRow) -> Result<(), Error> {
         new.user.id.get(),
         created_at(new.user),
         new.digest,
-        new.made_by.map(|maker| maker.id.get()),
-        new.made_by.and_then(created_at),
-        new.created_at.to_stored(),
+        actor.account.map(|maker| maker.id.get()),
+        actor.account.and_then(created_at),
+        actor.at.to_stored(),
         new.expires_at.to_stored(),
     ];
     db.prepare_cached(sql)?.execute(values)?;
-    Ok(())
+    audit::record(db, actor, Action::ResetLinkMade, Some(new.user), None)
 }
 
 /// Reads the account of the valid link whose token has this digest.
@@ -53,8 +50,9 @@ pub fn replace(db: &Connection, new: &NewRow) -> Result<(), Error> {
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn user(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error> {
+    let is_valid = is_valid();
     let sql = format!(
-        "SELECT user_id FROM password_reset WHERE digest = ?1 AND {IS_VALID} AND {IS_OF_ACCOUNT}"
+        "SELECT user_id FROM password_reset WHERE digest = ?1 AND {is_valid} AND {IS_OF_ACCOUNT}"
     );
     find_user(db, &sql, digest, now)
 }
@@ -65,8 +63,9 @@ pub fn user(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error> {
+    let is_valid = is_valid();
     let sql = format!(
-        "DELETE FROM password_reset WHERE digest = ?1 AND {IS_VALID} AND {IS_OF_ACCOUNT}
+        "DELETE FROM password_reset WHERE digest = ?1 AND {is_valid} AND {IS_OF_ACCOUNT}
          RETURNING user_id"
     );
     find_user(db, &sql, digest, now)

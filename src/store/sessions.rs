@@ -223,7 +223,7 @@ pub fn end(db: &Connection, id: SessionId) -> Result<bool, Error> {
 
 /// Ends all sessions of an account except `keep`, and revokes all tokens that the Flask app has issued to it
 /// until now.
-pub fn end_all(
+pub(super) fn end_all(
     db: &Connection,
     user_id: Id,
     keep: Option<SessionId>,

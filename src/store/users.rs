@@ -25,6 +25,9 @@ const COLUMNS: &str = "id, username, email, role, is_approved, created_at";
 pub(super) const QUALIFIED_COLUMNS: &str =
     r#""user".id, username, email, role, is_approved, "user".created_at"#;
 
+/// The condition that an account is an approved admin, see [`User::is_approved_admin`].
+pub(super) const IS_APPROVED_ADMIN: &str = "role = 'admin' AND coalesce(is_approved, FALSE) = TRUE";
+
 /// Decodes a row of [`COLUMNS`].
 pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
     Ok(User {
@@ -286,11 +289,8 @@ pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
 
 /// The number of approved admins.
 pub fn count_approved_admins(db: &Connection) -> Result<i64, Error> {
-    let sql =
-        r#"SELECT count(*) FROM "user" WHERE role = ?1 AND coalesce(is_approved, FALSE) = TRUE"#;
-    Ok(db
-        .prepare_cached(sql)?
-        .query_row([Role::Admin.as_str()], |row| row.get(0))?)
+    let sql = format!(r#"SELECT count(*) FROM "user" WHERE {IS_APPROVED_ADMIN}"#);
+    Ok(db.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
 }
 
 /// Changes an account's e-mail address, its password hash, or both.
@@ -346,7 +346,7 @@ pub fn confirm_password(
     }
 }
 
-/// Replaces the password hash without a check of the old one. For the operator's command `user set-password`.
+/// Replaces the password hash without a check of the old one; see [`super::credentials::replace_password`].
 pub fn set_password_hash(db: &Connection, id: Id, hash: &str) -> Result<(), Error> {
     db.prepare_cached(r#"UPDATE "user" SET password_hash = ?2 WHERE id = ?1"#)?
         .execute(params![id.get(), hash])?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use task_api::app::maintenance;
 use task_api::config::accounts::SignUps;
-use task_api::model::{Action, LinkToken, Role};
+use task_api::model::{Action, Actor, LinkToken, Role};
 use task_api::store::invitations;
 
 use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently};
@@ -272,11 +272,9 @@ fn an_invitation_of_the_operator_needs_no_admin_and_one_for_the_first_admin_ends
             role: Role::Admin,
             email: None,
             first_only,
-            made_by: None,
-            created_at: now,
             expires_at: now.plus_seconds(60),
         };
-        let insert = |db: &_| invitations::insert(db, &row);
+        let insert = |db: &_| invitations::insert(db, &row, &Actor::server(now));
         app.app.store.write(insert).unwrap();
         token.as_str().to_owned()
     });
@@ -297,13 +295,11 @@ fn two_first_admins_at_the_same_time_become_one() {
                 role: Role::Admin,
                 email: None,
                 first_only: true,
-                made_by: None,
-                created_at: now,
                 expires_at: now.plus_seconds(60),
             };
             app.app
                 .store
-                .write(|db| invitations::insert(db, &row))
+                .write(|db| invitations::insert(db, &row, &Actor::server(now)))
                 .unwrap();
             token
         })

@@ -1,4 +1,4 @@
-//! The first minute: a start that finds no approved admin makes an invitation for the first one, and logs its link.
+//! The link for the first admin: a start that finds no approved admin makes an invitation, and logs its link.
 
 use log::warn;
 
@@ -7,8 +7,8 @@ use crate::config::links::PublicUrl;
 use crate::error::Error;
 #[cfg(feature = "board")]
 use crate::model::LinkKind;
-use crate::model::{Action, Actor, LinkToken, Role};
-use crate::store::{Connection, audit, invitations, users};
+use crate::model::{Actor, LinkToken, Role};
+use crate::store::{invitations, users};
 
 /// How long the link is valid, in seconds: it is in the log, which other people may read later.
 const VALID_SECONDS: i64 = 60 * 60;
@@ -35,18 +35,12 @@ fn make_invitation(app: &App) -> Result<Option<LinkToken>, Error> {
         role: Role::Admin,
         email: None,
         first_only: true,
-        made_by: None,
-        created_at: now,
         expires_at: now.plus_seconds(VALID_SECONDS),
     };
-    app.store.write(|db| make(db, &row))?;
+    let actor = Actor::server(now);
+    app.store
+        .write(|db| invitations::insert(db, &row, &actor))?;
     Ok(Some(token))
-}
-
-fn make(db: &Connection, row: &invitations::NewRow) -> Result<(), Error> {
-    let made = invitations::insert(db, row)?;
-    let (actor, detail) = (Actor::server(row.created_at), made.audit_detail());
-    audit::record(db, &actor, Action::InvitationMade, None, Some(detail))
 }
 
 #[cfg(feature = "board")]

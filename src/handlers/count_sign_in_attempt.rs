@@ -13,7 +13,7 @@ use crate::store::users;
 ///
 /// # Errors
 /// [`Error::TooManyRequests`].
-pub fn count_attempt(
+pub fn count_sign_in_attempt(
     app: &App,
     context: &RequestContext,
     email: &str,
@@ -22,7 +22,7 @@ pub fn count_attempt(
     let (key, now) = (email_key(email), app.now());
     match app.rate_limits.check_sign_in(context, &key, device, now) {
         Err(Error::TooManyRequests(refusal)) if refusal.is_logged => {
-            let found = app.store.read(|db| users::by_email(db, email.trim()))?;
+            let found = app.store.read(|db| users::by_email(db, email))?;
             let account = found.map(|(user, _)| user.id.get());
             Err(Error::TooManyRequests(refusal).of_account(account))
         }
