@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::http::request::RequestContext;
 use crate::model::{Action, Actor, ApiToken, Id, SessionId, SignInToken, Timestamp, User};
-use crate::store::{Connection, Store, api_tokens, audit, sessions};
+use crate::store::{Connection, Store, api_tokens, audit, one_time_links, sessions};
 
 /// The most sign-outs that wait in memory. Each needs a valid session, so only many accounts together can reach it.
 const MAX_WAITING: usize = 10_000;
@@ -251,24 +251,27 @@ impl SignOut {
             }
             Ended::Sessions(sessions) => self.end_sessions(db, sessions),
             Ended::Everything(sessions, api_tokens) => {
-                let is_new = self.end_api_tokens(db, api_tokens)?;
+                let mut is_new = self.end_api_tokens(db, api_tokens)?;
+                is_new |= one_time_links::end_all(db, self.account.id)?;
                 Ok(self.end_sessions(db, sessions)? || is_new)
             }
             Ended::ApiToken(token) => api_tokens::end(db, token.id),
         }
     }
 
-    /// Ends these sessions, and those that began in between. The account may have signed in again since then.
+    /// Ends these sessions, and all that began until the time of the sign-out, and withdraws the reset link. The account
+    /// may have signed in again since then.
     fn end_sessions(&self, db: &Connection, ids: &[SessionId]) -> Result<bool, Error> {
         let mut is_new = sessions::end_flask_tokens(db, self.account.id, self.at)?;
         is_new |= sessions::end_until(db, self.account.id, self.at)?;
+        is_new |= one_time_links::end_reset_link(db, self.account.id)?;
         for id in ids {
             is_new |= sessions::end(db, *id)?;
         }
         Ok(is_new)
     }
 
-    /// Ends these tokens for scripts, and those that were created in between.
+    /// Ends these tokens for scripts, and all that were created until the time of the sign-out.
     fn end_api_tokens(&self, db: &Connection, ids: &[Id]) -> Result<bool, Error> {
         let mut is_new = api_tokens::end_until(db, self.account.id, self.at)?;
         for id in ids {

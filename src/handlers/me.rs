@@ -1,6 +1,7 @@
 //! The caller's own account: show, change the e-mail or the password.
 
 use super::audit_actor::actor;
+use super::concurrent_changes::recheck_session;
 use super::current_password::with_current_password;
 use crate::app::App;
 use crate::error::Error;
@@ -49,6 +50,7 @@ fn change(
         None => None,
     };
     app.store.write(|db| {
+        recheck_session(db, caller)?;
         let before = users::by_id(db, caller.id)?;
         if !before.is_same_account(caller) {
             return Err(Error::NotFound);

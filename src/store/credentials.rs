@@ -1,14 +1,14 @@
-//! The credentials of an account together: its password, its sessions, its tokens of the Flask app and its tokens for
-//! scripts.
+//! The credentials of an account together: its password, its sessions, its tokens of the Flask app, its tokens for
+//! scripts, and the one-time links.
 
 use rusqlite::Connection;
 
-use super::{api_tokens, audit, sessions, users};
+use super::{api_tokens, audit, one_time_links, sessions, users};
 use crate::error::Error;
 use crate::model::{Action, Actor, Id, SessionId, Timestamp, User};
 
-/// Ends all sessions of an account except `keep`, all tokens that the Flask app has issued to it until now, and all its
-/// tokens for scripts.
+/// Ends all sessions of an account except `keep`, all tokens that the Flask app has issued to it until now, all its
+/// tokens for scripts, its reset link, and all links that it has made.
 pub fn end_all(
     db: &Connection,
     user_id: Id,
@@ -16,7 +16,8 @@ pub fn end_all(
     now: Timestamp,
 ) -> Result<(), Error> {
     sessions::end_all(db, user_id, keep, now)?;
-    api_tokens::end_all(db, user_id)
+    api_tokens::end_all(db, user_id)?;
+    one_time_links::end_all(db, user_id).map(drop)
 }
 
 /// Replaces the password hash of an account without a check of the old one, and ends all its sessions and tokens, since

@@ -24,7 +24,7 @@ mod database;
 mod decode;
 pub mod id_sequence;
 mod migrate;
-mod one_time_links;
+pub(crate) mod one_time_links;
 mod page_reader;
 mod query_builder;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::id_sequence::{self, Sequence};
+use super::one_time_links;
 use super::page_reader::PageReader;
 use super::query_builder::{Query, SelectBuilder};
 use super::sqlite_error::violates;
@@ -237,7 +238,7 @@ pub(super) fn select_page(filter: &UserQuery, after: Option<&Position>) -> Query
     select.order_by("id")
 }
 
-/// Changes an account's role and its approval.
+/// Changes an account's role and its approval. The links that an admin has made end with these rights.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::LastAdmin`] if no approved admin would remain.
@@ -257,7 +258,11 @@ pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> 
         }
     }
     check_admin_remains(db, &before)?;
-    by_id(db, id)
+    let after = by_id(db, id)?;
+    if !after.is_approved_admin() {
+        one_time_links::end_made_by(db, id)?;
+    }
+    Ok(after)
 }
 
 /// Deletes an account. Its tasks remain and are unassigned.

@@ -534,6 +534,27 @@ fn made_and_revoked_tokens_are_in_the_audit_log_with_id_name_and_scope() {
 }
 
 #[test]
+fn a_token_is_not_created_by_a_request_whose_session_ends_during_the_password_check() {
+    for line in ["DELETE /users/{id}/sessions", "PATCH /users/{id}"] {
+        let app = TestApp::with(|config| config.passwords.password_iterations = 200_000);
+        let (anna, admin) = (app.employee(), app.admin());
+        let line = line.replace("{id}", &anna.id.to_string());
+        std::thread::scope(|scope| {
+            let creation = scope.spawn(|| create(&app, &anna, &body("full")).status);
+            let change = if line.starts_with("PATCH") {
+                r#"{"is_approved":false}"#
+            } else {
+                ""
+            };
+            assert!(app.send(&line, admin.clone(), change).status < 300);
+            // 201 if the token was created before, and has ended since.
+            assert!([201, 401].contains(&creation.join().unwrap()));
+        });
+        assert_eq!(app.count("api_token"), 0, "{line}");
+    }
+}
+
+#[test]
 fn a_new_password_revokes_every_token_of_the_account_and_a_new_email_none() {
     let app = TestApp::new();
     let (anna, other) = (app.employee(), app.manager());

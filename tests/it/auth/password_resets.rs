@@ -268,6 +268,82 @@ fn an_invalid_body_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn what_a_thief_has_made_with_a_session_ends_with_the_sign_ins_of_the_account() {
+    type End = fn(&TestApp, &Account, &Account) -> TestResponse;
+    // The last values: whether the links that the account has made end, and the link for its own password.
+    let ends: &[(&str, End, bool, bool)] = &[
+        (
+            "a new password",
+            |app, zoe, _| {
+                app.patch_me(
+                    zoe,
+                    json!({ "password": NEW, "current_password": PASSWORD }),
+                )
+            },
+            true,
+            true,
+        ),
+        (
+            "signed out by an admin",
+            |app, zoe, root| {
+                app.send(
+                    &format!("DELETE /users/{}/sessions", zoe.id),
+                    root.clone(),
+                    "",
+                )
+            },
+            true,
+            true,
+        ),
+        (
+            "a withdrawn approval",
+            |app, zoe, root| {
+                let line = format!("PATCH /users/{}", zoe.id);
+                app.send(&line, root.clone(), r#"{"is_approved":false}"#)
+            },
+            true,
+            true,
+        ),
+        (
+            "another role",
+            |app, zoe, root| {
+                let line = format!("PATCH /users/{}", zoe.id);
+                let demoted = app.send(&line, root.clone(), r#"{"role":"manager"}"#);
+                assert_eq!(demoted.status, 200);
+                app.send(&line, root.clone(), r#"{"role":"admin"}"#)
+            },
+            true,
+            false,
+        ),
+        (
+            "signed out everywhere",
+            |app, zoe, _| app.send("POST /me/sessions/revoke-all", zoe.clone(), ""),
+            false,
+            true,
+        ),
+    ];
+    for (case, end, made_by_end, own_ends) in ends {
+        let app = TestApp::new();
+        let (root, zoe) = (app.admin(), app.account("zoe", Role::Admin, true));
+        let ada = app.account("ada", Role::Employee, true);
+        let invited = app.send("POST /invitations", zoe.clone(), r#"{"role":"admin"}"#);
+        let invitation = token(&invited.json());
+        let (for_ada, own) = (make_link(&app, &zoe, &ada), make_link(&app, &root, &zoe));
+        let done = end(&app, &zoe, &root);
+        assert!(done.status < 300, "{case}: {done:?}");
+        let sign_up = json!({
+            "username": "thief", "email": "thief@example.com", "password": PASSWORD, "invitation": invitation,
+        });
+        let sign_up = app.send("POST /signup", None, &sign_up.to_string()).status;
+        let made_by = if *made_by_end { (410, 410) } else { (201, 204) };
+        let for_ada = reset(&app, &token(&for_ada), NEW).status;
+        assert_eq!((sign_up, for_ada), made_by, "{case}");
+        let own = reset(&app, &token(&own), "yet another password").status;
+        assert_eq!(own, if *own_ends { 410 } else { 204 }, "{case}");
+    }
+}
+
+#[test]
 fn a_link_is_made_for_an_existing_account_of_the_version_that_the_admin_has_seen() {
     let app = TestApp::new();
     let (admin, ada) = (app.admin(), app.account("ada", Role::Manager, true));

@@ -227,6 +227,44 @@ fn a_network_with_many_sign_ups_delays_another_one_by_one_turn() {
     assert!(turn <= 1, "{names:?}");
 }
 
+#[test]
+fn a_network_with_the_tokens_of_many_accounts_has_one_turn_for_password_hashes() {
+    let app = TestApp::with(one_thread_each);
+    let manager = app.manager();
+    let accounts: Vec<_> = (0..20)
+        .map(|number| app.account(&format!("account{number}"), Role::Employee, true))
+        .collect();
+    let server = app.serve();
+    let address = server.address();
+    let lock = lock(&app);
+    let in_progress = occupy_hash_thread(&app, address, &manager);
+    let sign_up = |source: &str, name: &str, token: Option<&str>| {
+        let body = sign_up_body(name);
+        send_from(source, address, "POST /signup", token, Some(&body))
+    };
+    let mut clients: Vec<_> = accounts
+        .iter()
+        .enumerate()
+        .map(|(number, account)| {
+            sign_up("127.0.0.2", &format!("crowd{number}"), Some(&account.token))
+        })
+        .collect();
+    app.wait_for_metric(&queued("password_hash"), 20.0);
+    clients.push(sign_up("127.0.0.3", "single", None));
+    app.wait_for_metric(&queued("password_hash"), 21.0);
+    unlock(&lock);
+    assert_eq!(read(in_progress).status, 200);
+    for client in clients {
+        assert_eq!(read(client).status, 201);
+    }
+    let names = column(
+        &app,
+        r#"SELECT username FROM "user" WHERE username LIKE 'crowd%' OR username = 'single' ORDER BY id"#,
+    );
+    let turn = names.iter().position(|name| name == "single").unwrap();
+    assert!(turn <= 1, "{names:?}");
+}
+
 fn column(app: &TestApp, sql: &str) -> Vec<String> {
     let db = app.sql();
     let mut statement = db.prepare(sql).unwrap();
