@@ -34,6 +34,7 @@ pub struct CreatedApiToken {
     #[serde(flatten)]
     pub api_token: ApiToken,
     /// The secret, to send as `Authorization: Bearer <token>`.
+    #[schema(value_type = String)]
     pub token: ApiTokenSecret,
 }
 

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use utoipa::{PartialSchema, ToSchema};
 
-use super::json_schema::Schema;
 use crate::crypto::{random_token, sha256_hex};
 use crate::error::Error;
 
@@ -47,14 +45,6 @@ impl ApiTokenSecret {
         sha256_hex(&self.0)
     }
 }
-
-impl PartialSchema for ApiTokenSecret {
-    fn schema() -> Schema {
-        String::schema()
-    }
-}
-
-impl ToSchema for ApiTokenSecret {}
 
 impl fmt::Debug for ApiTokenSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
