@@ -7,7 +7,7 @@ use crate::auth::jwt::TokenKind;
 use crate::http::client_address::{Client, Network};
 use crate::http::request::bearer_token;
 
-/// Whom a waiting request is attributed to; see [`crate::concurrency::FairQueue`].
+/// The account or the network that a waiting request is attributed to; see [`crate::concurrency::FairQueue`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Flow {
     /// The account that the access token names.
