@@ -50,8 +50,8 @@ impl HashCosts {
         Ok(costs)
     }
 
-    /// The iterations that a method lacks up to the cost of the most expensive one. 0 for one that was not in use at the
-    /// start and whose cost is therefore not known.
+    /// The iterations that a method lacks up to the cost of the most expensive one. 0 for one that was not in use at
+    /// the start and whose cost is therefore not known.
     pub fn padding(&self, method: &Method) -> u32 {
         let cost = match method {
             Method::Pbkdf2(Digest::Sha256, iterations) => Some(*iterations),
