@@ -1,5 +1,5 @@
-//! The bound on accounts that await approval: a robot that signs up cannot fill the database or the list in which admins
-//! approve accounts.
+//! The bound on accounts that await approval: a robot that signs up cannot fill the database or the list in which
+//! admins approve accounts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,6 +1,7 @@
-//! Device tokens: a sign-in gives one to the client, and with it a later sign-in to the same account from the same
-//! device is not held up by what others guess from the same network (OWASP, "Slow Down Online Guessing Attacks with
-//! Device Cookies"). A device token does not sign in: the password is verified all the same.
+//! Device tokens (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). A sign-in returns one, and the
+//! client sends it with the next sign-in to the same account. A sign-in with a valid device token has its own rate
+//! limit, so guesses from the same network do not use it up. A device token does not sign in: the password is verified
+//! all the same.
 
 use data_encoding::BASE64URL_NOPAD;
 use pbkdf2::hmac::Mac;

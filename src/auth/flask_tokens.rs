@@ -1,6 +1,7 @@
-//! Which tokens of the Flask app are accepted. They belong to no session, so only their expiry ends those that a thief
-//! holds, and the key that signed them may be the tutorial's, which is published. They are accepted so that a take-over
-//! signs nobody out, and no longer than that needs.
+//! Which tokens of the Flask app are accepted. They belong to no session: before it expires, a token ends only by a
+//! sign-out that is sent with it, or by what ends all sessions of its account. The key that signed it may be the
+//! tutorial's, which is published. Accepted for 31 days after a take-over, so that users stay signed in during it;
+//! `ACCEPT_FLASK_TOKENS` changes that. A token that is valid for more than 31 days is refused in every case.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,7 +49,7 @@ impl FlaskTokens {
             );
         }
         Err(Error::InvalidToken(
-            "Tokens without a session are no longer accepted, sign in again".to_owned(),
+            "Tokens without a session are not accepted, sign in again".to_owned(),
         ))
     }
 

@@ -1,9 +1,9 @@
 //! What it costs to derive a key by each method of the stored hashes, so that a wrong password costs the same for
 //! every account.
 //!
-//! The unit is one iteration of PBKDF2-HMAC-SHA256, the method of new hashes: a difference to the dearest method is
-//! made up for by that many iterations. Scrypt and the other digests of PBKDF2, which hashes of the Flask app may
-//! have, are measured once at the start.
+//! The unit is one iteration of PBKDF2-HMAC-SHA256, the method of new hashes: a method that costs less than the most
+//! expensive one is padded with that many iterations. Scrypt and the other digests of PBKDF2, which hashes of the Flask
+//! app may have, are measured once at the start.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ const SAMPLE: u32 = 200_000;
 #[derive(Debug)]
 pub struct HashCosts {
     measured: Vec<(Method, u32)>,
-    /// The cost of the dearest method.
-    pub dearest: u32,
+    /// The cost of the most expensive method.
+    pub most_expensive: u32,
 }
 
 impl HashCosts {
@@ -37,7 +37,7 @@ impl HashCosts {
     ) -> Result<HashCosts, Error> {
         let mut costs = HashCosts {
             measured: Vec::new(),
-            dearest: iterations,
+            most_expensive: iterations,
         };
         for method in in_use {
             let cost = match method {
@@ -45,13 +45,13 @@ impl HashCosts {
                 other => measure(other)?,
             };
             costs.measured.push((*method, cost));
-            costs.dearest = costs.dearest.max(cost);
+            costs.most_expensive = costs.most_expensive.max(cost);
         }
         Ok(costs)
     }
 
-    /// The iterations that a method lacks up to the cost of the dearest one. 0 for one that was not in use at the
-    /// start and whose cost is therefore not known.
+    /// The iterations that a method lacks up to the cost of the most expensive one. 0 for one that was not in use at
+    /// the start and whose cost is therefore not known.
     pub fn padding(&self, method: &Method) -> u32 {
         let cost = match method {
             Method::Pbkdf2(Digest::Sha256, iterations) => Some(*iterations),
@@ -62,7 +62,7 @@ impl HashCosts {
                     .map(|(_, cost)| *cost)
             }
         };
-        cost.map_or(0, |cost| self.dearest.saturating_sub(cost))
+        cost.map_or(0, |cost| self.most_expensive.saturating_sub(cost))
     }
 }
 
@@ -88,7 +88,8 @@ fn time(method: &Method) -> Result<Duration, Error> {
     Ok(cpu_time().saturating_sub(start))
 }
 
-/// The CPU time of this thread. Unlike elapsed time, it does not count what other threads of a busy machine do meanwhile.
+/// The CPU time of this thread. Unlike elapsed time, it does not count what other threads of a busy machine do
+/// meanwhile.
 #[cfg(unix)]
 fn cpu_time() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
@@ -116,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn a_method_and_its_padding_cost_as_much_as_the_dearest_method() {
+    fn a_method_and_its_padding_cost_as_much_as_the_most_expensive_method() {
         let scrypt = method("scrypt:32768:8:1");
         let measure = |method: &Method| Ok(if *method == scrypt { 700 } else { 50 });
-        for (in_use, dearest) in [
+        for (in_use, most_expensive) in [
             (&["pbkdf2:sha256:600", "pbkdf2:sha256:100"][..], 600),
             (&["pbkdf2:sha1:1000"], 600),
             (&["scrypt:32768:8:1", "pbkdf2:sha1:1000"], 700),
@@ -127,7 +128,7 @@ mod tests {
         ] {
             let methods: Vec<Method> = in_use.iter().map(|text| method(text)).collect();
             let costs = HashCosts::new(600, &methods, measure).unwrap();
-            assert_eq!(costs.dearest, dearest, "{in_use:?}");
+            assert_eq!(costs.most_expensive, most_expensive, "{in_use:?}");
             for (text, cost) in [
                 ("pbkdf2:sha256:600", 600),
                 ("pbkdf2:sha256:1", 1),
@@ -137,7 +138,7 @@ mod tests {
             ] {
                 let is_known = text.contains("sha256") || in_use.contains(&text);
                 let missing = if is_known {
-                    dearest.max(cost) - cost
+                    most_expensive.max(cost) - cost
                 } else {
                     0
                 };

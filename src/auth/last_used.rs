@@ -1,6 +1,6 @@
 //! Write-behind buffer for the time at which each session, or each token for scripts, was last used. The times are
-//! collected in memory and written in batches by [`crate::app::maintenance`], so that a request that only reads does not
-//! wait for the disk.
+//! collected in memory and written in batches by [`crate::app::maintenance`], so that a request that only reads does
+//! not wait for the disk.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,6 +1,6 @@
-//! Authentication: password hashes, access and refresh tokens, the keys that sign them, the token for `/metrics`,
-//! and the times at which sessions and tokens were last used. This folder does not use the database: [`crate::router`]
-//! finds the account of a token.
+//! Authentication: password hashes and their costs, access and refresh tokens, the keys that sign them, tokens of the
+//! Flask app, device tokens, the token for `/metrics`, and the times at which sessions and tokens for scripts were last
+//! used. This folder does not use the database: [`crate::router`] finds the account of a token.
 
 pub(crate) mod claims;
 pub(crate) mod device_token;

@@ -5,7 +5,7 @@
 //!
 //! Timing equalisation: a wrong password takes the same time for every account, and for one that does not exist, so
 //! that an attacker cannot find out by measuring which accounts exist (OWASP ASVS 5.0, 6.3.8). It costs one hash, and
-//! padding up to the cost of the dearest method that a stored hash has ([`super::hash_costs`]).
+//! padding up to the cost of the most expensive method that a stored hash has ([`super::hash_costs`]).
 
 use std::collections::BTreeSet;
 
@@ -53,7 +53,7 @@ impl PasswordHasher {
 
     /// What each wrong password costs, in iterations of PBKDF2-HMAC-SHA256.
     pub fn cost_of_wrong_password(&self) -> u32 {
-        self.costs.dearest
+        self.costs.most_expensive
     }
 
     /// Hashes a password with a new random salt.
@@ -110,7 +110,7 @@ impl PasswordHasher {
         Ok(None)
     }
 
-    /// Computes the iterations that the method of a hash lacks up to the dearest one.
+    /// Computes the iterations that the method of a hash lacks up to the most expensive one.
     fn pad(&self, hash: &StoredHash) -> Result<(), Error> {
         let missing = self.costs.padding(&hash.method);
         if missing > 0 {

@@ -1,4 +1,4 @@
-//! Accounts: sign-up, one-time links, how long sessions last, and tokens of the Flask app.
+//! Accounts: sign-up, how long sessions last, and tokens of the Flask app.
 
 use clap::{Args, ValueEnum};
 
@@ -7,7 +7,7 @@ use super::duration::{Lifetime, Retention};
 /// How accounts come into being, and how long they and their credentials last.
 #[derive(Debug, Clone, Args)]
 pub struct AccountArgs {
-    /// Who may sign up: everyone, whose account then awaits approval (open), or only people with an invitation
+    /// Who may sign up: every client, with an account that awaits approval (open), or only clients with an invitation
     /// (closed)
     #[arg(long, env, hide_env_values = true, default_value = "open")]
     pub signups: SignUps,
@@ -26,8 +26,8 @@ pub struct AccountArgs {
     #[arg(long, env, hide_env_values = true, default_value = "90d")]
     pub session_max_age: Lifetime,
 
-    /// Tokens that the Flask app has issued: accepted for 31 days after its database was taken over (auto), always
-    /// (on), or never (off)
+    /// Tokens that the Flask app has issued: accepted for 31 days after its database was taken over (auto), at any time
+    /// (on), or never (off). A token that is valid for more than 31 days is refused in every case
     #[arg(long, env, hide_env_values = true, default_value = "auto")]
     pub accept_flask_tokens: AcceptFlaskTokens,
 }
@@ -46,7 +46,7 @@ pub enum SignUps {
 pub enum AcceptFlaskTokens {
     /// On a database that was taken over from the Flask app, for a limited time.
     Auto,
-    /// Always.
+    /// At any time and on every database, except a token that is valid for more than 31 days.
     On,
     /// Never.
     Off,

@@ -17,8 +17,8 @@ pub struct Concurrency {
     pub search_threads: usize,
 }
 
-/// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, timer, the writer, and three of the
-/// connection pool (r2d2). Main and [`EARLY_THREADS`] run before.
+/// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, timer, the writer, and
+/// three of the connection pool (r2d2). Main and [`EARLY_THREADS`] run before.
 const OTHER_THREADS: usize = 8;
 
 impl Concurrency {

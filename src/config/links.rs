@@ -19,7 +19,7 @@ pub struct LinkArgs {
     #[arg(long, env, hide_env_values = true)]
     pub public_url: Option<PublicUrl>,
 
-    /// How long an invitation or a link to reset a password is valid, such as 24h
+    /// How long an invitation or a reset link is valid, such as 24h
     #[arg(long, env, hide_env_values = true, default_value = "24h")]
     pub links_expire: Lifetime,
 }

@@ -9,7 +9,7 @@ pub struct RateLimitArgs {
     #[arg(long, env, hide_env_values = true, default_value = "on")]
     pub rate_limits: Switch,
 
-    /// Maximum requests per minute of one account or token for scripts, or of one address without a valid token (429)
+    /// Maximum requests per minute of one account or token for scripts, or of one network without a valid token (429)
     #[arg(long, env, hide_env_values = true, default_value_t = 6000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000_000))]
     pub requests_per_minute: u32,

@@ -206,7 +206,7 @@ const SVG: &str = "image/svg+xml";
 #[cfg(any(feature = "board", feature = "docs"))]
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page of the task board. The attribute `data-signups` of its `<html>` element says whether everyone may sign up.
+/// The page of the task board. The attribute `data-signups` of its `<html>` element says whether sign-ups are open.
 #[cfg(feature = "board")]
 fn board_page(sign_ups: SignUps) -> StaticFile {
     let html = include_str!("../../web/board/index.html");

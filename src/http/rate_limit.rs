@@ -1,4 +1,5 @@
-//! Rate limiting against password guessing and floods: which requests count, by what, and how many may come.
+//! Rate limiting (GCRA, [`super::gcra`]) against password guessing and floods: which requests each limit counts, by
+//! which key, and with which quota.
 //!
 //! A request counts before it is handled. If it then fails with a 5xx, which is no fault of the client, every limit
 //! that has counted it takes that back.
@@ -7,8 +8,8 @@
 //! otherwise an attacker could lock the owner out by guessing wrong on purpose. An owner who shares the attacker's
 //! network signs in by a [device token](crate::auth::device_token): a known device has quotas of its own.
 //!
-//! The wider limit is asked first, and a request that one limit rejects is counted by none. So nothing is remembered
-//! about an account that the network had no quota for, and what one network can write is bounded.
+//! Limits are checked from the widest to the narrowest, and a request that one limit rejects is counted by none. So
+//! nothing is remembered about an account that the network had no quota for, and what one network can write is bounded.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

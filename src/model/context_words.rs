@@ -1,5 +1,5 @@
-//! Context-specific words (OWASP ASVS 5.0, 6.1.2): words that an attacker tries first because of what this program
-//! is, and whom the account belongs to. A password that consists of such words and nothing else is easy to guess.
+//! Context-specific words (OWASP ASVS 5.0, 6.1.2), derived from this program and from the account: an attacker tries
+//! them first. A password that consists of such words and nothing else is easy to guess.
 
 use std::collections::BTreeSet;
 

@@ -110,7 +110,7 @@ pub fn is_letter_mark_or_number(c: char) -> bool {
         || (!c.is_ascii() && GROUP.contains(general_category(c)) && !is_invisible(c))
 }
 
-/// Whether a character may be part of a name: visible, or a space. Characters of the category Other are none of both:
+/// Whether a character may be part of a name: visible, or a space. Characters of the category Other are neither:
 /// control and format characters, directional marks, private-use and unassigned code points.
 pub fn is_visible_or_space(c: char) -> bool {
     const REFUSED: GeneralCategoryGroup = GeneralCategoryGroup::Other

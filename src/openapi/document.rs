@@ -18,7 +18,7 @@ A task-management API: sign-up, sign-in with a JWT, tasks with roles and approva
 
 **Authentication and access.** POST /login returns an access token and a refresh token. Send the access \
 token as `Authorization: Bearer <token>`. The description of each operation says who may call it, and so \
-does its `security` for programs: each scope listed beside `accessToken` is a role or state, and an \
+does its `security` for programs: each scope listed beside `accessToken` or `apiToken` is a role or state, and an \
 account needs any one of them. `approved` is an account that an admin has approved; `manager` and `admin` \
 are approved accounts with that role. An empty list of scopes means any account. Scripts send a token that \
 POST /me/tokens has made in place of the access token, where `security` lists `apiToken`. With the scope `read` it \

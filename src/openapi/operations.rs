@@ -20,7 +20,7 @@ use crate::model::{
     PasswordReset, ProfilePatch, Role, Session, SessionId, Status, Task, TaskPatch, TaskQuery,
     Timestamp, TokenScope, User, UserPatch, UserQuery,
 };
-use crate::store::api_tokens::MAX_PER_ACCOUNT;
+use crate::store::{api_tokens, invitations, sessions};
 
 /// `POST /signup`
 pub fn sign_up() -> Operation {
@@ -46,7 +46,7 @@ pub fn sign_up() -> Operation {
 
 /// `POST /password-reset`
 pub fn reset_password() -> Operation {
-    Operation::new("resetPassword", SIGN_IN, "Sets a new password with a one-time link")
+    Operation::new("resetPassword", SIGN_IN, "Sets a new password with a reset link")
         .description(
             "The link is used up. All sessions and tokens of its account end. It does not sign in and approves \
              nothing.",
@@ -65,9 +65,9 @@ pub fn log_in() -> Operation {
     Operation::new("logIn", SIGN_IN, "Signs in")
         .description(
             "Starts a session and returns its tokens. Send `token` as `Authorization: Bearer <token>`. Keep \
-             `refresh_token` for POST /refresh, and `device_token` for the next POST /login: with it, the \
-             guesses of others from the same network do not hold the sign-in up. Any `device_token` that is \
-             not valid for the account is ignored.",
+             `refresh_token` for POST /refresh, and `device_token` for the next POST /login. A sign-in with a valid \
+             device token has its own rate limit, so guesses from the same network do not use it up. Any \
+             `device_token` that is not valid for the account is ignored.",
         )
         .json_body(
             Credentials::from_fields,
@@ -146,10 +146,11 @@ pub fn list_sessions() -> Operation {
         }],
     };
     Operation::new("listSessions", ME, "Lists the current user's sessions")
-        .description(
-            "Each sign-in starts a session. An account has at most 100; a new one replaces the one that \
+        .description(&format!(
+            "Each sign-in starts a session. An account has at most {}; a new one replaces the one that \
              has been unused longest.",
-        )
+            sessions::MAX_PER_ACCOUNT
+        ))
         .responds(200, "All sessions of the account", &sessions)
 }
 
@@ -191,11 +192,12 @@ pub fn create_api_token() -> Operation {
         token: ApiTokenSecret::example(),
     };
     Operation::new("createApiToken", ME, "Creates a token for scripts")
-        .description(
+        .description(&format!(
             "Needs the current password. `token` is in this response only. Send it as `Authorization: Bearer \
-             <token>`; it has the rights of its owner at that moment. With the scope `read` it permits GET and HEAD \
-             only, and with no scope what needs a session. An account has at most 20. A new password revokes them all.",
-        )
+             <token>`; it has the rights of its owner at that moment. The scope `read` permits GET and HEAD only. No \
+             scope permits routes that need a session. An account has at most {}. A new password revokes them all.",
+            api_tokens::MAX_PER_ACCOUNT
+        ))
         .json_body(
             NewApiToken::from_fields,
             json!({
@@ -207,7 +209,7 @@ pub fn create_api_token() -> Operation {
         )
         .responds(201, "The new token", &created)
         .error(Error::WrongPassword)
-        .error(Error::TooManyTokens(MAX_PER_ACCOUNT))
+        .error(Error::TooManyTokens(api_tokens::MAX_PER_ACCOUNT))
 }
 
 /// `DELETE /me/tokens/{id}`
@@ -271,10 +273,10 @@ pub fn make_reset_link() -> Operation {
         moment().plus_seconds(86_400),
         link_token(),
     );
-    Operation::new("makeResetLink", USERS, "Makes a one-time link that sets a new password")
+    Operation::new("makeResetLink", USERS, "Makes a reset link")
         .description(
-            "Give the owner of the account the link `/#reset=TOKEN` with the `token`, which no later response \
-             shows. It replaces an earlier link of the account.",
+            "A one-time link that sets a new password. Give the owner of the account the link `/#reset=TOKEN` with \
+             the `token`, which no later response shows. It replaces an earlier link of the account.",
         )
         .path_id::<Id>("The account's id")
         .responds(201, "The link", &made)
@@ -283,14 +285,12 @@ pub fn make_reset_link() -> Operation {
 
 /// `GET /invitations`
 pub fn list_invitations() -> Operation {
-    let invitations = Invitations {
+    let open = Invitations {
         items: vec![invitation()],
     };
-    Operation::new("listInvitations", USERS, "Lists the open invitations").responds(
-        200,
-        "The invitations that can still be used, at most 200",
-        &invitations,
-    )
+    Operation::new("listInvitations", USERS, "Lists the open invitations")
+        .description(&format!("At most {} are open.", invitations::MAX_OPEN))
+        .responds(200, "The invitations that can still be used", &open)
 }
 
 /// `POST /invitations`
@@ -309,7 +309,7 @@ pub fn make_invitation() -> Operation {
             json!({ "role": "manager", "email": "ada@example.com" }),
         )
         .responds(201, "The invitation and its token", &made)
-        .error(Error::TooManyInvitations(200))
+        .error(Error::TooManyInvitations(invitations::MAX_OPEN))
 }
 
 /// `DELETE /invitations/{id}`
@@ -407,8 +407,10 @@ pub fn list_audit() -> Operation {
         os_user: None,
     };
     Operation::new("listAudit", USERS, "Lists the audit log")
-        .description("The newest entry comes first. Entries are never changed. They are kept for ever, or for the time of the \
-             server's setting AUDIT_KEEP.")
+        .description(
+            "The newest entry comes first. Entries are never changed. They are kept for ever, or for the time of the \
+             server's setting AUDIT_KEEP.",
+        )
         .responds_with_page(AuditQuery::from_query, &entry)
 }
 

@@ -1,5 +1,5 @@
 //! Authentication of a request: the `Authorization` header has an access token or a token for scripts, and the token
-//! names an account. The rate limit of these requests is checked here too, since what it counts by depends on the token.
+//! names an account. The rate limit of these requests is checked here too, since its key depends on the token.
 
 use crate::app::App;
 use crate::auth::claims::Claims;
@@ -13,9 +13,9 @@ use crate::model::{ApiTokenSecret, Credential, SessionId, SignInToken, SignedIn,
 use crate::store::api_tokens::{self, FoundToken};
 use crate::store::{Connection, sessions, users};
 
-/// Returns the account whose token the request carries. `username` receives its name, for the access log. The rate limit
-/// counts a request per account or token for scripts, or per session if `limit` is that of own sessions, and a request
-/// without a valid token per client address.
+/// Returns the account whose token the request carries. `username` receives its name, for the access log. The rate
+/// limit counts a request per account or token for scripts, or per session if `limit` is that of own sessions, and a
+/// request without a valid token per network.
 ///
 /// # Errors
 /// Those of [`authenticate`]; [`Error::TooManyRequests`], which takes precedence.

@@ -8,7 +8,7 @@ use crate::concurrency::Work;
 use crate::http::client_address::{Client, Network};
 use crate::http::request::bearer_token;
 
-/// The owner of a place in the rotation; see [`crate::concurrency::FairQueue`].
+/// The account or the network that a waiting request is attributed to; see [`crate::concurrency::FairQueue`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Flow {
     /// The account that the access token names.

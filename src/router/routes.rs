@@ -121,7 +121,7 @@ pub enum Access {
 pub enum Handler<C> {
     /// For a path without `{id}`.
     Plain(fn(&App, &RequestContext, &C) -> HandlerResult),
-    /// For a path whose `{id}` is an account's or a task's.
+    /// For a path whose `{id}` is that of a row: an account, a task, a token for scripts or an invitation.
     WithId(fn(&App, &RequestContext, &C, Id) -> HandlerResult),
     /// For a path whose `{id}` is a session's.
     WithSessionId(fn(&App, &RequestContext, &C, SessionId) -> HandlerResult),

@@ -1,8 +1,8 @@
 //! Simulation of attacks on accounts: each is played for a day of the application's own clock, without a network, and
 //! the test asserts what the attacker and the owner get. `-- --nocapture` prints the table in `docs/security.md`.
 //!
-//! A refused request changes nothing (`auth::brute_force::a_refused_attempt_leaves_nothing_behind` in `tests/it`), so an
-//! attacker who has got a 429 with `Retry-After` is played on shortly before that time: the refusals in between are
+//! A refused request changes nothing (`auth::brute_force::a_refused_attempt_leaves_nothing_behind` in `tests/it`), so
+//! an attacker who has got a 429 with `Retry-After` is played on shortly before that time: the refusals in between are
 //! left out.
 
 #[allow(dead_code, unused_imports)] // this test uses a part of it

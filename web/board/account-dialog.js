@@ -1,4 +1,4 @@
-// The dialog for the current user's own account: a new e-mail or password, the sessions and the API tokens.
+// The dialog for the current user's own account: a new e-mail or password, the sessions and the tokens for scripts.
 
 import { initApiTokens } from './api-tokens.js';
 import { patch } from './api.js';

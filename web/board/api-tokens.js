@@ -1,4 +1,4 @@
-// The API tokens of the current user in the account dialog: the list, making one (it is shown once), and revoking.
+// The current user's tokens for scripts in the account dialog: the list, making one (it is shown once), and revoking.
 
 import { post } from './api.js';
 import { byId, clearFormError, onSubmit, setOptions, showFormError } from './dom.js';
@@ -31,7 +31,8 @@ export function initApiTokens() {
     const { token, ...entry } = await createToken();
     closeForm();
     list.upsert(entry);
-    showSecret(`Token “${entry.name}”`, 'A script sends it in the header “Authorization: Bearer …”. It is shown only this once.', token);
+    const text = 'A script sends it in the header “Authorization: Bearer …”. It is shown only this once.';
+    showSecret(`Token “${entry.name}”`, text, token);
   });
   return () => {
     clearFormError(section);

@@ -2,8 +2,9 @@
 // sign-ins of this device apart from those of its network, so that an attacker who guesses passwords there does
 // not lock the user out.
 //
-// They are in localStorage, which a reload and a sign-out keep, with one entry for each e-mail address. A device token
-// does not authenticate: the sign-in still needs the password.
+// They are in localStorage, which a reload and a sign-out keep, with one entry for each e-mail address as it was typed.
+// The server knows more spellings of one address: a sign-in with another one has no device token, and is counted like
+// that of an unknown device. A device token does not authenticate: the sign-in still needs the password.
 
 const keyOf = (email) => `device-token:${email.trim().toLowerCase()}`;
 

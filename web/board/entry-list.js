@@ -1,4 +1,4 @@
-// A list of short entries that can be ended one by one: sessions, API tokens, open invitations.
+// A list of short entries that can be ended one by one: sessions, tokens for scripts, open invitations.
 
 import { remove } from './api.js';
 import { cloneTemplate, confirmDialog, part } from './dom.js';

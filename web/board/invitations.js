@@ -43,8 +43,9 @@ function createList() {
 }
 
 onSubmit(form, async () => {
-  const { role, email } = form.elements;
-  const { json } = await post('invitations', { role: role.value, ...(email.value.trim() && { email: email.value.trim() }) });
+  const role = form.elements.role.value;
+  const email = form.elements.email.value.trim();
+  const { json } = await post('invitations', { role, ...(email && { email }) });
   const { token, ...invitation } = json;
   form.reset();
   list?.upsert(invitation);

@@ -1,4 +1,4 @@
-// The dialog for a secret that the server tells only once, a one-time link or an API token: shows it and copies it.
+// The dialog for a secret that the server tells only once, a one-time link or a token for scripts: shows and copies it.
 
 import { byId, part } from './dom.js';
 import { announce } from './notifications.js';

@@ -85,8 +85,8 @@ impl Checkpointer {
         fs::metadata(self.files.write_ahead_log()).map_or(0, |metadata| metadata.len())
     }
 
-    /// Checkpoints the log if it is long, or larger than the free space: on a full disk the database file could not take
-    /// its content.
+    /// Checkpoints the log if it is long, or larger than the free space: on a full disk the database file could not
+    /// take its content.
     pub fn run(&self, writer: &Writer) {
         let (bytes, free) = (self.log_bytes(), self.free_bytes());
         let is_large = bytes > MAX_LOG_BYTES || bytes > free;

@@ -1,5 +1,5 @@
-//! The database file and its disk: outages, checkpoints of the write-ahead log, and the checks that the file is the right
-//! one and not damaged.
+//! The database file and its disk: outages, checkpoints of the write-ahead log, and the checks that the file is the
+//! right one and not damaged.
 
 pub mod checkpointer;
 pub mod disk;

@@ -1,5 +1,5 @@
-//! A circuit breaker for writes: after a fault of the database or its disk they fail at once and `/readyz` is 503, until
-//! a probe has written again. A fault is logged once when it begins and once when it ends.
+//! A circuit breaker for writes: after a fault of the database or its disk they fail at once and `/readyz` is 503,
+//! until a probe has written again. A fault is logged once when it begins and once when it ends.
 
 use std::time::Instant;
 

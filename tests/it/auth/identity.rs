@@ -1,5 +1,5 @@
-//! Who is who: one canonical form of an e-mail address, names that look alike, ids that are never reused, and accounts
-//! that nobody approves.
+//! Identity of accounts: one canonical form of an e-mail address, names that look alike, ids that are never reused, and accounts
+//! that no admin approves.
 
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};

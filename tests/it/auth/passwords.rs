@@ -747,7 +747,7 @@ fn a_wrong_password_costs_the_same_for_every_account_and_in_every_spelling() {
 }
 
 #[test]
-fn a_wrong_password_costs_the_dearest_method_of_the_stored_hashes() {
+fn a_wrong_password_costs_the_most_expensive_method_of_the_stored_hashes() {
     let app = TestApp::new();
     assert_eq!(app.app.passwords.cost_of_wrong_password(), 10);
     let hashes = [

@@ -204,7 +204,7 @@ fn flask_token(app: &TestApp, issued: Option<i64>, expires: i64) -> String {
 }
 
 const DAY: i64 = 86_400;
-const REFUSED: &str = "Tokens without a session are no longer accepted, sign in again";
+const REFUSED: &str = "Tokens without a session are not accepted, sign in again";
 
 fn accept(setting: AcceptFlaskTokens) -> impl FnOnce(&mut Config) {
     move |config| config.accounts.accept_flask_tokens = setting

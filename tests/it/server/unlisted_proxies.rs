@@ -1,4 +1,4 @@
-//! A proxy that `TRUSTED_PROXIES` does not name: a forgotten setting does not lock out everybody behind it, and a
+//! A proxy that `TRUSTED_PROXIES` does not name: a forgotten setting does not lock out all clients behind it, and a
 //! client that invents addresses in `X-Forwarded-For` gains little.
 
 use serde_json::json;
