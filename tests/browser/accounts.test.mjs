@@ -462,6 +462,18 @@ browserTest('a token can be made that changes data and does not expire', {}, asy
   await card(page, 'Water the plants').waitFor();
 });
 
+browserTest('a user signs in with a Unicode domain and with its ASCII form, whichever the account was made with', {}, async (env) => {
+  for (const [username, domain] of [['zoe', 'bücher.example'], ['bo', 'xn--bcher-kva.example']]) {
+    const body = { username, email: `${username}@${domain}`, password: PASSWORD };
+    await env.server.request(201, 'POST', '/signup', { body });
+    for (const typed of ['bücher.example', 'BÜCHER.example', 'xn--bcher-kva.example']) {
+      const page = await signIn(env, { email: `${username}@${typed}` });
+      await page.getByRole('heading', { name: 'Waiting for approval' }).first().waitFor();
+      await page.close();
+    }
+  }
+});
+
 browserTest('a browser keeps the device token of a sign-in, and sends it with the next one of this account', {}, async (env) => {
   const [ada, joan] = [await env.server.createUser('ada'), await env.server.createUser('joan')];
   const page = await env.openPage('/');
