@@ -46,8 +46,8 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     // All settings are validated before the first file is created.
     config.check()?;
     let secrets = ValidSecrets::load(&config)?;
-    for doubt in &secrets.doubts {
-        warn!("{doubt}");
+    for warning in &secrets.warnings {
+        warn!("{warning}");
     }
     let signals = StopSignals::catch()?;
     check_threads(config.new_threads())?;

@@ -16,8 +16,8 @@ pub struct ValidSecrets {
     pub first_admin: Option<FirstAdmin>,
     /// `METRICS_TOKEN`.
     pub metrics_token: Option<MetricsToken>,
-    /// See [`Secrets::doubts`].
-    pub doubts: Vec<String>,
+    /// See [`Secrets::warnings`].
+    pub warnings: Vec<String>,
 }
 
 impl ValidSecrets {
@@ -28,7 +28,7 @@ impl ValidSecrets {
     pub fn load(config: &Config) -> Result<ValidSecrets, String> {
         let secrets = Secrets::load(config)?;
         // A byte order mark may be the reason why a secret is invalid.
-        let explain = |why| [vec![why], secrets.doubts.clone()].concat().join("; ");
+        let explain = |why| [vec![why], secrets.warnings.clone()].concat().join("; ");
         ValidSecrets::check(config, &secrets).map_err(explain)
     }
 
@@ -43,7 +43,7 @@ impl ValidSecrets {
             previous_keys: previous_keys.collect::<Result<_, _>>()?,
             first_admin: FirstAdmin::from_settings(&config.admin, admin_password)?,
             metrics_token: metrics_token.map(MetricsToken::new).transpose()?,
-            doubts: secrets.doubts.clone(),
+            warnings: secrets.warnings.clone(),
         })
     }
 }

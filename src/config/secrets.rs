@@ -42,7 +42,7 @@ pub struct Secrets {
     /// `METRICS_TOKEN`: the bearer token for `/metrics`.
     pub metrics_token: Option<Secret>,
     /// What is probably no part of a secret but counts as one: one line for each, for the operator.
-    pub doubts: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 impl Secrets {
@@ -67,14 +67,14 @@ impl Secrets {
                 "METRICS_TOKEN",
                 config.metrics.metrics_token_file.as_deref(),
             )?,
-            doubts: Vec::new(),
+            warnings: Vec::new(),
         };
-        secrets.doubts = secrets
+        secrets.warnings = secrets
             .all()
             .chain(&previous)
-            .filter_map(Secret::doubt)
+            .filter_map(Secret::warning)
             .collect();
-        secrets.doubts.dedup();
+        secrets.warnings.dedup();
         Ok(secrets)
     }
 
@@ -98,7 +98,7 @@ const QUOTES: [(char, char); 4] = [
 impl Secret {
     /// Says if the secret begins with a byte order mark (BOM), which some editors write into a file, or is in quotes.
     /// They stay part of it: it may have been in use with them for years.
-    fn doubt(&self) -> Option<String> {
+    fn warning(&self) -> Option<String> {
         let text = self.text.trim();
         let is_quoted =
             |(open, close)| text.len() > 1 && text.starts_with(open) && text.ends_with(close);

@@ -1,9 +1,8 @@
 //! Permissions: every rule about what an account may do, as pure functions and proof types.
 //!
 //! Role-based access: [`Approved`], [`Manager`] and [`Admin`] are proof types. [`InSession`] and [`AdminInSession`] also
-//! exclude tokens for scripts. Only a check of the account
-//! creates a value of such a type, so a handler that takes one as its argument cannot run without the
-//! check. The route table is built from these types.
+//! exclude tokens for scripts. Only a check of the account creates a value of such a type, so a handler that takes one
+//! as its argument cannot run without the check. The route table is built from these types.
 //!
 //! Access to a single row: the functions on [`User`], [`Task`] and [`TaskPatch`]. Handlers call them in the
 //! transaction that reads or changes the row.

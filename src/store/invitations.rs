@@ -37,7 +37,7 @@ fn from_row(row: &Row) -> rusqlite::Result<Invitation> {
     })
 }
 
-/// Only this program writes the table, so another text is an error: the account must not get a role that nobody chose.
+/// Only this program writes the table, so another text is an error: the account must not get a wrong role.
 fn role(row: &Row, column: usize) -> rusqlite::Result<Role> {
     let text: String = row.get(column)?;
     text.parse().map_err(|why: String| {

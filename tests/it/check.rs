@@ -677,7 +677,7 @@ fn too_few_admins_are_named() {
     healthy.assert_fails(
         &[],
         "admins",
-        "no admin is approved, so no account can be approved; `task-api user create",
+        "no admin is approved, so no account can be approved; `task-api invite",
     );
 }
 

@@ -62,7 +62,7 @@ pub fn audit_log(subject: &Subject) -> Outcome {
 /// Two admins can sign in: if one is gone, the other approves accounts and resets passwords.
 pub fn admins(subject: &Subject) -> Outcome {
     on_database(subject, |database| {
-        let remedy = "`task-api user create --role admin --approved` creates one";
+        let remedy = "`task-api invite --role admin` prints a link with which one signs up";
         match database.count_approved_admins().map_err(explain)? {
             0 => Err(format!(
                 "no admin is approved, so no account can be approved; {remedy}"

@@ -21,8 +21,8 @@ pub fn combinations(subject: &Subject) -> Outcome {
 /// No secret begins with a byte order mark or is in quotation marks.
 pub fn secrets(subject: &Subject) -> Outcome {
     match &subject.secrets {
-        Ok(secrets) if secrets.doubts.is_empty() => right("as they were meant"),
-        Ok(secrets) => Err(secrets.doubts.join("; ")),
+        Ok(secrets) if secrets.warnings.is_empty() => right("as they were meant"),
+        Ok(secrets) => Err(secrets.warnings.join("; ")),
         Err(_) => not_checked("the secrets cannot be used, see settings"),
     }
 }
