@@ -393,9 +393,9 @@ fn signing_in_all_the_time() -> Vec<Row> {
         response
     });
     play(&app, &mut [&mut plain, &mut known]);
-    for client in [&plain, &known] {
-        assert!(ONE_PAIR.contains(&client.passed), "{}", client.passed);
-    }
+    assert!(ONE_PAIR.contains(&plain.passed), "{}", plain.passed);
+    // The quota of the device, and then that of the network and the account.
+    assert!(ONE_PAIR.contains(&(known.passed / 2)), "{}", known.passed);
     vec![row(
         "one account signs in 10 times a second, without and with a device token",
         format!("{} and {} sign-ins", plain.succeeded, known.succeeded),
