@@ -16,7 +16,9 @@ pub struct Username(String);
 
 impl Username {
     /// The JSON Schema pattern of a username. A test compares it with the parser.
-    pub const PATTERN: &str = without_invisible!(r"(?=.*[^\s])[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Z}]*$");
+    pub const PATTERN: &str = without_invisible!(
+        r"(?=.*[^\s])[\p{L}\p{M}\p{N}\p{P}\p{S}\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]*$"
+    );
 
     const MAX_CHARS: usize = 80;
 
