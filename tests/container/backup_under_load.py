@@ -14,8 +14,6 @@ import time
 import urllib.parse
 
 CLIENTS = 64
-# The rate limit counts for each session.
-SESSIONS = 16
 
 
 def send(connection, path, body, token=None):
@@ -48,14 +46,12 @@ def main():
     def connect():
         return http.client.HTTPConnection(address.hostname, address.port, timeout=60)
 
-    tokens = []
-    for _ in range(SESSIONS):
-        status, body = send(connect(), '/login', {'email': email, 'password': password})
-        assert status == 200, body
-        tokens.append(body['token'])
+    status, body = send(connect(), '/login', {'email': email, 'password': password})
+    assert status == 200, body
+    token = body['token']
     acknowledged, failures, stop = [], [], threading.Event()
     writers = [
-        threading.Thread(target=write, args=(connect, tokens[n % SESSIONS], f'load-{n}', acknowledged, failures, stop))
+        threading.Thread(target=write, args=(connect, token, f'load-{n}', acknowledged, failures, stop))
         for n in range(CLIENTS)
     ]
     for writer in writers:

@@ -24,11 +24,13 @@ assert image.get("StopSignal", "SIGTERM") == "SIGTERM", image["StopSignal"]
 kind, *check = image["Healthcheck"]["Test"]
 assert kind == "CMD", "the health check needs a shell"
 
+# The clients of the backup test write with one account, for which requests are counted.
+limit = ["REQUESTS_PER_MINUTE=6000000"]
 admin = ["ADMIN_USERNAME=grace", "ADMIN_EMAIL=grace@example.com", "ADMIN_PASSWORD_FILE=/run/secrets/password"]
 container["process"] = {
     "user": {"uid": user, "gid": group},
     "args": image["Entrypoint"] + (arguments or image["Cmd"]),
-    "env": image["Env"] + admin,
+    "env": image["Env"] + admin + limit,
     "cwd": image["WorkingDir"],
     "noNewPrivileges": True,
 }
