@@ -143,8 +143,8 @@ impl RateLimits {
                 (Limit::SignInToAccount, from.network_and_email(email)),
             ]
         };
-        // Who knew the password once may have devices too, and use their quota up: then the sign-in counts as one
-        // without a device.
+        // Falls back to the limits of an unknown device: an attacker who once knew the password can hold device tokens
+        // of the account and use the quota of all devices up.
         match device.map(|device| self.check(context, &known(device), now)) {
             Some(Ok(())) => Ok(()),
             _ => self.check(context, &unknown(), now),

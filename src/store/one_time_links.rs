@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::model::Id;
 
 /// The condition that a link has not expired (`:now`, which is the last parameter) and that the admin who made it, if
-/// it was not the operator, is still an approved admin and the same account. The tables delete a link that is used or withdrawn.
+/// it was not the operator, is still an approved admin and the same account. A link that is used or withdrawn has no
+/// row.
 pub fn is_valid() -> String {
     format!(
         r#"expires_at > :now AND (made_by IS NULL OR EXISTS (
