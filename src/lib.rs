@@ -62,7 +62,7 @@
 //!    steps: the handler runs, then the response is made.
 //! 6. [`error::Error`] and [`http::error_response`]: from a cause to a status.
 //! 7. [`auth`] and [`http::rate_limit`]: passwords, tokens, and rate limiting against guessing.
-//! 8. [`store::Store`], then `store/reader.rs` and `store/write_group.rs`: snapshots and group commit.
+//! 8. [`store::Store`], then `store/sqlite/reader.rs` and `store/sqlite/write_group.rs`: snapshots and group commit.
 //! 9. [`concurrency`], then [`server`]: last, since none of the parts above depends on it. Its page follows a
 //!    request from the socket and back.
 //!

@@ -19,7 +19,7 @@ use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::model::Timestamp;
 use crate::store::Store;
-use crate::store::backup::{BackupFolder, Draft, FolderLock, Watch};
+use crate::store::sqlite::backup::{BackupFolder, Draft, FolderLock, Watch};
 
 /// The longest time until the next try after a failure.
 const RETRY: Duration = Duration::from_secs(300);

@@ -16,7 +16,6 @@ use crate::concurrency::lower_priority;
 use crate::error::Error;
 use crate::model::{Action, Actor, Timestamp};
 use crate::store::audit::{pruning, seal};
-use crate::store::storage::free_pages;
 use crate::store::{
     Connection, api_tokens, audit, idempotency, invitations, password_resets, pending_accounts,
     sessions,
@@ -102,9 +101,8 @@ pub fn run(app: &App) -> Result<(), Error> {
     app.store.synchronise_accounts()?;
     expire_pending_accounts(app, now)?;
     prune_audit_log(app, now)?;
-    if app.store.read(free_pages::has_many)? {
-        delete_in_batches(app, |db| free_pages::release(db, BATCH))?;
-    }
+    let pause = || thread::sleep(PAUSE);
+    app.store.release_free_space(BATCH, pause)?;
     seal::end_epoch(&app.store, now, EPOCH_SECONDS)
 }
 

@@ -15,7 +15,7 @@ use super::terminal::{explain, print, print_to_stderr};
 use crate::concurrency::lower_priority;
 use crate::config::backups::KeyPlace;
 use crate::config::database::{DatabaseArgs, DatabaseFiles};
-use crate::store::backup::{self, Draft, Phase, Restore, Restored, Summary, Watch};
+use crate::store::sqlite::backup::{self, Draft, Phase, Restore, Restored, Summary, Watch};
 
 #[derive(Debug, Args)]
 #[allow(missing_docs)]

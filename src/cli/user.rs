@@ -153,7 +153,7 @@ impl AccountArg {
     fn change(
         &self,
         store: &Store,
-        change: impl FnOnce(&Connection, User) -> Result<User, Error>,
+        change: impl Fn(&Connection, User) -> Result<User, Error>,
     ) -> Result<User, String> {
         self.require(store.write(|db| self.find(db)?.map(|user| change(db, user)).transpose()))
     }

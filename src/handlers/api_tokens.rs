@@ -54,8 +54,9 @@ fn insert(
 
 /// Lists the account's tokens, without their secrets.
 pub fn list(app: &App, _: &RequestContext, caller: &InSession) -> HandlerResult {
-    let found = |db: &_| api_tokens::list(db, caller.id, app.now());
-    let items = app.store.read(found)?;
+    let items = app
+        .store
+        .read(|db| api_tokens::list(db, caller.id, app.now()))?;
     Ok(response::json(&OwnApiTokens { items }))
 }
 

@@ -31,7 +31,12 @@ pub fn create(
         };
         password_resets::replace(db, &row, &actor)?;
         let (made_at, expires_at) = (actor.at, row.expires_at);
-        Ok(MadePasswordReset::new(&user, made_at, expires_at, token))
+        Ok(MadePasswordReset::new(
+            &user,
+            made_at,
+            expires_at,
+            token.clone(),
+        ))
     })?;
     Ok(response::json(&made).with_status_code(201))
 }
@@ -42,8 +47,10 @@ pub fn reset(app: &App, context: &RequestContext) -> HandlerResult {
     let PasswordReset { token, password } = parse_json(context, PasswordReset::from_fields)?;
     app.rate_limits.check_password_reset(context, app.now())?;
     let digest = token.digest();
-    let find = |db: &_| password_resets::user(db, &digest, app.now());
-    let password = password.for_account(&app.store.read(find)?)?;
+    let user = app
+        .store
+        .read(|db| password_resets::user(db, &digest, app.now()))?;
+    let password = password.for_account(&user)?;
     let hash = app.passwords.hash(&password)?;
     app.store.write(|db| {
         let user = password_resets::consume(db, &digest, app.now())?;

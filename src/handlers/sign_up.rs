@@ -22,11 +22,14 @@ pub fn sign_up(app: &App, context: &RequestContext) -> HandlerResult {
     let fingerprint = fingerprint(app, context, "POST /signup", None, &body)?;
     // The first lookup is before the hash, so that a retry does not hash the password again. It is in one snapshot with
     // the check: the invitation of a request that is retried is used up.
-    let find = |db: &_| match idempotency::find(db, fingerprint.as_ref(), app.now())? {
-        None => check_sign_up(app, db, &new).map(|()| None),
-        stored => Ok(stored),
-    };
-    let stored = match app.store.read(find)? {
+    let earlier =
+        app.store.read(
+            |db| match idempotency::find(db, fingerprint.as_ref(), app.now())? {
+                None => check_sign_up(app, db, &new).map(|()| None),
+                stored => Ok(stored),
+            },
+        )?;
+    let stored = match earlier {
         Some(stored) => stored,
         None => create_account(app, context, &new, fingerprint.as_ref())?,
     };

@@ -1,17 +1,14 @@
 //! The statements for the table `account_key`: the forms of names and e-mail addresses by which accounts are compared
 //! and found.
 
-use rusqlite::{Connection, params};
-
+use super::engine::{Column, Connection, DatabaseError, Row, values};
 use crate::error::Error;
 use crate::model::{Email, Id, NameKeys, Username, email_key};
 
 /// Computes the keys of an account after its row was written.
 pub fn write(db: &Connection, id: Id) -> Result<(), Error> {
     let sql = r#"SELECT id, username, email FROM "user" WHERE id = ?1"#;
-    let names = db
-        .prepare_cached(sql)?
-        .query_row([id.get()], StoredNames::from_row)?;
+    let names = db.query_one(sql, values![id], StoredNames::from_row)?;
     names.write_keys(db)
 }
 
@@ -24,15 +21,17 @@ struct StoredNames {
 
 impl StoredNames {
     /// Decodes `id, username, email`. Another program may have stored bytes that are not UTF-8.
-    fn from_row(row: &rusqlite::Row) -> rusqlite::Result<StoredNames> {
-        let text = |column| -> rusqlite::Result<String> {
-            let bytes = row.get_ref(column)?.as_bytes().unwrap_or_default();
-            Ok(String::from_utf8_lossy(bytes).into_owned())
+    fn from_row(row: &Row) -> Result<StoredNames, DatabaseError> {
+        let text = |column| match row.column(column) {
+            Column::Text(bytes) | Column::Bytes(bytes) => {
+                String::from_utf8_lossy(bytes).into_owned()
+            }
+            _ => String::new(),
         };
         Ok(StoredNames {
             id: row.get(0)?,
-            username: text(1)?,
-            email: text(2)?,
+            username: text(1),
+            email: text(2),
         })
     }
 
@@ -45,8 +44,7 @@ impl StoredNames {
                 email_key = excluded.email_key"#;
         let NameKeys { folded, written } = NameKeys::of(&self.username);
         let email = email_key(&self.email);
-        db.prepare_cached(sql)?
-            .execute(params![self.id, folded, written, email])?;
+        db.execute(sql, values![self.id, folded, written, email])?;
         Ok(())
     }
 }
@@ -56,9 +54,7 @@ pub fn is_name_taken(db: &Connection, name: &Username) -> Result<bool, Error> {
     let sql = r#"SELECT EXISTS (SELECT 1 FROM account_key JOIN "user" ON id = user_id WHERE folded_name IN (?1, ?2))
         OR EXISTS (SELECT 1 FROM account_key JOIN "user" ON id = user_id WHERE written_name IN (?1, ?2))"#;
     let NameKeys { folded, written } = NameKeys::of(name.as_str());
-    Ok(db
-        .prepare_cached(sql)?
-        .query_row([folded, written], |row| row.get(0))?)
+    Ok(db.query_one(sql, values![folded, written], |row| row.get(0))?)
 }
 
 /// Whether an account other than `except` has this e-mail address.
@@ -66,16 +62,14 @@ pub fn is_email_taken(db: &Connection, email: &Email, except: Option<Id>) -> Res
     let sql = r#"SELECT EXISTS (SELECT 1 FROM account_key JOIN "user" ON id = user_id
         WHERE email_key = ?1 AND user_id <> ?2)"#;
     let except = except.map_or(0, Id::get);
-    Ok(db
-        .prepare_cached(sql)?
-        .query_row(params![email.as_str(), except], |row| row.get(0))?)
+    Ok(db.query_one(sql, values![email.as_str(), except], |row| row.get(0))?)
 }
 
 // ---- rows of another program --------------------------------------------------------------------
 
 /// Accounts without keys, or whose names have changed since.
 const OUTDATED: &str = r#"FROM "user" LEFT JOIN account_key AS key ON key.user_id = "user".id
-    WHERE key.user_id IS NULL OR key.username IS NOT "user".username OR key.email IS NOT "user".email"#;
+    WHERE key.user_id IS NULL OR key.username IS DISTINCT FROM "user".username OR key.email IS DISTINCT FROM "user".email"#;
 
 /// Keys of deleted accounts: the Flask app does not enforce foreign keys.
 const DANGLING: &str = r#"FROM account_key WHERE user_id NOT IN (SELECT id FROM "user")"#;
@@ -83,20 +77,15 @@ const DANGLING: &str = r#"FROM account_key WHERE user_id NOT IN (SELECT id FROM 
 /// Whether each account has its keys. Otherwise another program has written accounts.
 pub fn are_current(db: &Connection) -> Result<bool, Error> {
     let sql = format!("SELECT NOT (EXISTS (SELECT 1 {OUTDATED}) OR EXISTS (SELECT 1 {DANGLING}))");
-    Ok(db.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+    Ok(db.query_one(&sql, &[], |row| row.get(0))?)
 }
 
 /// Computes the keys of accounts that another program has written, at most `limit`. Returns the number of changed
 /// rows.
 pub fn synchronise(db: &Connection, limit: u32) -> Result<usize, Error> {
-    let removed = db
-        .prepare_cached(&format!("DELETE {DANGLING}"))?
-        .execute([])?;
+    let removed = db.execute(&format!("DELETE {DANGLING}"), &[])?;
     let sql = format!(r#"SELECT "user".id, "user".username, "user".email {OUTDATED} LIMIT ?1"#);
-    let outdated: Vec<StoredNames> = db
-        .prepare_cached(&sql)?
-        .query_map([limit], StoredNames::from_row)?
-        .collect::<Result<_, _>>()?;
+    let outdated: Vec<StoredNames> = db.query_all(&sql, values![limit], StoredNames::from_row)?;
     outdated.iter().try_for_each(|names| names.write_keys(db))?;
     Ok(removed + outdated.len())
 }

@@ -3,11 +3,9 @@
 //! As with sessions, a token belongs to the account with its `user_id` and `user_created_at` together: the Flask app
 //! deletes an account without its tokens, and reuses its id.
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
+use super::engine::{Connection, DatabaseError, Row, values};
 use super::id_sequence::{Sequence, next_id};
-use super::{decode, users};
+use super::users;
 use crate::error::Error;
 use crate::model::{ApiToken, Id, Timestamp, TokenName, TokenScope, User};
 
@@ -17,27 +15,25 @@ pub const MAX_PER_ACCOUNT: u32 = 20;
 const COLUMNS: &str = "id, name, scope, created_at, expires_at, last_used_at";
 
 /// Decodes a row of [`COLUMNS`].
-fn from_row(row: &Row) -> rusqlite::Result<ApiToken> {
+fn from_row(row: &Row) -> Result<ApiToken, DatabaseError> {
     Ok(ApiToken {
-        id: decode::id(row, 0)?,
+        id: row.id(0)?,
         name: row.get(1)?,
         scope: scope(row, 2)?,
-        created_at: decode::timestamp(row, 3)?.unwrap_or(Timestamp::EPOCH),
+        created_at: row.or_null::<Timestamp>(3).unwrap_or(Timestamp::EPOCH),
         expires_at: expiry(row, 4)?,
-        last_used_at: decode::timestamp(row, 5)?,
+        last_used_at: row.or_null::<Timestamp>(5),
     })
 }
 
-fn scope(row: &Row, column: usize) -> rusqlite::Result<TokenScope> {
+fn scope(row: &Row, column: usize) -> Result<TokenScope, DatabaseError> {
     let text: String = row.get(column)?;
-    text.parse().map_err(|why: String| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
-    })
+    text.parse().map_err(DatabaseError::invalid)
 }
 
 /// A value that is not a timestamp counts as 1970: the token has expired.
-fn expiry(row: &Row, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    match decode::or_null::<String>(row, column)? {
+fn expiry(row: &Row, column: usize) -> Result<Option<Timestamp>, DatabaseError> {
+    match row.or_null::<String>(column) {
         None => Ok(None),
         Some(text) => Ok(Some(
             Timestamp::from_stored(&text).unwrap_or(Timestamp::EPOCH),
@@ -74,16 +70,16 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<ApiToken, Error> {
         r#"INSERT INTO api_token (id, user_id, user_created_at, name, scope, digest, created_at, expires_at)
            SELECT ?1, id, created_at, ?3, ?4, ?5, ?6, ?7 FROM "user" WHERE id = ?2 RETURNING {COLUMNS}"#
     );
-    let values = params![
-        next_id(db, Sequence::ApiToken, 0)?.get(),
-        new.owner.id.get(),
+    let values = values![
+        next_id(db, Sequence::ApiToken, 0)?,
+        new.owner.id,
         new.name.as_str(),
         new.scope.as_str(),
         new.digest,
-        new.now.to_stored(),
-        new.expires_at.map(Timestamp::to_stored),
+        new.now,
+        new.expires_at,
     ];
-    Ok(db.prepare_cached(&sql)?.query_row(values, from_row)?)
+    Ok(db.query_one(&sql, values, from_row)?)
 }
 
 /// A token with its owner, as authentication needs them.
@@ -107,15 +103,15 @@ pub fn by_digest(db: &Connection, digest: &str) -> Result<Option<FoundToken>, Er
            WHERE digest = ?1 AND user_created_at IS NOT DISTINCT FROM "user".created_at"#,
         columns = users::QUALIFIED_COLUMNS
     );
-    let found = db.prepare_cached(&sql)?.query_row([digest], |row| {
+    let found = db.query_optional(&sql, values![digest], |row| {
         Ok(FoundToken {
             owner: users::from_row(row)?,
-            id: decode::id(row, 6)?,
+            id: row.id(6)?,
             scope: scope(row, 7)?,
             expires_at: expiry(row, 8)?,
         })
     });
-    Ok(found.optional()?)
+    Ok(found?)
 }
 
 /// Reads the tokens of an account that have not expired, the oldest first.
@@ -126,31 +122,27 @@ pub fn list(db: &Connection, user_id: Id, now: Timestamp) -> Result<Vec<ApiToken
            AND user_created_at IS NOT DISTINCT FROM (SELECT created_at FROM "user" WHERE id = ?1)
            ORDER BY id"#
     );
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![user_id.get(), now.to_stored()], from_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(db.query_all(&sql, values![user_id, now], from_row)?)
 }
 
 /// Revokes a token. Returns whether it existed.
 pub fn end(db: &Connection, id: Id) -> Result<bool, Error> {
-    let ended = db
-        .prepare_cached("DELETE FROM api_token WHERE id = ?1")?
-        .execute([id.get()])?;
+    let ended = db.execute("DELETE FROM api_token WHERE id = ?1", values![id])?;
     Ok(ended > 0)
 }
 
 /// Revokes all tokens of an account.
 pub(super) fn end_all(db: &Connection, user_id: Id) -> Result<(), Error> {
-    db.prepare_cached("DELETE FROM api_token WHERE user_id = ?1")?
-        .execute([user_id.get()])?;
+    db.execute("DELETE FROM api_token WHERE user_id = ?1", values![user_id])?;
     Ok(())
 }
 
 /// Revokes the tokens of an account that were created until this time. Returns whether there were any.
 pub fn end_until(db: &Connection, user_id: Id, until: Timestamp) -> Result<bool, Error> {
-    let ended = db
-        .prepare_cached("DELETE FROM api_token WHERE user_id = ?1 AND created_at <= ?2")?
-        .execute(params![user_id.get(), until.to_stored()])?;
+    let ended = db.execute(
+        "DELETE FROM api_token WHERE user_id = ?1 AND created_at <= ?2",
+        values![user_id, until],
+    )?;
     Ok(ended > 0)
 }
 
@@ -158,9 +150,8 @@ pub fn end_until(db: &Connection, user_id: Id, until: Timestamp) -> Result<bool,
 pub fn record_uses(db: &Connection, uses: &[(Id, Timestamp)]) -> Result<(), Error> {
     let sql = "UPDATE api_token SET last_used_at = ?2 WHERE id = ?1
         AND (last_used_at IS NULL OR last_used_at < ?2)";
-    let mut statement = db.prepare_cached(sql)?;
-    for (id, at) in uses {
-        statement.execute(params![id.get(), at.to_stored()])?;
+    for &(id, at) in uses {
+        db.execute(sql, values![id, at])?;
     }
     Ok(())
 }
@@ -169,8 +160,6 @@ pub fn record_uses(db: &Connection, uses: &[(Id, Timestamp)]) -> Result<(), Erro
 pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let sql = "DELETE FROM api_token WHERE id IN
         (SELECT id FROM api_token WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
-    let removed = db
-        .prepare_cached(sql)?
-        .execute(params![now.to_stored(), limit])?;
+    let removed = db.execute(sql, values![now, limit])?;
     Ok(removed)
 }

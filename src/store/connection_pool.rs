@@ -1,44 +1,30 @@
-//! The connection pool (r2d2), and the settings of each new connection. Measures how long requests wait for
-//! a connection.
+//! The connection pool (r2d2). Measures how long requests wait for a connection.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2::event::{CheckoutEvent, HandleEvent, TimeoutEvent};
-use r2d2::{NopErrorHandler, Pool, PooledConnection};
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::Connection;
-use rusqlite::config::DbConfig;
+use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
 
 use crate::error::Error;
 use crate::metrics::Histogram;
 
-/// How long a request waits for a connection, and a statement for the lock of another process (SQLite's busy
-/// timeout).
-pub const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a read waits for a lock. Another process takes one for moments only, for example to recover the
-/// write-ahead log after a crash. An event loop that waits serves no other request.
-const READ_TIMEOUT: Duration = Duration::from_millis(250);
-
-/// The largest page cache of a connection in bytes; SQLite's default.
-pub const MAX_CACHE: u64 = 2000 << 10;
-
-// ---- the pool --------------------------------------------------------------------------------------
-
-/// The pool of read-only connections.
+/// A pool of connections.
 #[derive(Debug)]
-pub struct ConnectionPool {
-    pool: Pool<SqliteConnectionManager>,
+pub struct ConnectionPool<M: ManageConnection> {
+    pool: Pool<M>,
     waits: WaitHistogram,
 }
 
-impl ConnectionPool {
+impl<M: ManageConnection> ConnectionPool<M> {
     /// Opens all `size` connections.
     ///
     /// # Errors
     /// [`Error::Internal`] if they are not open within [`WAIT_TIMEOUT`].
-    pub fn open(manager: SqliteConnectionManager, size: usize) -> Result<ConnectionPool, Error> {
+    pub fn open(manager: M, size: usize) -> Result<ConnectionPool<M>, Error> {
         let waits = WaitHistogram::default();
         let pool = Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
@@ -60,7 +46,7 @@ impl ConnectionPool {
     ///
     /// # Errors
     /// [`Error::Busy`] after that time.
-    pub fn get(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+    pub fn get(&self) -> Result<PooledConnection<M>, Error> {
         let connection = self.pool.get();
         connection.map_err(|why| Error::Busy(format!("no connection is free: {why}")))
     }
@@ -83,46 +69,4 @@ impl HandleEvent for WaitHistogram {
     fn handle_timeout(&self, event: TimeoutEvent) {
         self.0.observe(event.timeout());
     }
-}
-
-// ---- settings of a connection -------------------------------------------------------------------
-
-/// Sets up a read-only connection with a page cache of at most `cache` bytes.
-pub fn set_up_reader(db: &mut Connection, cache: u64) -> rusqlite::Result<()> {
-    set_up(db, cache)?;
-    db.busy_timeout(READ_TIMEOUT)?;
-    keep_log_on_close(db);
-    db.pragma_update(None, "query_only", true)
-}
-
-/// Leaves the write-ahead log as it is when the last connection is closed. By default SQLite would move its content
-/// into the database file, also into a file that another program has overwritten.
-pub fn keep_log_on_close(db: &Connection) {
-    // The only possible error is that SQLite does not know the option, and it is compiled in.
-    if let Err(why) = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-        log::error!("cannot configure a database connection: {why}");
-    }
-}
-
-/// Sets up a connection that writes, with a page cache of at most `cache` bytes.
-pub fn set_up_writer(db: &mut Connection, cache: u64) -> rusqlite::Result<()> {
-    set_up(db, cache)?;
-    // With a write-ahead log, FULL syncs the log at each commit: a write is on the disk before it is
-    // acknowledged.
-    db.pragma_update(None, "synchronous", "FULL")
-}
-
-/// The settings of every connection. SQLite does not store them in the file.
-fn set_up(db: &mut Connection, cache: u64) -> rusqlite::Result<()> {
-    db.busy_timeout(WAIT_TIMEOUT)?;
-    // A negative number is a size in KiB, a positive one a number of pages.
-    db.pragma_update(None, "cache_size", -(cache.min(MAX_CACHE) as i64 / 1024))?;
-    db.pragma_update(None, "foreign_keys", true)?;
-    // A list has one statement for each combination of filters; rusqlite caches 16 prepared statements by
-    // default.
-    db.set_prepared_statement_cache_capacity(128);
-    // The query planner stability guarantee (QPSG): plans do not depend on bound values. Without it SQLite
-    // prepares a cached statement again on every call if its LIMIT is bound.
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(())
 }

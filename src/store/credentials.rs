@@ -1,8 +1,7 @@
 //! The credentials of an account together: its password, its sessions, its tokens of the Flask app, its tokens for
 //! scripts, and the one-time links.
 
-use rusqlite::Connection;
-
+use super::engine::Connection;
 use super::{api_tokens, audit, one_time_links, sessions, users};
 use crate::error::Error;
 use crate::model::{Action, Actor, Id, SessionId, Timestamp, User};

@@ -1,46 +1,25 @@
-//! The open database: reads and write transactions.
+//! The open database: reads and write transactions, on whichever engine `DATABASE_URL` names.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Thread;
-use std::time::Duration;
-
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::Connection;
 
 use super::audit::seal::{self, AuditSealer};
-use super::connection_pool::{self, ConnectionPool};
-use super::reader::{KeptReader, Readers};
-use super::storage::checkpointer::Checkpointer;
-use super::storage::file_watch::FileWatch;
-use super::storage::open_files::{self, OpenFiles};
-use super::storage::state::{StorageState, TRANSIENT_FAULTS};
-use super::storage::{disk, integrity, mark};
-use super::write_group::Writer;
-use super::{account_keys, audit, migrate, pending_accounts};
+use super::engine::Connection;
+use super::sqlite::{KeptReader, SqliteDatabase};
+use super::{account_keys, audit, pending_accounts};
 use crate::config::database::DatabaseFiles;
-use crate::config::memory::MemoryLimits;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::exposition::Exposition;
 
-/// How long the checkpoint at shutdown waits for the connection and for the lock. It is short, because the
-/// operator or the service manager is waiting for the process to end.
-const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// An idle database is probed after this time. Each probe is a small commit, which replication tools transmit.
-const PROBE_INTERVAL: Duration = Duration::from_secs(30);
-
-/// The open database: a pool of read-only connections, and one connection that writes.
+/// The open database.
 #[derive(Debug)]
 pub struct Store {
-    files: DatabaseFiles,
-    state: Arc<StorageState>,
-    readers: Readers,
-    writer: Writer,
-    checkpointer: Checkpointer,
-    file_watch: FileWatch,
-    /// Ends long background work.
-    is_stopping: Arc<AtomicBool>,
+    database: Database,
+}
+
+/// The engines.
+#[derive(Debug)]
+enum Database {
+    Sqlite(SqliteDatabase),
 }
 
 impl Store {
@@ -52,73 +31,22 @@ impl Store {
     pub fn open(files: &DatabaseFiles, readers: usize) -> Result<Store, String> {
         let path = files.database();
         let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
-        migrate::run(files).map_err(explain)?;
-        let store = Store::connect(files, readers).map_err(explain)?;
+        let database = SqliteDatabase::open(files, readers).map_err(explain)?;
+        let store = Store {
+            database: Database::Sqlite(database),
+        };
         store.synchronise_accounts().map_err(explain)?;
         seal::open(&store)?;
         Ok(store)
-    }
-
-    fn connect(files: &DatabaseFiles, readers: usize) -> Result<Store, Error> {
-        let path = files.database();
-        let before = open_files::file_id(path).map_err(|why| Error::Internal(why.to_string()))?;
-        let cache = MemoryLimits::of_this_process().page_caches / (readers as u64 + 1);
-        let manager = SqliteConnectionManager::file(path)
-            .with_init(move |db| connection_pool::set_up_reader(db, cache));
-        let pool = ConnectionPool::open(manager, readers)?;
-        let open_writer = || -> Result<Connection, Error> {
-            let mut writer = Connection::open(path)?;
-            connection_pool::set_up_writer(&mut writer, cache)?;
-            // The first read opens the write-ahead log.
-            migrate::check_version(&writer)?;
-            Ok(writer)
-        };
-        let (writer, checkpointer) = (open_writer()?, open_writer()?);
-        let open = OpenFiles::record(files).map_err(|why| Error::Internal(why.to_string()))?;
-        if !open.is_database(before) {
-            return Err(Error::Internal(
-                "it was replaced during the start".to_owned(),
-            ));
-        }
-        let known = mark::read(&writer)?.in_file;
-        let in_file = mark::number_in_file(path)?.unwrap_or(known);
-        let (commits, state) = (Arc::new(AtomicU64::new(0)), Arc::<StorageState>::default());
-        Ok(Store {
-            readers: Readers::new(pool, Arc::clone(&commits)),
-            writer: Writer::new(
-                writer,
-                commits,
-                Arc::clone(&state),
-                open,
-                in_file,
-                AuditSealer::new(files),
-            ),
-            checkpointer: Checkpointer::new(checkpointer, files.clone()),
-            file_watch: FileWatch::new(files.clone(), in_file),
-            files: files.clone(),
-            state,
-            is_stopping: Arc::default(),
-        })
     }
 
     /// Runs `f` with a read-only connection, in one snapshot: several statements see the same state.
     ///
     /// # Errors
     /// Those of `f`; [`Error::Busy`] if no connection becomes free.
-    pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        self.readers.read(f).map_err(|why| self.read_failure(why))
-    }
-
-    /// Reports a damaged page. To the client, a failed read is an internal error: it has asked for no change.
-    fn read_failure(&self, why: Error) -> Error {
-        match why {
-            Error::StorageUnavailable(error) => {
-                if error.fault == StorageFault::Damaged {
-                    self.state.report(&error);
-                }
-                Error::Internal(error.to_string())
-            }
-            other => other,
+    pub fn read<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.read(f),
         }
     }
 
@@ -127,7 +55,9 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`] if no connection becomes free.
     pub fn keep_reader(&self) -> Result<KeptReader, Error> {
-        self.readers.keep()
+        match &self.database {
+            Database::Sqlite(database) => database.keep_reader(),
+        }
     }
 
     /// Runs `f` in one transaction: if `f` returns an error, it is rolled back; otherwise it is committed and
@@ -136,12 +66,10 @@ impl Store {
     /// # Errors
     /// Those of `f`; [`Error::Busy`] if another process keeps the database locked;
     /// [`Error::StorageUnavailable`] if it cannot be written.
-    pub fn write<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        // The commit waits for the disk, and an event loop must not.
-        if self.readers.is_kept() && !self.writer.is_in_group() {
-            return Err(Error::Internal("an event loop must not write".to_owned()));
+    pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.write(f),
         }
-        self.writer.write(f)
     }
 
     /// Group commit: runs `run` with each item; all transactions that it writes share one commit. Returns each
@@ -151,33 +79,38 @@ impl Store {
         items: impl IntoIterator<Item = I>,
         run: impl FnMut(I) -> T,
     ) -> Vec<(T, Result<(), Error>)> {
-        // The reads of a group share one snapshot. Without a free connection each read waits for one itself.
-        let _kept = self.readers.keep().ok();
-        self.writer.run_group(items, run)
+        match &self.database {
+            Database::Sqlite(database) => database.write_group(items, run),
+        }
     }
 
     /// Seals the audit log.
     pub(super) fn audit(&self) -> &AuditSealer {
-        self.writer.audit()
+        match &self.database {
+            Database::Sqlite(database) => database.audit(),
+        }
     }
 
     /// Writes the metrics of the database.
     pub fn write_metrics(&self, text: &mut Exposition) {
-        self.readers.write_metrics(text);
-        self.writer.write_metrics(text);
+        match &self.database {
+            Database::Sqlite(database) => database.write_metrics(text),
+        }
         audit::write_metrics(self.read(audit::ChainHead::read).ok().as_ref(), text);
         self.audit().write_metrics(text);
-        self.state.write_metrics(text);
-        disk::write_metrics(&self.files, text);
     }
 
-    /// Readiness: the database can be read and written, and its file is the right one.
+    /// Readiness: the database can be read and written, and is the right one.
     ///
     /// # Errors
     /// [`Error::StorageUnavailable`]; [`Error::Busy`] while another program keeps the database locked.
     pub fn check_ready(&self) -> Result<(), Error> {
-        self.state.check()?;
-        self.check_files()?;
+        match &self.database {
+            Database::Sqlite(database) => {
+                database.check_state()?;
+                database.check_files()?;
+            }
+        }
         self.ping().map_err(|why| match why {
             Error::Internal(cause) => {
                 Error::StorageUnavailable(StorageError::new(StorageFault::Failing, cause))
@@ -191,36 +124,20 @@ impl Store {
     /// # Errors
     /// [`Error::StorageUnavailable`].
     pub fn check_right_file(&self) -> Result<(), Error> {
-        const WRONG: [StorageFault; 3] = [
-            StorageFault::Replaced,
-            StorageFault::Newer,
-            StorageFault::Damaged,
-        ];
-        if self
-            .state
-            .fault()
-            .is_some_and(|fault| WRONG.contains(&fault))
-        {
-            self.state.check()?;
+        match &self.database {
+            Database::Sqlite(database) => database.check_right_file(),
         }
-        self.check_files()
-    }
-
-    fn check_files(&self) -> Result<(), Error> {
-        let result = self.writer.check_files().map_err(Error::StorageUnavailable);
-        result.inspect_err(|why| self.state.report_failure(why))
     }
 
     /// Runs a short query, to check that the database responds.
     ///
     /// # Errors
     /// [`Error::Busy`] if no connection becomes free or the database is locked; [`Error::Internal`] for any other
-    /// error of SQLite.
+    /// error of the database.
     pub fn ping(&self) -> Result<(), Error> {
         self.read(|db| {
-            Ok(db
-                .prepare_cached(r#"SELECT EXISTS (SELECT 1 FROM "user")"#)?
-                .query_row([], |_| Ok(()))?)
+            let sql = r#"SELECT EXISTS (SELECT 1 FROM "user")"#;
+            Ok(db.query_one(sql, &[], |_| Ok(()))?)
         })
     }
 
@@ -246,50 +163,26 @@ impl Store {
 
     /// The thread that calls [`Store::watch`] is woken when the write-ahead log has become long.
     pub fn set_watcher(&self, thread: Thread) {
-        self.checkpointer.keep_log_on_close();
-        self.writer.set_watcher(thread);
+        match &self.database {
+            Database::Sqlite(database) => database.set_watcher(thread),
+        }
     }
 
-    /// Looks after the storage: checks that the files are the right ones, tests whether the database can be written,
-    /// and checkpoints a long write-ahead log. To be called twice a second, see [`crate::app::storage_watch`].
+    /// Looks after the database: whether it is the right one and can be written, and the length of its write-ahead log.
+    /// To be called twice a second, see [`crate::app::storage_watch`].
     pub fn watch(&self) {
-        let is_right = self.check_files().is_ok();
-        if is_right {
-            self.state.end(&[StorageFault::Replaced]);
-            self.watch_content();
-            self.probe_if_due();
-            // What is in the log may be all that is left.
-            if self.state.fault() != Some(StorageFault::Damaged) {
-                self.checkpointer.run(&self.writer);
-            }
+        match &self.database {
+            Database::Sqlite(database) => database.watch(),
         }
     }
 
-    /// Checks that no other program has overwritten the file, and that no newer version of this program uses it.
-    fn watch_content(&self) {
-        match self.file_watch.check() {
-            Ok(None) => {}
-            // Another program may have run the checkpoint, such as Litestream.
-            Ok(number) => self.writer.set_mark_due(number),
-            Err(error) => self.state.report(&error),
-        }
-        match self.readers.read(migrate::check_version) {
-            Ok(()) => self.state.end(&[StorageFault::Newer]),
-            Err(why) => self.state.report_failure(&why),
-        }
-    }
-
-    /// Tests whether the database can be written, while a fault lasts, and when nothing has been written for long.
-    fn probe_if_due(&self) {
-        let is_due = match self.state.fault() {
-            None => self.writer.is_idle_for(PROBE_INTERVAL) || disk::is_full(&self.files),
-            Some(fault) => TRANSIENT_FAULTS.contains(&fault),
-        };
-        if !is_due {
-            return;
-        }
-        if let Err(why) = self.writer.probe() {
-            self.state.report_failure(&why);
+    /// Returns free space of the database to the system, a part of at most `limit` pages at a time.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] and [`Error::StorageUnavailable`] if the database cannot be written.
+    pub fn release_free_space(&self, limit: u32, pause: impl Fn()) -> Result<(), Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.release_pages(limit, pause),
         }
     }
 
@@ -298,13 +191,8 @@ impl Store {
     /// # Errors
     /// The check cannot run. Damage that it finds is reported and is no error.
     pub fn check_integrity(&self) -> Result<(), Error> {
-        match integrity::quick_check(self.files.database(), &self.is_stopping)? {
-            None => Ok(()),
-            Some(damage) => {
-                self.state
-                    .report(&StorageError::new(StorageFault::Damaged, damage));
-                Ok(())
-            }
+        match &self.database {
+            Database::Sqlite(database) => database.check_integrity(),
         }
     }
 
@@ -315,8 +203,8 @@ impl Store {
     /// [`Error::Busy`] if a thread or another process is reading or writing at that moment. Nothing is lost
     /// then: the log stays beside the database file.
     pub fn checkpoint(&self) -> Result<(), Error> {
-        self.is_stopping.store(true, Ordering::Relaxed);
-        self.state.check()?;
-        self.writer.checkpoint(CHECKPOINT_TIMEOUT)
+        match &self.database {
+            Database::Sqlite(database) => database.checkpoint(),
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Ids that are never given out twice, for tables whose rows are deleted.
 
-use rusqlite::Connection;
-
+use super::engine::{Connection, values};
 use crate::error::Error;
 use crate::model::Id;
 
@@ -28,8 +27,6 @@ pub fn next_id(db: &Connection, sequence: Sequence, highest_used: i64) -> Result
         ON CONFLICT (name) DO UPDATE SET last =
             CASE WHEN id_sequence.last < ?2 THEN ?2 ELSE id_sequence.last END + 1
         RETURNING last";
-    let next: i64 = db
-        .prepare_cached(sql)?
-        .query_row((name, highest_used), |row| row.get(0))?;
+    let next: i64 = db.query_one(sql, values![name, highest_used], |row| row.get(0))?;
     Id::try_from(next).map_err(|_| Error::Internal(format!("no id is left for the table {name}")))
 }

@@ -2,10 +2,10 @@
 //! `Idempotency-Key`, so that a retry creates nothing a second time and gets the same response
 //! (draft-ietf-httpapi-idempotency-key-header).
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::engine::{Connection, values};
 use crate::error::Error;
 use crate::model::Timestamp;
 
@@ -69,11 +69,9 @@ pub fn find(
         return Ok(None);
     };
     let sql = "SELECT body, shown FROM idempotency WHERE key = ?1 AND expires_at > ?2";
-    let values = params![fingerprint.key, now.unix_seconds()];
-    let found: Option<([u8; 32], String)> = db
-        .prepare_cached(sql)?
-        .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let values = values![&fingerprint.key, now.unix_seconds()];
+    let found: Option<([u8; 32], String)> =
+        db.query_optional(sql, values, |row| Ok((row.get(0)?, row.get(1)?)))?;
     match found {
         None => Ok(None),
         Some((body, _)) if body != fingerprint.body => Err(Error::IdempotencyKeyReused),
@@ -95,13 +93,13 @@ fn insert(
     let sql = "INSERT INTO idempotency (key, body, shown, expires_at) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (key) DO UPDATE SET body = ?2, shown = ?3, expires_at = ?4";
     let expires_at = now.unix_seconds() + LIFETIME_SECONDS;
-    let values = params![
-        fingerprint.key,
-        fingerprint.body,
+    let values = values![
+        &fingerprint.key,
+        &fingerprint.body,
         shown.to_string(),
         expires_at
     ];
-    db.prepare_cached(sql)?.execute(values)?;
+    db.execute(sql, values)?;
     Ok(())
 }
 
@@ -109,6 +107,6 @@ fn insert(
 pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let sql = "DELETE FROM idempotency WHERE key IN
         (SELECT key FROM idempotency WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
-    let values = params![now.unix_seconds(), limit];
-    Ok(db.prepare_cached(sql)?.execute(values)?)
+    let values = values![now.unix_seconds(), limit];
+    Ok(db.execute(sql, values)?)
 }

@@ -1,12 +1,10 @@
 //! The statements for the table `invitation`.
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
+use super::audit;
+use super::engine::{Connection, DatabaseError, Row, values};
 use super::id_sequence::{Sequence, next_id};
 use super::one_time_links::is_valid;
 use super::users::IS_APPROVED_ADMIN;
-use super::{audit, decode};
 use crate::error::Error;
 use crate::model::{Action, Actor, Email, Id, Invitation, Role, Timestamp};
 
@@ -17,8 +15,8 @@ const COLUMNS: &str = "id, role, email, created_at, expires_at, made_by";
 
 /// The condition under which an account can sign up with an invitation: it is valid, and if it is for the first admin,
 /// there is none yet.
-fn is_usable() -> String {
-    let is_valid = is_valid();
+fn is_usable(now: &str) -> String {
+    let is_valid = is_valid(now);
     format!(
         r#"{is_valid} AND (first_only = FALSE OR NOT EXISTS (
             SELECT 1 FROM "user" WHERE {IS_APPROVED_ADMIN}))"#
@@ -26,23 +24,21 @@ fn is_usable() -> String {
 }
 
 /// Decodes a row of [`COLUMNS`].
-fn from_row(row: &Row) -> rusqlite::Result<Invitation> {
+fn from_row(row: &Row) -> Result<Invitation, DatabaseError> {
     Ok(Invitation {
-        id: decode::id(row, 0)?,
+        id: row.id(0)?,
         role: role(row, 1)?,
         email: row.get(2)?,
-        created_at: decode::timestamp(row, 3)?.unwrap_or(Timestamp::EPOCH),
-        expires_at: decode::timestamp(row, 4)?.unwrap_or(Timestamp::EPOCH),
-        made_by: decode::or_null::<i64>(row, 5)?.and_then(|id| Id::try_from(id).ok()),
+        created_at: row.or_null::<Timestamp>(3).unwrap_or(Timestamp::EPOCH),
+        expires_at: row.or_null::<Timestamp>(4).unwrap_or(Timestamp::EPOCH),
+        made_by: row.or_null::<i64>(5).and_then(|id| Id::try_from(id).ok()),
     })
 }
 
 /// Only this program writes the table, so another text is an error: the account must not get a wrong role.
-fn role(row: &Row, column: usize) -> rusqlite::Result<Role> {
+fn role(row: &Row, column: usize) -> Result<Role, DatabaseError> {
     let text: String = row.get(column)?;
-    text.parse().map_err(|why: String| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
-    })
+    text.parse().map_err(DatabaseError::invalid)
 }
 
 /// The values of a new row.
@@ -75,18 +71,18 @@ pub fn insert(db: &Connection, new: &NewRow, actor: &Actor) -> Result<Invitation
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING {COLUMNS}"
     );
     let maker_created_at = actor.account.and_then(|maker| maker.created_at);
-    let values = params![
-        next_id(db, Sequence::Invitation, 0)?.get(),
+    let values = values![
+        next_id(db, Sequence::Invitation, 0)?,
         new.digest,
         new.role.as_str(),
         new.email.map(Email::as_str),
         new.first_only,
-        actor.account.map(|maker| maker.id.get()),
-        maker_created_at.map(Timestamp::to_stored),
-        actor.at.to_stored(),
-        new.expires_at.to_stored(),
+        actor.account.map(|maker| maker.id),
+        maker_created_at,
+        actor.at,
+        new.expires_at,
     ];
-    let made = db.prepare_cached(&sql)?.query_row(values, from_row)?;
+    let made = db.query_one(&sql, values, from_row)?;
     let detail = Some(made.audit_detail());
     audit::record(db, actor, Action::InvitationMade, None, detail)?;
     Ok(made)
@@ -94,13 +90,11 @@ pub fn insert(db: &Connection, new: &NewRow, actor: &Actor) -> Result<Invitation
 
 /// Reads the invitations that can still be used, except those for the first admin, in the order of their ids.
 pub fn list(db: &Connection, now: Timestamp) -> Result<Vec<Invitation>, Error> {
-    let is_valid = is_valid();
+    let is_valid = is_valid("?1");
     let sql = format!(
         "SELECT {COLUMNS} FROM invitation WHERE first_only = FALSE AND {is_valid} ORDER BY id"
     );
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map([now.to_stored()], from_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(db.query_all(&sql, values![now], from_row)?)
 }
 
 /// Reads the valid invitation whose token has this digest.
@@ -108,11 +102,9 @@ pub fn list(db: &Connection, now: Timestamp) -> Result<Vec<Invitation>, Error> {
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn by_digest(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitation, Error> {
-    let is_usable = is_usable();
+    let is_usable = is_usable("?2");
     let sql = format!("SELECT {COLUMNS} FROM invitation WHERE digest = ?1 AND {is_usable}");
-    db.prepare_cached(&sql)?
-        .query_row(params![digest, now.to_stored()], from_row)
-        .optional()?
+    db.query_optional(&sql, values![digest, now], from_row)?
         .ok_or(Error::LinkUsedOrExpired)
 }
 
@@ -122,12 +114,10 @@ pub fn by_digest(db: &Connection, digest: &str, now: Timestamp) -> Result<Invita
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitation, Error> {
-    let is_usable = is_usable();
+    let is_usable = is_usable("?2");
     let sql =
         format!("DELETE FROM invitation WHERE digest = ?1 AND {is_usable} RETURNING {COLUMNS}");
-    db.prepare_cached(&sql)?
-        .query_row(params![digest, now.to_stored()], from_row)
-        .optional()?
+    db.query_optional(&sql, values![digest, now], from_row)?
         .ok_or(Error::LinkUsedOrExpired)
 }
 
@@ -138,9 +128,7 @@ pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<Invitati
 pub fn withdraw(db: &Connection, id: Id, now: Timestamp) -> Result<Invitation, Error> {
     let sql =
         format!("DELETE FROM invitation WHERE id = ?1 AND expires_at > ?2 RETURNING {COLUMNS}");
-    db.prepare_cached(&sql)?
-        .query_row(params![id.get(), now.to_stored()], from_row)
-        .optional()?
+    db.query_optional(&sql, values![id, now], from_row)?
         .ok_or(Error::NotFound)
 }
 
@@ -148,6 +136,6 @@ pub fn withdraw(db: &Connection, id: Id, now: Timestamp) -> Result<Invitation, E
 pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let sql = "DELETE FROM invitation WHERE id IN
         (SELECT id FROM invitation WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
-    let values = params![now.to_stored(), limit];
-    Ok(db.prepare_cached(sql)?.execute(values)?)
+    let values = values![now, limit];
+    Ok(db.execute(sql, values)?)
 }

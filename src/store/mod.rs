@@ -1,5 +1,6 @@
-//! The SQLite database. [`Store`] owns the connections and opens the transactions; modules such as `users`,
-//! `tasks` and `sessions` hold the SQL statements, each for its own tables.
+//! The database. [`Store`] opens the transactions; modules such as `users`, `tasks` and `sessions` hold the SQL
+//! statements, each for its own tables. `sqlite` and `postgres` have what only one of the engines needs, and `engine`
+//! hides from the statements which one runs them.
 //!
 //! The functions with statements borrow a connection and open no transaction of their own, so a handler can
 //! combine several of them in one [`Store::write`].
@@ -7,34 +8,25 @@
 mod account_keys;
 pub mod api_tokens;
 pub mod audit;
-pub mod backup;
+mod connection_pool;
 pub mod credentials;
+mod database;
+pub(crate) mod engine;
 pub mod flask_takeover;
+pub mod id_sequence;
 pub mod idempotency;
-pub mod inspection;
 pub mod invitations;
+pub(crate) mod one_time_links;
+mod page_reader;
 pub mod password_resets;
 pub mod pending_accounts;
+mod query_builder;
 pub mod sessions;
+pub mod sqlite;
+mod storage_state;
 pub(crate) mod tasks;
 pub mod users;
 
-mod connection_pool;
-mod database;
-mod decode;
-pub mod id_sequence;
-mod migrate;
-pub(crate) mod one_time_links;
-mod page_reader;
-mod query_builder;
-#[cfg(test)]
-mod query_plan_tests;
-mod reader;
-mod sqlite_error;
-pub mod storage;
-mod write_group;
-
-pub use rusqlite::Connection;
-
 pub use self::database::Store;
-pub use self::reader::KeptReader;
+pub use self::engine::{Connection, Value};
+pub use self::sqlite::KeptReader;

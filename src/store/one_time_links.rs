@@ -1,18 +1,17 @@
 //! What the tables of one-time links have in common: the conditions under which a link is valid, and how the links of an
 //! account end.
 
-use rusqlite::Connection;
-
+use super::engine::{Connection, values};
 use super::users::IS_APPROVED_ADMIN;
 use crate::error::Error;
 use crate::model::Id;
 
-/// The condition that a link has not expired (`:now`, which is the last parameter) and that the admin who made it, if
+/// The condition that a link has not expired at the moment `now`, a parameter such as `?2`, and that the admin who made it, if
 /// it was not the operator, is still an approved admin and the same account. A link that is used or withdrawn has no
 /// row.
-pub fn is_valid() -> String {
+pub fn is_valid(now: &str) -> String {
     format!(
-        r#"expires_at > :now AND (made_by IS NULL OR EXISTS (
+        r#"expires_at > {now} AND (made_by IS NULL OR EXISTS (
             SELECT 1 FROM "user" AS maker WHERE maker.id = made_by AND {IS_APPROVED_ADMIN}
             AND maker.created_at IS NOT DISTINCT FROM maker_created_at))"#
     )
@@ -26,9 +25,10 @@ pub fn end_all(db: &Connection, user_id: Id) -> Result<bool, Error> {
 
 /// Withdraws the reset link of an account. Returns whether there was one.
 pub fn end_reset_link(db: &Connection, user_id: Id) -> Result<bool, Error> {
-    let ended = db
-        .prepare_cached("DELETE FROM password_reset WHERE user_id = ?1")?
-        .execute([user_id.get()])?;
+    let ended = db.execute(
+        "DELETE FROM password_reset WHERE user_id = ?1",
+        values![user_id],
+    )?;
     Ok(ended > 0)
 }
 
@@ -39,7 +39,7 @@ pub fn end_made_by(db: &Connection, maker: Id) -> Result<bool, Error> {
         "DELETE FROM invitation WHERE made_by = ?1",
         "DELETE FROM password_reset WHERE made_by = ?1",
     ] {
-        ended += db.prepare_cached(sql)?.execute([maker.get()])?;
+        ended += db.execute(sql, values![maker])?;
     }
     Ok(ended > 0)
 }

@@ -10,9 +10,9 @@
 //! the next page continues after the last row that was looked at. The bounds are rows and bytes, not time: the
 //! same list has the same pages on every machine.
 
-use rusqlite::{Connection, Row, params_from_iter};
+use std::ops::ControlFlow;
 
-use super::decode;
+use super::engine::{Column, Connection, DatabaseError, Row};
 use super::query_builder::Query;
 use crate::error::Error;
 use crate::model::{Page, PageSize, Position, SearchText};
@@ -30,7 +30,7 @@ pub struct PageReader<'a, T> {
     /// The maximum number of items.
     pub size: PageSize,
     /// Decodes the table's columns.
-    pub decode: fn(&Row) -> rusqlite::Result<T>,
+    pub decode: fn(&Row) -> Result<T, DatabaseError>,
     /// The search text, if there is one.
     pub q: Option<&'a SearchText>,
     /// The columns that the search text is compared with.
@@ -46,39 +46,81 @@ impl<T> PageReader<'_, T> {
         db: &Connection,
         queries: impl IntoIterator<Item = Query>,
     ) -> Result<Page<T>, Error> {
-        let (mut items, mut end) = (Vec::new(), None);
-        let mut bounds = Bounds::default();
+        let mut page = UnfinishedPage::default();
         for query in queries {
-            let mut statement = db.prepare_cached(&query.sql)?;
-            let mut rows = statement.query(params_from_iter(query.values))?;
-            while let Some(row) = rows.next()? {
-                if self.matches(row)? {
-                    if items.len() == self.size.get() {
-                        return Ok(Page { items, next: end });
-                    }
-                    items.push((self.decode)(row)?);
-                    end = Some(position(row)?);
-                }
-                if bounds.are_used_up_by(row, self.searched)? {
-                    let next = Some(position(row)?);
-                    return Ok(Page { items, next });
-                }
+            db.query_each(&query.sql, &query.values, |row| {
+                self.look_at(row, &mut page)
+            })?;
+            if page.is_finished {
+                return Ok(Page {
+                    items: page.items,
+                    next: page.end,
+                });
             }
         }
-        Ok(Page { items, next: None })
+        Ok(Page {
+            items: page.items,
+            next: None,
+        })
     }
 
-    fn matches(&self, row: &Row) -> rusqlite::Result<bool> {
-        let passes_tests = decode::or_null::<bool>(row, last_column(row))?.unwrap_or_default();
-        let Some(q) = self.q.filter(|_| passes_tests) else {
-            return Ok(passes_tests);
-        };
-        for &column in self.searched {
-            if decode::text(row, column)?.is_some_and(|text| q.is_in(text)) {
-                return Ok(true);
+    /// Adds a row to the page if it matches. Breaks when the page has ended.
+    fn look_at(
+        &self,
+        row: &Row,
+        page: &mut UnfinishedPage<T>,
+    ) -> Result<ControlFlow<()>, DatabaseError> {
+        if self.matches(row) {
+            if page.items.len() == self.size.get() {
+                return Ok(page.finish());
             }
+            page.items.push((self.decode)(row)?);
+            page.end = Some(position(row)?);
         }
-        Ok(false)
+        if page.bounds.are_used_up_by(row, self.searched) {
+            page.end = Some(position(row)?);
+            return Ok(page.finish());
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn matches(&self, row: &Row) -> bool {
+        let passes_tests = row.or_null(last_column(row)).unwrap_or_default();
+        let Some(q) = self.q.filter(|_| passes_tests) else {
+            return passes_tests;
+        };
+        let text = |column: &usize| row.or_null::<&str>(*column);
+        self.searched
+            .iter()
+            .filter_map(text)
+            .any(|text| q.is_in(text))
+    }
+}
+
+/// A page while it is read.
+struct UnfinishedPage<T> {
+    items: Vec<T>,
+    /// The last row of the page; the next one begins after it.
+    end: Option<Position>,
+    is_finished: bool,
+    bounds: Bounds,
+}
+
+impl<T> Default for UnfinishedPage<T> {
+    fn default() -> UnfinishedPage<T> {
+        UnfinishedPage {
+            items: Vec::new(),
+            end: None,
+            is_finished: false,
+            bounds: Bounds::default(),
+        }
+    }
+}
+
+impl<T> UnfinishedPage<T> {
+    fn finish(&mut self) -> ControlFlow<()> {
+        self.is_finished = true;
+        ControlFlow::Break(())
     }
 }
 
@@ -92,25 +134,27 @@ struct Bounds {
 impl Bounds {
     /// Counts a row, and the bytes of its long columns: those that can be searched. Returns whether it is the
     /// last row that the page may look at.
-    fn are_used_up_by(&mut self, row: &Row, long: &[usize]) -> rusqlite::Result<bool> {
+    fn are_used_up_by(&mut self, row: &Row, long: &[usize]) -> bool {
         self.rows += 1;
         for &column in long {
-            self.bytes += row.get_ref(column)?.as_bytes().map_or(0, <[u8]>::len);
+            if let Column::Text(bytes) | Column::Bytes(bytes) = row.column(column) {
+                self.bytes += bytes.len();
+            }
         }
-        Ok(self.rows >= MAX_ROWS || self.bytes >= MAX_BYTES)
+        self.rows >= MAX_ROWS || self.bytes >= MAX_BYTES
     }
 }
 
 /// The keyset of a row: [`SelectBuilder`](super::query_builder::SelectBuilder) selects the sort key before the
 /// tests.
-fn position(row: &Row) -> rusqlite::Result<Position> {
+fn position(row: &Row) -> Result<Position, DatabaseError> {
     Ok(Position {
-        key: decode::sort_key(row, last_column(row) - 1)?,
-        id: decode::id(row, 0)?,
+        key: row.column(last_column(row) - 1).to_stored_text(),
+        id: row.id(0)?,
     })
 }
 
 /// The column of the tests.
 fn last_column(row: &Row) -> usize {
-    row.as_ref().column_count() - 1
+    row.columns() - 1
 }

@@ -1,7 +1,6 @@
 //! The statements for the table `password_reset`.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
+use super::engine::{Connection, values};
 use super::one_time_links::is_valid;
 use super::{audit, users};
 use crate::error::Error;
@@ -31,17 +30,17 @@ pub fn replace(db: &Connection, new: &NewRow, actor: &Actor) -> Result<(), Error
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
         ON CONFLICT (user_id) DO UPDATE SET user_created_at = ?2, digest = ?3, made_by = ?4,
             maker_created_at = ?5, created_at = ?6, expires_at = ?7";
-    let created_at = |user: &User| user.created_at.map(Timestamp::to_stored);
-    let values = params![
-        new.user.id.get(),
+    let created_at = |user: &User| user.created_at;
+    let values = values![
+        new.user.id,
         created_at(new.user),
         new.digest,
-        actor.account.map(|maker| maker.id.get()),
+        actor.account.map(|maker| maker.id),
         actor.account.and_then(created_at),
-        actor.at.to_stored(),
-        new.expires_at.to_stored(),
+        actor.at,
+        new.expires_at,
     ];
-    db.prepare_cached(sql)?.execute(values)?;
+    db.execute(sql, values)?;
     audit::record(db, actor, Action::ResetLinkMade, Some(new.user), None)
 }
 
@@ -50,7 +49,7 @@ pub fn replace(db: &Connection, new: &NewRow, actor: &Actor) -> Result<(), Error
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn user(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error> {
-    let is_valid = is_valid();
+    let is_valid = is_valid("?2");
     let sql = format!(
         "SELECT user_id FROM password_reset WHERE digest = ?1 AND {is_valid} AND {IS_OF_ACCOUNT}"
     );
@@ -63,7 +62,7 @@ pub fn user(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error
 /// # Errors
 /// [`Error::LinkUsedOrExpired`].
 pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Error> {
-    let is_valid = is_valid();
+    let is_valid = is_valid("?2");
     let sql = format!(
         "DELETE FROM password_reset WHERE digest = ?1 AND {is_valid} AND {IS_OF_ACCOUNT}
          RETURNING user_id"
@@ -73,9 +72,7 @@ pub fn consume(db: &Connection, digest: &str, now: Timestamp) -> Result<User, Er
 
 fn find_user(db: &Connection, sql: &str, digest: &str, now: Timestamp) -> Result<User, Error> {
     let id: i64 = db
-        .prepare_cached(sql)?
-        .query_row(params![digest, now.to_stored()], |row| row.get(0))
-        .optional()?
+        .query_optional(sql, values![digest, now], |row| row.get(0))?
         .ok_or(Error::LinkUsedOrExpired)?;
     users::by_id(db, Id::try_from(id).map_err(Error::Internal)?)
 }
@@ -84,6 +81,6 @@ fn find_user(db: &Connection, sql: &str, digest: &str, now: Timestamp) -> Result
 pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usize, Error> {
     let sql = "DELETE FROM password_reset WHERE user_id IN
         (SELECT user_id FROM password_reset WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
-    let values = params![now.to_stored(), limit];
-    Ok(db.prepare_cached(sql)?.execute(values)?)
+    let values = values![now, limit];
+    Ok(db.execute(sql, values)?)
 }

@@ -4,9 +4,9 @@
 //! client becomes SQL (no SQL injection). How a list continues on the next page is explained in
 //! [`super::tasks`] (keyset pagination).
 
-use rusqlite::types::Value;
+use super::engine::Value;
 #[cfg(test)]
-use rusqlite::{Connection, params_from_iter};
+use super::engine::{Connection, DatabaseError};
 
 /// A SELECT to which conditions are added one by one, joined by AND: those that an index searches as a filter,
 /// all others as a test (see [`super::page_reader`]).
@@ -15,7 +15,7 @@ pub struct SelectBuilder {
     table: &'static str,
     filters: Vec<String>,
     tests: Vec<String>,
-    values: Vec<Value>,
+    values: Vec<Value<'static>>,
 }
 
 impl SelectBuilder {
@@ -32,13 +32,17 @@ impl SelectBuilder {
 
     /// Adds a condition with one value to WHERE. The `?` in it is replaced by the number of the bound parameter,
     /// such as `?3`.
-    pub fn filter(&mut self, condition: &str, value: impl Into<Value>) -> &mut SelectBuilder {
+    pub fn filter(
+        &mut self,
+        condition: &str,
+        value: impl Into<Value<'static>>,
+    ) -> &mut SelectBuilder {
         let condition = self.bind(condition, value.into());
         self.filter_plain(&condition)
     }
 
     /// Adds a condition to WHERE if its filter is set.
-    pub fn filter_some<V: Into<Value>>(
+    pub fn filter_some<V: Into<Value<'static>>>(
         &mut self,
         condition: &str,
         value: Option<V>,
@@ -57,7 +61,7 @@ impl SelectBuilder {
 
     /// Adds a condition to the tests if its filter is set. Their conjunction is the last column of the result;
     /// a row for which it is false or NULL is not in the list.
-    pub fn test_some<V: Into<Value>>(
+    pub fn test_some<V: Into<Value<'static>>>(
         &mut self,
         condition: &str,
         value: Option<V>,
@@ -69,7 +73,7 @@ impl SelectBuilder {
         self
     }
 
-    fn bind(&mut self, condition: &str, value: Value) -> String {
+    fn bind(&mut self, condition: &str, value: Value<'static>) -> String {
         self.values.push(value);
         condition.replace('?', &format!("?{}", self.values.len()))
     }
@@ -100,19 +104,17 @@ pub struct Query {
     /// The text.
     pub sql: String,
     /// The bound values.
-    pub values: Vec<Value>,
+    pub values: Vec<Value<'static>>,
 }
 
 #[cfg(test)]
 impl Query {
-    /// The query plan (EXPLAIN QUERY PLAN), and the SQL text for messages.
-    pub fn plan(&self, db: &Connection) -> rusqlite::Result<(String, String)> {
-        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))?;
-        let values = params_from_iter(self.values.iter());
-        let steps = statement.query_map(values, |row| row.get::<_, String>("detail"))?;
-        Ok((
-            steps.collect::<Result<Vec<_>, _>>()?.join("; "),
-            self.sql.clone(),
-        ))
+    /// SQLite's query plan (EXPLAIN QUERY PLAN), and the SQL text for messages.
+    pub fn plan(&self, db: &Connection) -> Result<(String, String), DatabaseError> {
+        /// The column `detail` of a step.
+        const DETAIL: usize = 3;
+        let sql = format!("EXPLAIN QUERY PLAN {}", self.sql);
+        let steps = db.query_all(&sql, &self.values, |row| row.get::<String>(DETAIL))?;
+        Ok((steps.join("; "), self.sql.clone()))
     }
 }

@@ -4,9 +4,8 @@
 //! the Flask app reuses the ids of deleted accounts, and deletes an account without its sessions. So a
 //! statement that shows a session or accepts its tokens compares `user_created_at` as well.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
-use super::{decode, users};
+use super::engine::{Connection, DatabaseError, Row, values};
+use super::users;
 use crate::error::Error;
 use crate::model::{Id, Session, SessionId, Timestamp, User};
 
@@ -43,26 +42,22 @@ pub fn insert(db: &Connection, new: &NewSession) -> Result<(), Error> {
         (id, user_id, user_created_at, created_at, last_used_at, refreshed_at, expires_at,
          refresh_digest, address, user_agent)
         SELECT ?1, id, created_at, ?3, ?3, ?3, ?4, ?5, ?6, ?7 FROM "user" WHERE id = ?2"#;
-    let values = params![
-        new.id.get(),
-        new.user_id.get(),
-        new.now.to_stored(),
-        new.expires_at.to_stored(),
+    let values = values![
+        new.id,
+        new.user_id,
+        new.now,
+        new.expires_at,
         new.refresh_digest,
         new.address,
         new.user_agent,
     ];
-    db.prepare_cached(sql)?.execute(values)?;
+    db.execute(sql, values)?;
     // The new session is never the one that is deleted, even if the clock has been set back and the other
     // sessions seem to be used later.
     let sql = "DELETE FROM session WHERE user_id = ?1 AND id <> ?2 AND id NOT IN
         (SELECT id FROM session WHERE user_id = ?1 AND id <> ?2
          ORDER BY last_used_at DESC, id LIMIT ?3)";
-    db.prepare_cached(sql)?.execute(params![
-        new.user_id.get(),
-        new.id.get(),
-        MAX_PER_ACCOUNT - 1
-    ])?;
+    db.execute(sql, values![new.user_id, new.id, MAX_PER_ACCOUNT - 1])?;
     Ok(())
 }
 
@@ -75,19 +70,13 @@ pub fn user(db: &Connection, id: SessionId, username: &str) -> Result<Option<Use
            AND session.user_created_at IS NOT DISTINCT FROM "user".created_at"#,
         columns = users::QUALIFIED_COLUMNS
     );
-    Ok(db
-        .prepare_cached(&sql)?
-        .query_row(params![id.get(), username], users::from_row)
-        .optional()?)
+    Ok(db.query_optional(&sql, values![id, username], users::from_row)?)
 }
 
 /// Reads when a session was last used; 1970 if it does not exist.
 pub fn last_used_at(db: &Connection, id: SessionId) -> Result<Timestamp, Error> {
     let sql = "SELECT last_used_at FROM session WHERE id = ?1";
-    let found = db
-        .prepare_cached(sql)?
-        .query_row([id.get()], |row| timestamp_or_epoch(row, 0))
-        .optional()?;
+    let found = db.query_optional(sql, values![id], |row| timestamp_or_epoch(row, 0))?;
     Ok(found.unwrap_or(Timestamp::EPOCH))
 }
 
@@ -96,9 +85,7 @@ pub fn last_used_at(db: &Connection, id: SessionId) -> Result<Timestamp, Error> 
 pub fn is_ended(db: &Connection, user: &User, digest: &str, issued_at: f64) -> Result<bool, Error> {
     let sql = "SELECT EXISTS (SELECT 1 FROM ended_token WHERE digest = ?1)
         OR EXISTS (SELECT 1 FROM token_cutoff WHERE user_id = ?2 AND ?3 <= issued_before)";
-    Ok(db
-        .prepare_cached(sql)?
-        .query_row(params![digest, user.id.get(), issued_at], |row| row.get(0))?)
+    Ok(db.query_one(sql, values![digest, user.id, issued_at], |row| row.get(0))?)
 }
 
 /// The result of [`exchange`].
@@ -137,9 +124,7 @@ pub fn exchange(
         let sql = "UPDATE session SET refresh_digest = ?2, previous_digest = ?3, refreshed_at = ?4,
             last_used_at = CASE WHEN last_used_at > ?4 THEN last_used_at ELSE ?4 END,
             expires_at = ?5 WHERE id = ?1";
-        let (from, until) = (now.to_stored(), expires_at.to_stored());
-        db.prepare_cached(sql)?
-            .execute(params![id.get(), next, presented, from, until])?;
+        db.execute(sql, values![id, next, presented, now, expires_at])?;
         return Ok(Exchange::Next(now, expires_at));
     }
     if stored.is_retry(presented, next, now) {
@@ -163,18 +148,15 @@ impl StoredTokens {
         let sql = "SELECT refresh_digest, previous_digest, created_at, refreshed_at, expires_at
             FROM session
             WHERE id = ?1 AND expires_at > ?2";
-        let found = db
-            .prepare_cached(sql)?
-            .query_row(params![id.get(), now.to_stored()], |row| {
-                Ok(StoredTokens {
-                    current: row.get(0)?,
-                    previous: row.get(1)?,
-                    began_at: timestamp_or_epoch(row, 2)?,
-                    refreshed_at: timestamp_or_epoch(row, 3)?,
-                    expires_at: timestamp_or_epoch(row, 4)?,
-                })
+        let found = db.query_optional(sql, values![id, now], |row| {
+            Ok(StoredTokens {
+                current: row.get(0)?,
+                previous: row.get(1)?,
+                began_at: timestamp_or_epoch(row, 2)?,
+                refreshed_at: timestamp_or_epoch(row, 3)?,
+                expires_at: timestamp_or_epoch(row, 4)?,
             })
-            .optional()?;
+        })?;
         Ok(found)
     }
 
@@ -189,8 +171,8 @@ impl StoredTokens {
 }
 
 /// Reads a time that only this program writes. A value that is not a timestamp counts as 1970: long past.
-fn timestamp_or_epoch(row: &Row, column: usize) -> rusqlite::Result<Timestamp> {
-    Ok(decode::timestamp(row, column)?.unwrap_or(Timestamp::EPOCH))
+fn timestamp_or_epoch(row: &Row, column: usize) -> Result<Timestamp, DatabaseError> {
+    Ok(row.or_null::<Timestamp>(column).unwrap_or(Timestamp::EPOCH))
 }
 
 /// Reads the sessions of an account that have not expired, the most recently used first.
@@ -199,25 +181,21 @@ pub fn list(db: &Connection, user_id: Id, now: Timestamp) -> Result<Vec<Session>
         WHERE user_id = ?1 AND expires_at > ?2
         AND user_created_at IS NOT DISTINCT FROM (SELECT created_at FROM "user" WHERE id = ?1)
         ORDER BY last_used_at DESC, id"#;
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params![user_id.get(), now.to_stored()], |row| {
+    Ok(db.query_all(sql, values![user_id, now], |row| {
         Ok(Session {
-            id: SessionId::from(row.get::<_, i64>(0)?),
+            id: SessionId::from(row.get::<i64>(0)?),
             created_at: timestamp_or_epoch(row, 1)?,
             last_used_at: timestamp_or_epoch(row, 2)?,
             expires_at: timestamp_or_epoch(row, 3)?,
             address: row.get(4)?,
             user_agent: row.get(5)?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })?)
 }
 
 /// Ends a session: its access tokens and its refresh token are invalid from now on. Returns whether it existed.
 pub fn end(db: &Connection, id: SessionId) -> Result<bool, Error> {
-    let ended = db
-        .prepare_cached("DELETE FROM session WHERE id = ?1")?
-        .execute([id.get()])?;
+    let ended = db.execute("DELETE FROM session WHERE id = ?1", values![id])?;
     Ok(ended > 0)
 }
 
@@ -229,17 +207,19 @@ pub(super) fn end_all(
     keep: Option<SessionId>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let keep = keep.map(SessionId::get);
-    db.prepare_cached("DELETE FROM session WHERE user_id = ?1 AND id IS DISTINCT FROM ?2")?
-        .execute(params![user_id.get(), keep])?;
+    db.execute(
+        "DELETE FROM session WHERE user_id = ?1 AND id IS DISTINCT FROM ?2",
+        values![user_id, keep],
+    )?;
     end_flask_tokens(db, user_id, now).map(drop)
 }
 
 /// Ends the sessions of an account that began until this time. Returns whether there were any.
 pub fn end_until(db: &Connection, user_id: Id, until: Timestamp) -> Result<bool, Error> {
-    let ended = db
-        .prepare_cached("DELETE FROM session WHERE user_id = ?1 AND created_at <= ?2")?
-        .execute(params![user_id.get(), until.to_stored()])?;
+    let ended = db.execute(
+        "DELETE FROM session WHERE user_id = ?1 AND created_at <= ?2",
+        values![user_id, until],
+    )?;
     Ok(ended > 0)
 }
 
@@ -248,9 +228,7 @@ pub fn end_flask_tokens(db: &Connection, user_id: Id, now: Timestamp) -> Result<
     let sql = "INSERT INTO token_cutoff (user_id, issued_before) VALUES (?1, ?2)
         ON CONFLICT (user_id) DO UPDATE SET issued_before = excluded.issued_before
         WHERE token_cutoff.issued_before < excluded.issued_before";
-    let changed = db
-        .prepare_cached(sql)?
-        .execute(params![user_id.get(), now.unix_seconds()])?;
+    let changed = db.execute(sql, values![user_id, now.unix_seconds()])?;
     Ok(changed > 0)
 }
 
@@ -258,18 +236,15 @@ pub fn end_flask_tokens(db: &Connection, user_id: Id, now: Timestamp) -> Result<
 /// new.
 pub fn end_token(db: &Connection, digest: &str, expires_at: Timestamp) -> Result<bool, Error> {
     let sql = "INSERT INTO ended_token (digest, expires_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    let changed = db
-        .prepare_cached(sql)?
-        .execute(params![digest, expires_at.to_stored()])?;
+    let changed = db.execute(sql, values![digest, expires_at])?;
     Ok(changed > 0)
 }
 
 /// Writes the times at which sessions were last used.
 pub fn record_uses(db: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), Error> {
     let sql = "UPDATE session SET last_used_at = ?2 WHERE id = ?1 AND last_used_at < ?2";
-    let mut statement = db.prepare_cached(sql)?;
-    for (id, at) in uses {
-        statement.execute(params![id.get(), at.to_stored()])?;
+    for &(id, at) in uses {
+        db.execute(sql, values![id, at])?;
     }
     Ok(())
 }
@@ -284,9 +259,7 @@ pub fn delete_expired(db: &Connection, now: Timestamp, limit: u32) -> Result<usi
         "DELETE FROM ended_token WHERE digest IN
             (SELECT digest FROM ended_token WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
     ] {
-        removed += db
-            .prepare_cached(sql)?
-            .execute(params![now.to_stored(), limit])?;
+        removed += db.execute(sql, values![now, limit])?;
     }
     Ok(removed)
 }

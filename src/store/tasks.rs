@@ -21,13 +21,9 @@
 //! other filters on each row, and looks at a bounded number of rows (see [`super::page_reader`]).
 //! `query_plan_tests.rs` checks the plan of every statement.
 
-use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
-
-use super::decode;
+use super::engine::{Connection, DatabaseError, Row, Value, values};
 use super::page_reader::PageReader;
 use super::query_builder::{Query, SelectBuilder};
-use super::sqlite_error::violates;
 use crate::error::Error;
 use crate::model::{
     Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, Task, TaskPatch, TaskQuery,
@@ -37,15 +33,15 @@ use crate::model::{
 const COLUMNS: &str = "id, title, description, status, deadline, created_at, assigned_user_id";
 
 /// Decodes a row of [`COLUMNS`].
-fn from_row(row: &Row) -> rusqlite::Result<Task> {
+fn from_row(row: &Row) -> Result<Task, DatabaseError> {
     Ok(Task {
-        id: decode::id(row, 0)?,
-        title: decode::or_null(row, 1)?.unwrap_or_default(),
-        description: decode::or_null(row, 2)?,
-        status: decode::text(row, 3)?.into(),
-        deadline: decode::timestamp(row, 4)?,
-        created_at: decode::timestamp(row, 5)?,
-        assigned_user_id: decode::or_null::<i64>(row, 6)?.and_then(|id| Id::try_from(id).ok()),
+        id: row.id(0)?,
+        title: row.or_null(1).unwrap_or_default(),
+        description: row.or_null(2),
+        status: row.or_null::<&str>(3).into(),
+        deadline: row.or_null::<Timestamp>(4),
+        created_at: row.or_null::<Timestamp>(5),
+        assigned_user_id: row.or_null::<i64>(6).and_then(|id| Id::try_from(id).ok()),
     })
 }
 
@@ -58,25 +54,25 @@ pub fn insert(db: &Connection, new: &NewTask, created_at: Timestamp) -> Result<T
         "INSERT INTO task (title, description, status, deadline, created_at, assigned_user_id)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING {COLUMNS}"
     );
-    let values = params![
+    let values = values![
         new.title.as_str(),
         new.description.as_ref().map(Description::as_str),
         new.status.as_str(),
-        new.deadline.map(Timestamp::to_stored),
-        created_at.to_stored(),
-        new.assigned_user_id.map(Id::get),
+        new.deadline,
+        created_at,
+        new.assigned_user_id,
     ];
-    db.prepare_cached(&sql)?
-        .query_row(values, from_row)
+    db.query_one(&sql, values, from_row)
         .map_err(no_such_assignee)
 }
 
 /// The table has one foreign key, `assigned_user_id`.
-fn no_such_assignee(why: rusqlite::Error) -> Error {
-    if violates(&why, SQLITE_CONSTRAINT_FOREIGNKEY) {
-        Error::invalid("assigned_user_id", "is not the id of an account")
-    } else {
-        why.into()
+fn no_such_assignee(why: DatabaseError) -> Error {
+    match why {
+        DatabaseError::NoSuchReference(_) => {
+            Error::invalid("assigned_user_id", "is not the id of an account")
+        }
+        other => other.into(),
     }
 }
 
@@ -86,9 +82,7 @@ fn no_such_assignee(why: rusqlite::Error) -> Error {
 /// [`Error::NotFound`].
 pub fn by_id(db: &Connection, id: Id) -> Result<Task, Error> {
     let sql = format!("SELECT {COLUMNS} FROM task WHERE id = ?1");
-    db.prepare_cached(&sql)?
-        .query_row([id.get()], from_row)
-        .optional()?
+    db.query_optional(&sql, values![id], from_row)?
         .ok_or(Error::NotFound)
 }
 
@@ -97,35 +91,40 @@ pub fn by_id(db: &Connection, id: Id) -> Result<Task, Error> {
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`] if the assigned account does not exist.
 pub fn update(db: &Connection, id: Id, patch: &TaskPatch) -> Result<Task, Error> {
-    let set = |sql: &str, value: &dyn ToSql| -> Result<(), Error> {
-        db.prepare_cached(sql)?
-            .execute(params![id.get(), value])
+    let set = |sql: &str, value: Value| -> Result<(), Error> {
+        db.execute(sql, &[id.into(), value])
             .map_err(no_such_assignee)?;
         Ok(())
     };
     if let Some(title) = &patch.title {
-        set("UPDATE task SET title = ?2 WHERE id = ?1", &title.as_str())?;
+        set(
+            "UPDATE task SET title = ?2 WHERE id = ?1",
+            title.as_str().into(),
+        )?;
     }
     if let Some(description) = &patch.description {
         let text = description.as_ref().map(Description::as_str);
-        set("UPDATE task SET description = ?2 WHERE id = ?1", &text)?;
+        set(
+            "UPDATE task SET description = ?2 WHERE id = ?1",
+            text.into(),
+        )?;
     }
     if let Some(status) = patch.status {
         set(
             "UPDATE task SET status = ?2 WHERE id = ?1",
-            &status.as_str(),
+            status.as_str().into(),
         )?;
     }
     if let Some(deadline) = patch.deadline {
         set(
             "UPDATE task SET deadline = ?2 WHERE id = ?1",
-            &deadline.map(Timestamp::to_stored),
+            deadline.into(),
         )?;
     }
     if let Some(assignee) = patch.assigned_user_id {
         set(
             "UPDATE task SET assigned_user_id = ?2 WHERE id = ?1",
-            &assignee.map(Id::get),
+            assignee.into(),
         )?;
     }
     by_id(db, id)
@@ -136,10 +135,7 @@ pub fn update(db: &Connection, id: Id, patch: &TaskPatch) -> Result<Task, Error>
 /// # Errors
 /// [`Error::NotFound`].
 pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
-    match db
-        .prepare_cached("DELETE FROM task WHERE id = ?1")?
-        .execute([id.get()])?
-    {
+    match db.execute("DELETE FROM task WHERE id = ?1", values![id])? {
         0 => Err(Error::NotFound),
         _ => Ok(()),
     }
@@ -211,12 +207,12 @@ pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange) -> Query {
     add_filters(&mut select, filter);
     match range {
         KeyRange::EqualKey(key, id) => {
-            select.filter(&format!("{column} = ?"), key.to_string());
-            select.filter(&format!("id {later} ?"), id.get());
+            select.filter(&format!("{column} = ?"), stored(key));
+            select.filter(&format!("id {later} ?"), *id);
         }
         KeyRange::Null(id) => {
             select.filter_plain(&format!("{column} IS NULL"));
-            select.filter_some(&format!("id {later} ?"), id.map(Id::get));
+            select.filter_some(&format!("id {later} ?"), *id);
         }
         KeyRange::NonNull => KeyBounds::of_filter(filter).add_to(&mut select, column),
         KeyRange::After(key) => KeyBounds::of_filter(filter)
@@ -230,8 +226,13 @@ fn column(key: SortKey) -> &'static str {
     match key {
         SortKey::CreatedAt => "created_at",
         SortKey::Deadline => "deadline",
-        SortKey::Title => "title",
+        SortKey::Title => "title COLLATE BINARY",
     }
+}
+
+/// A sort key as it is stored.
+fn stored(key: &str) -> Value<'static> {
+    Value::Stored(Some(key.to_owned().into()))
 }
 
 /// The exclusive bounds of the sort key in a range, in the stored form.
@@ -241,8 +242,8 @@ fn column(key: SortKey) -> &'static str {
 /// one on each row.
 #[derive(Default, PartialEq)]
 struct KeyBounds {
-    above: Option<String>,
-    below: Option<String>,
+    above: Option<Value<'static>>,
+    below: Option<Value<'static>>,
 }
 
 impl KeyBounds {
@@ -257,8 +258,8 @@ impl KeyBounds {
 
     fn of_deadlines(deadlines: &Deadlines) -> KeyBounds {
         KeyBounds {
-            above: deadlines.after.map(Timestamp::to_stored),
-            below: deadlines.before.map(Timestamp::to_stored),
+            above: deadlines.after.map(Value::from),
+            below: deadlines.before.map(Value::from),
         }
     }
 
@@ -270,7 +271,7 @@ impl KeyBounds {
         } else {
             &mut self.above
         };
-        *start = Some(key.to_owned());
+        *start = Some(stored(key));
         self
     }
 
@@ -289,7 +290,7 @@ fn add_filters(select: &mut SelectBuilder, filter: &TaskQuery) {
     let status = filter.status.map(|status| status.as_str().to_owned());
     match filter.assignee() {
         Some(id) => select
-            .filter("assigned_user_id = ?", id.get())
+            .filter("assigned_user_id = ?", id)
             .test_some("status = ?", status),
         None => select.filter_some("status = ?", status),
     };

@@ -4,16 +4,14 @@
 //! their keys, and one approved admin always remains.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
+use super::engine::{Connection, DatabaseError, Row, values};
 use super::id_sequence::{self, Sequence};
 use super::one_time_links;
 use super::page_reader::PageReader;
 use super::query_builder::{Query, SelectBuilder};
-use super::sqlite_error::violates;
-use super::{account_keys, decode, pending_accounts};
+use super::{account_keys, pending_accounts};
 use crate::error::Error;
 use crate::model::{
     Email, Id, NameKeys, Page, Position, Role, Timestamp, User, UserPatch, UserQuery, Username,
@@ -30,14 +28,14 @@ pub(super) const QUALIFIED_COLUMNS: &str =
 pub(super) const IS_APPROVED_ADMIN: &str = "role = 'admin' AND coalesce(is_approved, FALSE) = TRUE";
 
 /// Decodes a row of [`COLUMNS`].
-pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
+pub(super) fn from_row(row: &Row) -> Result<User, DatabaseError> {
     Ok(User {
-        id: decode::id(row, 0)?,
+        id: row.id(0)?,
         username: row.get(1)?,
         email: row.get(2)?,
-        role: decode::text(row, 3)?.into(),
-        is_approved: decode::or_null::<i64>(row, 4)? == Some(1),
-        created_at: decode::timestamp(row, 5)?,
+        role: row.or_null::<&str>(3).into(),
+        is_approved: row.or_null::<i64>(4) == Some(1),
+        created_at: row.or_null::<Timestamp>(5),
     })
 }
 
@@ -69,18 +67,17 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
         r#"INSERT INTO "user" (id, username, email, password_hash, role, is_approved, created_at)
            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING {COLUMNS}"#
     );
-    let values = params![
-        next_id(db)?.get(),
+    let values = values![
+        next_id(db)?,
         new.username.as_str(),
         new.email.as_str(),
         new.password_hash,
         new.role.as_str(),
         new.is_approved,
-        new.created_at.to_stored(),
+        new.created_at,
     ];
     let user = db
-        .prepare_cached(&sql)?
-        .query_row(values, from_row)
+        .query_one(&sql, values, from_row)
         .map_err(account_exists)?;
     account_keys::write(db, user.id)?;
     // The Flask app deletes accounts without unassigning their tasks. Such tasks must not become the new account's.
@@ -90,13 +87,13 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
 
 fn next_id(db: &Connection) -> Result<Id, Error> {
     let sql = r#"SELECT coalesce(max(id), 0) FROM "user""#;
-    let highest = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let highest = db.query_one(sql, &[], |row| row.get(0))?;
     id_sequence::next_id(db, Sequence::User, highest)
 }
 
 fn unassign_tasks(db: &Connection, id: Id) -> Result<(), Error> {
     let sql = "UPDATE task SET assigned_user_id = NULL WHERE assigned_user_id = ?1";
-    db.prepare_cached(sql)?.execute([id.get()])?;
+    db.execute(sql, values![id])?;
     Ok(())
 }
 
@@ -111,11 +108,10 @@ fn check_is_free(is_taken: bool) -> Result<(), Error> {
 }
 
 /// The table has two UNIQUE columns, `username` and `email`.
-fn account_exists(why: rusqlite::Error) -> Error {
-    if violates(&why, SQLITE_CONSTRAINT_UNIQUE) {
-        Error::AccountExists
-    } else {
-        why.into()
+fn account_exists(why: DatabaseError) -> Error {
+    match why {
+        DatabaseError::NotUnique(_) => Error::AccountExists,
+        other => other.into(),
     }
 }
 
@@ -124,16 +120,16 @@ fn account_exists(why: rusqlite::Error) -> Error {
 /// # Errors
 /// Those of the database.
 pub fn hash_methods(db: &Connection) -> Result<BTreeSet<String>, Error> {
-    let mut statement = db.prepare(r#"SELECT password_hash FROM "user""#)?;
-    let mut rows = statement.query([])?;
+    let sql = r#"SELECT password_hash FROM "user""#;
     let mut methods = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        let hash = decode::text(row, 0)?.unwrap_or_default();
+    db.query_each(sql, &[], |row| -> Result<_, DatabaseError> {
+        let hash = row.or_null::<&str>(0).unwrap_or_default();
         let method = hash.split('$').next().unwrap_or_default();
         if !methods.contains(method) {
             methods.insert(method.to_owned());
         }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(methods)
 }
 
@@ -143,19 +139,14 @@ pub fn hash_methods(db: &Connection) -> Result<BTreeSet<String>, Error> {
 /// [`Error::NotFound`].
 pub fn by_id(db: &Connection, id: Id) -> Result<User, Error> {
     let sql = format!(r#"SELECT {COLUMNS} FROM "user" WHERE id = ?1"#);
-    db.prepare_cached(&sql)?
-        .query_row([id.get()], from_row)
-        .optional()?
+    db.query_optional(&sql, values![id], from_row)?
         .ok_or(Error::NotFound)
 }
 
 /// Reads the account with exactly this username.
 pub fn by_username(db: &Connection, username: &str) -> Result<Option<User>, Error> {
     let sql = format!(r#"SELECT {COLUMNS} FROM "user" WHERE username = ?1"#);
-    Ok(db
-        .prepare_cached(&sql)?
-        .query_row([username], from_row)
-        .optional()?)
+    Ok(db.query_optional(&sql, values![username], from_row)?)
 }
 
 /// Reads the account with this username, as an operator types it: an exact match is preferred, then a name that differs
@@ -168,10 +159,8 @@ pub fn by_typed_name(db: &Connection, username: &str) -> Result<Option<User>, Er
         r#"SELECT {COLUMNS} FROM "user"
            WHERE id IN (SELECT user_id FROM account_key WHERE folded_name = ?1) ORDER BY id"#
     );
-    let mut statement = db.prepare_cached(&sql)?;
-    let similar = statement.query_map([NameKeys::of(username).folded], from_row)?;
+    let similar = db.query_all(&sql, values![NameKeys::of(username).folded], from_row)?;
     for user in similar {
-        let user = user?;
         if nfc(&user.username) == nfc(username) {
             return Ok(Some(user));
         }
@@ -185,10 +174,7 @@ pub fn by_typed_name(db: &Connection, username: &str) -> Result<Option<User>, Er
 pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, Error> {
     let with_hash = |row: &Row| Ok((from_row(row)?, row.get(6)?));
     let exact = format!(r#"SELECT {COLUMNS}, password_hash FROM "user" WHERE email = ?1"#);
-    let found = db
-        .prepare_cached(&exact)?
-        .query_row([email.trim()], with_hash)
-        .optional()?;
+    let found = db.query_optional(&exact, values![email.trim()], with_hash)?;
     if found.is_some() {
         return Ok(found);
     }
@@ -199,19 +185,13 @@ pub fn by_email(db: &Connection, email: &str) -> Result<Option<(User, String)>, 
            AND email = (SELECT email FROM account_key WHERE user_id = "user".id)
            ORDER BY id LIMIT 1"#
     );
-    Ok(db
-        .prepare_cached(&by_key)?
-        .query_row([email_key(email)], with_hash)
-        .optional()?)
+    Ok(db.query_optional(&by_key, values![email_key(email)], with_hash)?)
 }
 
 /// Reads the password hash of an account, if it still exists.
 pub fn password_hash(db: &Connection, id: Id) -> Result<Option<String>, Error> {
     let sql = r#"SELECT password_hash FROM "user" WHERE id = ?1"#;
-    Ok(db
-        .prepare_cached(sql)?
-        .query_row([id.get()], |row| row.get(0))
-        .optional()?)
+    Ok(db.query_optional(sql, values![id], |row| row.get(0))?)
 }
 
 /// Reads a page of accounts in the order of `id`; `after` is the last row of the page before.
@@ -232,7 +212,7 @@ pub fn list(
 pub(super) fn select_page(filter: &UserQuery, after: Option<&Position>) -> Query {
     let mut select = SelectBuilder::new(COLUMNS, "NULL", r#""user""#);
     select
-        .filter_some("role = ?", filter.role.map(|role| role.as_str().to_owned()))
+        .filter_some("role = ?", filter.role.map(Role::as_str))
         .filter_some("coalesce(is_approved, FALSE) = ?", filter.approved)
         .filter("id > ?", after.map_or(0, |position| position.id.get()));
     select.order_by("id")
@@ -246,13 +226,11 @@ pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> 
     let before = by_id(db, id)?;
     if let Some(role) = patch.role {
         let sql = r#"UPDATE "user" SET role = ?2 WHERE id = ?1"#;
-        db.prepare_cached(sql)?
-            .execute(params![id.get(), role.as_str()])?;
+        db.execute(sql, values![id, role.as_str()])?;
     }
     if let Some(is_approved) = patch.is_approved {
         let sql = r#"UPDATE "user" SET is_approved = ?2 WHERE id = ?1"#;
-        db.prepare_cached(sql)?
-            .execute(params![id.get(), is_approved])?;
+        db.execute(sql, values![id, is_approved])?;
         if is_approved {
             pending_accounts::remove(db, id)?;
         }
@@ -272,8 +250,7 @@ pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> 
 pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
     let before = by_id(db, id)?;
     unassign_tasks(db, id)?;
-    db.prepare_cached(r#"DELETE FROM "user" WHERE id = ?1"#)?
-        .execute([id.get()])?;
+    db.execute(r#"DELETE FROM "user" WHERE id = ?1"#, values![id])?;
     check_admin_remains(db, &before)
 }
 
@@ -295,7 +272,7 @@ pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
 /// The number of approved admins.
 pub fn count_approved_admins(db: &Connection) -> Result<i64, Error> {
     let sql = format!(r#"SELECT count(*) FROM "user" WHERE {IS_APPROVED_ADMIN}"#);
-    Ok(db.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+    Ok(db.query_one(&sql, &[], |row| row.get(0))?)
 }
 
 /// Changes an account's e-mail address, its password hash, or both.
@@ -320,9 +297,8 @@ pub fn change_profile(
     let sql = r#"UPDATE "user"
         SET email = coalesce(?3, email), password_hash = coalesce(?4, password_hash)
         WHERE id = ?1 AND password_hash = ?2"#;
-    let values = params![id.get(), verified, email.map(Email::as_str), hash];
-    let statement = &mut db.prepare_cached(sql)?;
-    if statement.execute(values).map_err(account_exists)? == 0 {
+    let values = values![id, verified, email.map(Email::as_str), hash];
+    if db.execute(sql, values).map_err(account_exists)? == 0 {
         return Err(Error::WriteConflict);
     }
     account_keys::write(db, id)?;
@@ -342,10 +318,7 @@ pub fn confirm_password(
 ) -> Result<(), Error> {
     let sql = r#"UPDATE "user" SET password_hash = coalesce(?3, password_hash)
         WHERE id = ?1 AND password_hash = ?2"#;
-    match db
-        .prepare_cached(sql)?
-        .execute(params![id.get(), verified, renewed])?
-    {
+    match db.execute(sql, values![id, verified, renewed])? {
         0 => Err(Error::WriteConflict),
         _ => Ok(()),
     }
@@ -353,7 +326,9 @@ pub fn confirm_password(
 
 /// Replaces the password hash without a check of the old one; see [`super::credentials::replace_password`].
 pub fn set_password_hash(db: &Connection, id: Id, hash: &str) -> Result<(), Error> {
-    db.prepare_cached(r#"UPDATE "user" SET password_hash = ?2 WHERE id = ?1"#)?
-        .execute(params![id.get(), hash])?;
+    db.execute(
+        r#"UPDATE "user" SET password_hash = ?2 WHERE id = ?1"#,
+        values![id, hash],
+    )?;
     Ok(())
 }

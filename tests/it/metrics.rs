@@ -1025,7 +1025,7 @@ fn writes_that_share_a_commit_are_counted_as_one_group() {
     let before = scrape(&app).value("write_group_size_count", &[]);
     let store = &app.app.store;
     let delete =
-        |id: i64| store.write(|db| Ok(db.execute("DELETE FROM task WHERE id = ?1", [id])?));
+        |id: i64| store.write(|db| Ok(db.execute("DELETE FROM task WHERE id = ?1", &[id.into()])?));
     let results = store.write_group(0..5, delete);
     assert!(
         results

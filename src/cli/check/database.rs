@@ -7,7 +7,7 @@ use super::subject::Subject;
 use crate::config::proxies::{TrustedProxies, may_be_proxy};
 use crate::error::Error;
 use crate::store::audit::AuditClient;
-use crate::store::inspection::Inspection;
+use crate::store::sqlite::inspection::Inspection;
 
 /// The database can be opened: it is this program's or the Flask app's, and no log or key of another one lies beside
 /// it.

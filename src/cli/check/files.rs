@@ -11,8 +11,8 @@ use super::permissions::{
 use super::subject::Subject;
 use crate::config::Config;
 use crate::model::Timestamp;
-use crate::store::backup::BackupFolder;
-use crate::store::inspection;
+use crate::store::sqlite::backup::BackupFolder;
+use crate::store::sqlite::inspection;
 
 /// No other user can read or replace the files with keys and passwords.
 pub fn keys(subject: &Subject) -> Outcome {

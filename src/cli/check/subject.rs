@@ -4,7 +4,7 @@ use crate::cli::valid_secrets::ValidSecrets;
 use crate::config::Config;
 use crate::config::database::DatabaseFiles;
 use crate::error::{Error, StorageFault};
-use crate::store::inspection::Inspection;
+use crate::store::sqlite::inspection::Inspection;
 
 /// What the checks look at.
 pub struct Subject<'a> {

@@ -5,9 +5,7 @@
 //! ([verification](super::verification)). The hashes have no key; [seals](super::seal) protect them
 //! against an attacker who computes the whole chain again.
 
-use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::{Value, json};
+use serde_json::{Value as Json, json};
 
 use super::seal;
 use crate::crypto::sha256_hex;
@@ -16,7 +14,7 @@ use crate::metrics::exposition::Exposition;
 use crate::model::{
     Action, Actor, ApiToken, AuditEntry, AuditQuery, Page, Position, Timestamp, User,
 };
-use crate::store::decode;
+use crate::store::engine::{Connection, DatabaseError, Row, Value, values};
 use crate::store::page_reader::PageReader;
 use crate::store::query_builder::{Query, SelectBuilder};
 
@@ -34,7 +32,7 @@ pub fn record(
     actor: &Actor,
     action: Action,
     subject: Option<&User>,
-    detail: Option<Value>,
+    detail: Option<Json>,
 ) -> Result<(), Error> {
     let head = ChainHead::read(db)?;
     seal::note_base(&head);
@@ -62,15 +60,16 @@ pub fn record(
 
 /// The latest time of the rows up to this one; `None` if there is no such row.
 fn latest_time(db: &Connection, id: i64) -> Result<Option<String>, Error> {
-    let found = db
-        .prepare_cached("SELECT coalesce(latest_at, at) FROM audit WHERE id = ?1")?
-        .query_row([id], |row| decode::or_null(row, 0))
-        .optional()?;
+    let found = db.query_optional(
+        "SELECT coalesce(latest_at, at) FROM audit WHERE id = ?1",
+        values![id],
+        |row| Ok(row.or_null(0)),
+    )?;
     Ok(found.flatten())
 }
 
 /// What a row about a token for scripts says of it.
-pub fn token_detail(token: &ApiToken) -> Value {
+pub fn token_detail(token: &ApiToken) -> Json {
     json!({ "id": token.id, "name": token.name, "scope": token.scope })
 }
 
@@ -112,23 +111,19 @@ impl ChainHead {
     /// Reads the head of the whole log.
     pub fn read(db: &Connection) -> Result<ChainHead, Error> {
         let sql = "SELECT count, hash FROM audit_head WHERE id = 1";
-        let head = db
-            .prepare_cached(sql)?
-            .query_row([], |row| {
-                Ok(ChainHead {
-                    count: row.get(0)?,
-                    hash: row.get(1)?,
-                })
+        let head = db.query_optional(sql, &[], |row| {
+            Ok(ChainHead {
+                count: row.get(0)?,
+                hash: row.get(1)?,
             })
-            .optional()?;
+        })?;
         Ok(head.unwrap_or_default())
     }
 
     fn write(&self, db: &Connection) -> Result<(), Error> {
         let sql = "INSERT INTO audit_head (id, count, hash) VALUES (1, ?1, ?2)
             ON CONFLICT (id) DO UPDATE SET count = excluded.count, hash = excluded.hash";
-        db.prepare_cached(sql)?
-            .execute(params![self.count, self.hash])?;
+        db.execute(sql, values![self.count, &self.hash])?;
         Ok(())
     }
 }
@@ -150,7 +145,7 @@ pub(in crate::store) struct StoredRow {
 }
 
 impl StoredRow {
-    pub fn read(row: &Row) -> rusqlite::Result<StoredRow> {
+    pub fn read(row: &Row) -> Result<StoredRow, DatabaseError> {
         Ok(StoredRow {
             id: row.get(0)?,
             at: row.get(1)?,
@@ -172,21 +167,22 @@ impl StoredRow {
             "INSERT INTO audit ({COLUMNS}, hash)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
         );
-        db.prepare_cached(&sql)?.execute(params![
+        let values = values![
             self.id,
-            self.at,
-            self.action,
+            Value::stored(self.at.as_deref()),
+            &self.action,
             self.actor_id,
-            self.actor,
+            &self.actor,
             self.subject_id,
-            self.subject,
-            self.address,
-            self.detail,
-            self.request_id,
-            self.os_user,
-            self.latest_at,
+            &self.subject,
+            &self.address,
+            &self.detail,
+            &self.request_id,
+            &self.os_user,
+            Value::stored(self.latest_at.as_deref()),
             hash,
-        ])?;
+        ];
+        db.execute(&sql, values)?;
         Ok(())
     }
 
@@ -210,7 +206,7 @@ impl StoredRow {
         if added.iter().any(|column| column.is_some()) {
             values.extend(added.map(|column| json!(column)));
         }
-        sha256_hex(&Value::from(values).to_string())
+        sha256_hex(&Json::from(values).to_string())
     }
 }
 
@@ -246,19 +242,21 @@ pub fn list(
 }
 
 /// Decodes a row of [`COLUMNS`].
-fn from_row(row: &Row) -> rusqlite::Result<AuditEntry> {
+fn from_row(row: &Row) -> Result<AuditEntry, DatabaseError> {
     Ok(AuditEntry {
-        id: decode::id(row, 0)?,
-        at: decode::timestamp(row, 1)?,
-        action: decode::text(row, 2)?.into(),
-        actor_id: decode::or_null(row, 3)?,
-        actor: decode::or_null(row, 4)?,
-        subject_id: decode::or_null(row, 5)?,
-        subject: decode::or_null(row, 6)?,
-        address: decode::or_null(row, 7)?,
-        detail: decode::text(row, 8)?.and_then(|text| serde_json::from_str(text).ok()),
-        request_id: decode::or_null(row, 9)?,
-        os_user: decode::or_null(row, 10)?,
+        id: row.id(0)?,
+        at: row.or_null::<Timestamp>(1),
+        action: row.or_null::<&str>(2).into(),
+        actor_id: row.or_null(3),
+        actor: row.or_null(4),
+        subject_id: row.or_null(5),
+        subject: row.or_null(6),
+        address: row.or_null(7),
+        detail: row
+            .or_null::<&str>(8)
+            .and_then(|text| serde_json::from_str(text).ok()),
+        request_id: row.or_null(9),
+        os_user: row.or_null(10),
     })
 }
 
@@ -305,10 +303,7 @@ impl IdRange {
 fn first_since(db: &Connection, at: Timestamp) -> Result<i64, Error> {
     let sql = "SELECT id FROM audit WHERE coalesce(latest_at, at) >= ?1
         ORDER BY coalesce(latest_at, at), id LIMIT 1";
-    let id = db
-        .prepare_cached(sql)?
-        .query_row([at.to_stored()], |row| row.get(0))
-        .optional()?;
+    let id = db.query_optional(sql, values![at], |row| row.get(0))?;
     Ok(id.unwrap_or(i64::MAX))
 }
 
@@ -320,17 +315,15 @@ pub(in crate::store) fn select_range(filter: &AuditQuery, range: &IdRange) -> Qu
     add_filters(&mut select, filter, range.is_late);
     select.filter_some("id >= ?", range.from);
     select.filter_some("id < ?", range.until);
-    select.test_some("at >= ?", filter.since.map(Timestamp::to_stored));
-    select.test_some("at < ?", filter.before.map(Timestamp::to_stored));
+    select.test_some("at >= ?", filter.since);
+    select.test_some("at < ?", filter.before);
     select.order_by("id DESC")
 }
 
 /// Adds the exact filters. The first one that is set is searched in its index, the others are tested: the fewest
 /// rows are about one account, and the most have the same action. Among the few late rows all are tested.
 fn add_filters(select: &mut SelectBuilder, filter: &AuditQuery, is_late: bool) {
-    let action = filter
-        .action
-        .map(|action| SqlValue::from(action.as_str().to_owned()));
+    let action = filter.action.map(|action| Value::from(action.as_str()));
     let filters = [
         (
             "subject_id = ?",
@@ -366,12 +359,10 @@ pub struct AuditClient {
 pub fn recent_clients(db: &Connection) -> Result<Vec<AuditClient>, Error> {
     let sql = "SELECT subject_id, address FROM audit WHERE action = ?1 AND address IS NOT NULL
         ORDER BY id DESC LIMIT 100";
-    let mut statement = db.prepare(sql)?;
-    let rows = statement.query_map([Action::SignIn.as_str()], |row| {
+    Ok(db.query_all(sql, values![Action::SignIn.as_str()], |row| {
         Ok(AuditClient {
             account: row.get(0)?,
             address: row.get(1)?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })?)
 }

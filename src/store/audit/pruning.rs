@@ -4,12 +4,12 @@
 //! which the chain continues. The rows of whole epochs are removed, so the start of the chain is the head of a seal:
 //! seals stay for ever, and a start with another hash does not fit them.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
 use super::entries::{self, ChainHead};
 use crate::error::Error;
 use crate::model::{Action, Actor, Timestamp};
+use crate::store::engine::{Connection, DatabaseError, Row, values};
 
 /// How much older than the limit the oldest row has to be, in seconds: once a day is enough, and each pruning adds a
 /// row that says so.
@@ -18,14 +18,11 @@ const SLACK: i64 = 24 * 60 * 60;
 /// Reads the start of the chain: the number and the hash of the last row that was removed.
 pub(in crate::store) fn start(db: &Connection) -> Result<ChainHead, Error> {
     let sql = "SELECT count, hash FROM audit_start WHERE id = 1";
-    let start = db
-        .prepare_cached(sql)?
-        .query_row([], read_head)
-        .optional()?;
+    let start = db.query_optional(sql, &[], read_head)?;
     Ok(start.unwrap_or_default())
 }
 
-fn read_head(row: &Row) -> rusqlite::Result<ChainHead> {
+fn read_head(row: &Row) -> Result<ChainHead, DatabaseError> {
     Ok(ChainHead {
         count: row.get(0)?,
         hash: row.get(1)?,
@@ -39,10 +36,7 @@ fn read_head(row: &Row) -> rusqlite::Result<ChainHead> {
 /// a moment must not cost the log.
 pub fn find_end(db: &Connection, limit: Timestamp) -> Result<Option<ChainHead>, Error> {
     let sql = "SELECT at FROM audit ORDER BY id LIMIT 1";
-    let oldest: Option<String> = db
-        .prepare_cached(sql)?
-        .query_row([], |row| row.get(0))
-        .optional()?;
+    let oldest: Option<String> = db.query_optional(sql, &[], |row| row.get(0))?;
     let is_due = |at: String| at < limit.plus_seconds(-SLACK).to_stored();
     if !oldest.is_some_and(is_due) {
         return Ok(None);
@@ -51,11 +45,8 @@ pub fn find_end(db: &Connection, limit: Timestamp) -> Result<Option<ChainHead>, 
         WHERE epoch < (SELECT max(epoch) FROM audit_seal) AND count > ?1
         AND count < coalesce((SELECT id FROM audit WHERE at >= ?2 ORDER BY id LIMIT 1), 9223372036854775807)
         ORDER BY epoch DESC LIMIT 1";
-    let values = params![start(db)?.count, limit.to_stored()];
-    Ok(db
-        .prepare_cached(sql)?
-        .query_row(values, read_head)
-        .optional()?)
+    let values = values![start(db)?.count, limit];
+    Ok(db.query_optional(sql, values, read_head)?)
 }
 
 /// Writes the row that says which rows are about to be removed.
@@ -70,10 +61,10 @@ pub fn remove_batch(db: &Connection, end: &ChainHead, limit: u32) -> Result<usiz
     let sql =
         "INSERT INTO audit_start (id, count, hash) SELECT 1, id, hash FROM audit WHERE id = ?1
         ON CONFLICT (id) DO UPDATE SET count = excluded.count, hash = excluded.hash";
-    if db.prepare_cached(sql)?.execute([last])? == 0 {
+    if db.execute(sql, values![last])? == 0 {
         // The row is missing. What is left shows how the log was changed.
         return Ok(0);
     }
     let sql = "DELETE FROM audit WHERE id <= ?1";
-    Ok(db.prepare_cached(sql)?.execute([last])?)
+    Ok(db.execute(sql, values![last])?)
 }

@@ -12,7 +12,6 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
 use super::entries::{self, ChainHead};
@@ -22,6 +21,7 @@ use crate::error::Error;
 use crate::metrics::exposition::Exposition;
 use crate::model::{Action, Actor, Timestamp};
 use crate::store::database::Store;
+use crate::store::engine::{Connection, DatabaseError, Row, Value, values};
 
 /// A row of `audit_seal`: the head of the hash chain in an epoch, until its end the present one.
 pub(in crate::store) struct Seal {
@@ -58,7 +58,7 @@ impl Seal {
         mac.len() == self.mac.len() && ct_codecs::verify(mac.as_bytes(), self.mac.as_bytes())
     }
 
-    fn read(row: &Row) -> rusqlite::Result<Seal> {
+    fn read(row: &Row) -> Result<Seal, DatabaseError> {
         Ok(Seal {
             epoch: row.get(0)?,
             began_at: row.get(1)?,
@@ -73,16 +73,13 @@ impl Seal {
     /// Reads the seal of the present epoch.
     pub fn last(db: &Connection) -> Result<Option<Seal>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM audit_seal ORDER BY epoch DESC LIMIT 1");
-        let seal = db.prepare_cached(&sql)?.query_row([], Seal::read);
-        Ok(seal.optional()?)
+        Ok(db.query_optional(&sql, &[], Seal::read)?)
     }
 
     /// Reads all seals, in the order of their epochs.
     pub fn all(db: &Connection) -> Result<Vec<Seal>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM audit_seal ORDER BY epoch");
-        let mut statement = db.prepare(&sql)?;
-        let seals = statement.query_map([], Seal::read)?;
-        Ok(seals.collect::<Result<_, _>>()?)
+        Ok(db.query_all(&sql, &[], Seal::read)?)
     }
 
     /// Writes the seal of a new epoch, or renews that of the present one.
@@ -92,18 +89,21 @@ impl Seal {
              DO UPDATE SET count = excluded.count, hash = excluded.hash, mac = excluded.mac"
         );
         let ChainHead { count, hash } = &self.head;
-        let values = params![self.epoch, self.began_at, count, hash, self.mac];
-        db.prepare_cached(&sql)?.execute(values)?;
+        let values = values![
+            self.epoch,
+            Value::stored(Some(&self.began_at)),
+            *count,
+            hash,
+            &self.mac
+        ];
+        db.execute(&sql, values)?;
         Ok(())
     }
 
     /// The number of rows before this epoch.
     fn count_before(&self, db: &Connection) -> Result<i64, Error> {
         let sql = "SELECT count FROM audit_seal WHERE epoch = ?1 - 1";
-        let count = db
-            .prepare_cached(sql)?
-            .query_row([self.epoch], |row| row.get(0))
-            .optional()?;
+        let count = db.query_optional(sql, values![self.epoch], |row| row.get(0))?;
         Ok(count.unwrap_or(0))
     }
 }

@@ -1,8 +1,8 @@
 //! Verification of the audit log: the hash chain, its start, its seals, and what an operator has kept elsewhere.
 
 use std::mem;
+use std::ops::ControlFlow;
 
-use rusqlite::{Connection, Row, Transaction};
 use serde_json::Value;
 
 use super::entries::{COLUMNS, ChainHead, HASH, StoredRow};
@@ -13,6 +13,7 @@ use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 use crate::model::Action;
 use crate::store::database::Store;
+use crate::store::engine::{Connection, DatabaseError, Row};
 
 /// What an operator has kept in another place, to compare with the log.
 #[derive(Default)]
@@ -63,8 +64,8 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<rusqlite::Error> for Failure {
-    fn from(why: rusqlite::Error) -> Failure {
+impl From<DatabaseError> for Failure {
+    fn from(why: DatabaseError) -> Failure {
         Failure::Store(why.into())
     }
 }
@@ -75,7 +76,7 @@ impl From<rusqlite::Error> for Failure {
 /// # Errors
 /// [`Error::Busy`] and [`Error::Internal`] if the database cannot be read.
 pub fn verify(store: &Store, kept: &Kept, progress: impl Fn(i64)) -> Result<Verification, Error> {
-    store.read(|db| verify_in(db, store.audit().files(), kept, progress))
+    store.read(|db| verify_in(db, store.audit().files(), kept, &progress))
 }
 
 /// Checks the chain and its last seal with the key beside the database. `db` has to be in a transaction.
@@ -103,7 +104,7 @@ fn verify_in(
 ///
 /// # Errors
 /// [`Error::Busy`] and [`Error::Internal`] if the database cannot be read.
-pub fn verify_chain(db: &Transaction) -> Result<Verification, Error> {
+pub fn verify_chain(db: &Connection) -> Result<Verification, Error> {
     conclude(check_chain(db, &Kept::default(), |_| {}))
 }
 
@@ -131,12 +132,11 @@ fn check_chain(db: &Connection, kept: &Kept, progress: impl Fn(i64)) -> Result<C
     let known = KnownHead::all(&start, &seals, kept)?;
     let mut walk = Walk::begin(start.clone(), known)?;
     let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");
-    let mut statement = db.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+    db.query_each(&sql, &[], |row| -> Result<_, Failure> {
         walk.step(row)?;
         progress(walk.end.count);
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     walk.finish(&ChainHead::read(db)?)?;
     walk.check_start(&start)?;
     let end = walk.end;
@@ -208,7 +208,7 @@ impl Walk {
         if id > expected {
             return Err(Verification::Broken(expected, REMOVED).into());
         }
-        match (StoredRow::read(row), row.get::<_, String>(HASH)) {
+        match (StoredRow::read(row), row.get::<String>(HASH)) {
             (Ok(stored), Ok(hash)) if stored.hash(&self.end.hash) == hash => {
                 self.announced = pruned_rows(&stored).unwrap_or(mem::take(&mut self.announced));
                 self.end = ChainHead { count: id, hash };

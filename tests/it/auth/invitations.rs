@@ -274,8 +274,9 @@ fn an_invitation_of_the_operator_needs_no_admin_and_one_for_the_first_admin_ends
             first_only,
             expires_at: now.plus_seconds(60),
         };
-        let insert = |db: &_| invitations::insert(db, &row, &Actor::server(now));
-        app.app.store.write(insert).unwrap();
+        let store = &app.app.store;
+        let made = store.write(|db| invitations::insert(db, &row, &Actor::server(now)));
+        made.unwrap();
         token.as_str().to_owned()
     });
     assert_eq!(sign_up_with(&app, "first", &tokens[0]).status, 201);

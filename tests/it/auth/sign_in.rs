@@ -1,5 +1,6 @@
 //! Sign-ups, logins and the current user's own account: `/signup`, `/login`, `/hello` and `/me`.
 
+use std::cell::Cell;
 use std::sync::mpsc;
 
 use rusqlite::params;
@@ -458,9 +459,11 @@ fn send_while_the_password_changes(
 ) -> TestResponse {
     let new_password = Password::for_account("another password", ["anna", &anna.email]).unwrap();
     let new_hash = app.app.passwords.hash(&new_password).unwrap();
+    let send = Cell::new(Some(send));
     std::thread::scope(|scope| {
         let request = app.app.store.write(|db| {
             let (started, thread) = mpsc::channel();
+            let send = send.take().unwrap();
             let request = scope.spawn(move || {
                 started.send(rustix::thread::gettid()).unwrap();
                 send()

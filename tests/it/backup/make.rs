@@ -16,7 +16,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use task_api::config::backups::KeyPlace;
 use task_api::config::database::DatabaseFiles;
-use task_api::store::backup::{self, Phase, Watch};
+use task_api::store::sqlite::backup::{self, Phase, Watch};
 
 use crate::support::http_client::Client;
 use crate::support::program::{ChildGuard, CommandOutput, WorkDir, run_command};

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use task_api::model::Timestamp;
-use task_api::store::backup::Watch;
+use task_api::store::sqlite::backup::Watch;
 
 use crate::support::program::{RunningServer, WorkDir, run_command};
 use crate::support::{CLOCK_START, TestApp, file_mode, wait_for};

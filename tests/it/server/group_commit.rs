@@ -23,7 +23,7 @@ use crate::support::{TestApp, TestResponse, wait_for};
 
 fn insert_task(db: &Connection, title: &str) -> Result<(), Error> {
     let sql = "INSERT INTO task (title, status) VALUES (?1, 'pending')";
-    db.execute(sql, [title])?;
+    db.execute(sql, &[title.into()])?;
     Ok(())
 }
 

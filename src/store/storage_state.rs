@@ -10,7 +10,7 @@ use crate::error::{Error, StorageError, StorageFault};
 use crate::logging::FAILURE;
 use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
-use crate::store::sqlite_error::database_locked;
+use crate::store::sqlite::error_codes::database_locked;
 
 /// The faults that end when a write succeeds.
 pub const TRANSIENT_FAULTS: [StorageFault; 4] = [

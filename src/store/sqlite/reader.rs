@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use r2d2::PooledConnection;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::Connection;
 
-use super::connection_pool::ConnectionPool;
 use crate::error::Error;
 use crate::metrics::exposition::Exposition;
+use crate::store::connection_pool::ConnectionPool;
+use crate::store::engine::Connection;
 
 /// How long a thread keeps a snapshot. A commit of another process, such as the Flask app or a command of this
 /// program, is visible after this time at the latest. A checkpoint waits for the end of each snapshot too.
@@ -25,7 +25,7 @@ pub const MAX_SNAPSHOT_AGE: Duration = Duration::from_millis(20);
 /// The read-only connections.
 #[derive(Debug)]
 pub struct Readers {
-    pool: ConnectionPool,
+    pool: ConnectionPool<SqliteConnectionManager>,
     /// The number of commits of this process.
     commits: Arc<AtomicU64>,
 }
@@ -50,7 +50,7 @@ thread_local! {
 
 impl Readers {
     /// Readers from this pool. `commits` is the counter of the [writer](super::write_group::Writer).
-    pub fn new(pool: ConnectionPool, commits: Arc<AtomicU64>) -> Readers {
+    pub fn new(pool: ConnectionPool<SqliteConnectionManager>, commits: Arc<AtomicU64>) -> Readers {
         Readers { pool, commits }
     }
 
@@ -73,6 +73,17 @@ impl Readers {
     /// # Errors
     /// Those of `f`; [`Error::Busy`] if no connection becomes free.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        self.read_sqlite(|db| f(&db.into()))
+    }
+
+    /// As [`Readers::read`], for statements that only SQLite has.
+    ///
+    /// # Errors
+    /// As [`Readers::read`].
+    pub fn read_sqlite<T>(
+        &self,
+        f: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         if self.is_kept() {
             return KEPT.with_borrow_mut(|kept| match kept {
                 Some(reader) => reader.read(f),
@@ -101,7 +112,10 @@ impl Readers {
 }
 
 impl Reader {
-    fn read<T>(&mut self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+    fn read<T>(
+        &mut self,
+        f: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.refresh()?;
         let result = f(&self.connection);
         if result.is_err() {

@@ -14,8 +14,8 @@ use rusqlite::Connection;
 use super::{disk, mark};
 use crate::config::database::DatabaseFiles;
 use crate::logging::FAILURE;
-use crate::store::connection_pool::keep_log_on_close;
-use crate::store::write_group::Writer;
+use crate::store::sqlite::connection_settings::keep_log_on_close;
+use crate::store::sqlite::write_group::Writer;
 
 /// The log is checkpointed when it has this many pages (16 MiB). With SQLite's default of 1,000 pages, the same
 /// pages would be copied more often.

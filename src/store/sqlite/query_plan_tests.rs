@@ -4,13 +4,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::audit::{self, IdRange};
-use super::{Store, tasks, users};
 use crate::config::database::DatabaseFiles;
 use crate::model::{
     Action, AuditQuery, Deadlines, Id, Position, Role, SearchText, Sort, SortKey, Status,
     TaskQuery, Timestamp, UserQuery,
 };
+use crate::store::audit::{self, IdRange};
+use crate::store::{Store, tasks, users};
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();

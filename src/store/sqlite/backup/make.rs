@@ -17,7 +17,7 @@ use crate::config::backups::KeyPlace;
 use crate::config::database::DatabaseFiles;
 use crate::crypto::copy_with_sha256;
 use crate::error::Error;
-use crate::store::migrate;
+use crate::store::sqlite::migrate;
 
 /// A complete copy under a temporary name. It is removed unless it is [published](Draft::publish).
 pub struct Draft {

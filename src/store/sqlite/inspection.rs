@@ -1,4 +1,4 @@
-//! Reads facts about a database for the operator, without a change to it. Unlike [`Store::open`](super::Store::open) it
+//! Reads facts about a database for the operator, without a change to it. Unlike [`Store::open`](crate::store::Store::open) it
 //! does not migrate, roll back or create a file.
 
 use std::fs::File;
@@ -8,15 +8,16 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::audit::verification::{Verification, verify_all};
-use super::audit::{self, AuditClient};
-use super::connection_pool::WAIT_TIMEOUT;
+use super::connection_settings::WAIT_TIMEOUT;
+use super::migrate;
 use super::storage::file_alone::open_alone;
 use super::storage::integrity;
 use super::storage::start_checks::check_log_belongs;
-use super::{migrate, users};
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
+use crate::store::audit::verification::{Verification, verify_all};
+use crate::store::audit::{self, AuditClient};
+use crate::store::users;
 
 pub use super::storage::disk::{FileSystem, file_system, free_bytes};
 
@@ -97,7 +98,7 @@ impl Inspection {
     pub fn audit_fault(&self) -> Result<Option<String>, Error> {
         // One snapshot: a server may append rows meanwhile.
         let snapshot = self.db.unchecked_transaction()?;
-        let found = verify_all(&snapshot, &self.files).map(|found| match found {
+        let found = verify_all(&(&*snapshot).into(), &self.files).map(|found| match found {
             Verification::Intact { .. } => None,
             Verification::Broken(row, how) => Some(format!("row {row} {how}")),
             Verification::NotAuthentic(why) => Some(why),
@@ -110,7 +111,7 @@ impl Inspection {
     /// # Errors
     /// The database cannot be read.
     pub fn count_approved_admins(&self) -> Result<i64, Error> {
-        users::count_approved_admins(&self.db)
+        users::count_approved_admins(&(&self.db).into())
     }
 
     /// The clients of the last sign-ins. The database has to be [current](Inspection::is_current).
@@ -118,7 +119,7 @@ impl Inspection {
     /// # Errors
     /// The database cannot be read.
     pub fn recent_clients(&self) -> Result<Vec<AuditClient>, Error> {
-        audit::recent_clients(&self.db)
+        audit::recent_clients(&(&self.db).into())
     }
 
     /// Returns what a check of the whole database has found, unless the file was opened [alone](open_alone) and has

@@ -10,7 +10,7 @@ use super::snapshot_copy::open_copy;
 use super::watch::{Phase, Watch};
 use crate::error::Error;
 use crate::store::audit::verification::{Verification, verify_chain};
-use crate::store::migrate;
+use crate::store::sqlite::migrate;
 
 /// The number of rows of each table, and of the rows that refer to a row which does not exist: the Flask app does not
 /// check references.
@@ -115,7 +115,7 @@ fn check_pages(db: &Connection) -> Result<(), Error> {
 fn audit_fault(copy: &mut Connection) -> Result<Option<String>, Error> {
     let transaction = copy.transaction()?;
     migrate::upgrade(&transaction)?;
-    Ok(match verify_chain(&transaction)? {
+    Ok(match verify_chain(&(&*transaction).into())? {
         Verification::Intact { .. } => None,
         Verification::Broken(row, how) => {
             Some(format!("the audit log is not intact: row {row} {how}"))

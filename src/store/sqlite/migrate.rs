@@ -10,18 +10,18 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::backup::{KEY_TABLE, PartialFile, Watch, copy_snapshot};
-use super::connection_pool::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
-use super::flask_takeover;
-use super::sqlite_error::is_busy;
+use super::connection_settings::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
+use super::error_codes::is_busy;
 use super::storage::start_checks::{check_files_beside, check_log_belongs};
 use crate::config::database::DatabaseFiles;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
+use crate::store::flask_takeover;
 
-const SCHEMA: &str = include_str!("../../schema.sql");
+const SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// The version of `schema.sql`. The Flask app's files have version 0.
 pub const VERSION: i64 = 5;
@@ -119,11 +119,11 @@ fn enable_auto_vacuum(db: &Connection) {
 /// Brings the schema of an earlier version to the current one.
 pub fn upgrade(transaction: &Transaction) -> Result<(), Error> {
     if schema_version(transaction)? < VERSION {
-        let is_made_by_flask = flask_takeover::is_made_by_flask(transaction)?;
+        let is_made_by_flask = is_made_by_flask(transaction)?;
         add_missing_columns(transaction)?;
         transaction.execute_batch(SCHEMA)?;
         if is_made_by_flask {
-            flask_takeover::record(transaction, Timestamp::now())?;
+            flask_takeover::record(&(&**transaction).into(), Timestamp::now())?;
         }
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
@@ -148,6 +148,16 @@ fn add_missing_columns(db: &Connection) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// How `schema.sql` creates the table of accounts. The Flask app leaves the name unquoted, and SQLite keeps the text.
+const OWN_TABLE: &str = r#"CREATE TABLE "user""#;
+
+/// Whether the Flask app has created the database: it has a table of accounts, and this program has not created it.
+fn is_made_by_flask(db: &Connection) -> Result<bool, Error> {
+    let sql = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'user' COLLATE NOCASE";
+    let table: Option<String> = db.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(table.is_some_and(|sql| !sql.starts_with(OWN_TABLE)))
 }
 
 fn internal(why: impl ToString) -> Error {

@@ -16,18 +16,19 @@ use parking_lot::lock_api::ArcMutexGuard;
 use parking_lot::{FairMutex, Mutex, RawFairMutex};
 use rusqlite::Connection;
 
-use super::audit::seal::{self, AuditSealer};
-use super::connection_pool::{WAIT_TIMEOUT, keep_log_on_close};
+use super::connection_settings::{WAIT_TIMEOUT, keep_log_on_close};
+use super::error_codes::{database_locked, is_busy};
 use super::migrate::check_version;
 use super::reader::release_snapshot_of_thread;
-use super::sqlite_error::{database_locked, is_busy};
 use super::storage::checkpointer::{CHECKPOINT_PAGES, Checkpoint, CheckpointMode, checkpoint};
 use super::storage::mark;
 use super::storage::open_files::OpenFiles;
-use super::storage::state::{StorageState, TRANSIENT_FAULTS};
 use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::RecentSummary;
 use crate::metrics::exposition::Exposition;
+use crate::store::audit::seal::{self, AuditSealer};
+use crate::store::engine;
+use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS};
 
 /// The connection that writes, and its queue.
 ///
@@ -191,7 +192,21 @@ impl Writer {
     /// # Errors
     /// Those of `f`; [`Error::Busy`] if another process keeps the database locked;
     /// [`Error::StorageUnavailable`].
-    pub fn write<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+    pub fn write<T>(
+        &self,
+        f: impl FnOnce(&engine::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.write_sqlite(|db| f(&db.into()))
+    }
+
+    /// As [`Writer::write`], for statements that only SQLite has.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn write_sqlite<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         if self.is_in_group() {
             return self.write_in_group(f);
         }
@@ -359,7 +374,7 @@ impl Writer {
         release_snapshot_of_thread();
         let committed = self
             .audit
-            .seal_head(connection)
+            .seal_head(&connection.into())
             .and_then(|()| Ok(connection.execute_batch("COMMIT")?));
         if let Err(why) = committed {
             // The transaction is still open after some errors, and rolled back already after others.

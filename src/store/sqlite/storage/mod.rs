@@ -10,4 +10,3 @@ pub mod integrity;
 pub mod mark;
 pub mod open_files;
 pub mod start_checks;
-pub mod state;

@@ -1,0 +1,127 @@
+//! A connection in a transaction, on which statements run.
+
+use std::ops::ControlFlow;
+
+use super::{DatabaseError, Row, Value};
+
+/// A connection that a [`Store`](crate::store::Store) lends to a function with statements.
+#[derive(Clone, Copy)]
+pub enum Connection<'a> {
+    /// SQLite, in this process.
+    Sqlite(&'a rusqlite::Connection),
+    /// PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres(&'a super::Session),
+}
+
+impl Connection<'_> {
+    /// Runs a statement that returns no rows. Returns the number of rows that it has changed.
+    ///
+    /// # Errors
+    /// A violated constraint, or why the database cannot run it.
+    pub fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, DatabaseError> {
+        match self {
+            Connection::Sqlite(db) => Ok(db
+                .prepare_cached(sql)?
+                .execute(rusqlite::params_from_iter(values))?),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(session) => session.execute(sql, values),
+        }
+    }
+
+    /// Runs a query and decodes its first row; `None` if it has no row.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`], and those of `decode`.
+    pub fn query_optional<T>(
+        &self,
+        sql: &str,
+        values: &[Value],
+        decode: impl FnOnce(&Row) -> Result<T, DatabaseError>,
+    ) -> Result<Option<T>, DatabaseError> {
+        match self {
+            Connection::Sqlite(db) => {
+                let mut statement = db.prepare_cached(sql)?;
+                let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+                rows.next()?
+                    .map(|row| decode(&Row::Sqlite(row)))
+                    .transpose()
+            }
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(session) => {
+                let rows = session.query(sql, values)?;
+                rows.first()
+                    .map(|row| decode(&Row::Postgres(row)))
+                    .transpose()
+            }
+        }
+    }
+
+    /// Runs a query that has a row and decodes it.
+    ///
+    /// # Errors
+    /// As [`Connection::query_optional`]; [`DatabaseError::NoRow`] if there is none.
+    pub fn query_one<T>(
+        &self,
+        sql: &str,
+        values: &[Value],
+        decode: impl FnOnce(&Row) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        self.query_optional(sql, values, decode)?
+            .ok_or(DatabaseError::NoRow)
+    }
+
+    /// Runs a query and decodes all its rows.
+    ///
+    /// # Errors
+    /// As [`Connection::query_optional`].
+    pub fn query_all<T>(
+        &self,
+        sql: &str,
+        values: &[Value],
+        mut decode: impl FnMut(&Row) -> Result<T, DatabaseError>,
+    ) -> Result<Vec<T>, DatabaseError> {
+        let mut decoded = Vec::new();
+        self.query_each(sql, values, |row| -> Result<_, DatabaseError> {
+            decoded.push(decode(row)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(decoded)
+    }
+
+    /// Runs a query and passes its rows to `step`, one after the other, until `step` breaks. The database computes
+    /// the rows as they are asked for.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`], and those of `step`.
+    pub fn query_each<E: From<DatabaseError>>(
+        &self,
+        sql: &str,
+        values: &[Value],
+        mut step: impl FnMut(&Row) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        match self {
+            Connection::Sqlite(db) => {
+                let mut statement = db.prepare_cached(sql).map_err(DatabaseError::from)?;
+                let rows = statement.query(rusqlite::params_from_iter(values));
+                let mut rows = rows.map_err(DatabaseError::from)?;
+                while let Some(row) = rows.next().map_err(DatabaseError::from)? {
+                    if step(&Row::Sqlite(row))?.is_break() {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(session) => {
+                session.query_each(sql, values, |row| step(&Row::Postgres(row)))
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a rusqlite::Connection> for Connection<'a> {
+    fn from(db: &'a rusqlite::Connection) -> Connection<'a> {
+        Connection::Sqlite(db)
+    }
+}

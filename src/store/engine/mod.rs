@@ -1,0 +1,21 @@
+//! The layer between the statements and the database: the same calls for SQLite and for PostgreSQL.
+//!
+//! A statement is written once, with parameters `?1`, `?2` and so on. A function with statements gets a [`Connection`]
+//! and decodes each [`Row`]; which database runs them is known here alone.
+
+mod connection;
+mod database_error;
+#[cfg(feature = "postgres")]
+mod postgres_session;
+#[cfg(feature = "postgres")]
+mod postgres_values;
+mod row;
+mod value;
+
+pub use self::connection::Connection;
+pub use self::database_error::DatabaseError;
+#[cfg(feature = "postgres")]
+pub use self::postgres_session::Session;
+pub use self::row::{Column, Row};
+pub use self::value::Value;
+pub(crate) use self::value::values;

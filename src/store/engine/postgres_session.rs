@@ -1,0 +1,202 @@
+//! A session of PostgreSQL: its connection, and the statements that it has prepared.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+
+use lru::LruCache;
+use postgres::error::SqlState;
+use postgres::types::{ToSql, Type};
+use postgres::{Client, Row, Statement};
+
+use super::{DatabaseError, Value};
+use crate::error::{Error, StorageError, StorageFault};
+
+/// The most prepared statements of a session: more than this program has.
+const MAX_STATEMENTS: NonZeroUsize = NonZeroUsize::new(512).expect("a constant");
+
+/// The rows that a query returns at a time: a list with a search text rarely needs more.
+const FETCH_ROWS: usize = 200;
+
+/// The reason why a transaction has to be rolled back, whatever its function makes of the error of its statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abort {
+    /// Another transaction has changed what it has read, or waits for it while it waits for that one (deadlock): it can
+    /// be run again.
+    Conflict,
+    /// The connection is lost.
+    Lost,
+}
+
+/// A connection with its prepared statements.
+pub struct Session {
+    client: RefCell<Client>,
+    statements: RefCell<LruCache<String, Statement>>,
+    abort: Cell<Option<Abort>>,
+}
+
+impl Session {
+    /// Takes over an open connection.
+    pub fn new(client: Client) -> Session {
+        Session {
+            client: RefCell::new(client),
+            statements: RefCell::new(LruCache::new(MAX_STATEMENTS)),
+            abort: Cell::new(None),
+        }
+    }
+
+    /// Runs statements without parameters, such as `BEGIN`.
+    ///
+    /// # Errors
+    /// Why the database cannot run them.
+    pub fn batch(&self, sql: &str) -> Result<(), DatabaseError> {
+        let result = self.client.borrow_mut().batch_execute(sql);
+        result.map_err(|why| self.explain(&why))
+    }
+
+    /// The reason of the last failure since the last call, if the transaction has to be rolled back for it.
+    pub fn take_abort(&self) -> Option<Abort> {
+        self.abort.take()
+    }
+
+    /// Whether the connection is known to be lost.
+    pub fn is_closed(&self) -> bool {
+        self.client.borrow().is_closed()
+    }
+
+    pub(super) fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, DatabaseError> {
+        let statement = self.prepare(sql, values)?;
+        let result = self
+            .client
+            .borrow_mut()
+            .execute(&statement, &parameters(values));
+        let count = result.map_err(|why| self.explain(&why))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    pub(super) fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+        let statement = self.prepare(sql, values)?;
+        let result = self
+            .client
+            .borrow_mut()
+            .query(&statement, &parameters(values));
+        result.map_err(|why| self.explain(&why))
+    }
+
+    /// Fetches the rows in batches from a cursor.
+    pub(super) fn query_each<E: From<DatabaseError>>(
+        &self,
+        sql: &str,
+        values: &[Value],
+        mut step: impl FnMut(&Row) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let name = cursor_name(sql);
+        self.execute(
+            &format!("DECLARE {name} NO SCROLL CURSOR FOR {sql}"),
+            values,
+        )?;
+        loop {
+            let rows = self.query(&format!("FETCH {FETCH_ROWS} FROM {name}"), &[])?;
+            for row in &rows {
+                if step(row)?.is_break() {
+                    return Ok(self.batch(&format!("CLOSE {name}"))?);
+                }
+            }
+            if rows.len() < FETCH_ROWS {
+                return Ok(self.batch(&format!("CLOSE {name}"))?);
+            }
+        }
+    }
+
+    fn prepare(&self, sql: &str, values: &[Value]) -> Result<Statement, DatabaseError> {
+        if let Some(prepared) = self.statements.borrow_mut().get(sql) {
+            return Ok(prepared.clone());
+        }
+        let types: Vec<Type> = values.iter().map(Value::postgres_type).collect();
+        let result = self
+            .client
+            .borrow_mut()
+            .prepare_typed(&to_postgres(sql), &types);
+        let prepared = result.map_err(|why| self.explain(&why))?;
+        self.statements
+            .borrow_mut()
+            .put(sql.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+}
+
+fn parameters<'a>(values: &'a [Value]) -> Vec<&'a (dyn ToSql + Sync)> {
+    values.iter().map(|value| value as _).collect()
+}
+
+/// A statement in PostgreSQL's words: its parameters are `$1`, and its collation by bytes is `"C"`.
+fn to_postgres(sql: &str) -> String {
+    sql.replace('?', "$")
+        .replace("COLLATE BINARY", "COLLATE \"C\"")
+}
+
+/// One cursor for each statement, since PostgreSQL keeps the columns of a prepared `FETCH`.
+fn cursor_name(sql: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    sql.hash(&mut hasher);
+    format!("c{:x}", hasher.finish())
+}
+
+// ---- errors -------------------------------------------------------------------------------------
+
+impl Session {
+    fn explain(&self, why: &postgres::Error) -> DatabaseError {
+        let explained = explain(why, self.is_closed());
+        match &explained {
+            DatabaseError::Other(Error::WriteConflict) => self.abort.set(Some(Abort::Conflict)),
+            DatabaseError::Other(Error::StorageUnavailable(_)) => self.abort.set(Some(Abort::Lost)),
+            _ => {}
+        }
+        explained
+    }
+}
+
+/// Maps the SQLSTATE of an error (appendix "PostgreSQL Error Codes" of its documentation). An error without one is an
+/// error of the connection.
+fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
+    let Some(db) = why.as_db_error() else {
+        let cause = describe(why);
+        return match is_closed || why.code().is_none() && !is_conversion(why) {
+            true => unavailable(StorageFault::Unreachable, cause),
+            false => DatabaseError::Other(Error::Internal(cause)),
+        };
+    };
+    let cause = format!(
+        "PostgreSQL: {} (SQLSTATE {})",
+        db.message(),
+        db.code().code()
+    );
+    let is_key = db.constraint().is_some_and(|name| name.ends_with("_pkey"));
+    match db.code() {
+        &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => {
+            DatabaseError::Other(Error::WriteConflict)
+        }
+        // Another program has taken the id at the same time.
+        &SqlState::UNIQUE_VIOLATION if is_key => DatabaseError::Other(Error::WriteConflict),
+        &SqlState::UNIQUE_VIOLATION => DatabaseError::NotUnique(cause),
+        &SqlState::FOREIGN_KEY_VIOLATION => DatabaseError::NoSuchReference(cause),
+        &SqlState::READ_ONLY_SQL_TRANSACTION => unavailable(StorageFault::ReadOnly, cause),
+        &SqlState::DISK_FULL => unavailable(StorageFault::Full, cause),
+        &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => {
+            unavailable(StorageFault::Damaged, cause)
+        }
+        &SqlState::QUERY_CANCELED
+        | &SqlState::LOCK_NOT_AVAILABLE
+        | &SqlState::TOO_MANY_CONNECTIONS => DatabaseError::Other(Error::Busy(cause)),
+        code => match &code.code()[..2] {
+            // Connection exceptions, operator intervention, errors of the system.
+            "08" | "57" | "58" => unavailable(StorageFault::Unreachable, cause),
+            _ => DatabaseError::Other(Error::Internal(cause)),
+        },
+    }
+}
+
+fn unavailable(fault: StorageFault, cause: String) -> DatabaseError {
+    DatabaseError::Other(Error::StorageUnavailable(StorageError::new(fault, cause)))
+}
