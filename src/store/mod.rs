@@ -26,6 +26,8 @@ pub mod id_sequence;
 mod migrate;
 pub(crate) mod one_time_links;
 mod page_reader;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod query_builder;
 #[cfg(test)]
 mod query_plan_tests;
