@@ -55,7 +55,7 @@ impl Backups {
         let Some(folder) = &config.backups.backup_dir else {
             return Ok(None);
         };
-        let files = config.database.database_url.files()?;
+        let files = config.database.files()?;
         let proven = BackupFolder::new(folder.clone(), &files, "");
         let newest = proven
             .newest()

@@ -113,7 +113,7 @@ fn require_proof(summary: &Summary, target: &str) -> Result<(), String> {
 pub fn restore(command: RestoreCommand) -> Result<(), String> {
     let file = command.file.display();
     let explain_path = |why: &dyn std::fmt::Display| format!("cannot restore {file}: {why}");
-    let files = command.database.database_url.files()?;
+    let files = command.database.files()?;
     let restore = Restore {
         from: DatabaseFiles::at(&command.file).map_err(|why| explain_path(&why))?,
         sha256: command.sha256.clone(),

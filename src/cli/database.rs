@@ -9,7 +9,7 @@ use crate::store::Store;
 /// # Errors
 /// One line for the operator: the file cannot be opened or migrated.
 pub fn open(database: &DatabaseArgs) -> Result<Store, String> {
-    Store::open(&database.database_url.files()?, 1)
+    Store::open(&database.files()?, 1)
 }
 
 /// Opens a database that must exist, so that a mistyped path creates no new one.
@@ -21,14 +21,13 @@ pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
     open(database)
 }
 
-/// The files of a database that must exist.
+/// The files of a database; a SQLite file must exist.
 ///
 /// # Errors
 /// One line for the operator: there is no such file.
 pub fn existing_files(database: &DatabaseArgs) -> Result<DatabaseFiles, String> {
-    let path = database.database_url.path();
-    match path.exists() {
-        true => database.database_url.files(),
-        false => Err(format!("there is no database {}", path.display())),
+    match database.database_url.path() {
+        Some(path) if !path.exists() => Err(format!("there is no database {}", path.display())),
+        _ => database.files(),
     }
 }

@@ -51,7 +51,7 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     }
     let signals = StopSignals::catch()?;
     check_threads(config.new_threads())?;
-    let files = config.database.database_url.files()?;
+    let files = config.database.files()?;
     manager.status("opening the database");
     let store = Store::open(&files, config.concurrency.readers())?;
     let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files)?;

@@ -1,4 +1,4 @@
-//! `DATABASE_URL`, in the same form as in the Flask app, and the files that lie beside the database.
+//! `DATABASE_URL`, in the same form as in the Flask app, and the files that belong to the database.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,10 +8,23 @@ use std::str::FromStr;
 
 use clap::Args;
 
-/// The setting that all commands on the database share.
+#[cfg(feature = "postgres")]
+use super::postgres::{PostgresArgs, PostgresUrl};
+
+/// The settings that all commands on the database share.
 #[derive(Debug, Clone, Args)]
+#[allow(missing_docs)] // clap would show the comment on a flattened group in `--help`
 pub struct DatabaseArgs {
-    /// SQLite file: sqlite:///relative/path or sqlite:////absolute/path
+    #[cfg_attr(
+        not(feature = "postgres"),
+        doc = "SQLite file: sqlite:///relative/path or sqlite:////absolute/path"
+    )]
+    #[cfg_attr(
+        feature = "postgres",
+        doc = "SQLite file: sqlite:///relative/path or sqlite:////absolute/path; or a PostgreSQL database: \
+               postgres://USER:PASSWORD@HOST/DATABASE, as variable and not as flag, since other users of the machine \
+               can read arguments"
+    )]
     #[arg(
         long,
         env,
@@ -19,25 +32,74 @@ pub struct DatabaseArgs {
         default_value = "sqlite:///project.db"
     )]
     pub database_url: DatabaseUrl,
+
+    #[cfg(feature = "postgres")]
+    #[command(flatten)]
+    pub postgres: PostgresArgs,
 }
 
-/// The path of a SQLite file, written as a SQLAlchemy database URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(PathBuf);
-
-impl DatabaseUrl {
-    /// The path as set: absolute, or relative to the working directory.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// The database file, and the files beside it. Follows symbolic links; the file itself need not exist.
+impl DatabaseArgs {
+    /// Validates the combination of the settings.
     ///
     /// # Errors
-    /// One line for the operator: the folder does not exist or cannot be read.
+    /// One line that names the settings.
+    pub fn check(&self) -> Result<(), String> {
+        #[cfg(feature = "postgres")]
+        if let (DatabaseUrl::Sqlite(_), Some(name)) = (&self.database_url, self.postgres.any_set())
+        {
+            return Err(format!(
+                "{name} is only for PostgreSQL, and DATABASE_URL names a SQLite file: unset {name}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The database file, and the files beside it. With PostgreSQL there is no database file, and the key files are
+    /// at `KEYS_PATH`. Follows symbolic links; the file itself need not exist.
+    ///
+    /// # Errors
+    /// One line for the operator: an error of [`DatabaseArgs::check`], or the folder does not exist or cannot be read.
     pub fn files(&self) -> Result<DatabaseFiles, String> {
-        DatabaseFiles::at(&self.0)
-            .map_err(|why| format!("DATABASE_URL: cannot open {}: {why}", self.0.display()))
+        self.check()?;
+        let (name, path) = match &self.database_url {
+            DatabaseUrl::Sqlite(path) => ("DATABASE_URL", path.as_path()),
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(_) => ("KEYS_PATH", self.postgres.keys_path()),
+        };
+        DatabaseFiles::at(path)
+            .map_err(|why| format!("{name}: cannot open {}: {why}", path.display()))
+    }
+}
+
+impl From<DatabaseUrl> for DatabaseArgs {
+    /// This database, and the defaults of the other settings.
+    fn from(database_url: DatabaseUrl) -> DatabaseArgs {
+        DatabaseArgs {
+            database_url,
+            #[cfg(feature = "postgres")]
+            postgres: PostgresArgs::default(),
+        }
+    }
+}
+
+/// A database: a SQLite file, written as a SQLAlchemy database URL, or a PostgreSQL database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// The path of a SQLite file, as set: absolute, or relative to the working directory.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresUrl>),
+}
+
+impl DatabaseUrl {
+    /// The path of the SQLite file, as set. `None` with PostgreSQL.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(_) => None,
+        }
     }
 }
 
@@ -45,16 +107,35 @@ impl FromStr for DatabaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<DatabaseUrl, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return parse_postgres(text);
+        }
         match text.strip_prefix("sqlite:///") {
-            None => Err("must begin with sqlite:///".to_owned()),
+            None => Err(MUST_BEGIN_WITH.to_owned()),
             Some("" | ":memory:") => Err("must name a file: sqlite:///project.db".to_owned()),
             Some(path) if path.contains(['?', '#', '\0']) => {
                 Err("must be a plain path after sqlite:///, without ? or #".to_owned())
             }
             Some(path) if path.ends_with('/') => Err("must name a file, not a folder".to_owned()),
-            Some(path) => Ok(DatabaseUrl(path.into())),
+            Some(path) => Ok(DatabaseUrl::Sqlite(path.into())),
         }
     }
+}
+
+#[cfg(not(feature = "postgres"))]
+const MUST_BEGIN_WITH: &str = "must begin with sqlite:///";
+#[cfg(feature = "postgres")]
+const MUST_BEGIN_WITH: &str = "must begin with sqlite:///, postgres:// or postgresql://";
+
+#[cfg(feature = "postgres")]
+fn parse_postgres(text: &str) -> Result<DatabaseUrl, String> {
+    let url = text.parse()?;
+    Ok(DatabaseUrl::Postgres(Box::new(url)))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn parse_postgres(_: &str) -> Result<DatabaseUrl, String> {
+    Err("this program is built without PostgreSQL: build it with `cargo build --release --features postgres`".to_owned())
 }
 
 /// The most symbolic links from one path to the next, as in the kernel (`MAXSYMLINKS`).

@@ -16,6 +16,8 @@ pub mod links;
 pub mod logging;
 pub mod memory;
 pub mod passwords;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod private_file;
 pub mod proxies;
 pub mod rate_limits;

@@ -121,6 +121,7 @@ impl Config {
                     .to_owned(),
             );
         }
+        self.database.check()?;
         self.backups.check()
     }
 

@@ -20,6 +20,8 @@ pub(crate) mod one_time_links;
 mod page_reader;
 pub mod password_resets;
 pub mod pending_accounts;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod query_builder;
 pub mod sessions;
 pub mod sqlite;

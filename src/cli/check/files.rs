@@ -44,7 +44,9 @@ fn secret_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
 pub fn database(subject: &Subject) -> Outcome {
     let files = &subject.files;
     let path = files.database();
-    check_link(subject.config.database.database_url.path(), path)?;
+    if let Some(set) = subject.config.database.database_url.path() {
+        check_link(set, path)?;
+    }
     check_folder(files.folder())?;
     let logs = [files.write_ahead_log(), files.rollback_journal()];
     let parts = [path.to_owned(), files.shared_memory()]

@@ -24,7 +24,7 @@ impl Subject<'_> {
     /// # Errors
     /// One line for the operator: the folder of the database cannot be found.
     pub fn load(config: &Config) -> Result<Subject<'_>, String> {
-        let files = config.database.database_url.files()?;
+        let files = config.database.files()?;
         let database = Inspection::open(&files).map_err(|why| explain(&files, &why));
         Ok(Subject {
             secrets: ValidSecrets::load(config),

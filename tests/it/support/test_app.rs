@@ -17,7 +17,7 @@ use task_api::config::audit::AuditArgs;
 use task_api::config::backups::BackupArgs;
 use task_api::config::concurrency::Concurrency;
 use task_api::config::cors::CorsArgs;
-use task_api::config::database::{DatabaseArgs, DatabaseFiles};
+use task_api::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use task_api::config::links::LinkArgs;
 use task_api::config::logging::{LogArgs, LogFormat};
 use task_api::config::passwords::PasswordArgs;
@@ -70,9 +70,11 @@ pub fn config(folder: &TempDir) -> Config {
             port: 0,
         },
         server: ServerKind::default(),
-        database: DatabaseArgs {
-            database_url: format!("sqlite:///{}", path.display()).parse().unwrap(),
-        },
+        database: DatabaseArgs::from(
+            format!("sqlite:///{}", path.display())
+                .parse::<DatabaseUrl>()
+                .unwrap(),
+        ),
         audit: AuditArgs::default(),
         backups: BackupArgs {
             backup_dir: None,
@@ -154,7 +156,7 @@ pub fn open_store(path: &Path) -> Result<Store, String> {
 
 /// Opens the database and builds the application.
 pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
-    let files = config.database.database_url.files().unwrap();
+    let files = config.database.files().unwrap();
     let store = Store::open(&files, config.concurrency.readers()).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
     let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);

@@ -1,0 +1,162 @@
+//! Connects to the first server of a URL that can be used.
+//!
+//! The servers are tried one by one here, not in the `postgres` crate, so that an error can name each of them, and so
+//! that the next connection begins with the server to which the last one succeeded: after a failover none waits for
+//! the machine that is gone.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use postgres::config::{SslMode as Tls, SslNegotiation};
+use postgres::{Client, Error};
+use r2d2::ManageConnection;
+use r2d2_postgres::PostgresConnectionManager;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::connect_error::{ConnectError, is_about_encryption};
+use super::connector::{Connector, Encryption};
+use super::timed_stream::ResponseLimit;
+use super::tls;
+use crate::config::postgres::{PostgresUrl, ServerAddress, SslMode};
+
+/// Opens one connection, whose statements may take any time. Connecting itself is bounded by `connect_timeout`.
+///
+/// # Errors
+/// Why no server of the URL can be used.
+pub fn connect(url: &PostgresUrl) -> Result<Client, String> {
+    let limit = ResponseLimit::new(url.connect_timeout());
+    let manager = ConnectionManager::with_limit(url, &limit)?;
+    let client = manager.connect().map_err(|why| why.to_string())?;
+    limit.set(None);
+    Ok(client)
+}
+
+/// Makes the connections of a pool.
+pub struct ConnectionManager {
+    servers: Vec<Server>,
+    is_random_order: bool,
+    /// The index of the server to which the last connection was made.
+    last: AtomicUsize,
+}
+
+/// A server, and how to connect to it.
+struct Server {
+    address: ServerAddress,
+    first: PostgresConnectionManager<Connector>,
+    /// What to try if the server refuses the first attempt for its use of TLS.
+    second: Option<PostgresConnectionManager<Connector>>,
+}
+
+impl ConnectionManager {
+    /// A manager for the servers of this URL. A connection breaks if the server sends nothing for as long as
+    /// `response_limit` while a statement runs.
+    ///
+    /// # Errors
+    /// One line for the operator: the trusted certificates cannot be read.
+    pub fn new(url: &PostgresUrl, response_limit: Duration) -> Result<ConnectionManager, String> {
+        ConnectionManager::with_limit(url, &ResponseLimit::new(Some(response_limit)))
+    }
+
+    fn with_limit(url: &PostgresUrl, limit: &ResponseLimit) -> Result<ConnectionManager, String> {
+        let config = tls::client_config(&url.ssl().verification)?;
+        let tls = MakeRustlsConnect::new(config);
+        let connector = |encryption| Connector {
+            encryption,
+            tls: tls.clone(),
+            limit: limit.clone(),
+        };
+        let servers = url.servers().iter().map(|address| {
+            let (first, second) = attempts(url.ssl().mode, address);
+            Server {
+                address: address.clone(),
+                first: manager(url, address, connector(first)),
+                second: second.map(|encryption| manager(url, address, connector(encryption))),
+            }
+        });
+        Ok(ConnectionManager {
+            servers: servers.collect(),
+            is_random_order: url.is_random_order(),
+            last: AtomicUsize::new(0),
+        })
+    }
+
+    /// The indices of the servers, in the order in which to try them.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<_> = (0..self.servers.len()).collect();
+        if self.is_random_order {
+            order.sort_by_cached_key(|_| getrandom::u32().unwrap_or_default());
+        } else {
+            order.rotate_left(self.last.load(Ordering::Relaxed));
+        }
+        order
+    }
+}
+
+/// Whether the first attempt uses TLS, and the second one, as in libpq.
+fn attempts(mode: SslMode, address: &ServerAddress) -> (Encryption, Option<Encryption>) {
+    match mode {
+        _ if address.is_unix_socket() => (Encryption::Off, None),
+        SslMode::Disable => (Encryption::Off, None),
+        SslMode::Allow => (Encryption::Off, Some(Encryption::Required)),
+        SslMode::Prefer => (Encryption::IfOffered, Some(Encryption::Off)),
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Encryption::Required, None),
+    }
+}
+
+fn manager(
+    url: &PostgresUrl,
+    address: &ServerAddress,
+    connector: Connector,
+) -> PostgresConnectionManager<Connector> {
+    let mut config = url.config(address);
+    if address.is_unix_socket() {
+        // The client hands over no Unix socket: there is no name for the certificate. So these connections have no
+        // time limit; their server is on this machine.
+        config.ssl_mode(Tls::Disable);
+    } else {
+        config
+            .ssl_mode(Tls::Require)
+            .ssl_negotiation(SslNegotiation::Direct);
+    }
+    PostgresConnectionManager::new(config, connector)
+}
+
+impl Server {
+    fn connect(&self) -> Result<Client, Error> {
+        match (self.first.connect(), &self.second) {
+            (Err(why), Some(second)) if is_about_encryption(&why) => second.connect(),
+            (result, _) => result,
+        }
+    }
+}
+
+impl ManageConnection for ConnectionManager {
+    type Connection = Client;
+    type Error = ConnectError;
+
+    fn connect(&self) -> Result<Client, ConnectError> {
+        let mut failures = Vec::new();
+        for index in self.order() {
+            let server = &self.servers[index];
+            match server.connect() {
+                Ok(client) => {
+                    self.last.store(index, Ordering::Relaxed);
+                    return Ok(client);
+                }
+                Err(why) => failures.push((server.address.clone(), why)),
+            }
+        }
+        Err(ConnectError::new(&failures))
+    }
+
+    fn is_valid(&self, client: &mut Client) -> Result<(), ConnectError> {
+        Ok(client.is_valid(IS_VALID_TIMEOUT)?)
+    }
+
+    fn has_broken(&self, client: &mut Client) -> bool {
+        client.is_closed()
+    }
+}
+
+/// The time within which a connection of the pool must answer.
+const IS_VALID_TIMEOUT: Duration = Duration::from_secs(2);

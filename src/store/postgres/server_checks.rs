@@ -1,0 +1,135 @@
+//! Whether a server and its database can be used: checked at the start, so that an operator reads what to do and not
+//! an error of the first statement.
+
+use postgres::{Client, Error, Row};
+
+use super::connect_error::explain;
+
+/// The oldest version that works, as `server_version_num` has it.
+const MIN_VERSION: i32 = 13_00_00;
+
+/// Everything that is asked of the server, in one statement. The functions exist in CockroachDB and YugabyteDB too.
+const QUESTIONS: &str = r#"
+    SELECT version(),
+           current_setting('server_version_num')::int4,
+           current_setting('server_encoding'),
+           current_database()::text,
+           current_user::text,
+           current_schema()::text,
+           pg_is_in_recovery(),
+           current_setting('default_transaction_read_only') = 'on',
+           coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+           to_regclass('task') IS NOT NULL AND to_regclass('"user"') IS NOT NULL
+"#;
+
+/// The answers of the server.
+struct Answers {
+    version: String,
+    version_number: i32,
+    encoding: String,
+    database: String,
+    role: String,
+    schema: Option<String>,
+    is_in_recovery: bool,
+    is_read_only: bool,
+    may_create: bool,
+    has_tables: bool,
+}
+
+/// Checks the version of the server, the encoding of the database and the rights of the role.
+///
+/// # Errors
+/// One line for the operator, with what to do.
+pub fn check_server(client: &mut Client) -> Result<(), String> {
+    let row = client
+        .query_one(QUESTIONS, &[])
+        .map_err(|why| format!("DATABASE_URL: {}", explain(&why)))?;
+    let answers = Answers::read(&row).map_err(|why| format!("DATABASE_URL: {}", explain(&why)))?;
+    answers
+        .check()
+        .map_err(|why| format!("DATABASE_URL: {why}"))
+}
+
+impl Answers {
+    fn read(row: &Row) -> Result<Answers, Error> {
+        Ok(Answers {
+            version: row.try_get(0)?,
+            version_number: row.try_get(1)?,
+            encoding: row.try_get(2)?,
+            database: row.try_get(3)?,
+            role: row.try_get(4)?,
+            schema: row.try_get(5)?,
+            is_in_recovery: row.try_get(6)?,
+            is_read_only: row.try_get(7)?,
+            may_create: row.try_get(8)?,
+            has_tables: row.try_get(9)?,
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.check_version()?;
+        self.check_encoding()?;
+        self.check_writable()?;
+        self.check_rights()
+    }
+
+    /// CockroachDB and YugabyteDB have versions of their own, and report an older one of PostgreSQL.
+    fn check_version(&self) -> Result<(), String> {
+        let is_other = self.version.contains("CockroachDB") || self.version.contains("-YB-");
+        if is_other || self.version_number >= MIN_VERSION {
+            return Ok(());
+        }
+        let version = self.version.split(" on ").next().unwrap_or_default();
+        Err(format!(
+            "the server is {version}: it must be PostgreSQL 13 or newer"
+        ))
+    }
+
+    fn check_encoding(&self) -> Result<(), String> {
+        match self.encoding.as_str() {
+            "UTF8" => Ok(()),
+            other => Err(format!(
+                "the database {} has the encoding {other}: create one with CREATE DATABASE name ENCODING 'UTF8' \
+                 TEMPLATE template0",
+                quote(&self.database)
+            )),
+        }
+    }
+
+    fn check_writable(&self) -> Result<(), String> {
+        if self.is_in_recovery {
+            return Err(
+                "the server is a standby, which is read-only: let the URL name the primary too"
+                    .to_owned(),
+            );
+        }
+        if self.is_read_only {
+            return Err(format!(
+                "default_transaction_read_only is on: ALTER DATABASE {} SET default_transaction_read_only = off, or \
+                 the same for the role {}",
+                quote(&self.database),
+                quote(&self.role)
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_rights(&self) -> Result<(), String> {
+        let role = quote(&self.role);
+        match &self.schema {
+            None => Err(format!(
+                "no schema of search_path exists or may be used by the role {role}: CREATE SCHEMA AUTHORIZATION {role}"
+            )),
+            Some(_) if self.may_create || self.has_tables => Ok(()),
+            Some(schema) => Err(format!(
+                "the role {role} may not create tables in the schema {schema}: GRANT CREATE ON SCHEMA {schema} TO {role}",
+                schema = quote(schema)
+            )),
+        }
+    }
+}
+
+/// A name as an identifier of SQL.
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
