@@ -194,7 +194,8 @@ CREATE TABLE IF NOT EXISTS audit (
 
 -- The ids of accounts that were deleted before this version are not given out again either, as far as they are known.
 INSERT INTO id_sequence (name, last)
-  SELECT 'user', max(coalesce(max(subject_id), 0), coalesce(max(actor_id), 0)) FROM audit WHERE TRUE
+  SELECT 'user', coalesce(max(CASE WHEN actor_id > coalesce(subject_id, 0) THEN actor_id ELSE subject_id END), 0)
+  FROM audit WHERE TRUE
   ON CONFLICT (name) DO NOTHING;
 
 -- The head of the hash chain, one row: the number of rows in `audit`, and the last row's hash. Without it the

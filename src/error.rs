@@ -41,6 +41,8 @@ impl fmt::Display for FieldErrors {
 pub enum StorageFault {
     /// Another process keeps the database locked.
     Locked,
+    /// The database server cannot be reached.
+    Unreachable,
     /// The disk, the quota or the limit of the file's size is full.
     Full,
     /// The disk reports an error.
@@ -60,6 +62,7 @@ impl StorageFault {
     pub fn reason(self) -> &'static str {
         match self {
             StorageFault::Locked => "another program keeps the database locked",
+            StorageFault::Unreachable => "the database server cannot be reached",
             StorageFault::Full => "the disk is full",
             StorageFault::Failing => "the disk reports an error",
             StorageFault::ReadOnly => "the database is read-only",
@@ -75,7 +78,7 @@ impl StorageFault {
 pub struct StorageError {
     /// The kind of fault.
     pub fault: StorageFault,
-    /// The error of SQLite or of the system.
+    /// The error of the database or of the system.
     pub cause: String,
 }
 

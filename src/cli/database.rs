@@ -9,7 +9,7 @@ use crate::store::Store;
 /// # Errors
 /// One line for the operator: the file cannot be opened or migrated.
 pub fn open(database: &DatabaseArgs) -> Result<Store, String> {
-    Store::open(&database.files()?, 1)
+    Store::open(database, 1)
 }
 
 /// Opens a database that must exist, so that a mistyped path creates no new one.

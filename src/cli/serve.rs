@@ -1,7 +1,6 @@
 //! `task-api serve`: starts the server, waits for a signal, and stops it (graceful shutdown).
 
 use std::iter;
-use std::path::Path;
 use std::sync::Arc;
 
 use log::{info, warn};
@@ -41,10 +40,11 @@ pub fn run(config: Config) -> Result<(), String> {
     result
 }
 
-fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
+fn serve(mut config: Config, listen_on: ListenOn) -> Result<(), String> {
     let manager = ServiceManager::from_env()?;
     // All settings are validated before the first file is created.
     config.check()?;
+    config.adapt_to_database();
     let secrets = ValidSecrets::load(&config)?;
     for warning in &secrets.warnings {
         warn!("{warning}");
@@ -53,7 +53,7 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     check_threads(config.new_threads())?;
     let files = config.database.files()?;
     manager.status("opening the database");
-    let store = Store::open(&files, config.concurrency.readers())?;
+    let store = Store::open(&config.database, config.concurrency.connections)?;
     let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files)?;
     warn_of_weak_settings(&config, &keys);
     let app = Arc::new(new_app(config, store, &keys, secrets.metrics_token)?);
@@ -69,7 +69,7 @@ fn serve(config: Config, listen_on: ListenOn) -> Result<(), String> {
     // Before the first request is answered: a signal from then on stops the server gracefully.
     signals.defer_first();
     let server = Server::start(Arc::clone(&app), listen_on)?;
-    log_start(files.database(), &keys, &server);
+    log_start(&app, &keys, &server);
     invite_first_admin(&app, &public_url(&app, &server));
     let signal = wait_for_signal(&signals, &server, &manager)?;
     manager.stopping("completing the requests in progress");
@@ -160,11 +160,11 @@ fn end_audit_epoch(app: &App) {
     }
 }
 
-fn log_start(database: &Path, keys: &SigningKeys, server: &Server) {
+fn log_start(app: &App, keys: &SigningKeys, server: &Server) {
     let version = env!("CARGO_PKG_VERSION");
     info!(
         "task-api {version} uses the database {}",
-        database.display()
+        app.store.location()
     );
     info!(
         "tokens are signed with the key from {}",

@@ -48,6 +48,11 @@ impl<K: Clone + Eq + Hash, T> Lane<K, T> {
         }
     }
 
+    /// The number of threads.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Puts an item into the queue, and wakes a thread if one waits.
     pub fn submit(&self, flow: K, item: T) -> Ticket<K> {
         let mut state = self.state.lock();

@@ -7,7 +7,9 @@ use strum::{EnumIter, IntoStaticStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Work {
-    /// A few indexed reads, or what is in memory: microseconds.
+    /// What is in memory: microseconds.
+    Memory,
+    /// A few indexed reads: microseconds in SQLite. With PostgreSQL they wait for the network.
     QuickRead,
     /// A list that may look at many rows to fill a page: up to about 20 ms.
     Search,

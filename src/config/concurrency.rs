@@ -9,48 +9,65 @@ pub const EARLY_THREADS: usize = 2;
 /// The numbers of threads.
 #[derive(Debug, Clone, Copy)]
 pub struct Concurrency {
-    /// Event loops: one per core. It handles quick reads itself.
+    /// Event loops: one per core. With SQLite they handle quick reads themselves.
     pub event_loops: usize,
+    /// Threads for quick reads. With SQLite there are none.
+    pub quick_read_threads: usize,
     /// Threads that hash passwords; a hash keeps a core busy.
     pub hash_threads: usize,
     /// Threads for searches.
     pub search_threads: usize,
+    /// Threads that write. SQLite has one writer at a time.
+    pub write_threads: usize,
+    /// Database connections; with SQLite those that read.
+    pub connections: usize,
 }
 
-/// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, timer, the writer, and
+/// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, timer, and
 /// three of the connection pool (r2d2). Main and [`EARLY_THREADS`] run before.
-const OTHER_THREADS: usize = 8;
+const OTHER_THREADS: usize = 7;
 
 impl Concurrency {
     /// The numbers for a machine with this many cores.
     pub fn for_cores(cores: usize) -> Concurrency {
         Concurrency {
             event_loops: cores,
+            quick_read_threads: 0,
             hash_threads: cores,
             search_threads: cores,
+            write_threads: 1,
+            // One for each thread that handles requests, and one for the main thread's commands.
+            connections: 3 * cores + 2,
         }
     }
 
-    /// The number of threads of the lane for this kind of work. Quick reads have none: the event loops handle
-    /// them. Writes have one, since SQLite has one writer at a time.
+    /// The numbers for PostgreSQL: a thread that waits for the network needs no core, so there are as many threads for
+    /// quick reads, and for writes, as connections.
+    #[cfg(feature = "postgres")]
+    pub fn with_connections(self, connections: usize) -> Concurrency {
+        Concurrency {
+            quick_read_threads: connections,
+            write_threads: connections,
+            connections,
+            ..self
+        }
+    }
+
+    /// The number of threads of the lane for this kind of work. What has none is handled by the event loops.
     pub fn threads(&self, work: Work) -> usize {
         match work {
-            Work::QuickRead => 0,
+            Work::Memory => 0,
+            Work::QuickRead => self.quick_read_threads,
             Work::Search => self.search_threads,
             Work::PasswordHash => self.hash_threads,
-            Work::Write => 1,
+            Work::Write => self.write_threads,
         }
-    }
-
-    /// The number of read-only connections: one for each thread that handles requests, and one for the main
-    /// thread's commands.
-    pub fn readers(&self) -> usize {
-        self.event_loops + self.hash_threads + self.search_threads + 2
     }
 
     /// The threads that the server starts in any case.
     pub fn new_threads(&self) -> usize {
-        self.event_loops + self.hash_threads + self.search_threads + OTHER_THREADS
+        let lanes = self.hash_threads + self.search_threads + self.write_threads;
+        self.event_loops + self.quick_read_threads + lanes + OTHER_THREADS
     }
 }
 

@@ -8,6 +8,8 @@ use super::backups::BackupArgs;
 use super::concurrency::Concurrency;
 use super::cors::{CorsArgs, CorsOrigins};
 use super::database::DatabaseArgs;
+#[cfg(feature = "postgres")]
+use super::database::DatabaseUrl;
 use super::duration::Lifetime;
 use super::links::LinkArgs;
 use super::logging::LogArgs;
@@ -123,6 +125,17 @@ impl Config {
         }
         self.database.check()?;
         self.backups.check()
+    }
+
+    /// Sets the numbers of threads and connections that the database needs. To be called once, after
+    /// [`Config::check`].
+    pub fn adapt_to_database(&mut self) {
+        #[cfg(feature = "postgres")]
+        if let DatabaseUrl::Postgres(_) = &self.database.database_url {
+            let cores = self.concurrency.event_loops;
+            let connections = self.database.postgres.connections(cores);
+            self.concurrency = self.concurrency.with_connections(connections);
+        }
     }
 
     /// The threads that the server starts: those of [`Concurrency`], and one for backups.

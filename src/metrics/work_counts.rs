@@ -68,6 +68,7 @@ impl WorkCounts {
 #[derive(Debug, Default)]
 #[allow(missing_docs)]
 pub struct WorkMetrics {
+    pub quick_reads: Arc<WorkCounts>,
     pub searches: Arc<WorkCounts>,
     pub password_hashes: Arc<WorkCounts>,
     pub writes: Arc<WorkCounts>,
@@ -110,8 +111,9 @@ impl WorkMetrics {
         }
     }
 
-    fn kinds(&self) -> [(&'static str, &WorkCounts); 3] {
+    fn kinds(&self) -> [(&'static str, &WorkCounts); 4] {
         [
+            ("quick_read", &self.quick_reads),
             ("search", &self.searches),
             ("password_hash", &self.password_hashes),
             ("write", &self.writes),

@@ -76,6 +76,13 @@ impl Timestamp {
         self.0.unix_timestamp() * 1_000_000 + i64::from(self.0.microsecond())
     }
 
+    /// The reverse of [`Timestamp::unix_micros`]. `None` outside the years 1 to 9999.
+    #[cfg(feature = "postgres")]
+    pub fn from_unix_micros(micros: i64) -> Option<Timestamp> {
+        let nanos = i128::from(micros) * 1000;
+        Timestamp::from_offset(OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?)
+    }
+
     /// The form in which SQLAlchemy stores a `DateTime`: UTC without a zone, a space, six digits.
     pub fn to_stored(self) -> String {
         self.format(' ', "")

@@ -40,7 +40,7 @@ impl Match {
     pub fn work(&self, query: &str) -> Work {
         match self {
             Match::Route { route, .. } => route.work.of_request(query),
-            _ => Work::QuickRead,
+            _ => Work::Memory,
         }
     }
 

@@ -135,7 +135,7 @@ impl EventLoop {
         // Without one, each read takes a connection from the pool.
         let reader = self.shared.app.store.keep_reader();
         let reader = reader.inspect_err(|why| log::warn!("an event loop keeps no reader: {why}"));
-        let reader = reader.ok();
+        let reader = reader.ok().flatten();
         let mut events = Events::with_capacity(MAX_EVENTS);
         while !self.is_finished() {
             let was_interrupted = self.wait(&mut events, reader.as_ref());

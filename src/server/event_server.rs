@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::Waker;
+use strum::IntoEnumIterator;
 
 use super::accept_loop::AcceptLoop;
 use super::descriptor_limit;
@@ -141,7 +142,7 @@ impl EventServer {
 
 fn start_lanes(shared: &Arc<Shared>) -> io::Result<Receiver<()>> {
     let (sender, ended) = mpsc::channel::<()>();
-    for work in [Work::Search, Work::PasswordHash, Work::Write] {
+    for work in Work::iter() {
         for number in 0..shared.app.config.concurrency.threads(work) {
             let (shared, sender) = (Arc::clone(shared), sender.clone());
             spawn(&format!("{}-{number}", work.name()), move || {

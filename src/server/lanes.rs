@@ -85,6 +85,7 @@ pub struct Place {
 
 /// The lanes of a server.
 pub struct Lanes {
+    quick_reads: Option<Lane<Flow, Job>>,
     searches: Lane<Flow, Job>,
     password_hashes: Lane<Flow, Job>,
     writes: Lane<Flow, Job>,
@@ -94,7 +95,9 @@ impl Lanes {
     /// Lanes without threads.
     pub fn new(concurrency: &Concurrency, metrics: &WorkMetrics) -> Lanes {
         let lane = |work, counts| Lane::new(concurrency.threads(work), Arc::clone(counts));
+        let has_quick_reads = concurrency.threads(Work::QuickRead) > 0;
         Lanes {
+            quick_reads: has_quick_reads.then(|| lane(Work::QuickRead, &metrics.quick_reads)),
             searches: lane(Work::Search, &metrics.searches),
             password_hashes: lane(Work::PasswordHash, &metrics.password_hashes),
             writes: lane(Work::Write, &metrics.writes),
@@ -118,15 +121,19 @@ impl Lanes {
 
     /// Ends the threads once the queues are empty.
     pub fn close(&self) {
+        if let Some(lane) = &self.quick_reads {
+            lane.close();
+        }
         self.searches.close();
         self.password_hashes.close();
         self.writes.close();
     }
 
-    /// The lane of this kind of work. Quick reads have none: event loops handle them.
+    /// The lane of this kind of work. Event loops handle what has none.
     pub fn lane(&self, work: Work) -> Option<&Lane<Flow, Job>> {
         match work {
-            Work::QuickRead => None,
+            Work::Memory => None,
+            Work::QuickRead => self.quick_reads.as_ref(),
             Work::Search => Some(&self.searches),
             Work::PasswordHash => Some(&self.password_hashes),
             Work::Write => Some(&self.writes),
@@ -139,7 +146,8 @@ impl Lanes {
             return;
         };
         let (max, handle): (_, HandleJobs) = match work {
-            Work::Write => (MAX_GROUP, handle_group),
+            // One thread writes to SQLite, several to PostgreSQL.
+            Work::Write if lane.threads() == 1 => (MAX_GROUP, handle_group),
             _ => (1, handle_each),
         };
         if work == Work::PasswordHash || work == Work::Search {

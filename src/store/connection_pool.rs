@@ -9,9 +9,6 @@ use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
 use crate::error::Error;
 use crate::metrics::Histogram;
 
-/// How long a request waits for a connection.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A pool of connections.
 #[derive(Debug)]
 pub struct ConnectionPool<M: ManageConnection> {
@@ -20,15 +17,15 @@ pub struct ConnectionPool<M: ManageConnection> {
 }
 
 impl<M: ManageConnection> ConnectionPool<M> {
-    /// Opens all `size` connections.
+    /// Opens all `size` connections. [`ConnectionPool::get`] waits up to `timeout` for one.
     ///
     /// # Errors
-    /// [`Error::Internal`] if they are not open within [`WAIT_TIMEOUT`].
-    pub fn open(manager: M, size: usize) -> Result<ConnectionPool<M>, Error> {
+    /// [`Error::Internal`] if they are not open within this time.
+    pub fn open(manager: M, size: usize, timeout: Duration) -> Result<ConnectionPool<M>, Error> {
         let waits = WaitHistogram::default();
         let pool = Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
-            .connection_timeout(WAIT_TIMEOUT)
+            .connection_timeout(timeout)
             // A connection to a file does not become stale, and an idle one costs nothing.
             .idle_timeout(None)
             .max_lifetime(None)
@@ -42,7 +39,7 @@ impl<M: ManageConnection> ConnectionPool<M> {
         Ok(ConnectionPool { pool, waits })
     }
 
-    /// Takes a connection, and waits up to [`WAIT_TIMEOUT`] for it. It returns to the pool when dropped.
+    /// Takes a connection, and waits for it. It returns to the pool when dropped.
     ///
     /// # Errors
     /// [`Error::Busy`] after that time.

@@ -4,9 +4,11 @@ use std::thread::Thread;
 
 use super::audit::seal::{self, AuditSealer};
 use super::engine::Connection;
+#[cfg(feature = "postgres")]
+use super::postgres::PostgresDatabase;
 use super::sqlite::{KeptReader, SqliteDatabase};
 use super::{account_keys, audit, pending_accounts};
-use crate::config::database::DatabaseFiles;
+use crate::config::database::{DatabaseArgs, DatabaseUrl};
 use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::exposition::Exposition;
 
@@ -14,30 +16,65 @@ use crate::metrics::exposition::Exposition;
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    /// The file, or the URL without its password.
+    location: String,
 }
 
 /// The engines.
 #[derive(Debug)]
 enum Database {
     Sqlite(SqliteDatabase),
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresDatabase),
 }
 
 impl Store {
-    /// Opens the database file with this many read-only connections. Creates it if it does not exist, and
-    /// migrates it to the current schema.
+    /// Opens the database with this many connections, of which SQLite uses all for reads and has one more that writes.
+    /// Migrates it to the current schema. Creates a SQLite file that does not exist.
     ///
     /// # Errors
     /// One line for the operator; it names the setting and the file.
-    pub fn open(files: &DatabaseFiles, readers: usize) -> Result<Store, String> {
-        let path = files.database();
-        let explain = |why: Error| format!("DATABASE_URL: cannot open {}: {why}", path.display());
-        let database = SqliteDatabase::open(files, readers).map_err(explain)?;
-        let store = Store {
-            database: Database::Sqlite(database),
+    pub fn open(args: &DatabaseArgs, connections: usize) -> Result<Store, String> {
+        let (files, url) = (args.files()?, &args.database_url);
+        let explain = |why: Error| match url {
+            DatabaseUrl::Sqlite(_) => {
+                format!(
+                    "DATABASE_URL: cannot open {}: {why}",
+                    files.database().display()
+                )
+            }
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(_) => format!("DATABASE_URL: {why}"),
         };
+        let database = match url {
+            DatabaseUrl::Sqlite(_) => {
+                Database::Sqlite(SqliteDatabase::open(&files, connections).map_err(explain)?)
+            }
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(primary) => {
+                let standby = args.postgres.read_database_url.as_ref();
+                Database::Postgres(PostgresDatabase::open(
+                    primary,
+                    standby,
+                    &files,
+                    connections,
+                )?)
+            }
+        };
+        let location = match url {
+            DatabaseUrl::Sqlite(_) => files.database().display().to_string(),
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(url) => url.to_string(),
+        };
+        let store = Store { database, location };
         store.synchronise_accounts().map_err(explain)?;
         seal::open(&store)?;
         Ok(store)
+    }
+
+    /// Where the database is, for the log: the file, or the URL without its password.
+    pub fn location(&self) -> &str {
+        &self.location
     }
 
     /// Runs `f` with a read-only connection, in one snapshot: several statements see the same state.
@@ -47,16 +84,21 @@ impl Store {
     pub fn read<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         match &self.database {
             Database::Sqlite(database) => database.read(f),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.read(f),
         }
     }
 
-    /// Keeps a reader for this thread, for threads that handle many requests; see [`super::reader`].
+    /// Keeps a reader for this thread, for threads that handle many requests; see `sqlite/reader.rs`. `None` with
+    /// PostgreSQL.
     ///
     /// # Errors
     /// [`Error::Busy`] if no connection becomes free.
-    pub fn keep_reader(&self) -> Result<KeptReader, Error> {
+    pub fn keep_reader(&self) -> Result<Option<KeptReader>, Error> {
         match &self.database {
-            Database::Sqlite(database) => database.keep_reader(),
+            Database::Sqlite(database) => database.keep_reader().map(Some),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => Ok(None),
         }
     }
 
@@ -69,6 +111,8 @@ impl Store {
     pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         match &self.database {
             Database::Sqlite(database) => database.write(f),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.write(f),
         }
     }
 
@@ -81,6 +125,13 @@ impl Store {
     ) -> Vec<(T, Result<(), Error>)> {
         match &self.database {
             Database::Sqlite(database) => database.write_group(items, run),
+            // PostgreSQL shares the syncs of commits itself.
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => items
+                .into_iter()
+                .map(run)
+                .map(|done| (done, Ok(())))
+                .collect(),
         }
     }
 
@@ -88,6 +139,8 @@ impl Store {
     pub(super) fn audit(&self) -> &AuditSealer {
         match &self.database {
             Database::Sqlite(database) => database.audit(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.audit(),
         }
     }
 
@@ -95,6 +148,8 @@ impl Store {
     pub fn write_metrics(&self, text: &mut Exposition) {
         match &self.database {
             Database::Sqlite(database) => database.write_metrics(text),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.write_metrics(text),
         }
         audit::write_metrics(self.read(audit::ChainHead::read).ok().as_ref(), text);
         self.audit().write_metrics(text);
@@ -110,6 +165,8 @@ impl Store {
                 database.check_state()?;
                 database.check_files()?;
             }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.check_state()?,
         }
         self.ping().map_err(|why| match why {
             Error::Internal(cause) => {
@@ -126,6 +183,8 @@ impl Store {
     pub fn check_right_file(&self) -> Result<(), Error> {
         match &self.database {
             Database::Sqlite(database) => database.check_right_file(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => Ok(()),
         }
     }
 
@@ -165,6 +224,8 @@ impl Store {
     pub fn set_watcher(&self, thread: Thread) {
         match &self.database {
             Database::Sqlite(database) => database.set_watcher(thread),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => {}
         }
     }
 
@@ -173,6 +234,8 @@ impl Store {
     pub fn watch(&self) {
         match &self.database {
             Database::Sqlite(database) => database.watch(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.watch(),
         }
     }
 
@@ -183,6 +246,8 @@ impl Store {
     pub fn release_free_space(&self, limit: u32, pause: impl Fn()) -> Result<(), Error> {
         match &self.database {
             Database::Sqlite(database) => database.release_pages(limit, pause),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => Ok(()),
         }
     }
 
@@ -193,6 +258,8 @@ impl Store {
     pub fn check_integrity(&self) -> Result<(), Error> {
         match &self.database {
             Database::Sqlite(database) => database.check_integrity(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => Ok(()),
         }
     }
 
@@ -205,6 +272,8 @@ impl Store {
     pub fn checkpoint(&self) -> Result<(), Error> {
         match &self.database {
             Database::Sqlite(database) => database.checkpoint(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => Ok(()),
         }
     }
 }

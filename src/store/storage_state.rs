@@ -13,8 +13,9 @@ use crate::metrics::exposition::Exposition;
 use crate::store::sqlite::error_codes::database_locked;
 
 /// The faults that end when a write succeeds.
-pub const TRANSIENT_FAULTS: [StorageFault; 4] = [
+pub const TRANSIENT_FAULTS: [StorageFault; 5] = [
     StorageFault::Locked,
+    StorageFault::Unreachable,
     StorageFault::Full,
     StorageFault::Failing,
     StorageFault::ReadOnly,

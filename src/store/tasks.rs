@@ -197,7 +197,7 @@ pub(super) fn key_ranges<'a>(filter: &TaskQuery, after: Option<&'a Position>) ->
 /// The statement for one range.
 pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange) -> Query {
     let Sort { key, descending } = filter.sort;
-    let (column, compared) = (column(key), compared(key));
+    let column = column(key);
     let (later, direction) = if descending {
         ("<", "DESC")
     } else {
@@ -207,25 +207,19 @@ pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange) -> Query {
     add_filters(&mut select, filter);
     match range {
         KeyRange::EqualKey(key, id) => {
-            select.filter(&format!("{compared} = ?"), stored(key));
+            select.filter(&format!("{column} = ?"), stored(key));
             select.filter(&format!("id {later} ?"), *id);
         }
         KeyRange::Null(id) => {
             select.filter_plain(&format!("{column} IS NULL"));
             select.filter_some(&format!("id {later} ?"), *id);
         }
-        KeyRange::NonNull => {
-            let bounds = KeyBounds::of_filter(filter);
-            if bounds == KeyBounds::default() {
-                select.filter_plain(&format!("{column} IS NOT NULL"));
-            }
-            bounds.add_to(&mut select, compared);
-        }
+        KeyRange::NonNull => KeyBounds::of_filter(filter).add_to(&mut select, column),
         KeyRange::After(key) => KeyBounds::of_filter(filter)
             .starting_after(key, descending)
-            .add_to(&mut select, compared),
+            .add_to(&mut select, column),
     }
-    select.order_by(&format!("{compared} {direction}, id {direction}"))
+    select.order_by(&format!("{column} {direction}, id {direction}"))
 }
 
 fn column(key: SortKey) -> &'static str {
@@ -233,15 +227,6 @@ fn column(key: SortKey) -> &'static str {
         SortKey::CreatedAt => "created_at",
         SortKey::Deadline => "deadline",
         SortKey::Title => "title",
-    }
-}
-
-/// The sort key in comparisons. Text is compared by its bytes, whatever collation the table has: a cursor has to
-/// continue at the same place on every engine.
-fn compared(key: SortKey) -> &'static str {
-    match key {
-        SortKey::Title => "title COLLATE BINARY",
-        key => column(key),
     }
 }
 
@@ -291,6 +276,9 @@ impl KeyBounds {
     }
 
     fn add_to(self, select: &mut SelectBuilder, column: &str) {
+        if self == KeyBounds::default() {
+            select.filter_plain(&format!("{column} IS NOT NULL"));
+        }
         select.filter_some(&format!("{column} > ?"), self.above);
         select.filter_some(&format!("{column} < ?"), self.below);
     }

@@ -114,7 +114,7 @@ impl AuditKey {
             _ => {}
         }
         let mut file = private_file::open(&new, OpenOptions::new().write(true).create_new(true))?;
-        give_to_owner_of(files.database(), &file)?;
+        give_to_owner(files, &file)?;
         writeln!(file, "{} {}", self.epoch, HEX.encode(&self.bytes))?;
         file.sync_all()?;
         fs::rename(&new, &path)?;
@@ -122,14 +122,17 @@ impl AuditKey {
     }
 }
 
-/// Gives a file to the owner of the database, if the process is root: the server, which may run as another user,
-/// has to read what a command has written. SQLite does the same with its log.
-fn give_to_owner_of(database: &Path, file: &File) -> io::Result<()> {
+/// Gives a file to the owner of the database, or of the folder if there is no database file, if the process is root: the
+/// server, which may run as another user, has to read what a command has written. SQLite does the same with its log.
+fn give_to_owner(files: &DatabaseFiles, file: &File) -> io::Result<()> {
     #[cfg(unix)]
     if rustix::process::geteuid().is_root() {
         use std::os::unix::fs::{MetadataExt, fchown};
-        let database = fs::metadata(database)?;
-        fchown(file, Some(database.uid()), Some(database.gid()))?;
+        let owned = match fs::metadata(files.database()) {
+            Err(why) if why.kind() == ErrorKind::NotFound => fs::metadata(files.folder()),
+            result => result,
+        }?;
+        fchown(file, Some(owned.uid()), Some(owned.gid()))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@
 //! Several processes may use one database. The seals in the database are what they agree on: each advances its own
 //! key to the epoch of the last seal.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
@@ -111,6 +111,10 @@ impl Seal {
 thread_local! {
     /// The head of the hash chain before the first row of this thread's transaction.
     static BASE: RefCell<Option<ChainHead>> = const { RefCell::new(None) };
+    /// The number of rows that were committed before this thread's transaction.
+    static COMMITTED_BEFORE: Cell<i64> = const { Cell::new(0) };
+    /// The number of rows in the transaction that this thread is about to commit.
+    static PENDING: Cell<i64> = const { Cell::new(0) };
 }
 
 /// Notes the head that a row is about to follow. Only the first one of a transaction counts.
@@ -118,11 +122,6 @@ pub(in crate::store) fn note_base(head: &ChainHead) {
     BASE.with_borrow_mut(|base| {
         base.get_or_insert_with(|| head.clone());
     });
-}
-
-/// Begins a new transaction on this thread.
-pub(in crate::store) fn forget_base() {
-    BASE.take();
 }
 
 /// Makes the seals of this process.
@@ -135,8 +134,6 @@ pub struct AuditSealer {
     /// The number of rows at the last commit that this process has sealed. An older state of the log that is put back
     /// with its seal has fewer.
     committed: AtomicI64,
-    /// The number of rows in the transaction that is about to be committed.
-    pending: AtomicI64,
 }
 
 impl AuditSealer {
@@ -147,13 +144,19 @@ impl AuditSealer {
             key: Mutex::new(None),
             has_failed: AtomicBool::new(false),
             committed: AtomicI64::new(0),
-            pending: AtomicI64::new(0),
         }
     }
 
     /// The files of the database, among them the key.
     pub(in crate::store) fn files(&self) -> &DatabaseFiles {
         &self.files
+    }
+
+    /// A new transaction begins on this thread.
+    pub(in crate::store) fn begin(&self) {
+        BASE.take();
+        PENDING.set(0);
+        COMMITTED_BEFORE.set(self.committed.load(Ordering::Relaxed));
     }
 
     /// Seals the rows of a transaction, before its commit. Without the key, or if the log has been changed without
@@ -166,11 +169,9 @@ impl AuditSealer {
         if last.as_ref().is_some_and(|last| last.head == head) {
             return Ok(());
         }
-        let key = self
-            .check_not_older(&base)
-            .and_then(|()| self.key_of(last.as_ref(), &base));
+        let key = check_not_older(&base).and_then(|()| self.key_of(last.as_ref(), &base));
         if let (Ok(key), Some(last)) = (&key, last) {
-            self.pending.store(head.count, Ordering::Relaxed);
+            PENDING.set(head.count);
             Seal::new(key, last.began_at, head).write(db)?;
         }
         self.report(key.err().as_ref());
@@ -179,19 +180,7 @@ impl AuditSealer {
 
     /// The transaction whose rows were sealed is committed.
     pub(in crate::store) fn note_commit(&self) {
-        let pending = self.pending.load(Ordering::Relaxed);
-        self.committed.fetch_max(pending, Ordering::Relaxed);
-    }
-
-    /// Checks that no older state of the log was put back while this process runs.
-    fn check_not_older(&self, base: &ChainHead) -> Result<(), String> {
-        match self.committed.load(Ordering::Relaxed) {
-            count if base.count < count => Err(format!(
-                "it has {} rows and had {count}: an older state was put back",
-                base.count
-            )),
-            _ => Ok(()),
-        }
+        self.committed.fetch_max(PENDING.get(), Ordering::Relaxed);
     }
 
     /// The key of the last seal, which has to be of this head: the key in memory or, if another process has replaced
@@ -282,6 +271,17 @@ impl AuditSealer {
         let help = "Whether new rows of the audit log are authenticated with the audit key.";
         text.gauge("audit_sealed", help)
             .sample(&[], u8::from(is_sealed));
+    }
+}
+
+/// Checks that no older state of the log was put back while this process runs.
+fn check_not_older(base: &ChainHead) -> Result<(), String> {
+    match COMMITTED_BEFORE.get() {
+        count if base.count < count => Err(format!(
+            "it has {} rows and had {count}: an older state was put back",
+            base.count
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -15,7 +15,7 @@ mod value;
 pub use self::connection::Connection;
 pub use self::database_error::DatabaseError;
 #[cfg(feature = "postgres")]
-pub use self::postgres_session::Session;
+pub use self::postgres_session::{Abort, Session};
 pub use self::row::{Column, Row};
 pub use self::value::Value;
 pub(crate) use self::value::values;

@@ -1,6 +1,7 @@
 //! A session of PostgreSQL: its connection, and the statements that it has prepared.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -34,6 +35,7 @@ pub struct Session {
     client: RefCell<Client>,
     statements: RefCell<LruCache<String, Statement>>,
     abort: Cell<Option<Abort>>,
+    is_discarded: Cell<bool>,
 }
 
 impl Session {
@@ -43,6 +45,7 @@ impl Session {
             client: RefCell::new(client),
             statements: RefCell::new(LruCache::new(MAX_STATEMENTS)),
             abort: Cell::new(None),
+            is_discarded: Cell::new(false),
         }
     }
 
@@ -60,9 +63,19 @@ impl Session {
         self.abort.take()
     }
 
-    /// Whether the connection is known to be lost.
-    pub fn is_closed(&self) -> bool {
-        self.client.borrow().is_closed()
+    /// Whether the session cannot be used any longer.
+    pub fn is_broken(&self) -> bool {
+        self.is_discarded.get() || self.client.borrow().is_closed()
+    }
+
+    /// Marks the session as unusable: its transaction could not be ended.
+    pub fn discard(&self) {
+        self.is_discarded.set(true);
+    }
+
+    /// The connection itself.
+    pub fn client(&mut self) -> &mut Client {
+        self.client.get_mut()
     }
 
     pub(super) fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, DatabaseError> {
@@ -130,10 +143,9 @@ fn parameters<'a>(values: &'a [Value]) -> Vec<&'a (dyn ToSql + Sync)> {
     values.iter().map(|value| value as _).collect()
 }
 
-/// A statement in PostgreSQL's words: its parameters are `$1`, and its collation by bytes is `"C"`.
+/// The parameters `?1` of SQLite are `$1` in PostgreSQL.
 fn to_postgres(sql: &str) -> String {
     sql.replace('?', "$")
-        .replace("COLLATE BINARY", "COLLATE \"C\"")
 }
 
 /// One cursor for each statement, since PostgreSQL keeps the columns of a prepared `FETCH`.
@@ -147,7 +159,7 @@ fn cursor_name(sql: &str) -> String {
 
 impl Session {
     fn explain(&self, why: &postgres::Error) -> DatabaseError {
-        let explained = explain(why, self.is_closed());
+        let explained = explain(why, self.client.borrow().is_closed());
         match &explained {
             DatabaseError::Other(Error::WriteConflict) => self.abort.set(Some(Abort::Conflict)),
             DatabaseError::Other(Error::StorageUnavailable(_)) => self.abort.set(Some(Abort::Lost)),
@@ -161,8 +173,11 @@ impl Session {
 /// error of the connection.
 fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
     let Some(db) = why.as_db_error() else {
-        let cause = describe(why);
-        return match is_closed || why.code().is_none() && !is_conversion(why) {
+        let cause = format!("PostgreSQL: {why}");
+        let is_io = why
+            .source()
+            .is_some_and(|source| source.is::<std::io::Error>());
+        return match is_closed || why.is_closed() || is_io {
             true => unavailable(StorageFault::Unreachable, cause),
             false => DatabaseError::Other(Error::Internal(cause)),
         };

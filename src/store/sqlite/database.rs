@@ -57,7 +57,7 @@ impl SqliteDatabase {
         let cache = MemoryLimits::of_this_process().page_caches / (readers as u64 + 1);
         let manager = SqliteConnectionManager::file(path)
             .with_init(move |db| connection_settings::set_up_reader(db, cache));
-        let pool = ConnectionPool::open(manager, readers)?;
+        let pool = ConnectionPool::open(manager, readers, connection_settings::WAIT_TIMEOUT)?;
         let open_writer = || -> Result<Connection, Error> {
             let mut writer = Connection::open(path)?;
             connection_settings::set_up_writer(&mut writer, cache)?;

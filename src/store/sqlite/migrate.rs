@@ -27,7 +27,7 @@ const SCHEMA: &str = include_str!("../../../schema.sql");
 pub const VERSION: i64 = 5;
 
 /// The tutorial's tables and columns, on which all statements rely. They identify a file.
-const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
+pub const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
     (
         "user",
         &[

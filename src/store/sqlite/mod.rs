@@ -13,4 +13,5 @@ pub mod storage;
 mod write_group;
 
 pub use self::database::SqliteDatabase;
+pub use self::migrate::{TUTORIAL_TABLES, VERSION};
 pub use self::reader::KeptReader;

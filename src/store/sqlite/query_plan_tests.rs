@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::config::database::DatabaseFiles;
+use crate::config::database::DatabaseUrl;
 use crate::model::{
     Action, AuditQuery, Deadlines, Id, Position, Role, SearchText, Sort, SortKey, Status,
     TaskQuery, Timestamp, UserQuery,
@@ -14,11 +14,9 @@ use crate::store::{Store, tasks, users};
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(
-        &DatabaseFiles::at(&folder.path().join("project.db")).unwrap(),
-        1,
-    )
-    .unwrap();
+    let path = folder.path().join("project.db");
+    let url: DatabaseUrl = format!("sqlite:///{}", path.display()).parse().unwrap();
+    let store = Store::open(&url.into(), 1).unwrap();
     (folder, store)
 }
 

@@ -26,7 +26,7 @@ use super::storage::open_files::OpenFiles;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::RecentSummary;
 use crate::metrics::exposition::Exposition;
-use crate::store::audit::seal::{self, AuditSealer};
+use crate::store::audit::seal::AuditSealer;
 use crate::store::engine;
 use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS};
 
@@ -166,6 +166,7 @@ impl Writer {
         items: impl IntoIterator<Item = I>,
         mut run: impl FnMut(I) -> T,
     ) -> Vec<(T, Result<(), Error>)> {
+        self.audit.begin();
         let open = OpenGroup::begin();
         let start = Instant::now();
         let results: Vec<(T, bool)> = items
@@ -524,7 +525,6 @@ struct OpenGroup;
 
 impl OpenGroup {
     fn begin() -> OpenGroup {
-        seal::forget_base();
         GROUP.set(Some(Group::default()));
         OpenGroup
     }

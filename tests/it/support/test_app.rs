@@ -17,7 +17,7 @@ use task_api::config::audit::AuditArgs;
 use task_api::config::backups::BackupArgs;
 use task_api::config::concurrency::Concurrency;
 use task_api::config::cors::CorsArgs;
-use task_api::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
+use task_api::config::database::{DatabaseArgs, DatabaseUrl};
 use task_api::config::links::LinkArgs;
 use task_api::config::logging::{LogArgs, LogFormat};
 use task_api::config::passwords::PasswordArgs;
@@ -151,13 +151,14 @@ pub fn metrics_token(text: &str) -> MetricsToken {
 
 /// Opens a database as the commands do, with one read-only connection.
 pub fn open_store(path: &Path) -> Result<Store, String> {
-    Store::open(&DatabaseFiles::at(path).unwrap(), 1)
+    let url: DatabaseUrl = format!("sqlite:///{}", path.display()).parse().unwrap();
+    Store::open(&url.into(), 1)
 }
 
 /// Opens the database and builds the application.
-pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
-    let files = config.database.files().unwrap();
-    let store = Store::open(&files, config.concurrency.readers()).unwrap();
+pub fn open_app(mut config: Config, keys: &SigningKeys, clock: Clock) -> App {
+    config.adapt_to_database();
+    let store = Store::open(&config.database, config.concurrency.connections).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
     let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);
     App::new(config, store, keys, None, metrics, static_files, clock).unwrap()

@@ -1,0 +1,273 @@
+//! The open PostgreSQL database: reads, write transactions with retries, and the watch over its server.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::FairMutex;
+
+use super::connect::ConnectionManager;
+use super::migrate;
+use super::session_manager::SessionManager;
+use super::transaction::{Kind, Transaction};
+use crate::config::database::DatabaseFiles;
+use crate::config::postgres::PostgresUrl;
+use crate::error::{Error, StorageError, StorageFault};
+use crate::metrics::Counter;
+use crate::metrics::exposition::Exposition;
+use crate::store::audit::seal::AuditSealer;
+use crate::store::connection_pool::ConnectionPool;
+use crate::store::engine::{Abort, Connection, Session};
+use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS};
+
+/// How long a statement may take before its connection counts as broken: a server that hangs closes no connection.
+const RESPONSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a request waits for a connection. While the server cannot be reached, the pool tries again after half of
+/// this time at the latest, so this bounds how long a failover goes unnoticed.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a write is retried. A client waits meanwhile.
+const RETRY_LIMIT: Duration = Duration::from_secs(5);
+
+/// The longest pause before a retry.
+const MAX_PAUSE: Duration = Duration::from_millis(50);
+
+/// The open database.
+pub struct PostgresDatabase {
+    pool: ConnectionPool<SessionManager>,
+    /// Of `READ_DATABASE_URL`: reads go there while the primary cannot be reached.
+    standby: Option<ConnectionPool<SessionManager>>,
+    connections: usize,
+    state: StorageState,
+    audit: AuditSealer,
+    /// Retries of this process run one after the other: two that conflict would go on conflicting.
+    retries: FairMutex<()>,
+    conflicts: Counter,
+}
+
+/// The result of one attempt of a transaction.
+enum Attempt<T> {
+    Done(Result<T, Error>),
+    /// It can run again, since nothing of it is committed.
+    Again(Error),
+}
+
+impl PostgresDatabase {
+    /// Opens this number of connections, and migrates the database to the current schema.
+    ///
+    /// # Errors
+    /// One line for the operator; it names the setting.
+    pub fn open(
+        url: &PostgresUrl,
+        standby: Option<&PostgresUrl>,
+        files: &DatabaseFiles,
+        connections: usize,
+    ) -> Result<PostgresDatabase, String> {
+        migrate::run(url)?;
+        let pool = |name: &str, url: &PostgresUrl| {
+            let manager = ConnectionManager::new(url, RESPONSE_LIMIT);
+            let manager = SessionManager(manager.map_err(|why| format!("{name}: {why}"))?);
+            ConnectionPool::open(manager, connections, WAIT_TIMEOUT)
+                .map_err(|why| format!("{name}: {why}"))
+        };
+        Ok(PostgresDatabase {
+            pool: pool("DATABASE_URL", url)?,
+            standby: standby
+                .map(|url| pool("READ_DATABASE_URL", url))
+                .transpose()?,
+            connections,
+            state: StorageState::default(),
+            audit: AuditSealer::new(files),
+            retries: FairMutex::new(()),
+            conflicts: Counter::default(),
+        })
+    }
+
+    /// Runs `f` in a transaction that only reads.
+    ///
+    /// # Errors
+    /// Those of `f`; [`Error::StorageUnavailable`] if the server cannot be reached.
+    pub fn read<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        match (self.state.fault(), &self.standby) {
+            (Some(StorageFault::Unreachable), Some(standby)) => {
+                self.attempt(&*standby.get()?, Kind::Read, &f).result()
+            }
+            (Some(StorageFault::Unreachable), None) => {
+                Err(self.state.check().err().unwrap_or_else(lost))
+            }
+            _ => self.retry(Kind::Read, f),
+        }
+    }
+
+    /// Runs `f` in a serializable transaction. It may run several times, until no other transaction interferes.
+    ///
+    /// # Errors
+    /// Those of `f`; [`Error::Busy`] if other transactions interfere for too long; [`Error::StorageUnavailable`] if the
+    /// server cannot be reached or the database cannot be written. If the connection is lost during the commit, it is
+    /// unknown whether it has happened.
+    pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        self.state.check()?;
+        self.retry(Kind::Write, f)
+    }
+
+    fn retry<T>(
+        &self,
+        kind: Kind,
+        f: impl Fn(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let begin = Instant::now();
+        let (mut turn, mut attempt) = (None, 0);
+        loop {
+            let session = self.session()?;
+            let why = match self.attempt(&session, kind, &f) {
+                Attempt::Done(result) => {
+                    return result.inspect_err(|why| self.state.report_failure(why));
+                }
+                Attempt::Again(why) => why,
+            };
+            drop(session);
+            // Each connection of the pool may be one that was lost unnoticed.
+            if begin.elapsed() > RETRY_LIMIT || attempt > self.connections && is_lost(&why) {
+                self.state.report_failure(&why);
+                return Err(give_up(why));
+            }
+            if !is_lost(&why) {
+                self.conflicts.add(1);
+                turn.get_or_insert_with(|| self.retries.lock());
+                std::thread::sleep(pause(attempt));
+            }
+            attempt += 1;
+        }
+    }
+
+    fn session(&self) -> Result<r2d2::PooledConnection<SessionManager>, Error> {
+        self.pool.get().map_err(|why| {
+            let error = StorageError::new(StorageFault::Unreachable, why.to_string());
+            self.state.report(&error);
+            Error::StorageUnavailable(error)
+        })
+    }
+
+    fn attempt<T>(
+        &self,
+        session: &Session,
+        kind: Kind,
+        f: impl Fn(&Connection) -> Result<T, Error>,
+    ) -> Attempt<T> {
+        let transaction = match Transaction::begin(session, kind) {
+            Ok(transaction) => transaction,
+            // Nothing has happened yet.
+            Err(why) => return Attempt::Again(why),
+        };
+        self.audit.begin();
+        let connection = transaction.connection();
+        let result = f(&connection).and_then(|value| {
+            if kind == Kind::Write {
+                self.audit.seal_head(&connection)?;
+            }
+            Ok(value)
+        });
+        match (result, transaction.take_abort()) {
+            (Ok(_), Some(Abort::Conflict)) => Attempt::Again(Error::WriteConflict),
+            (Ok(_), Some(Abort::Lost)) => Attempt::Again(lost()),
+            (Err(why), Some(_)) => Attempt::Again(why),
+            (Err(why), None) => Attempt::Done(Err(why)),
+            (Ok(value), None) => self.commit(transaction, kind, value),
+        }
+    }
+
+    fn commit<T>(&self, transaction: Transaction, kind: Kind, value: T) -> Attempt<T> {
+        match transaction.commit() {
+            Ok(()) => {
+                if kind == Kind::Write {
+                    self.audit.note_commit();
+                    self.state.end(&TRANSIENT_FAULTS);
+                }
+                Attempt::Done(Ok(value))
+            }
+            Err(Error::WriteConflict) => Attempt::Again(Error::WriteConflict),
+            Err(why) => Attempt::Done(Err(why)),
+        }
+    }
+
+    /// Seals the audit log.
+    pub fn audit(&self) -> &AuditSealer {
+        &self.audit
+    }
+
+    /// Whether requests fail at once, since a fault lasts.
+    ///
+    /// # Errors
+    /// [`Error::StorageUnavailable`].
+    pub fn check_state(&self) -> Result<(), Error> {
+        self.state.check()
+    }
+
+    /// Tests whether the database can be reached and written while a fault lasts.
+    pub fn watch(&self) {
+        let Some(fault) = self.state.fault() else {
+            return;
+        };
+        if TRANSIENT_FAULTS.contains(&fault)
+            && let Ok(session) = self.pool.get()
+            && migrate::probe(&session).is_ok()
+        {
+            self.state.end(&TRANSIENT_FAULTS);
+        }
+    }
+
+    /// Writes the metrics of the connections and the transactions.
+    pub fn write_metrics(&self, text: &mut Exposition) {
+        text.histogram(
+            "database_wait_seconds",
+            "Time that requests waited for a database connection.",
+        )
+        .histogram(&[("pool", "postgres")], self.pool.waits());
+        text.counter(
+            "database_conflicts_total",
+            "Transactions that were run again, since another one had changed what they had read.",
+        )
+        .sample(&[], self.conflicts.get());
+        self.state.write_metrics(text);
+    }
+}
+
+impl<T> Attempt<T> {
+    fn result(self) -> Result<T, Error> {
+        match self {
+            Attempt::Done(result) => result,
+            Attempt::Again(why) => Err(give_up(why)),
+        }
+    }
+}
+
+fn lost() -> Error {
+    let cause = "the connection was lost during a transaction";
+    Error::StorageUnavailable(StorageError::new(StorageFault::Unreachable, cause))
+}
+
+fn is_lost(why: &Error) -> bool {
+    matches!(why, Error::StorageUnavailable(_))
+}
+
+/// The error of a transaction that is not run again.
+fn give_up(why: Error) -> Error {
+    match why {
+        Error::WriteConflict => {
+            Error::Busy("other transactions changed the same rows for too long".to_owned())
+        }
+        other => other,
+    }
+}
+
+/// Exponential backoff with full jitter: of several servers that conflict, one is first.
+fn pause(attempt: usize) -> Duration {
+    let longest = Duration::from_millis(1 << attempt.min(10)).min(MAX_PAUSE);
+    let random = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    longest.mul_f64(random)
+}
+
+impl std::fmt::Debug for PostgresDatabase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresDatabase").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+//! Schema migration: brings a database to the current schema before the pool opens it.
+//!
+//! The database may be empty, the Flask app's, or an earlier version's. The migration runs `schema.postgres.sql`, whose
+//! statements are idempotent, in one transaction, under an advisory lock: of several servers that start together one
+//! migrates, and the others wait for it. A database that belongs to another program, or to a newer version of this one,
+//! is left unchanged.
+
+use postgres::{Client, GenericClient, Transaction};
+
+use super::connect::connect;
+use super::connect_error::explain;
+use super::server_checks::check_server;
+use crate::config::postgres::PostgresUrl;
+use crate::error::Error;
+use crate::model::Timestamp;
+use crate::store::engine::{Connection, Session, values};
+use crate::store::sqlite::{TUTORIAL_TABLES, VERSION};
+
+const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
+
+/// The table with the version of the schema. The Flask app's databases have none.
+const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version
+    (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL)";
+
+/// The key of the advisory lock: "task-api" in ASCII.
+const LOCK: i64 = i64::from_be_bytes(*b"task-api");
+
+/// What SQLAlchemy creates differently. Both statements change the catalogue and no row.
+const WIDEN_FLASK_TABLES: &str = r#"ALTER TABLE "user" ALTER COLUMN password_hash TYPE VARCHAR(255);
+    ALTER TABLE task ALTER COLUMN title TYPE VARCHAR(255) COLLATE "C""#;
+
+/// Checks the server and the database, and migrates it.
+///
+/// # Errors
+/// One line for the operator: this program cannot use the database or must not change it.
+pub fn run(url: &PostgresUrl) -> Result<(), String> {
+    let mut client = connect(url).map_err(|why| format!("DATABASE_URL: {why}"))?;
+    check_server(&mut client)?;
+    // A start on a current database takes no lock.
+    match schema_version(&mut client)? {
+        Some(VERSION) => Ok(()),
+        found => {
+            check_version(found)?;
+            migrate(&mut client)
+        }
+    }
+}
+
+fn migrate(client: &mut Client) -> Result<(), String> {
+    // Without it each statement that has nothing to do would log a notice.
+    client
+        .batch_execute("SET client_min_messages = warning")
+        .map_err(failure)?;
+    let mut transaction = client.transaction().map_err(failure)?;
+    // CockroachDB has no advisory locks, and its transactions are serializable: the call does nothing there.
+    transaction
+        .query("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .map_err(failure)?;
+    let found = schema_version(&mut transaction)?;
+    check_version(found)?;
+    if found != Some(VERSION) {
+        upgrade(&mut transaction, found.is_none())?;
+    }
+    transaction.commit().map_err(failure)
+}
+
+fn upgrade(transaction: &mut Transaction, has_no_version: bool) -> Result<(), String> {
+    let mut is_made_by_flask = false;
+    for (table, expected) in TUTORIAL_TABLES {
+        is_made_by_flask |= has_no_version && check_table(transaction, table, expected)?;
+    }
+    let mut script = format!("{VERSION_TABLE};\n{SCHEMA};\n");
+    if is_made_by_flask {
+        script += WIDEN_FLASK_TABLES;
+    }
+    transaction.batch_execute(&script).map_err(failure)?;
+    if is_made_by_flask {
+        let now = Timestamp::now().to_stored();
+        let sql = format!(
+            "INSERT INTO flask_takeover (id, at) VALUES (1, '{now}') ON CONFLICT DO NOTHING"
+        );
+        transaction.batch_execute(&sql).map_err(failure)?;
+    }
+    let sql = "INSERT INTO schema_version (id, version) VALUES (1, $1)
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version";
+    transaction.execute(sql, &[&VERSION]).map_err(failure)?;
+    Ok(())
+}
+
+fn failure(why: postgres::Error) -> String {
+    format!("DATABASE_URL: {}", explain(&why))
+}
+
+/// The version of the schema; `None` if this program has not created or taken over the database.
+fn schema_version(client: &mut impl GenericClient) -> Result<Option<i64>, String> {
+    let sql = "SELECT to_regclass('schema_version') IS NOT NULL";
+    let exists: bool = client.query_one(sql, &[]).map_err(failure)?.get(0);
+    if !exists {
+        return Ok(None);
+    }
+    let sql = "SELECT version FROM schema_version WHERE id = 1";
+    let row = client.query_opt(sql, &[]).map_err(failure)?;
+    row.map(|row| row.try_get(0).map_err(failure)).transpose()
+}
+
+fn check_version(found: Option<i64>) -> Result<(), String> {
+    match found {
+        Some(version) if version > VERSION => Err(format!(
+            "DATABASE_URL: a newer version of this program has migrated the database (schema version {version}; this \
+             program knows {VERSION}): use that version"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a table of the tutorial has the expected columns, and that an INSERT which names only those would
+/// succeed. Returns whether the table exists.
+fn check_table(
+    transaction: &mut Transaction,
+    table: &str,
+    expected: &[&str],
+) -> Result<bool, String> {
+    let sql = "SELECT column_name::text, is_nullable = 'NO' AND column_default IS NULL
+        FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1";
+    let rows = transaction.query(sql, &[&table]).map_err(failure)?;
+    let columns: Vec<(String, bool)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    if columns.is_empty() {
+        return Ok(false);
+    }
+    let foreign = |why: String| {
+        Err(format!(
+            "DATABASE_URL: the database is neither this program's nor the tutorial's: its table {table} {why}"
+        ))
+    };
+    let has = |name: &str| columns.iter().any(|(column, _)| column == name);
+    if let Some(missing) = expected.iter().find(|name| !has(name)) {
+        return foreign(format!("has no column {missing}"));
+    }
+    let unknown = columns
+        .iter()
+        .find(|(name, is_required)| *is_required && !expected.contains(&name.as_str()));
+    match unknown {
+        Some((name, _)) => foreign(format!(
+            "requires a value for {name}, a column that this program does not know"
+        )),
+        None => Ok(true),
+    }
+}
+
+/// Tests whether the database can be written, and whether a newer version of this program has migrated it.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn probe(session: &Session) -> Result<(), Error> {
+    let db = Connection::Postgres(session);
+    let sql = "UPDATE schema_version SET version = version WHERE id = 1 AND version <= ?1";
+    match db.execute(sql, values![VERSION])? {
+        0 => Err(newer()),
+        _ => Ok(()),
+    }
+}
+
+fn newer() -> Error {
+    let cause = "the schema has another version than this program knows; stop this server";
+    Error::StorageUnavailable(crate::error::StorageError::new(
+        crate::error::StorageFault::Newer,
+        cause,
+    ))
+}

@@ -1,0 +1,33 @@
+//! The sessions of the pool: connections with their prepared statements.
+
+use r2d2::ManageConnection;
+
+use super::connect::ConnectionManager;
+use super::connect_error::ConnectError;
+use crate::store::engine::Session;
+
+/// Settings of each session. A transaction of a process that hangs must not keep its locks for ever.
+const SETTINGS: &str = "SET client_min_messages = warning;
+    SET idle_in_transaction_session_timeout = '30s'";
+
+/// Opens the sessions of a pool.
+pub struct SessionManager(pub ConnectionManager);
+
+impl ManageConnection for SessionManager {
+    type Connection = Session;
+    type Error = ConnectError;
+
+    fn connect(&self) -> Result<Session, ConnectError> {
+        let mut client = self.0.connect()?;
+        client.batch_execute(SETTINGS)?;
+        Ok(Session::new(client))
+    }
+
+    fn is_valid(&self, session: &mut Session) -> Result<(), ConnectError> {
+        self.0.is_valid(session.client())
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.is_broken()
+    }
+}
