@@ -77,6 +77,19 @@ mod flask {
     mod takeover;
 }
 
+/// What only PostgreSQL has: its URL, and connecting to its servers.
+#[cfg(feature = "postgres")]
+mod postgres {
+    mod cluster;
+    mod connecting;
+    mod hanging;
+    mod proxy;
+    mod server_checks;
+    mod settings;
+    mod tls;
+    mod url;
+}
+
 mod check;
 mod cli;
 mod docs;

@@ -273,7 +273,10 @@ fn check_value(name: &str, value: &str) -> Result<(), String> {
         Some(Kind::UpTo(max)) if !value.parse().is_ok_and(|number: u32| number <= *max) => {
             Err(format!("`{name}` must be a number from 0 to {max}"))
         }
-        _ if value.is_empty() => Err(format!("`{name}` is empty")),
+        // These are lists, in which an item may be empty; their parser follows.
+        _ if value.is_empty() && !matches!(name, "host" | "hostaddr" | "port") => {
+            Err(format!("`{name}` is empty"))
+        }
         _ => Ok(()),
     }
 }

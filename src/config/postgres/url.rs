@@ -74,8 +74,11 @@ impl PostgresUrl {
         // The `postgres` crate takes seconds, and libpq milliseconds.
         let tcp_user_timeout = parameters.take("tcp_user_timeout");
         let mut config = parameters.to_config()?;
-        if let Some(millis) = tcp_user_timeout.and_then(|text| text.parse().ok()) {
-            config.tcp_user_timeout(Duration::from_millis(millis));
+        match tcp_user_timeout.and_then(|text| text.parse().ok()) {
+            None | Some(0) => {}
+            Some(millis) => {
+                config.tcp_user_timeout(Duration::from_millis(millis));
+            }
         }
         Ok(PostgresUrl {
             text: text.to_owned(),

@@ -98,7 +98,10 @@ fn explain_handshake(why: &HandshakeError) -> String {
 fn explain_tls(why: &io::Error) -> String {
     let tls = why.get_ref().and_then(|inner| inner.downcast_ref());
     match tls {
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+        // The signature is bad if another authority has the same name.
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => {
             "certificate verify failed: the certificate of the server is not signed by an authority in sslrootcert"
                 .to_owned()
         }

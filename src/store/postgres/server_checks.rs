@@ -19,7 +19,10 @@ const QUESTIONS: &str = r#"
            pg_is_in_recovery(),
            current_setting('default_transaction_read_only') = 'on',
            coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
-           to_regclass('task') IS NOT NULL AND to_regclass('"user"') IS NOT NULL
+           to_regclass('task') IS NOT NULL AND to_regclass('"user"') IS NOT NULL,
+           (SELECT coalesce(bool_and(has_table_privilege(to_regclass(name), privilege)), true)
+              FROM unnest(ARRAY['task', '"user"']) AS name,
+                   unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege)
 "#;
 
 /// The answers of the server.
@@ -34,6 +37,7 @@ struct Answers {
     is_read_only: bool,
     may_create: bool,
     has_tables: bool,
+    may_use_tables: bool,
 }
 
 /// Checks the version of the server, the encoding of the database and the rights of the role.
@@ -63,6 +67,7 @@ impl Answers {
             is_read_only: row.try_get(7)?,
             may_create: row.try_get(8)?,
             has_tables: row.try_get(9)?,
+            may_use_tables: row.try_get(10)?,
         })
     }
 
@@ -116,20 +121,74 @@ impl Answers {
 
     fn check_rights(&self) -> Result<(), String> {
         let role = quote(&self.role);
-        match &self.schema {
-            None => Err(format!(
+        let Some(schema) = self.schema.as_deref().map(quote) else {
+            return Err(format!(
                 "no schema of search_path exists or may be used by the role {role}: CREATE SCHEMA AUTHORIZATION {role}"
-            )),
-            Some(_) if self.may_create || self.has_tables => Ok(()),
-            Some(schema) => Err(format!(
-                "the role {role} may not create tables in the schema {schema}: GRANT CREATE ON SCHEMA {schema} TO {role}",
-                schema = quote(schema)
-            )),
+            ));
+        };
+        if !self.may_use_tables {
+            return Err(format!(
+                "the role {role} may not use the tables in the schema {schema}: GRANT SELECT, INSERT, UPDATE, DELETE \
+                 ON ALL TABLES IN SCHEMA {schema} TO {role}"
+            ));
         }
+        if !self.may_create && !self.has_tables {
+            return Err(format!(
+                "the role {role} may not create tables in the schema {schema}: GRANT CREATE ON SCHEMA {schema} TO {role}"
+            ));
+        }
+        Ok(())
     }
 }
 
 /// A name as an identifier of SQL.
 fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_version(version: &str, version_number: i32) -> Result<(), String> {
+        let answers = Answers {
+            version: version.to_owned(),
+            version_number,
+            encoding: "UTF8".to_owned(),
+            database: "d".to_owned(),
+            role: "r".to_owned(),
+            schema: Some("public".to_owned()),
+            is_in_recovery: false,
+            is_read_only: false,
+            may_create: true,
+            has_tables: false,
+            may_use_tables: true,
+        };
+        answers.check()
+    }
+
+    #[test]
+    fn an_old_server_is_refused_unless_its_versions_are_its_own() {
+        let old = "PostgreSQL 12.22 (Debian 12.22-1) on x86_64-pc-linux-gnu, compiled by gcc";
+        assert_eq!(
+            check_version(old, 12_00_22),
+            Err(
+                "the server is PostgreSQL 12.22 (Debian 12.22-1): it must be PostgreSQL 13 or newer"
+                    .to_owned()
+            )
+        );
+        for (version, number) in [
+            (
+                "PostgreSQL 13.0 on x86_64-pc-linux-gnu, compiled by gcc",
+                13_00_00,
+            ),
+            ("CockroachDB CCL v23.1.0 (x86_64-pc-linux-gnu)", 13_00_00),
+            (
+                "PostgreSQL 11.2-YB-2.20.0.0-b0 on x86_64-pc-linux-gnu",
+                11_00_02,
+            ),
+        ] {
+            assert_eq!(check_version(version, number), Ok(()), "{version}");
+        }
+    }
 }

@@ -1,0 +1,100 @@
+//! What is checked of a server and its database before they are used.
+
+use task_api::config::postgres::PostgresUrl;
+use task_api::store::postgres::connect;
+use task_api::store::postgres::server_checks::check_server;
+
+use super::cluster::{Cluster, PASSWORD};
+
+/// A new database of this cluster, made after these statements in it.
+fn database(cluster: &Cluster, name: &str, options: &str, statements: &str) {
+    let mut admin = cluster.admin("postgres");
+    let sql = format!("CREATE DATABASE {name} TEMPLATE template0 {options}");
+    admin.batch_execute(&sql).unwrap();
+    cluster.admin(name).batch_execute(statements).unwrap();
+}
+
+fn check(cluster: &Cluster, role: &str, database: &str, parameters: &str) -> Result<(), String> {
+    let url = format!(
+        "postgres://{role}:{PASSWORD}@127.0.0.1:{}/{database}?{parameters}",
+        cluster.port
+    );
+    let url: PostgresUrl = url.parse().unwrap();
+    check_server(&mut connect(&url)?)
+}
+
+#[test]
+fn a_database_in_utf8_whose_role_may_create_tables_is_used() {
+    let cluster = Cluster::with_tls();
+    database(cluster, "owned", "OWNER poor", "");
+    assert_eq!(check(cluster, "poor", "owned", ""), Ok(()));
+    assert_eq!(check(cluster, "postgres", "owned", ""), Ok(()));
+}
+
+#[test]
+fn a_role_without_rights_is_told_which_it_needs() {
+    let cluster = Cluster::with_tls();
+    database(cluster, "poor_rights", "", "");
+    assert_eq!(
+        check(cluster, "poor", "poor_rights", ""),
+        Err(
+            "DATABASE_URL: the role \"poor\" may not create tables in the schema \"public\": GRANT CREATE ON SCHEMA \
+             \"public\" TO \"poor\""
+                .to_owned()
+        )
+    );
+    let mut admin = cluster.admin("poor_rights");
+    let tables = "CREATE TABLE task (id int); CREATE TABLE \"user\" (id int)";
+    admin.batch_execute(tables).unwrap();
+    assert_eq!(
+        check(cluster, "poor", "poor_rights", ""),
+        Err(
+            "DATABASE_URL: the role \"poor\" may not use the tables in the schema \"public\": GRANT SELECT, INSERT, \
+             UPDATE, DELETE ON ALL TABLES IN SCHEMA \"public\" TO \"poor\""
+                .to_owned()
+        )
+    );
+    let grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO poor";
+    admin.batch_execute(grant).unwrap();
+    assert_eq!(check(cluster, "poor", "poor_rights", ""), Ok(()));
+}
+
+#[test]
+fn a_search_path_without_a_schema_is_refused() {
+    let options = "options=-c%20search_path%3Dnowhere";
+    assert_eq!(
+        check(Cluster::with_tls(), "poor", "postgres", options),
+        Err(
+            "DATABASE_URL: no schema of search_path exists or may be used by the role \"poor\": CREATE SCHEMA \
+             AUTHORIZATION \"poor\""
+                .to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_database_in_another_encoding_is_refused() {
+    let cluster = Cluster::with_tls();
+    database(cluster, "latin", "ENCODING 'LATIN1' LOCALE 'C'", "");
+    assert_eq!(
+        check(cluster, "postgres", "latin", ""),
+        Err(
+            "DATABASE_URL: the database \"latin\" has the encoding LATIN1: create one with CREATE DATABASE name \
+             ENCODING 'UTF8' TEMPLATE template0"
+                .to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_read_only_database_is_refused() {
+    let parameters = "target_session_attrs=any";
+    assert_eq!(
+        check(Cluster::read_only(), "postgres", "postgres", parameters),
+        Err(
+            "DATABASE_URL: default_transaction_read_only is on: ALTER DATABASE \"postgres\" SET \
+             default_transaction_read_only = off, or the same for the role \"postgres\""
+                .to_owned()
+        )
+    );
+}
