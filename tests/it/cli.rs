@@ -17,10 +17,8 @@ use crate::support::program::{ChildGuard, RunningServer, WorkDir, run_command};
 use crate::support::{PASSWORD, TestResponse, file_mode, wait_for};
 
 fn user_names(work_dir: &WorkDir) -> Vec<String> {
-    let db = work_dir.sql();
-    let mut statement = db.prepare(r#"SELECT username FROM "user""#).unwrap();
-    let names = statement.query_map([], |row| row.get(0)).unwrap();
-    names.map(Result::unwrap).collect()
+    let sql = r#"SELECT username FROM "user""#;
+    work_dir.sql().query(sql, [], |row| row.get(0)).unwrap()
 }
 
 // ---- commands ---------------------------------------------------------------------------------
@@ -1530,7 +1528,7 @@ fn a_signal_before_the_server_listens_stops_it_at_once() {
     work_dir.create_account("ada", &[]);
     // The start waits up to five seconds for this lock.
     let db = work_dir.sql();
-    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    db.lock_writes();
     let mut command = work_dir.command(&[]);
     let child = command
         .stderr(std::process::Stdio::piped())
@@ -1562,7 +1560,7 @@ fn a_second_signal_stops_the_server_without_completing_requests() {
     let mut server = work_dir.serve();
     let mut client = server.client();
     let db = work_dir.sql();
-    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    db.lock_writes();
     let body = json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD });
     let body = body.to_string();
     let headers = format!(

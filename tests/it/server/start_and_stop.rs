@@ -72,7 +72,7 @@ fn a_stop_with_full_queues_answers_what_is_in_hand_and_refuses_what_waits() {
     let server = work_dir.serve();
     let token = server.client().sign_in_for_token("admin");
     let lock = work_dir.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock.lock_writes();
     let send = |line: &str, body| {
         let mut client = server.client();
         let request = client.request(line, Some(&token), Some(&body));

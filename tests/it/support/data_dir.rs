@@ -66,7 +66,10 @@ impl DataDir {
     #[track_caller]
     pub fn sqlite(&self) -> Connection {
         let is_sqlite = Engine::current() == Engine::Sqlite;
-        assert!(is_sqlite, "only for SQLite: run the tests with `-- --skip sqlite_only::`");
+        assert!(
+            is_sqlite,
+            "only for SQLite: run the tests with `-- --skip sqlite_only::`"
+        );
         Connection::open(self.path().join("project.db")).unwrap()
     }
 }

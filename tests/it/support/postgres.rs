@@ -35,7 +35,11 @@ impl TestDatabase {
     pub fn new() -> TestDatabase {
         static LOCALE: OnceLock<Option<String>> = OnceLock::new();
         let locale = LOCALE.get_or_init(|| std::env::var("TEST_POSTGRES_ICU_LOCALE").ok());
-        TestDatabase::ordered(locale.as_deref().map_or(Collation::CodePoints, Collation::Icu))
+        TestDatabase::ordered(
+            locale
+                .as_deref()
+                .map_or(Collation::CodePoints, Collation::Icu),
+        )
     }
 
     /// An empty database with this order of text.
@@ -114,7 +118,8 @@ impl Cluster {
     }
 
     fn create_database(&self, name: &str, options: &str) {
-        let sql = format!("CREATE DATABASE {name} {options}");
+        // It takes a third of the time of the default, which writes each page to the log.
+        let sql = format!("CREATE DATABASE {name} STRATEGY file_copy {options}");
         let end = Instant::now() + TEST_TIMEOUT;
         while let Err(why) = self.admin.lock().batch_execute(&sql) {
             // Another process copies the template, or a connection to it has not ended yet.

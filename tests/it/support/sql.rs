@@ -82,7 +82,9 @@ impl TestSql {
         match self {
             TestSql::Sqlite(db) => Ok(db.execute(sql, params_from_iter(values))?),
             #[cfg(feature = "postgres")]
-            TestSql::Postgres(client) => on_postgres::execute(&mut client.borrow_mut(), sql, &values),
+            TestSql::Postgres(client) => {
+                on_postgres::execute(&mut client.borrow_mut(), sql, &values)
+            }
         }
     }
 
@@ -118,7 +120,9 @@ impl TestSql {
         let rows = match self {
             TestSql::Sqlite(db) => on_sqlite(db, sql, values)?,
             #[cfg(feature = "postgres")]
-            TestSql::Postgres(client) => on_postgres::query(&mut client.borrow_mut(), sql, &values)?,
+            TestSql::Postgres(client) => {
+                on_postgres::query(&mut client.borrow_mut(), sql, &values)?
+            }
         };
         rows.iter().map(read).collect()
     }
@@ -146,14 +150,14 @@ impl TestSql {
     pub fn break_writes(&self, operation: &str, table: &str) {
         let sql = match self {
             TestSql::Sqlite(_) => format!(
-                "CREATE TRIGGER broken_{operation} BEFORE {operation} ON \"{table}\"
+                "CREATE TRIGGER broken_{operation}_{table} BEFORE {operation} ON \"{table}\"
                  BEGIN SELECT RAISE(ABORT, 'broken'); END"
             ),
             #[cfg(feature = "postgres")]
             TestSql::Postgres(_) => format!(
                 "CREATE OR REPLACE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql
                  AS 'BEGIN RAISE EXCEPTION ''broken''; END';
-                 CREATE TRIGGER broken_{operation} BEFORE {operation} ON \"{table}\"
+                 CREATE TRIGGER broken_{operation}_{table} BEFORE {operation} ON \"{table}\"
                  FOR EACH ROW EXECUTE FUNCTION broken()"
             ),
         };
@@ -162,12 +166,12 @@ impl TestSql {
 
     /// Ends what [`TestSql::break_writes`] has begun.
     pub fn repair_writes(&self, operation: &str, table: &str) {
-        let on_table = match self {
-            TestSql::Sqlite(_) => String::new(),
+        let trigger = format!("broken_{operation}_{table}");
+        let sql = match self {
+            TestSql::Sqlite(_) => format!("DROP TRIGGER {trigger}"),
             #[cfg(feature = "postgres")]
-            TestSql::Postgres(_) => format!(" ON \"{table}\""),
+            TestSql::Postgres(_) => format!("DROP TRIGGER {trigger} ON \"{table}\""),
         };
-        let sql = format!("DROP TRIGGER broken_{operation}{on_table}");
         self.execute_batch(&sql).unwrap();
     }
 }
@@ -195,11 +199,7 @@ mod on_postgres {
 
     use super::{SqlError, TestRow};
 
-    pub fn execute(
-        client: &mut Client,
-        sql: &str,
-        values: &[SqlValue],
-    ) -> Result<usize, SqlError> {
+    pub fn execute(client: &mut Client, sql: &str, values: &[SqlValue]) -> Result<usize, SqlError> {
         let changed = client.execute(&with_literals(sql, values), &[])?;
         Ok(usize::try_from(changed)?)
     }
@@ -273,7 +273,9 @@ mod on_postgres {
                 Type::INT4 => SqlValue::Integer(i32::from_sql(kind, raw)?.into()),
                 Type::INT8 => SqlValue::Integer(i64::from_sql(kind, raw)?),
                 Type::FLOAT8 => SqlValue::Real(f64::from_sql(kind, raw)?),
-                Type::TEXT | Type::VARCHAR | Type::NAME => SqlValue::Text(String::from_sql(kind, raw)?),
+                Type::TEXT | Type::VARCHAR | Type::NAME => {
+                    SqlValue::Text(String::from_sql(kind, raw)?)
+                }
                 Type::BYTEA => SqlValue::Blob(raw.to_vec()),
                 Type::TIMESTAMP => {
                     let time = Timestamp::from(SystemTime::from_sql(kind, raw)?);

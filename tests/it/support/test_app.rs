@@ -35,7 +35,7 @@ use task_api::server::{ListenOn, Server};
 use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
 
-use super::data_dir::DataDir;
+use super::data_dir::{DataDir, Engine};
 use super::sql::TestSql;
 use super::{PASSWORD, TestResponse, openapi_check, timestamp, wait_for};
 
@@ -239,6 +239,17 @@ impl TestApp {
     #[track_caller]
     pub fn sqlite(&self) -> rusqlite::Connection {
         self.folder.sqlite()
+    }
+
+    /// Everything that the database has stored, for a search for secrets: SQLite's file, or all rows as text.
+    pub fn stored_bytes(&self) -> Vec<u8> {
+        if Engine::current() == Engine::Sqlite {
+            self.app.store.checkpoint().unwrap();
+            return std::fs::read(self.database()).unwrap();
+        }
+        let sql = "SELECT CAST(database_to_xml(true, false, '') AS text)";
+        let text: String = self.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+        text.into_bytes()
     }
 
     /// Makes the next account get the id of the last one that was deleted, as the Flask app does.
