@@ -285,7 +285,7 @@ fn a_process_that_is_killed_between_the_seal_and_the_new_key_goes_on_with_the_ol
     end_epoch(&app);
     fs::write(key_file(&app), old).unwrap();
     // Another process, as after a restart.
-    let store = open_store(&app.database()).unwrap();
+    let store = app.open_store();
     assert_eq!(epoch_in(&key_file(&app)), 2);
     let verdict = verify(&store, &Kept::default(), |_| {}).unwrap();
     assert!(matches!(verdict, Verification::Intact { count: 2, .. }));
@@ -296,7 +296,7 @@ fn a_process_that_is_killed_between_the_seal_and_the_new_key_goes_on_with_the_ol
 #[test]
 fn processes_on_one_database_follow_each_others_epochs() {
     let app = app_with_rows(1);
-    let other = open_store(&app.database()).unwrap();
+    let other = app.open_store();
     for rows in 2..5 {
         seal::end_epoch(&other, app.app.now(), 0).unwrap();
         add_row(&app);

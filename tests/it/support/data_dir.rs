@@ -1,6 +1,6 @@
 //! Where a test keeps its data: a temporary folder, and on PostgreSQL a database too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -62,15 +62,21 @@ impl DataDir {
         TestSql::Sqlite(self.sqlite())
     }
 
-    /// A separate connection to SQLite's file. Only tests in a module `sqlite_only` may call it.
+    /// The path of SQLite's file. Only tests in a module `sqlite_only` may call it.
     #[track_caller]
-    pub fn sqlite(&self) -> Connection {
+    pub fn database_file(&self) -> PathBuf {
         let is_sqlite = Engine::current() == Engine::Sqlite;
         assert!(
             is_sqlite,
             "only for SQLite: run the tests with `-- --skip sqlite_only::`"
         );
-        Connection::open(self.path().join("project.db")).unwrap()
+        self.path().join("project.db")
+    }
+
+    /// A separate connection to SQLite's file. Only tests in a module `sqlite_only` may call it.
+    #[track_caller]
+    pub fn sqlite(&self) -> Connection {
+        Connection::open(self.database_file()).unwrap()
     }
 }
 

@@ -147,15 +147,20 @@ pub fn metrics_token(text: &str) -> MetricsToken {
     MetricsToken::new(&secret).unwrap()
 }
 
-/// Opens a database as the commands do, with one read-only connection.
+/// Opens SQLite's file as the commands do, with one read-only connection.
 pub fn open_store(path: &Path) -> Result<Store, String> {
     Store::open(&DatabaseFiles::at(path).unwrap(), 1)
 }
 
+/// Opens the database that the settings name, of either engine.
+fn open_database(database: &DatabaseArgs, connections: usize) -> Store {
+    let files = database.database_url.files().unwrap();
+    Store::open(&files, connections).unwrap()
+}
+
 /// Opens the database and builds the application.
 pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
-    let files = config.database.database_url.files().unwrap();
-    let store = Store::open(&files, config.concurrency.readers()).unwrap();
+    let store = open_database(&config.database, config.concurrency.readers());
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
     let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);
     App::new(config, store, keys, None, metrics, static_files, clock).unwrap()
@@ -210,6 +215,11 @@ impl TestApp {
         self.folder
     }
 
+    /// Opens the database once more, as another process does.
+    pub fn open_store(&self) -> Store {
+        open_database(&config(&self.folder).database, 1)
+    }
+
     /// Serves the application on a real socket.
     pub fn serve(&self) -> Server {
         Server::start(Arc::clone(&self.app), ListenOn::address("127.0.0.1", 0)).unwrap()
@@ -225,9 +235,10 @@ impl TestApp {
         self.clock.load(Ordering::SeqCst).div_euclid(1_000_000)
     }
 
-    /// The path of SQLite's file.
+    /// The path of SQLite's file. Only tests in a module `sqlite_only` may call it.
+    #[track_caller]
     pub fn database(&self) -> PathBuf {
-        self.folder.path().join("project.db")
+        self.folder.database_file()
     }
 
     /// A separate database connection, for statements that no route executes.
