@@ -497,7 +497,7 @@ fn a_duration_counts_in_each_bucket_whose_bound_it_does_not_exceed() {
 fn the_duration_of_a_request_includes_its_wait_for_the_database() {
     let app = TestApp::new();
     let lock = app.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock.lock_writes();
     thread::scope(|scope| {
         scope.spawn(move || {
             thread::sleep(Duration::from_millis(60));
@@ -986,7 +986,7 @@ fn a_queue_counts_the_requests_that_wait_run_and_leave() {
         client
     };
     let lock = app.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock.lock_writes();
     let mut running = write();
     let runs = |scrape: &Scrape| queue(scrape, "queue_running") == 1.0;
     scrape_until(&app, "one request runs", runs);

@@ -334,9 +334,9 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         41,
         "tokens without a session only after a take-over, for a limited time",
         &[
-            "flask::takeover::tokens_of_the_flask_app_are_accepted_for_31_days_after_the_take_over_or_as_the_setting_says",
-            "flask::takeover::a_token_of_the_flask_app_that_is_valid_for_more_than_31_days_is_401",
-            "flask::takeover::a_database_of_this_program_accepts_no_token_of_the_flask_app",
+            "sqlite_only::takeover::tokens_of_the_flask_app_are_accepted_for_31_days_after_the_take_over_or_as_the_setting_says",
+            "sqlite_only::takeover::a_token_of_the_flask_app_that_is_valid_for_more_than_31_days_is_401",
+            "sqlite_only::takeover::a_database_of_this_program_accepts_no_token_of_the_flask_app",
         ],
     ),
     (
@@ -396,9 +396,9 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
         "key and database files: owner, mode and no link that leads away",
         &[
             "api::audit_seals::a_key_file_that_is_not_the_owners_alone_is_refused",
-            "check::a_key_file_of_another_user_is_named",
-            "check::a_key_file_behind_a_symbolic_link_may_lie_below_the_folder_and_not_elsewhere",
-            "check::a_symbolic_link_to_the_database_may_lie_in_its_folder_and_not_elsewhere",
+            "sqlite_only::check::a_key_file_of_another_user_is_named",
+            "sqlite_only::check::a_key_file_behind_a_symbolic_link_may_lie_below_the_folder_and_not_elsewhere",
+            "sqlite_only::check::a_symbolic_link_to_the_database_may_lie_in_its_folder_and_not_elsewhere",
         ],
     ),
     (
@@ -419,7 +419,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
             "auth::invitations::an_invitation_is_used_once_also_by_fifty_at_the_same_time",
             "auth::invitations::an_invitation_that_is_no_longer_valid_is_410_and_not_in_the_list",
             "auth::password_resets::fifty_uses_at_the_same_time_set_one_password",
-            "auth::sessions::the_database_file_contains_no_token_and_no_token_id",
+            "auth::sessions::the_database_contains_no_token_and_no_token_id",
         ],
     ),
     (
@@ -436,7 +436,7 @@ const REQUIREMENTS: &[(u8, &str, &[&str])] = &[
 
 /// The names of the tests in a module of this test binary.
 fn tests_in(module: &str) -> BTreeSet<String> {
-    let file = module.replace("::", "/");
+    let file = module.trim_end_matches("::sqlite_only").replace("::", "/");
     let path = format!("{}/tests/it/{file}.rs", env!("CARGO_MANIFEST_DIR"));
     let source = fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path}: {why}"));
     source

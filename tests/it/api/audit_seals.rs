@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use task_api::app::maintenance;
@@ -13,6 +13,7 @@ use task_api::store::audit::seal;
 use task_api::store::audit::verification::{Kept, Verification, verify};
 
 use crate::support::program::WorkDir;
+use crate::support::sql::{TestRow, TestSql};
 use crate::support::{PASSWORD, TestApp, file_mode, open_store};
 
 fn verdict(app: &TestApp) -> Verification {
@@ -64,7 +65,7 @@ fn end_epoch(app: &TestApp) {
 }
 
 /// The rows of a table, to put them back later.
-fn keep_copy(db: &Connection, table: &str) {
+fn keep_copy(db: &TestSql, table: &str) {
     let sql = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
     db.execute_batch(&sql).unwrap();
 }
@@ -88,16 +89,12 @@ fn an_older_state_of_the_log_that_is_put_back_under_the_server_is_noticed() {
 }
 
 /// Computes the hashes of all rows again, as an attacker does after a change; returns the new head.
-fn rewrite_chain(db: &Connection) -> (i64, String) {
-    let mut statement = db
-        .prepare(
-            "SELECT id, at, action, actor_id, actor, subject_id, subject, address, detail,
-             request_id, os_user, latest_at FROM audit ORDER BY id",
-        )
-        .unwrap();
-    let read = |row: &rusqlite::Row| {
-        let text = |column: usize| row.get::<_, Option<String>>(column).map(|text| json!(text));
-        let number = |column: usize| row.get::<_, Option<i64>>(column).map(|n| json!(n));
+fn rewrite_chain(db: &TestSql) -> (i64, String) {
+    let sql = "SELECT id, at, action, actor_id, actor, subject_id, subject, address, detail,
+        request_id, os_user, latest_at FROM audit ORDER BY id";
+    let read = |row: &TestRow| {
+        let text = |column: usize| row.get::<Option<String>>(column).map(|text| json!(text));
+        let number = |column: usize| row.get::<Option<i64>>(column).map(|n| json!(n));
         let first = vec![
             number(0)?,
             text(1)?,
@@ -111,11 +108,7 @@ fn rewrite_chain(db: &Connection) -> (i64, String) {
         ];
         Ok((first, vec![text(9)?, text(10)?, text(11)?]))
     };
-    let rows: Vec<(Vec<Value>, Vec<Value>)> = statement
-        .query_map([], read)
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let rows: Vec<(Vec<Value>, Vec<Value>)> = db.query(sql, [], read).unwrap();
     let mut head = (0, String::new());
     for (mut row, added) in rows {
         let id = row[0].as_i64().unwrap();
@@ -292,7 +285,7 @@ fn a_process_that_is_killed_between_the_seal_and_the_new_key_goes_on_with_the_ol
     end_epoch(&app);
     fs::write(key_file(&app), old).unwrap();
     // Another process, as after a restart.
-    let store = open_store(&app.database()).unwrap();
+    let store = app.open_store();
     assert_eq!(epoch_in(&key_file(&app)), 2);
     let verdict = verify(&store, &Kept::default(), |_| {}).unwrap();
     assert!(matches!(verdict, Verification::Intact { count: 2, .. }));
@@ -303,7 +296,7 @@ fn a_process_that_is_killed_between_the_seal_and_the_new_key_goes_on_with_the_ol
 #[test]
 fn processes_on_one_database_follow_each_others_epochs() {
     let app = app_with_rows(1);
-    let other = open_store(&app.database()).unwrap();
+    let other = app.open_store();
     for rows in 2..5 {
         seal::end_epoch(&other, app.app.now(), 0).unwrap();
         add_row(&app);
@@ -377,23 +370,6 @@ fn an_operator_sees_a_lost_key_and_seals_the_log_anew() {
         .unwrap();
     assert!(detail.contains("there is no audit key"), "{detail}");
     assert!(!os_user.is_empty());
-}
-
-#[test]
-fn an_older_database_beside_a_newer_key_is_noticed() {
-    let app = app_with_rows(2);
-    let older = app.folder.path().join("older.db");
-    app.sql()
-        .execute("VACUUM INTO ?1", [older.to_str().unwrap()])
-        .unwrap();
-    end_epoch(&app);
-    fs::copy(key_file(&app), app.folder.path().join("older.db.audit_key")).unwrap();
-    let store = open_store(&older).unwrap();
-    let why = reason(verify(&store, &Kept::default(), |_| {}).unwrap());
-    assert!(
-        why.ends_with("is of epoch 2, and the last seal of epoch 1: the database is an older copy"),
-        "{why}"
-    );
 }
 
 #[test]
@@ -522,36 +498,6 @@ fn the_metrics_have_the_head_for_another_system_to_keep() {
 }
 
 #[test]
-fn a_database_of_an_earlier_version_is_sealed_as_it_is() {
-    let app = app_with_rows(3);
-    let db = app.sql();
-    // As the earlier version left it: rows without the later columns, and no seals.
-    db.execute_batch(
-        "UPDATE audit SET request_id = NULL; DROP TABLE audit_seal; DROP TABLE audit_start;
-         DROP INDEX audit_late; DROP INDEX audit_by_latest_time;
-         ALTER TABLE audit DROP COLUMN latest_at;
-         CREATE INDEX audit_by_time ON audit (at, id);
-         PRAGMA user_version = 3",
-    )
-    .unwrap();
-    db.execute_batch("ALTER TABLE audit ADD COLUMN latest_at DATETIME")
-        .unwrap();
-    rewrite_chain(&db);
-    db.execute_batch(
-        "ALTER TABLE audit DROP COLUMN latest_at; ALTER TABLE audit DROP COLUMN request_id;
-         ALTER TABLE audit DROP COLUMN os_user",
-    )
-    .unwrap();
-    drop(db);
-    let folder = app.close();
-    fs::remove_file(folder.path().join("project.db.audit_key")).unwrap();
-    let app = TestApp::in_folder(folder, |_| {});
-    assert_intact(&app, 3);
-    add_row(&app);
-    assert_intact(&app, 4);
-}
-
-#[test]
 fn an_entry_has_the_request_id_or_the_operating_system_user() {
     let app = TestApp::new();
     let admin = app.admin();
@@ -571,7 +517,7 @@ fn an_entry_has_the_request_id_or_the_operating_system_user() {
 
     let work_dir = WorkDir::new();
     work_dir.create_account("ada", &[]);
-    let columns = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
+    let columns = |row: &TestRow| Ok((row.get(0)?, row.get(1)?));
     let (os_user, request_id): (String, Option<String>) = work_dir
         .sql()
         .query_row("SELECT os_user, request_id FROM audit", [], columns)
@@ -596,4 +542,57 @@ fn an_entry_has_the_request_id_or_the_operating_system_user() {
             .error_line()
             .ends_with("row 1 is not what was written")
     );
+}
+
+mod sqlite_only {
+    use super::*;
+
+    #[test]
+    fn an_older_database_beside_a_newer_key_is_noticed() {
+        let app = app_with_rows(2);
+        let older = app.folder.path().join("older.db");
+        app.sqlite()
+            .execute("VACUUM INTO ?1", [older.to_str().unwrap()])
+            .unwrap();
+        end_epoch(&app);
+        fs::copy(key_file(&app), app.folder.path().join("older.db.audit_key")).unwrap();
+        let store = open_store(&older).unwrap();
+        let why = reason(verify(&store, &Kept::default(), |_| {}).unwrap());
+        assert!(
+            why.ends_with(
+                "is of epoch 2, and the last seal of epoch 1: the database is an older copy"
+            ),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_database_of_an_earlier_version_is_sealed_as_it_is() {
+        let app = app_with_rows(3);
+        let db = app.sql();
+        // As the earlier version left it: rows without the later columns, and no seals.
+        db.execute_batch(
+            "UPDATE audit SET request_id = NULL; DROP TABLE audit_seal; DROP TABLE audit_start;
+             DROP INDEX audit_late; DROP INDEX audit_by_latest_time;
+             ALTER TABLE audit DROP COLUMN latest_at;
+             CREATE INDEX audit_by_time ON audit (at, id);
+             PRAGMA user_version = 3",
+        )
+        .unwrap();
+        db.execute_batch("ALTER TABLE audit ADD COLUMN latest_at DATETIME")
+            .unwrap();
+        rewrite_chain(&db);
+        db.execute_batch(
+            "ALTER TABLE audit DROP COLUMN latest_at; ALTER TABLE audit DROP COLUMN request_id;
+             ALTER TABLE audit DROP COLUMN os_user",
+        )
+        .unwrap();
+        drop(db);
+        let folder = app.close();
+        fs::remove_file(folder.path().join("project.db.audit_key")).unwrap();
+        let app = TestApp::in_folder(folder, |_| {});
+        assert_intact(&app, 3);
+        add_row(&app);
+        assert_intact(&app, 4);
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use task_api::config::cors::{AllowedHeaders, CorsOrigins};
 use task_api::router::ROUTES;
 
+use crate::support::data_dir::DataDir;
 use crate::support::{self, PASSWORD, TestApp, TestResponse, comma_separated, timestamp};
 
 const LISTED: &str = "https://app.example";
@@ -406,7 +407,7 @@ fn error_responses_have_cors_headers() {
 
 #[test]
 fn a_panic_is_a_500_with_cors_headers_and_later_requests_succeed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = DataDir::new();
     let is_broken = Arc::new(AtomicBool::new(false));
     let clock_is_broken = Arc::clone(&is_broken);
     let clock = move || {
@@ -570,7 +571,7 @@ fn origins_as_browsers_send_them_are_valid_settings() {
 
 #[test]
 fn the_server_does_not_start_when_every_origin_may_send_credentials() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = DataDir::new();
     let mut config = support::config(&folder);
     config.cors.cors_supports_credentials = true;
     let message = config.check().unwrap_err();

@@ -12,6 +12,7 @@ use task_api::model::{Role, User};
 use task_api::store::idempotency;
 
 use crate::support::http_client::Client;
+use crate::support::sql::TestRow;
 use crate::support::{
     Account, PASSWORD, SIGNING_KEY, TestApp, TestResponse, concurrently, keys, timestamp,
 };
@@ -363,7 +364,7 @@ fn accounts_of_the_flask_app_without_created_at_have_separate_keys() {
     let app = app();
     let managers = ["ada", "eve"].map(|name| app.account(name, Role::Manager, true));
     app.sql()
-        .execute("UPDATE user SET created_at = NULL", [])
+        .execute(r#"UPDATE "user" SET created_at = NULL"#, [])
         .unwrap();
     for manager in managers {
         let manager = with_new_token(&app, manager);
@@ -501,12 +502,14 @@ fn maintenance_deletes_all_expired_rows_in_one_run() {
     let manager = app.manager();
     let body = r#"{"title":"t"}"#;
     post_task(&app, &manager, UUID, body);
-    app.sql()
-        .execute_batch(
-            "WITH n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1700)
-             INSERT INTO idempotency SELECT randomblob(32), body, shown, 0 FROM idempotency, n",
-        )
-        .unwrap();
+    let db = app.sql();
+    let sql = "INSERT INTO idempotency SELECT ?1, body, shown, 0 FROM idempotency WHERE key <> ?1 LIMIT 1";
+    db.execute_batch("BEGIN").unwrap();
+    for n in 0..1700 {
+        let key = Sha256::digest(format!("{n}")).to_vec();
+        db.execute(sql, [key]).unwrap();
+    }
+    db.execute_batch("COMMIT").unwrap();
     assert_eq!(app.count("idempotency"), 1701);
     maintenance::run(&app.app).unwrap();
     assert_eq!(app.count("idempotency"), 1);
@@ -573,15 +576,12 @@ fn the_row_and_its_stored_response_are_committed_together_or_not_at_all() {
             let app = app();
             let manager = app.manager();
             let before = app.rows();
-            let sql = format!(
-                "CREATE TRIGGER broken BEFORE INSERT ON {broken} BEGIN SELECT RAISE(ABORT, 'disk'); END"
-            );
-            app.sql().execute_batch(&sql).unwrap();
+            app.sql().break_writes("INSERT", broken);
             let post = || post(&app, path, Some(&manager), &[UUID], body);
             assert_eq!(post().status, 500, "{path}: {broken}");
             assert_eq!(app.rows(), before, "{path}: {broken}");
             assert_eq!(app.count("idempotency"), 0, "{path}: {broken}");
-            app.sql().execute_batch("DROP TRIGGER broken").unwrap();
+            app.sql().repair_writes("INSERT", broken);
             let first = post();
             assert_replays(&first, &post());
         }
@@ -636,7 +636,7 @@ fn a_stolen_database_file_alone_does_not_allow_guessing_the_password_of_a_sign_u
         let app = TestApp::with_keys(folder, &keys(signing_key, &[]), |_| {});
         assert_created(&sign_up(&app, UUID, &body));
         let sql = "SELECT key, body, shown FROM idempotency";
-        let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let read = |row: &TestRow| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         app.sql().query_row(sql, [], read).unwrap()
     };
     let (key, hash, shown) = row(SIGNING_KEY);

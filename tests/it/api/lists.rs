@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use task_api::model::Role;
 
 use crate::support::pagination::{follow_links, get_page, next_page};
+use crate::support::sql::TestSql;
 use crate::support::{Account, SORTS, TestApp};
 
 const LIMITS: [usize; 5] = [1, 2, 3, 7, 100];
@@ -51,7 +52,7 @@ impl Row {
         by_key.then(directed(self.id.cmp(&other.id)))
     }
 
-    fn insert(&self, db: &rusqlite::Connection) {
+    fn insert(&self, db: &TestSql) {
         let sql = "INSERT INTO task VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         db.execute(
             sql,
@@ -125,10 +126,10 @@ impl TestRng {
 fn insert_random_tasks(app: &TestApp, user_ids: &[i64], count: i64) -> Vec<Row> {
     let mut rng = TestRng(7);
     let rows: Vec<_> = (1..=count).map(|n| rng.row(n * 10, user_ids)).collect();
-    let mut db = app.sql();
-    let transaction = db.transaction().unwrap();
-    rows.iter().for_each(|row| row.insert(&transaction));
-    transaction.commit().unwrap();
+    let db = app.sql();
+    db.execute_batch("BEGIN").unwrap();
+    rows.iter().for_each(|row| row.insert(&db));
+    db.execute_batch("COMMIT").unwrap();
     rows
 }
 
@@ -707,7 +708,7 @@ fn a_page_of_accounts_or_of_the_audit_log_looks_at_a_bounded_number_of_rows_too(
 
     let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 12000)
         INSERT INTO audit (id, at, action, actor_id, hash)
-        SELECT n, '2026-11-01 08:00:00.000000', iif(n = 1, 'role_changed', 'approved'), 1, '' FROM n";
+        SELECT n, '2026-11-01 08:00:00.000000', CASE n WHEN 1 THEN 'role_changed' ELSE 'approved' END, 1, '' FROM n";
     app.sql().execute(sql, []).unwrap();
     let found = vec![vec![], vec![], vec![1]];
     let list = "/audit?actor_id=1&action=role_changed";
@@ -758,10 +759,9 @@ fn pages_that_end_early_together_are_the_whole_list() {
     let (mut rng, db) = (TestRng(11), app.sql());
     for row in &rows {
         // Appends only what no search text matches, and keeps NULL.
-        let length = rng.pick(&[0, 0, 300_000, 600_000, 1_100_000]) as i64;
-        let sql =
-            "UPDATE task SET description = description || printf('%.*c', ?1, '.') WHERE id = ?2";
-        db.execute(sql, [length, row.id]).unwrap();
+        let text = ".".repeat(rng.pick(&[0, 0, 300_000, 600_000, 1_100_000]));
+        let sql = "UPDATE task SET description = description || ?1 WHERE id = ?2";
+        db.execute(sql, params![text, row.id]).unwrap();
     }
     let matches = |row: &Row, q: &str| {
         let description = row.description.as_deref().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Single tasks: creating, reading, changing and deleting them, and the form in which the database stores
 //! them.
 
+use rusqlite::types::Value as SqlValue;
 use serde_json::{Map, Value, json};
 
 use crate::support::{Account, TestApp, TestResponse};
@@ -31,14 +32,10 @@ fn filled(assignee: &Account) -> Value {
     })
 }
 
-/// The stored value of a column of a task, and its SQLite type.
-fn stored(app: &TestApp, id: i64, column: &str) -> (String, String) {
-    let sql = format!(
-        "SELECT coalesce(CAST({column} AS TEXT), 'NULL'), typeof({column}) FROM task WHERE id = ?1"
-    );
-    app.sql()
-        .query_row(&sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
+/// The stored value of a column of a task.
+fn stored(app: &TestApp, id: i64, column: &str) -> SqlValue {
+    let sql = format!("SELECT {column} FROM task WHERE id = ?1");
+    app.sql().query_row(&sql, [id], |row| row.get(0)).unwrap()
 }
 
 #[test]
@@ -130,10 +127,7 @@ fn titles_and_descriptions_are_stored_unchanged() {
         let task = response.json();
         let id = task["id"].as_i64().unwrap();
         assert_eq!(show(&app, &manager, id)[field], text, "{text:?}");
-        assert_eq!(
-            stored(&app, id, field),
-            (text.to_owned(), "text".to_owned())
-        );
+        assert_eq!(stored(&app, id, field), SqlValue::Text(text.to_owned()));
 
         let response = change(&app, &manager, id, &json!({ "description": "d" }));
         assert_eq!(response.status, 200);
@@ -278,7 +272,7 @@ fn a_deadline_in_any_time_zone_is_stored_and_returned_in_utc() {
             assert_eq!(show(&app, &manager, id)["deadline"], returned, "{sent}");
             assert_eq!(
                 stored(&app, id, "deadline"),
-                (in_database.to_owned(), "text".to_owned()),
+                SqlValue::Text(in_database.to_owned()),
                 "{sent}"
             );
         }
@@ -479,12 +473,12 @@ fn a_field_set_to_null_is_null_in_the_database() {
     let (manager, employee) = (app.manager(), app.employee());
     let id = app.create_task(&manager, filled(&employee));
     for field in ["description", "deadline", "assigned_user_id"] {
-        assert_ne!(stored(&app, id, field).1, "null", "{field}");
+        assert_ne!(stored(&app, id, field), SqlValue::Null, "{field}");
         assert_eq!(
             change(&app, &manager, id, &json!({ field: null })).status,
             200
         );
-        assert_eq!(stored(&app, id, field).1, "null", "{field}");
+        assert_eq!(stored(&app, id, field), SqlValue::Null, "{field}");
     }
 }
 
@@ -625,8 +619,10 @@ fn timestamps_are_stored_in_the_format_of_sqlalchemy() {
         &manager,
         json!({ "title": "t", "deadline": "2026-12-24T18:00:00+02:00" }),
     );
-    let (created_at, sqlite_type) = stored(&app, id, "created_at");
-    assert_eq!(sqlite_type, "text");
+    let stored_at = stored(&app, id, "created_at");
+    let SqlValue::Text(created_at) = &stored_at else {
+        panic!("{stored_at:?}")
+    };
     let returned = show(&app, &manager, id)["created_at"].clone();
     let (day_and_time, micros) = created_at.split_once('.').unwrap();
     assert_eq!(day_and_time, "2026-11-23 12:00:00");
@@ -642,16 +638,17 @@ fn timestamps_are_stored_in_the_format_of_sqlalchemy() {
     assert_eq!(returned, expected);
     assert_eq!(
         stored(&app, id, "deadline"),
-        ("2026-12-24 16:00:00.000000".to_owned(), "text".to_owned())
+        SqlValue::Text("2026-12-24 16:00:00.000000".to_owned())
     );
-    assert_eq!(stored(&app, id, "status").0, "pending");
+    let pending = SqlValue::Text("pending".to_owned());
+    assert_eq!(stored(&app, id, "status"), pending);
     // A change keeps `created_at`.
     app.advance(3600);
     assert_eq!(
         change(&app, &manager, id, &json!({ "title": "later" })).status,
         200
     );
-    assert_eq!(stored(&app, id, "created_at").0, created_at);
+    assert_eq!(stored(&app, id, "created_at"), stored_at);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn delete(app: &TestApp, account: &Account, id: i64) -> TestResponse {
 }
 
 fn approved_admins(app: &TestApp) -> i64 {
-    let sql = r#"SELECT count(*) FROM "user" WHERE role = 'admin' AND is_approved = 1"#;
+    let sql = r#"SELECT count(*) FROM "user" WHERE role = 'admin' AND is_approved = TRUE"#;
     app.sql().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
@@ -491,11 +491,7 @@ fn no_response_contains_a_password_or_a_password_hash() {
         assert_ne!(response.status, 500, "{line}");
         let hashes: Vec<String> = app
             .sql()
-            .prepare(r#"SELECT password_hash FROM "user""#)
-            .unwrap()
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .collect::<Result<_, _>>()
+            .query(r#"SELECT password_hash FROM "user""#, [], |row| row.get(0))
             .unwrap();
         assert!(hashes.len() >= 2);
         let text = format!("{:?} {}", response.headers, response.text());
@@ -538,7 +534,7 @@ fn a_new_account_with_a_reused_id_does_not_inherit_the_tasks_of_the_old_one() {
     let task = app.create_task(&manager, json!({ "title": "left over" }));
     // As in the Flask app: the account is deleted, and the task still has its id.
     let sql = app.sql();
-    sql.pragma_update(None, "foreign_keys", false).unwrap();
+    sql.without_foreign_keys();
     sql.execute("UPDATE task SET assigned_user_id = ?1", [manager.id + 1])
         .unwrap();
     let employee = app.employee();

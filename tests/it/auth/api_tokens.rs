@@ -249,9 +249,8 @@ fn a_token_is_shown_once_and_listed_without_its_secret() {
     let mut listed = json.clone();
     listed.as_object_mut().unwrap().remove("token");
     assert_eq!(tokens(&app, &anna), [listed]);
-    app.app.store.checkpoint().unwrap();
-    let file = std::fs::read(app.database()).unwrap();
-    let found = file.windows(43).any(|bytes| bytes == secret.as_bytes());
+    let stored = app.stored_bytes();
+    let found = stored.windows(43).any(|bytes| bytes == secret.as_bytes());
     assert!(!found);
 }
 
@@ -422,9 +421,10 @@ fn a_token_of_a_deleted_account_is_401_also_if_the_flask_app_deleted_it_and_its_
 
     let ben = app.account("ben", Role::Manager, true);
     let full = script(&app, &ben, "full");
-    app.sql()
-        .execute_batch(&format!(
-            r#"PRAGMA foreign_keys = OFF; DELETE FROM "user" WHERE id = {id};
+    let db = app.sql();
+    db.without_foreign_keys();
+    db.execute_batch(&format!(
+            r#"DELETE FROM "user" WHERE id = {id};
                INSERT INTO "user" (id, username, email, password_hash, role, is_approved, created_at)
                VALUES ({id}, 'eve', 'eve@example.com', 'x', 'admin', TRUE, '2026-11-24 00:00:00.000000')"#,
             id = ben.id

@@ -671,19 +671,17 @@ fn an_unapproved_account_has_the_same_rate_limit_as_an_approved_one() {
 
 /// Makes every write to a table fail with a 500, until `repair`.
 fn break_writes(app: &TestApp, table: &str) {
-    let trigger = |operation: &str| {
-        format!(
-            "CREATE TRIGGER broken_{operation} BEFORE {operation} ON \"{table}\" \
-             BEGIN SELECT RAISE(ABORT, 'broken'); END;"
-        )
-    };
-    let sql = trigger("INSERT") + &trigger("UPDATE");
-    app.sql().execute_batch(&sql).unwrap();
+    let db = app.sql();
+    for operation in ["INSERT", "UPDATE"] {
+        db.break_writes(operation, table);
+    }
 }
 
-fn repair(app: &TestApp) {
-    let sql = "DROP TRIGGER broken_INSERT; DROP TRIGGER broken_UPDATE";
-    app.sql().execute_batch(sql).unwrap();
+fn repair_writes(app: &TestApp, table: &str) {
+    let db = app.sql();
+    for operation in ["INSERT", "UPDATE"] {
+        db.repair_writes(operation, table);
+    }
 }
 
 #[test]
@@ -694,7 +692,7 @@ fn a_sign_up_that_fails_with_500_does_not_count() {
         let failed = sign_up_from(&app, ATTACKER_ADDRESS, &format!("n{n}"));
         assert_eq!(failed.status, 500, "{failed:?}");
     }
-    repair(&app);
+    repair_writes(&app, "user");
     let sign_up = |n| sign_up_from(&app, ATTACKER_ADDRESS, &format!("n{n}"));
     assert_eq!(count_until_another(201, sign_up), 60);
 }
@@ -703,7 +701,7 @@ fn a_sign_up_that_fails_with_500_does_not_count() {
 fn a_sign_up_that_is_refused_while_the_database_is_locked_does_not_count() {
     let app = rate_limited_app();
     let lock = app.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock.lock_writes();
     // In one group, only the first write waits for the lock.
     let sign_up = |n| sign_up_from(&app, ATTACKER_ADDRESS, &format!("n{n}"));
     for (failed, _) in app.app.store.write_group(0..100, sign_up) {
@@ -727,7 +725,7 @@ fn a_sign_in_that_fails_does_not_count_for_its_account_its_address_or_its_site()
         assert_eq!(failed.status, 500, "{failed:?}");
         assert_eq!(wrong(ATTACKER_ADDRESS, &anna.email).status, 500);
     }
-    repair(&app);
+    repair_writes(&app, "audit");
     let to_anna = |_| wrong(ATTACKER_ADDRESS, &anna.email);
     assert_eq!(count_until_another(401, to_anna), 10);
     // The ten count for the address too.
@@ -749,7 +747,7 @@ fn a_refresh_that_fails_does_not_count() {
         let failed = refresh(n);
         assert_eq!(failed.status, 500, "{failed:?}");
     }
-    repair(&app);
+    repair_writes(&app, "session");
     // A retry of the first exchange gets the same tokens again.
     assert_eq!(count_until_another(200, refresh), 120);
 }
@@ -760,7 +758,7 @@ fn a_request_that_fails_does_not_count_and_one_that_is_refused_does() {
     let admin = app.admin();
     let get = |line: &str| send(&app, OWNER_ADDRESS, line, Some(&admin.token), "");
     let rename = |from: &str, to: &str| {
-        let sql = format!("PRAGMA legacy_alter_table = ON; ALTER TABLE {from} RENAME TO {to}");
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
         app.sql().execute_batch(&sql).unwrap();
     };
     rename("task", "gone");

@@ -1,12 +1,14 @@
 //! Identity of accounts: one canonical form of an e-mail address, names that look alike, ids that are never reused, and accounts
 //! that no admin approves.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use serde_json::{Value, json};
 use task_api::app::maintenance;
 use task_api::model::{NameKeys, email_key};
 
+use crate::support::data_dir::{DataDir, Engine};
 use crate::support::program::{RunningServer, WorkDir, run_command};
+use crate::support::sql::TestSql;
 use crate::support::{Account, PASSWORD, TestApp, open_store};
 
 /// Werkzeug's hash of `PASSWORD`.
@@ -28,27 +30,32 @@ const SPELLINGS: [&str; 10] = [
 const CANONICAL: &str = "zoë@xn--bcher-kva.example";
 
 /// A folder with a database of the Flask app that has these accounts: username and e-mail.
-fn flask_database(accounts: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let db = Connection::open(folder.path().join("project.db")).unwrap();
-    db.execute_batch(
-        "CREATE TABLE user (id INTEGER NOT NULL, username VARCHAR(80) NOT NULL, email VARCHAR(120) NOT NULL,
-           password_hash VARCHAR(128) NOT NULL, role VARCHAR(20), is_approved BOOLEAN, created_at DATETIME,
-           PRIMARY KEY (id), UNIQUE (username), UNIQUE (email));
-         CREATE TABLE task (id INTEGER NOT NULL, title VARCHAR(255) NOT NULL, description TEXT, status VARCHAR(20),
-           deadline DATETIME, created_at DATETIME, assigned_user_id INTEGER,
-           PRIMARY KEY (id), FOREIGN KEY(assigned_user_id) REFERENCES user (id));",
-    )
+fn flask_database(accounts: &[(&str, &str)]) -> DataDir {
+    let folder = DataDir::new();
+    let db = folder.sql();
+    // The types that SQLAlchemy chooses.
+    let (id, time) = match Engine::current() {
+        Engine::Sqlite => ("INTEGER", "DATETIME"),
+        Engine::Postgres => ("SERIAL", "TIMESTAMP WITHOUT TIME ZONE"),
+    };
+    db.execute_batch(&format!(
+        r#"CREATE TABLE "user" (id {id} NOT NULL, username VARCHAR(80) NOT NULL, email VARCHAR(120) NOT NULL,
+             password_hash VARCHAR(128) NOT NULL, role VARCHAR(20), is_approved BOOLEAN, created_at {time},
+             PRIMARY KEY (id), UNIQUE (username), UNIQUE (email));
+           CREATE TABLE task (id {id} NOT NULL, title VARCHAR(255) NOT NULL, description TEXT, status VARCHAR(20),
+             deadline {time}, created_at {time}, assigned_user_id INTEGER,
+             PRIMARY KEY (id), FOREIGN KEY(assigned_user_id) REFERENCES "user" (id));"#,
+    ))
     .unwrap();
     insert_flask_accounts(&db, accounts);
     folder
 }
 
 /// Inserts accounts as the Flask app does.
-fn insert_flask_accounts(db: &Connection, accounts: &[(&str, &str)]) {
+fn insert_flask_accounts(db: &TestSql, accounts: &[(&str, &str)]) {
     for (username, email) in accounts {
-        let sql = "INSERT INTO user (username, email, password_hash, role, is_approved, created_at)
-            VALUES (?1, ?2, ?3, 'employee', 1, '2026-01-01 00:00:00.000000')";
+        let sql = r#"INSERT INTO "user" (username, email, password_hash, role, is_approved, created_at)
+            VALUES (?1, ?2, ?3, 'employee', TRUE, '2026-01-01 00:00:00.000000')"#;
         db.execute(sql, params![username, email, FLASK_HASH])
             .unwrap();
     }
@@ -166,13 +173,13 @@ fn an_account_that_the_flask_app_writes_meanwhile_is_found_by_any_spelling_after
     assert_each_spelling_signs_in(&app, "zoe");
     // Its address is changed, then the account is deleted, without foreign keys.
     let db = app.sql();
-    db.execute("UPDATE user SET email = 'zoe@example.com'", [])
+    db.execute(r#"UPDATE "user" SET email = 'zoe@example.com'"#, [])
         .unwrap();
     assert_eq!(signed_in(&app, CANONICAL), None);
     maintenance::run(&app.app).unwrap();
     assert_eq!(signed_in(&app, "ZOE@example.com").as_deref(), Some("zoe"));
-    db.pragma_update(None, "foreign_keys", false).unwrap();
-    db.execute("DELETE FROM user", []).unwrap();
+    db.without_foreign_keys();
+    db.execute(r#"DELETE FROM "user""#, []).unwrap();
     maintenance::run(&app.app).unwrap();
     assert_eq!(app.count("account_key"), 0);
     assert_eq!(app.sign_up("zoe", CANONICAL, PASSWORD).status, 201);
@@ -181,41 +188,17 @@ fn an_account_that_the_flask_app_writes_meanwhile_is_found_by_any_spelling_after
 #[test]
 fn more_accounts_of_the_flask_app_than_one_batch_all_get_their_keys_at_the_start() {
     let folder = flask_database(&[]);
-    let db = Connection::open(folder.path().join("project.db")).unwrap();
-    db.execute_batch(
-        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1203)
-         INSERT INTO user (username, email, password_hash) SELECT 'Name' || n, 'A' || n || '@X.example', '' FROM n",
+    folder.sql().execute_batch(
+        r#"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1203)
+           INSERT INTO "user" (username, email, password_hash) SELECT 'Name' || n, 'A' || n || '@X.example', '' FROM n"#,
     )
     .unwrap();
-    drop(db);
     let app = TestApp::in_folder(folder, |_| {});
     assert_eq!(app.count("account_key"), 1203);
     for n in [1, 500, 501, 1000, 1001, 1203] {
         let response = app.sign_up("new", &format!("a{n}@x.example"), PASSWORD);
         assert_eq!(response.code(), "account_exists", "{n}");
     }
-}
-
-#[test]
-fn names_of_the_flask_app_that_are_not_text_do_not_prevent_the_start() {
-    let folder = flask_database(&[]);
-    let db = Connection::open(folder.path().join("project.db")).unwrap();
-    for (username, email) in [
-        ("x'ff00fe'", "x'80'"),
-        ("''", "''"),
-        ("12", "1.5"),
-        ("CAST(x'ff41' AS TEXT)", "'a@'"),
-    ] {
-        let sql = format!(
-            "INSERT INTO user (username, email, password_hash) VALUES ({username}, {email}, '')"
-        );
-        db.execute(&sql, []).unwrap();
-    }
-    drop(db);
-    let app = TestApp::in_folder(folder, |_| {});
-    assert_eq!(app.count("account_key"), 4);
-    maintenance::run(&app.app).unwrap();
-    assert_eq!(app.count("account_key"), 4);
 }
 
 #[test]
@@ -495,7 +478,7 @@ fn two_names_that_look_alike_cannot_both_be_made() {
             );
             assert_eq!(app.rows(), before);
             // The name is free again when the account is deleted.
-            app.sql().execute("DELETE FROM user", []).unwrap();
+            app.sql().execute(r#"DELETE FROM "user""#, []).unwrap();
             maintenance::run(&app.app).unwrap();
             let response = app.sign_up(second, "second@example.com", PASSWORD);
             assert_eq!(response.status, 201, "{first:?} {second:?}");
@@ -656,37 +639,6 @@ fn the_id_of_a_deleted_account_is_not_given_out_again() {
     }
 }
 
-#[test]
-fn ids_that_were_deleted_before_the_upgrade_are_not_given_out_again() {
-    let folder = flask_database(&[("root", "root@example.com")]);
-    let path = folder.path().join("project.db");
-    drop(open_store(&path).unwrap());
-    // The file of the version before: no sequence, and entries about accounts that are gone.
-    let db = Connection::open(&path).unwrap();
-    db.execute_batch("DROP TABLE id_sequence; PRAGMA user_version = 4")
-        .unwrap();
-    let sql = "INSERT INTO audit (id, at, action, actor_id, subject_id, hash) VALUES (?1, '', 'account_deleted', ?2, ?3, '')";
-    for (id, actor, subject) in [
-        (1, Some(41), Some(17)),
-        (2, None, Some(38)),
-        (3, Some(3), None),
-    ] {
-        db.execute(sql, params![id, actor, subject]).unwrap();
-    }
-    db.execute("INSERT INTO audit_head VALUES (1, 3, '')", [])
-        .unwrap();
-    drop(db);
-    let app = TestApp::in_folder(folder, |_| {});
-    let response = app.sign_up("new", "new@example.com", PASSWORD);
-    assert_eq!(response.json()["id"], 42, "{response:?}");
-    // The Flask app numbers its accounts itself.
-    app.sql()
-        .execute("INSERT INTO user (id, username, email, password_hash) VALUES (77, 'flask', 'f@example.com', '')", [])
-        .unwrap();
-    let response = app.sign_up("newer", "newer@example.com", PASSWORD);
-    assert_eq!(response.json()["id"], 78);
-}
-
 // ---- accounts that await approval ---------------------------------------------------------------
 
 const DAY: i64 = 24 * 3600;
@@ -698,13 +650,8 @@ fn signed_in_again(app: &TestApp, account: Account) -> Account {
 }
 
 fn usernames(app: &TestApp) -> Vec<String> {
-    let db = app.sql();
-    let mut names = db.prepare("SELECT username FROM user ORDER BY id").unwrap();
-    names
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+    let sql = r#"SELECT username FROM "user" ORDER BY id"#;
+    app.sql().query(sql, [], |row| row.get(0)).unwrap()
 }
 
 #[test]
@@ -715,7 +662,7 @@ fn an_account_that_nobody_approves_is_removed_and_others_stay() {
     insert_flask_accounts(&app.sql(), &[("flask", "flask@example.com")]);
     app.sql()
         .execute(
-            "UPDATE user SET is_approved = 0 WHERE username = 'flask'",
+            r#"UPDATE "user" SET is_approved = FALSE WHERE username = 'flask'"#,
             [],
         )
         .unwrap();
@@ -738,7 +685,7 @@ fn an_account_that_nobody_approves_is_removed_and_others_stay() {
     sign_up("byflask");
     app.sql()
         .execute(
-            "UPDATE user SET is_approved = 1 WHERE username = 'byflask'",
+            r#"UPDATE "user" SET is_approved = TRUE WHERE username = 'byflask'"#,
             [],
         )
         .unwrap();
@@ -787,11 +734,11 @@ fn an_account_of_the_flask_app_with_the_id_of_one_that_signed_up_stays() {
     let app = TestApp::new();
     let response = app.sign_up("ada", "ada@example.com", PASSWORD);
     let db = app.sql();
-    db.pragma_update(None, "foreign_keys", false).unwrap();
-    db.execute("DELETE FROM user", []).unwrap();
+    db.without_foreign_keys();
+    db.execute(r#"DELETE FROM "user""#, []).unwrap();
     insert_flask_accounts(&db, &[("bob", "bob@example.com")]);
     db.execute(
-        "UPDATE user SET is_approved = NULL, id = ?1",
+        r#"UPDATE "user" SET is_approved = NULL, id = ?1"#,
         [response.json()["id"].as_i64()],
     )
     .unwrap();
@@ -807,9 +754,9 @@ fn more_expired_accounts_than_one_batch_are_all_removed() {
     app.admin();
     app.sql()
         .execute_batch(
-            "WITH RECURSIVE n(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 1100)
-             INSERT INTO user (id, username, email, password_hash, created_at) SELECT n, n, n, '', '2026-01-01 00:00:00.000000' FROM n;
-             INSERT INTO pending_account SELECT id, created_at FROM user WHERE id > 1",
+            r#"WITH RECURSIVE n(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 1100)
+               INSERT INTO "user" (id, username, email, password_hash, created_at) SELECT n, n, n, '', '2026-01-01 00:00:00.000000' FROM n;
+               INSERT INTO pending_account SELECT id, created_at FROM "user" WHERE id > 1"#,
         )
         .unwrap();
     maintenance::run(&app.app).unwrap();
@@ -896,4 +843,60 @@ fn concurrent_sign_ups_do_not_exceed_the_bound() {
         "{statuses:?}"
     );
     assert_eq!(app.count("user"), 3);
+}
+
+mod sqlite_only {
+    use super::*;
+
+    #[test]
+    fn names_of_the_flask_app_that_are_not_text_do_not_prevent_the_start() {
+        let folder = flask_database(&[]);
+        let db = folder.sqlite();
+        for (username, email) in [
+            ("x'ff00fe'", "x'80'"),
+            ("''", "''"),
+            ("12", "1.5"),
+            ("CAST(x'ff41' AS TEXT)", "'a@'"),
+        ] {
+            let sql = format!(
+                "INSERT INTO user (username, email, password_hash) VALUES ({username}, {email}, '')"
+            );
+            db.execute(&sql, []).unwrap();
+        }
+        drop(db);
+        let app = TestApp::in_folder(folder, |_| {});
+        assert_eq!(app.count("account_key"), 4);
+        maintenance::run(&app.app).unwrap();
+        assert_eq!(app.count("account_key"), 4);
+    }
+
+    #[test]
+    fn ids_that_were_deleted_before_the_upgrade_are_not_given_out_again() {
+        let folder = flask_database(&[("root", "root@example.com")]);
+        drop(open_store(&folder.path().join("project.db")).unwrap());
+        // The file of the version before: no sequence, and entries about accounts that are gone.
+        let db = folder.sqlite();
+        db.execute_batch("DROP TABLE id_sequence; PRAGMA user_version = 4")
+            .unwrap();
+        let sql = "INSERT INTO audit (id, at, action, actor_id, subject_id, hash) VALUES (?1, '', 'account_deleted', ?2, ?3, '')";
+        for (id, actor, subject) in [
+            (1, Some(41), Some(17)),
+            (2, None, Some(38)),
+            (3, Some(3), None),
+        ] {
+            db.execute(sql, params![id, actor, subject]).unwrap();
+        }
+        db.execute("INSERT INTO audit_head VALUES (1, 3, '')", [])
+            .unwrap();
+        drop(db);
+        let app = TestApp::in_folder(folder, |_| {});
+        let response = app.sign_up("new", "new@example.com", PASSWORD);
+        assert_eq!(response.json()["id"], 42, "{response:?}");
+        // The Flask app numbers its accounts itself.
+        app.sqlite()
+            .execute(r#"INSERT INTO "user" (id, username, email, password_hash) VALUES (77, 'flask', 'f@example.com', '')"#, [])
+            .unwrap();
+        let response = app.sign_up("newer", "newer@example.com", PASSWORD);
+        assert_eq!(response.json()["id"], 78);
+    }
 }

@@ -76,13 +76,11 @@ fn a_link_sets_a_new_password_and_ends_everything_of_the_old_one() {
     assert_eq!(app.send_token("GET /me", &flask_token).status, 401);
     let refresh_token = refresh_token.as_str().unwrap();
     assert_eq!(app.send_token("POST /refresh", refresh_token).status, 401);
-    let rest: String = app
+    let rest: Vec<i64> = app
         .sql()
-        .query_row("SELECT group_concat(user_id) FROM api_token", [], |row| {
-            row.get(0)
-        })
+        .query("SELECT user_id FROM api_token", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(rest, admin.id.to_string());
+    assert_eq!(rest, [admin.id]);
     assert_eq!(
         app.get("/me", &admin).status,
         200,

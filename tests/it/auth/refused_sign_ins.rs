@@ -14,14 +14,11 @@ fn refuse(app: &TestApp, from: &str) {
 
 /// The details of the sums in the audit log, in their order.
 fn sums(app: &TestApp) -> Vec<Value> {
-    let db = app.sql();
     let sql = "SELECT detail FROM audit WHERE action = 'sign_ins_refused' ORDER BY id";
-    let mut statement = db.prepare(sql).unwrap();
-    let details = statement
-        .query_map([], |row| row.get::<_, String>(0))
-        .unwrap();
+    let details: Vec<String> = app.sql().query(sql, [], |row| row.get(0)).unwrap();
     details
-        .map(|detail| serde_json::from_str(&detail.unwrap()).unwrap())
+        .iter()
+        .map(|detail| serde_json::from_str(detail).unwrap())
         .collect()
 }
 
@@ -77,12 +74,9 @@ fn sums_that_cannot_be_written_are_kept() {
         refuse(&app, "192.0.2.1");
     }
     let db = app.sql();
-    db.execute_batch(
-        "CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'broken'); END",
-    )
-    .unwrap();
+    db.break_writes("INSERT", "audit");
     assert!(maintenance::run(&app.app).is_err());
-    db.execute_batch("DROP TRIGGER broken").unwrap();
+    db.repair_writes("INSERT", "audit");
     refuse(&app, "192.0.2.1");
     maintenance::run(&app.app).unwrap();
     assert_eq!(sums(&app), [json!({ "count": 5, "network": "192.0.2.1" })]);

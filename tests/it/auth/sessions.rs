@@ -66,12 +66,9 @@ fn api_token(app: &TestApp, account: &Account) -> String {
 
 /// `"actor action subject"` of the latest entries of the audit log, the oldest first.
 fn latest_actions(app: &TestApp, count: u32) -> Vec<String> {
-    let db = app.sql();
     let sql = "SELECT actor || ' ' || action || ' ' || subject FROM
-        (SELECT * FROM audit ORDER BY id DESC LIMIT ?1) ORDER BY id";
-    let mut statement = db.prepare(sql).unwrap();
-    let rows = statement.query_map([count], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+        (SELECT * FROM audit ORDER BY id DESC LIMIT ?1) AS latest ORDER BY id";
+    app.sql().query(sql, [count], |row| row.get(0)).unwrap()
 }
 
 /// An access token of the Flask app for this account.
@@ -482,10 +479,9 @@ fn sessions_left_by_an_account_that_the_flask_app_deleted_are_not_accepted() {
     let app = TestApp::new();
     let anna = app.employee();
     let mine = log_in(&app, &anna);
-    app.sql()
-        .execute_batch(
-            r#"PRAGMA foreign_keys = OFF; DELETE FROM "user" WHERE username = 'employee'"#,
-        )
+    let db = app.sql();
+    db.without_foreign_keys();
+    db.execute(r#"DELETE FROM "user" WHERE username = 'employee'"#, [])
         .unwrap();
     app.forget_given_ids();
     let again = app.employee();
@@ -500,9 +496,9 @@ fn a_new_account_with_a_reused_id_does_not_see_the_sessions_of_the_deleted_one()
     let anna = app.employee();
     log_in(&app, &anna);
     let old = id(&sessions(&app, &anna.token)[0]).to_owned();
-    app.sql()
-        .execute_batch(r#"PRAGMA foreign_keys = OFF; DELETE FROM "user""#)
-        .unwrap();
+    let db = app.sql();
+    db.without_foreign_keys();
+    db.execute(r#"DELETE FROM "user""#, []).unwrap();
     app.forget_given_ids();
     let ben = app.manager();
     assert_eq!(ben.id, anna.id);
@@ -540,7 +536,7 @@ fn an_admin_who_loses_the_role_while_waiting_for_the_write_lock_gets_403() {
     let (admin, anna) = (app.admin(), app.account("anna", Role::Employee, false));
     app.account("other", Role::Admin, true);
     let lock = app.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock.lock_writes();
     let response = thread::scope(|scope| {
         let (started, thread) = mpsc::channel();
         let (app, admin) = (&app, admin.clone());
@@ -830,16 +826,15 @@ fn maintenance_deletes_expired_sessions_and_no_others() {
 }
 
 #[test]
-fn the_database_file_contains_no_token_and_no_token_id() {
+fn the_database_contains_no_token_and_no_token_id() {
     let app = TestApp::new();
     let mine = log_in(&app, &app.employee());
     let next = tokens(&refresh(&app, &mine.refresh));
-    app.app.store.checkpoint().unwrap();
-    let file = std::fs::read(app.database()).unwrap();
+    let stored = app.stored_bytes();
     for token in [&mine.refresh, &next.refresh, &next.access] {
         let payload = jwt::payload(token);
         for secret in [token.as_str(), payload["jti"].as_str().unwrap()] {
-            let found = file
+            let found = stored
                 .windows(secret.len())
                 .any(|window| window == secret.as_bytes());
             assert!(!found, "{secret}");

@@ -9,7 +9,7 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use rusqlite::Connection;
+use rusqlite::params;
 use rustix::process::{Resource, getrlimit};
 use serde_json::{Value, json};
 use task_api::config::Config;
@@ -17,6 +17,7 @@ use task_api::model::Role;
 
 use crate::support::http_client::Client;
 use crate::support::program::{RunningServer, WorkDir};
+use crate::support::sql::TestSql;
 use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently, wait_for};
 
 /// One thread for each lane, so that the order of a queue is the order in which its requests are handled.
@@ -26,13 +27,13 @@ fn one_thread_each(config: &mut Config) {
 }
 
 /// Takes the write lock of the database, as another process does.
-fn lock(app: &TestApp) -> Connection {
+fn lock(app: &TestApp) -> TestSql {
     let lock = app.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock.lock_writes();
     lock
 }
 
-fn unlock(lock: &Connection) {
+fn unlock(lock: &TestSql) {
     lock.execute_batch("COMMIT").unwrap();
 }
 
@@ -189,8 +190,9 @@ fn quick_reads_are_answered_while_every_lane_is_busy() {
 fn insert_tasks(app: &TestApp, count: usize) {
     let sql = "INSERT INTO task (title, description, status) WITH RECURSIVE n (i) AS \
                (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
-               SELECT 'task ' || i, printf('%.200c', 'x'), 'pending' FROM n";
-    app.sql().execute(sql, [count as i64]).unwrap();
+               SELECT 'task ' || i, ?2, 'pending' FROM n";
+    let (count, text) = (count as i64, "x".repeat(200));
+    app.sql().execute(sql, params![count, text]).unwrap();
 }
 
 // ---- turns --------------------------------------------------------------------------------------
@@ -266,10 +268,7 @@ fn a_network_with_the_tokens_of_many_accounts_has_one_turn_for_password_hashes()
 }
 
 fn column(app: &TestApp, sql: &str) -> Vec<String> {
-    let db = app.sql();
-    let mut statement = db.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+    app.sql().query(sql, [], |row| row.get(0)).unwrap()
 }
 
 #[test]

@@ -490,7 +490,7 @@ fn a_body_that_ends_early_gets_400_and_creates_no_account() {
     }
     let count = |sql| {
         app.sql()
-            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .query_row(sql, [], |row| row.get::<i64>(0))
             .unwrap()
     };
     assert_eq!(count(r#"SELECT count(*) FROM "user""#), 0);

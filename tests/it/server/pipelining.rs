@@ -3,15 +3,15 @@
 
 #![cfg(target_os = "linux")] // the rouille server does not pipeline
 
-use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::http_client::{Client, statuses};
+use crate::support::sql::TestSql;
 use crate::support::{Account, PASSWORD, TestApp};
 
-fn lock(app: &TestApp) -> Connection {
+fn lock(app: &TestApp) -> TestSql {
     let lock = app.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock.lock_writes();
     lock
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use task_api::config::concurrency::Concurrency;
 
+use crate::support::data_dir::Engine;
 use crate::support::http_client::Client;
 use crate::support::program::{ChildGuard, RunningServer, WorkDir, run_command};
 use crate::support::{PASSWORD, TestResponse, wait_for};
@@ -72,7 +73,7 @@ fn a_stop_with_full_queues_answers_what_is_in_hand_and_refuses_what_waits() {
     let server = work_dir.serve();
     let token = server.client().sign_in_for_token("admin");
     let lock = work_dir.sql();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock.lock_writes();
     let send = |line: &str, body| {
         let mut client = server.client();
         let request = client.request(line, Some(&token), Some(&body));
@@ -137,11 +138,10 @@ fn a_stop_with_full_queues_answers_what_is_in_hand_and_refuses_what_waits() {
         .filter(|response| response.status == 201)
         .count() as i64;
     drop(lock);
-    assert!(
-        log.iter()
-            .any(|line| line.contains("the write-ahead log is empty")),
-        "{log:?}"
-    );
+    if Engine::current() == Engine::Sqlite {
+        let is_empty = |line: &String| line.contains("the write-ahead log is empty");
+        assert!(log.iter().any(is_empty), "{log:?}");
+    }
     let tasks: i64 = work_dir
         .sql()
         .query_row("SELECT count(*) FROM task", [], |row| row.get(0))

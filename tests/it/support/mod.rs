@@ -1,12 +1,16 @@
 //! Shared by the tests: the application under test, an HTTP client, and the program in a child process.
 
+pub mod data_dir;
 pub mod failing_disk;
 pub mod http_client;
 pub mod jwt;
 pub mod openapi_check;
 pub mod pagination;
 pub mod parser_invariants;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod program;
+pub mod sql;
 mod test_app;
 mod test_response;
 

@@ -9,14 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-use tempfile::TempDir;
-
 use crate::support::PASSWORD;
+use crate::support::data_dir::{DataDir, Engine};
 use crate::support::http_client::{Client, TEST_TIMEOUT};
+use crate::support::sql::TestSql;
 
-/// A temporary working directory, in which the program finds its database and its key.
-pub struct WorkDir(pub TempDir);
+/// A temporary working directory, in which the program finds its key and SQLite's file.
+pub struct WorkDir(pub DataDir);
 
 /// Exit code, standard output and standard error of a command.
 #[derive(Debug, PartialEq)]
@@ -28,7 +27,7 @@ pub struct CommandOutput {
 
 impl WorkDir {
     pub fn new() -> WorkDir {
-        WorkDir(tempfile::tempdir().unwrap())
+        WorkDir(DataDir::new())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -46,6 +45,9 @@ impl WorkDir {
             .env("RATE_LIMITS", "off")
             .current_dir(self.0.path())
             .stdin(Stdio::null());
+        if Engine::current() == Engine::Postgres {
+            command.env("DATABASE_URL", self.0.database_url());
+        }
         command
     }
 
@@ -90,8 +92,15 @@ impl WorkDir {
         created
     }
 
-    pub fn sql(&self) -> Connection {
-        Connection::open(self.path("project.db")).unwrap()
+    /// A separate database connection, for statements that no command executes.
+    pub fn sql(&self) -> TestSql {
+        self.0.sql()
+    }
+
+    /// A separate connection to SQLite's file. Only tests in a module `sqlite_only` may call it.
+    #[track_caller]
+    pub fn sqlite(&self) -> rusqlite::Connection {
+        self.0.sqlite()
     }
 
     pub fn serve(&self) -> RunningServer {

@@ -34,8 +34,9 @@ use task_api::router::{self, ROUTES};
 use task_api::server::{ListenOn, Server};
 use task_api::store::sessions::{self, NewSession};
 use task_api::store::{Store, users};
-use tempfile::TempDir;
 
+use super::data_dir::{DataDir, Engine};
+use super::sql::TestSql;
 use super::{PASSWORD, TestResponse, openapi_check, timestamp, wait_for};
 
 /// The key that signs the tests' tokens.
@@ -48,7 +49,7 @@ pub const CLOCK_START: i64 = 1_795_435_200;
 /// [`TestApp::advance`] moves it further.
 pub struct TestApp {
     pub app: Arc<App>,
-    pub folder: TempDir,
+    pub folder: DataDir,
     clock: Arc<AtomicI64>,
 }
 
@@ -61,20 +62,19 @@ pub struct Account {
     pub token: String,
 }
 
-/// The settings for tests: few hash iterations, no rate limits, the database in `folder`.
-pub fn config(folder: &TempDir) -> Config {
-    let path = folder.path().join("project.db");
+/// The settings for tests: few hash iterations, no rate limits, the database of `folder`.
+pub fn config(folder: &DataDir) -> Config {
     Config {
         address: AddressArgs {
             host: "127.0.0.1".into(),
             port: 0,
         },
         server: ServerKind::default(),
-        database: DatabaseArgs::from(
-            format!("sqlite:///{}", path.display())
-                .parse::<DatabaseUrl>()
-                .unwrap(),
-        ),
+        database: DatabaseArgs {
+            #[cfg(feature = "postgres")]
+            postgres: folder.postgres_args(),
+            ..DatabaseArgs::from(folder.database_url().parse::<DatabaseUrl>().unwrap())
+        },
         audit: AuditArgs::default(),
         backups: BackupArgs {
             backup_dir: None,
@@ -149,7 +149,7 @@ pub fn metrics_token(text: &str) -> MetricsToken {
     MetricsToken::new(&secret).unwrap()
 }
 
-/// Opens a database as the commands do, with one read-only connection.
+/// Opens SQLite's file as the commands do, with one read-only connection.
 pub fn open_store(path: &Path) -> Result<Store, String> {
     let url: DatabaseUrl = format!("sqlite:///{}", path.display()).parse().unwrap();
     Store::open(&url.into(), 1)
@@ -172,8 +172,7 @@ impl TestApp {
 
     /// An application whose default settings `change` modifies.
     pub fn with(change: impl FnOnce(&mut Config)) -> TestApp {
-        let folder = tempfile::tempdir().unwrap();
-        TestApp::in_folder(folder, change)
+        TestApp::in_folder(DataDir::new(), change)
     }
 
     /// An application with rate limits.
@@ -181,17 +180,18 @@ impl TestApp {
         TestApp::with(|config| config.rate_limiting.rate_limits = Switch::On)
     }
 
-    /// An application on the database `project.db` in this folder.
-    pub fn in_folder(folder: TempDir, change: impl FnOnce(&mut Config)) -> TestApp {
+    /// An application on the database of this folder.
+    pub fn in_folder(folder: impl Into<DataDir>, change: impl FnOnce(&mut Config)) -> TestApp {
         TestApp::with_keys(folder, &keys(SIGNING_KEY, &[]), change)
     }
 
     /// As [`TestApp::in_folder`], with these signing keys.
     pub fn with_keys(
-        folder: TempDir,
+        folder: impl Into<DataDir>,
         keys: &SigningKeys,
         change: impl FnOnce(&mut Config),
     ) -> TestApp {
+        let folder = folder.into();
         let mut config = config(&folder);
         change(&mut config);
         // Microseconds since 1970. Each reading advances the clock by one, as time passes between two
@@ -207,10 +207,15 @@ impl TestApp {
         }
     }
 
-    /// Closes the application and keeps its folder.
-    pub fn close(self) -> TempDir {
+    /// Closes the application and keeps its folder and its database.
+    pub fn close(self) -> DataDir {
         drop(self.app);
         self.folder
+    }
+
+    /// Opens the database once more, as another process does.
+    pub fn open_store(&self) -> Store {
+        Store::open(&config(&self.folder).database, 1).unwrap()
     }
 
     /// Serves the application on a real socket.
@@ -228,14 +233,32 @@ impl TestApp {
         self.clock.load(Ordering::SeqCst).div_euclid(1_000_000)
     }
 
-    /// The path of the database file.
+    /// The path of SQLite's file. Only tests in a module `sqlite_only` may call it.
+    #[track_caller]
     pub fn database(&self) -> PathBuf {
-        self.folder.path().join("project.db")
+        self.folder.database_file()
     }
 
     /// A separate database connection, for statements that no route executes.
-    pub fn sql(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.database()).unwrap()
+    pub fn sql(&self) -> TestSql {
+        self.folder.sql()
+    }
+
+    /// A separate connection to SQLite's file. Only tests in a module `sqlite_only` may call it.
+    #[track_caller]
+    pub fn sqlite(&self) -> rusqlite::Connection {
+        self.folder.sqlite()
+    }
+
+    /// Everything that the database has stored, for a search for secrets: SQLite's file, or all rows as text.
+    pub fn stored_bytes(&self) -> Vec<u8> {
+        if Engine::current() == Engine::Sqlite {
+            self.app.store.checkpoint().unwrap();
+            return std::fs::read(self.database()).unwrap();
+        }
+        let sql = "SELECT CAST(database_to_xml(true, false, '') AS text)";
+        let text: String = self.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+        text.into_bytes()
     }
 
     /// Makes the next account get the id of the last one that was deleted, as the Flask app does.
@@ -257,12 +280,8 @@ impl TestApp {
             r#"SELECT * FROM "user" ORDER BY id"#,
             "SELECT * FROM task ORDER BY id",
         ] {
-            let mut statement = db.prepare(sql).unwrap();
-            let columns = statement.column_count();
-            let found = statement
-                .query_map([], |row| (0..columns).map(|i| row.get(i)).collect())
-                .unwrap();
-            rows.extend(found.map(Result::unwrap));
+            let found = db.query(sql, [], |row| Ok(row.0.clone())).unwrap();
+            rows.extend(found);
         }
         rows
     }

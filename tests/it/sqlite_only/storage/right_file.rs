@@ -169,7 +169,7 @@ fn a_database_that_is_overwritten_in_place_is_noticed() {
 #[test]
 fn a_newer_version_of_the_database_ends_writes_and_readiness() {
     let fixture = Fixture::new();
-    let db = fixture.work_dir.sql();
+    let db = fixture.work_dir.sqlite();
     db.execute_batch("PRAGMA user_version = 999").unwrap();
     let refused = fixture.create_task("lost");
     assert!(is_unavailable(&refused, "newer version"), "{refused:?}");
@@ -187,7 +187,7 @@ fn a_newer_version_of_the_database_ends_writes_and_readiness() {
 /// Overwrites the pages of the table `task` while no server runs, or under a server whose caches are empty.
 fn damage_tasks(work_dir: &WorkDir) {
     let sql = "SELECT rootpage FROM sqlite_master WHERE name IN ('task', 'task_by_created')";
-    let db = work_dir.sql();
+    let db = work_dir.sqlite();
     let mut statement = db.prepare(sql).unwrap();
     let pages = statement.query_map([], |row| row.get::<_, i64>(0)).unwrap();
     let file = File::options()
@@ -330,7 +330,7 @@ fn a_start_refuses_an_older_log_beside_a_newer_database() {
 fn a_start_refuses_an_older_copy_also_if_another_program_has_checkpointed() {
     let fixture = Fixture::new();
     fs::copy(fixture.path("project.db"), fixture.path("old.db")).unwrap();
-    let db = fixture.work_dir.sql();
+    let db = fixture.work_dir.sqlite();
     for number in 0..3 {
         // A checkpoint may be blocked for a moment by a snapshot of the server.
         wait_for("a checkpoint", || {

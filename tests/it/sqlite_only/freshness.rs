@@ -189,7 +189,7 @@ fn a_change_by_another_connection_acts_within_20_ms() {
             let app = TestApp::new();
             let ben = app.account("ben", Role::Manager, true);
             let server = app.serve();
-            let db = app.sql();
+            let db = app.sqlite();
             db.pragma_update(None, "foreign_keys", true).unwrap();
             let mut clients = WarmClients::new(server.address(), line, &ben.token);
             db.execute(sql, []).unwrap();

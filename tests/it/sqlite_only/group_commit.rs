@@ -57,7 +57,7 @@ fn an_error_or_a_panic_undoes_only_its_own_write_of_a_group() {
         assert_eq!(is_done, ![1, 3].contains(&number), "{number}");
     }
     let expected = ["task 0", "task 2", "task 4", "task 5"];
-    assert_eq!(titles(&app.sql()), expected.map(str::to_owned).into());
+    assert_eq!(titles(&app.sqlite()), expected.map(str::to_owned).into());
     // The connection is free again.
     store.write(|db| insert_task(db, "afterwards")).unwrap();
 }
@@ -75,7 +75,7 @@ fn a_panic_that_ends_a_group_undoes_all_of_it_and_the_next_write_succeeds() {
     assert!(catch_unwind(AssertUnwindSafe(group)).is_err());
     store.write(|db| insert_task(db, "afterwards")).unwrap();
     assert_eq!(
-        titles(&app.sql()),
+        titles(&app.sqlite()),
         BTreeSet::from(["afterwards".to_owned()])
     );
 }
@@ -90,7 +90,7 @@ fn an_error_of_one_request_undoes_nothing_of_the_others_in_its_group() {
         .collect();
     let server = app.serve();
     let token = Some(admin.token.as_str());
-    let lock = app.sql();
+    let lock = app.sqlite();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     // All of them wait for the lock, and so share a few commits.
     let mut clients: Vec<_> = (0..CLIENTS)
@@ -153,7 +153,7 @@ fn an_error_of_one_request_undoes_nothing_of_the_others_in_its_group() {
             }
         })
         .collect();
-    assert_eq!(titles(&app.sql()), expected);
+    assert_eq!(titles(&app.sqlite()), expected);
     assert_eq!(app.get("/me", &admin).json()["role"], "admin");
     assert!(app.metric(r#"write_group_size{quantile="1"}"#) > 4.0);
 }
@@ -275,7 +275,7 @@ fn when_the_disk_is_full_each_write_is_either_stored_or_gets_503_and_reads_go_on
     let mut expected = told.created;
     expected.insert("afterwards".to_owned());
     // Each acknowledged task is stored, and none that a client was told had failed.
-    assert_eq!(titles(&work_dir.sql()), expected);
+    assert_eq!(titles(&work_dir.sqlite()), expected);
     check_integrity(&work_dir);
 }
 
@@ -295,12 +295,12 @@ fn a_full_disk_survives_a_restart_without_a_loss() {
         .client()
         .send("GET /tasks?limit=1", Some(&token), None);
     assert_eq!(list.status, 200, "{list:?}");
-    assert_eq!(titles(&work_dir.sql()), told.created);
+    assert_eq!(titles(&work_dir.sqlite()), told.created);
     check_integrity(&work_dir);
 }
 
 fn check_integrity(work_dir: &WorkDir) {
-    let db = work_dir.sql();
+    let db = work_dir.sqlite();
     let check: String = db
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
@@ -332,7 +332,7 @@ fn each_acknowledged_write_is_there_after_kill_9() {
                 .status,
             200
         );
-        let stored = titles(&work_dir.sql());
+        let stored = titles(&work_dir.sqlite());
         assert!(
             told.created.is_subset(&stored),
             "{:?}",
@@ -350,7 +350,7 @@ fn writes_get_503_busy_when_another_process_keeps_the_database_locked() {
     let admin = app.admin();
     let server = app.serve();
     let token = Some(admin.token.as_str());
-    let lock = app.sql();
+    let lock = app.sqlite();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let task = |title: &str| -> Value { json!({ "title": title }) };
     let mut clients: Vec<_> = (0..20)
@@ -375,7 +375,10 @@ fn writes_get_503_busy_when_another_process_keeps_the_database_locked() {
         let created = client.send("POST /tasks", token, Some(&task("accepted")));
         assert_eq!(created.status, 201, "{created:?}");
     }
-    assert_eq!(titles(&app.sql()), BTreeSet::from(["accepted".to_owned()]));
+    assert_eq!(
+        titles(&app.sqlite()),
+        BTreeSet::from(["accepted".to_owned()])
+    );
     assert_eq!(app.count("task"), 20);
     wait_for("empty queue", || {
         (app.metric(r#"queue_running{kind="write"}"#) == 0.0).then_some(())

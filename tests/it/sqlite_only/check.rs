@@ -136,7 +136,7 @@ impl Healthy {
     }
 
     fn sql(&self, sql: &str) {
-        self.work_dir.sql().execute_batch(sql).unwrap();
+        self.work_dir.sqlite().execute_batch(sql).unwrap();
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use task_api::model::Timestamp;
 use task_api::store::sqlite::backup::Watch;
 
+use crate::support::data_dir::DataDir;
 use crate::support::program::{RunningServer, WorkDir, run_command};
 use crate::support::{CLOCK_START, TestApp, file_mode, wait_for};
 
@@ -33,7 +34,8 @@ impl Fixture {
     }
 
     /// As after a restart of the server.
-    fn on(folder: tempfile::TempDir) -> Fixture {
+    fn on(folder: impl Into<DataDir>) -> Fixture {
+        let folder = folder.into();
         let backups = folder.path().join("backups");
         let app = TestApp::in_folder(folder, |config| {
             config.backups.backup_dir = Some(backups.clone());
@@ -270,7 +272,7 @@ fn with_a_broken_audit_log_one_unproven_copy_is_kept_and_no_proven_one_is_remove
     }
     let proven = fixture.names();
     let sql = "INSERT INTO audit (id, at, action, hash) VALUES (1, '2026', 'other', 'none')";
-    fixture.app.sql().execute(sql, []).unwrap();
+    fixture.app.sqlite().execute(sql, []).unwrap();
     for hour in [3, 4] {
         assert_eq!(fixture.run(), Duration::from_secs(300));
         assert_eq!(

@@ -29,7 +29,7 @@ fn create_task(client: &mut Client, token: &str, title: &str) -> TestResponse {
 }
 
 fn titles(work_dir: &WorkDir) -> BTreeSet<String> {
-    let db = work_dir.sql();
+    let db = work_dir.sqlite();
     let mut statement = db.prepare("SELECT title FROM task").unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()
@@ -155,7 +155,10 @@ fn a_sign_out_during_an_outage_takes_effect_at_once_and_is_written_later() {
     disk.repair();
     wait_for("the sign-outs in the database", || {
         let sql = "SELECT count(*) FROM session";
-        let left: i64 = work_dir.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+        let left: i64 = work_dir
+            .sqlite()
+            .query_row(sql, [], |row| row.get(0))
+            .unwrap();
         (left == 0).then_some(())
     });
     // The account can sign in again, and its new session stays.
@@ -163,7 +166,7 @@ fn a_sign_out_during_an_outage_takes_effect_at_once_and_is_written_later() {
     assert_eq!(client.send("GET /hello", Some(&token), None).status, 200);
     server.log();
     let mut actions = Vec::new();
-    let db = work_dir.sql();
+    let db = work_dir.sqlite();
     let mut statement = db.prepare("SELECT action FROM audit ORDER BY id").unwrap();
     let rows = statement
         .query_map([], |row| row.get::<_, String>(0))
@@ -205,13 +208,16 @@ fn an_account_is_signed_out_and_a_token_is_revoked_during_an_outage() {
     disk.repair();
     wait_for("the end of the tokens in the database", || {
         let sql = "SELECT count(*) FROM api_token";
-        let left: i64 = work_dir.sql().query_row(sql, [], |row| row.get(0)).unwrap();
+        let left: i64 = work_dir
+            .sqlite()
+            .query_row(sql, [], |row| row.get(0))
+            .unwrap();
         (left == 1).then_some(())
     });
     let accepted = tokens.map(|token| status("GET /hello", token) == 200);
     assert_eq!(accepted, [false, true, false, true, false]);
     server.log();
-    let db = work_dir.sql();
+    let db = work_dir.sqlite();
     let sql = "SELECT actor || ' ' || action || ' ' || subject FROM audit ORDER BY id DESC LIMIT 2";
     let mut statement = db.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| row.get::<_, String>(0));
@@ -254,7 +260,7 @@ fn a_lock_that_lasts_is_an_outage_and_is_waited_for_only_once() {
     let server = work_dir.serve();
     let mut client = server.client();
     let token = client.sign_in_for_token("admin");
-    let lock = work_dir.sql();
+    let lock = work_dir.sqlite();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let busy =
         |response: &TestResponse| (response.status, response.code() == "busy") == (503, true);
@@ -281,9 +287,9 @@ fn the_log_that_a_long_reader_has_kept_is_truncated_when_it_is_gone() {
     work_dir.create_account("admin", &[]);
     let mut server = work_dir.serve();
     let log_bytes = || work_dir.path("project.db-wal").metadata().unwrap().len();
-    let reader = work_dir.sql();
+    let reader = work_dir.sqlite();
     reader.execute_batch("BEGIN; SELECT * FROM user").unwrap();
-    let writer = work_dir.sql();
+    let writer = work_dir.sqlite();
     writer
         .execute_batch(
             "CREATE TABLE large (content BLOB); INSERT INTO large VALUES (zeroblob(80000000))",

@@ -180,7 +180,7 @@ fn the_database_of_an_earlier_version_is_restored_as_it_is() {
     drop(db);
     fs::remove_file(fixture.path("copy.db.sha256")).unwrap();
     fixture.restore(&["copy.db"]);
-    let db = fixture.work_dir.sql();
+    let db = fixture.work_dir.sqlite();
     let version: i64 = db
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();

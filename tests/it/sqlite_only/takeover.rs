@@ -71,7 +71,7 @@ fn hello(app: &TestApp, token: &str) -> TestResponse {
 // ---- passwords ----------------------------------------------------------------------------------
 
 fn hashes(app: &TestApp) -> Vec<(String, String)> {
-    let db = app.sql();
+    let db = app.sqlite();
     let mut statement = db
         .prepare("SELECT username, password_hash FROM user ORDER BY id")
         .unwrap();
@@ -129,7 +129,7 @@ fn concurrent_logins_succeed_while_the_hash_is_replaced() {
 fn a_login_to_an_account_with_a_malformed_or_too_expensive_hash_is_401_and_keeps_the_hash() {
     let password = text(&flask_facts()["password"]);
     let app = taken_over(|_| {}, SIGNING_KEY, &[]);
-    let db = app.sql();
+    let db = app.sqlite();
     let key = "0".repeat(128);
     for hash in [
         "".to_owned(),
@@ -213,12 +213,14 @@ fn accept(setting: AcceptFlaskTokens) -> impl FnOnce(&mut Config) {
 /// An application on a database that was taken over at the time of its clock.
 fn taken_over_now(setting: AcceptFlaskTokens) -> TestApp {
     let folder = folder_with_flask_database();
-    drop(open(&folder).unwrap());
+    drop(open(folder.path()).unwrap());
     let app = TestApp::in_folder(folder, |_| {});
     set_clock_after_flask_login(&app);
     app.advance(DAY);
     let (at, now) = (app.app.now().to_stored(), app.now());
-    let changed = app.sql().execute("UPDATE flask_takeover SET at = ?1", [at]);
+    let changed = app
+        .sqlite()
+        .execute("UPDATE flask_takeover SET at = ?1", [at]);
     assert_eq!(changed.unwrap(), 1);
     let app = TestApp::in_folder(app.close(), accept(setting));
     app.advance(now - app.now());
@@ -304,7 +306,7 @@ fn each_start_warns_of_a_published_key_and_the_log_explains_one_refused_token() 
 #[test]
 fn the_migration_records_a_take_over_once_also_of_a_file_that_an_earlier_version_took_over() {
     let takeover = |folder: &TempDir| -> Vec<String> {
-        drop(open(folder).unwrap());
+        drop(open(folder.path()).unwrap());
         let db = Connection::open(folder.path().join("project.db")).unwrap();
         let mut statement = db.prepare("SELECT at FROM flask_takeover").unwrap();
         let rows = statement.query_map([], |row| row.get(0)).unwrap();
@@ -357,16 +359,16 @@ fn a_previous_key_verifies_tokens_and_never_signs_them() {
 
 // ---- the file -----------------------------------------------------------------------------------
 
-fn backups(folder: &TempDir) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder.path()).unwrap();
+fn backups(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
         .filter(|path| path.extension().is_some_and(|end| end == "bak"))
         .collect()
 }
 
-fn open(folder: &TempDir) -> Result<Store, String> {
-    open_store(&folder.path().join("project.db"))
+fn open(folder: &Path) -> Result<Store, String> {
+    open_store(&folder.join("project.db"))
 }
 
 /// Every definition and every row of the database.
@@ -404,9 +406,9 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let folder = folder_with_flask_database();
     let path = folder.path().join("project.db");
     for _ in 0..3 {
-        drop(open(&folder).unwrap());
+        drop(open(folder.path()).unwrap());
         assert_eq!(user_version(&path), 5);
-        let backups = backups(&folder);
+        let backups = backups(folder.path());
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(user_version(&backups[0]), 0);
         assert_eq!(content(&backups[0]), content(&fixture("project.db")));
@@ -415,8 +417,8 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     assert_ne!(content(&path), content(&fixture("project.db")));
     // A new database needs no backup.
     let new = tempfile::tempdir().unwrap();
-    drop(open(&new).unwrap());
-    assert!(backups(&new).is_empty());
+    drop(open(new.path()).unwrap());
+    assert!(backups(new.path()).is_empty());
     assert_eq!(user_version(&new.path().join("project.db")), 5);
 }
 
@@ -435,7 +437,7 @@ fn list_users_with_a_file_size_limit(work_dir: &WorkDir) -> CommandOutput {
 
 #[test]
 fn a_failed_backup_leaves_no_bak_file_and_the_next_open_makes_one() {
-    let work_dir = WorkDir(folder_with_flask_database());
+    let work_dir = WorkDir(folder_with_flask_database().into());
     let path = work_dir.path("project.db");
     execute_sql(
         &path,
@@ -451,8 +453,8 @@ fn a_failed_backup_leaves_no_bak_file_and_the_next_open_makes_one() {
     assert_eq!(files.count(), 1, "nothing but the database");
     assert_eq!((content(&path), user_version(&path)), (before.clone(), 0));
     // The next open, without the limit, makes the backup.
-    drop(open(&work_dir.0).unwrap());
-    assert_eq!(content(&backups(&work_dir.0)[0]), before);
+    drop(open(work_dir.0.path()).unwrap());
+    assert_eq!(content(&backups(work_dir.0.path())[0]), before);
 }
 
 #[test]
@@ -471,9 +473,9 @@ fn a_database_of_an_earlier_version_is_backed_up_and_migrated() {
     let then = content(&path);
     assert_ne!(then, now);
     for _ in 0..3 {
-        drop(open(&app.folder).unwrap());
+        drop(open(app.folder.path()).unwrap());
         assert_eq!((user_version(&path), content(&path)), (5, now.clone()));
-        let backups = backups(&app.folder);
+        let backups = backups(app.folder.path());
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(
             (user_version(&backups[0]), content(&backups[0])),
@@ -507,9 +509,9 @@ fn an_unfinished_transaction_of_a_killed_process_is_rolled_back_before_the_backu
         fs::read(&path).unwrap(),
         fs::read(fixture("project.db")).unwrap()
     );
-    drop(open(&crashed).unwrap());
+    drop(open(crashed.path()).unwrap());
     assert!(!crashed.path().join(journal).exists());
-    let backups = backups(&crashed);
+    let backups = backups(crashed.path());
     assert_eq!(content(&backups[0]), before);
 }
 
@@ -587,14 +589,14 @@ fn a_file_that_is_not_a_compatible_database_is_rejected_and_stays_unchanged_byte
         let path = folder.path().join("project.db");
         make(&path);
         let before = fs::read(&path).unwrap();
-        let why = open(&folder).map(drop).unwrap_err();
+        let why = open(folder.path()).map(drop).unwrap_err();
         assert!(why.starts_with("DATABASE_URL: "), "{name}: {why}");
         assert!(
             why.contains(message) && !why.contains('\n'),
             "{name}: {why}"
         );
         assert_eq!(fs::read(&path).unwrap(), before, "{name}");
-        assert!(backups(&folder).is_empty(), "{name}");
+        assert!(backups(folder.path()).is_empty(), "{name}");
     }
 }
 
@@ -615,11 +617,11 @@ fn a_database_that_another_process_has_locked_is_rejected_and_stays_unchanged() 
                 let path = folder.path().join("project.db");
                 let other = Connection::open(&path).unwrap();
                 other.execute_batch(lock).unwrap();
-                let why = open(&folder).map(drop).unwrap_err();
+                let why = open(folder.path()).map(drop).unwrap_err();
                 assert!(why.contains("another process"), "{lock}: {why}");
                 let (now, before) = (fs::read(&path), fs::read(fixture("project.db")));
                 assert_eq!(now.unwrap(), before.unwrap(), "{lock}");
-                assert!(backups(&folder).is_empty());
+                assert!(backups(folder.path()).is_empty());
             });
         }
     });

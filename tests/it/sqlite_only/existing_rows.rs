@@ -617,7 +617,7 @@ fn a_patch_leaves_all_other_columns_as_they_are_stored() {
         ),
         ("PATCH /tasks/12", "task", 12, "{}", vec![]),
     ] {
-        let db = app.sql();
+        let db = app.sqlite();
         let (mut users, mut tasks) = (raw_rows(&db, "user"), raw_rows(&db, "task"));
         let response = app.send(line, root.clone(), body);
         assert_eq!(response.status, 200, "{line} {body}: {response:?}");
@@ -644,7 +644,7 @@ fn deleting_a_row_deletes_no_other_row() {
     let root = log_in_as_root(&app);
     assert_eq!(app.send("DELETE /tasks/9", root.clone(), "").status, 204);
     assert_eq!(app.send("DELETE /users/5", root.clone(), "").status, 204);
-    let db = app.sql();
+    let db = app.sqlite();
     assert_eq!(raw_rows(&db, "user").len(), USERS.len() - 1);
     let tasks = raw_rows(&db, "task");
     assert_eq!(tasks.len(), TASKS.len() - 1);
@@ -750,10 +750,10 @@ fn a_new_database_has_the_tables_that_the_flask_app_expects() {
                 .collect::<Result<_, _>>()
                 .unwrap()
         };
-        assert_eq!(columns(&app.sql()), columns(&flask), "{table}");
+        assert_eq!(columns(&app.sqlite()), columns(&flask), "{table}");
     }
     // The constraints: unique usernames, unique e-mails, and the foreign key.
-    let db = app.sql();
+    let db = app.sqlite();
     app.account("a", Role::Employee, false);
     for sql in [
         "INSERT INTO user (username, email, password_hash) VALUES ('a', 'other', '')",

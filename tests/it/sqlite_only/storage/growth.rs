@@ -15,8 +15,8 @@ fn size_around_maintenance(app: &TestApp) -> (u64, u64) {
     let sql = "INSERT INTO task (title, description)
         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 2000)
         SELECT 'large', hex(zeroblob(4000)) FROM numbers";
-    app.sql().execute_batch(sql).unwrap();
-    app.sql()
+    app.sqlite().execute_batch(sql).unwrap();
+    app.sqlite()
         .execute_batch("DELETE FROM task WHERE title = 'large'")
         .unwrap();
     let before = size();
@@ -51,7 +51,7 @@ fn a_transaction_that_changes_megabytes_succeeds() {
              WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
              SELECT {values} FROM numbers"
         );
-        app.sql().execute_batch(&sql).unwrap();
+        app.sqlite().execute_batch(&sql).unwrap();
     };
     let values = format!(
         "hex(randomblob(8)), hex(zeroblob(500)), CASE WHEN n % 5 = 0 THEN {} END",

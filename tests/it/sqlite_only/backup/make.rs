@@ -123,8 +123,8 @@ fn a_write_in_the_middle_of_the_copy_neither_changes_it_nor_starts_it_again() {
     let many =
         "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 20000)
         INSERT INTO task (title) SELECT 'task ' || n FROM number";
-    work_dir.sql().execute_batch(many).unwrap();
-    let (writer, writes) = (work_dir.sql(), Rc::new(Cell::new(0)));
+    work_dir.sqlite().execute_batch(many).unwrap();
+    let (writer, writes) = (work_dir.sqlite(), Rc::new(Cell::new(0)));
     let count = Rc::clone(&writes);
     let watch = Watch::new(Arc::default(), move |phase| {
         // A copy that starts again at each write would not end without this bound.
@@ -455,7 +455,7 @@ fn a_database_with_a_broken_audit_log_is_copied_but_not_proven() {
     server.client().sign_in_for_token("ada");
     drop(server);
     work_dir
-        .sql()
+        .sqlite()
         .execute("UPDATE audit SET action = 'other' WHERE id = 1", [])
         .unwrap();
 
@@ -487,7 +487,7 @@ fn a_database_with_a_broken_audit_log_is_copied_but_not_proven() {
 #[test]
 fn rows_of_the_flask_app_that_refer_to_nothing_are_counted() {
     let work_dir = database();
-    let db = work_dir.sql();
+    let db = work_dir.sqlite();
     db.execute_batch(
         "PRAGMA foreign_keys = OFF; INSERT INTO task (title, assigned_user_id) VALUES ('x', 77)",
     )

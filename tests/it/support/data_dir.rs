@@ -1,0 +1,108 @@
+//! Where a test keeps its data: a temporary folder, and on PostgreSQL a database too.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+#[cfg(feature = "postgres")]
+use super::postgres::TestDatabase;
+use super::sql::TestSql;
+#[cfg(feature = "postgres")]
+use task_api::config::postgres::PostgresArgs;
+
+/// The database engine of a test run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// The engine that the environment variable `TEST_DATABASE` names: `sqlite` by default, or `postgres`.
+    pub fn current() -> Engine {
+        match std::env::var("TEST_DATABASE").as_deref() {
+            Err(_) | Ok("sqlite") => Engine::Sqlite,
+            Ok("postgres") if cfg!(feature = "postgres") => Engine::Postgres,
+            Ok("postgres") => panic!("TEST_DATABASE=postgres needs `--features postgres`"),
+            Ok(other) => panic!("TEST_DATABASE is sqlite or postgres, not {other:?}"),
+        }
+    }
+}
+
+/// A temporary folder for SQLite's file and the keys, and on PostgreSQL a database. Both end with this value.
+pub struct DataDir {
+    folder: TempDir,
+    #[cfg(feature = "postgres")]
+    postgres: Option<TestDatabase>,
+}
+
+impl DataDir {
+    pub fn new() -> DataDir {
+        tempfile::tempdir().unwrap().into()
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The setting `DATABASE_URL`.
+    pub fn database_url(&self) -> String {
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.postgres {
+            return database.url.clone();
+        }
+        format!("sqlite:///{}", self.path().join("project.db").display())
+    }
+
+    /// The settings that only PostgreSQL has: the keys lie in the folder.
+    #[cfg(feature = "postgres")]
+    pub fn postgres_args(&self) -> PostgresArgs {
+        let keys_path = self
+            .postgres
+            .as_ref()
+            .map(|_| self.path().join("project.db"));
+        PostgresArgs {
+            keys_path,
+            ..PostgresArgs::default()
+        }
+    }
+
+    /// A separate connection to the database.
+    pub fn sql(&self) -> TestSql {
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.postgres {
+            return TestSql::Postgres(database.connect().into());
+        }
+        TestSql::Sqlite(self.sqlite())
+    }
+
+    /// The path of SQLite's file. Only tests in a module `sqlite_only` may call it.
+    #[track_caller]
+    pub fn database_file(&self) -> PathBuf {
+        let is_sqlite = Engine::current() == Engine::Sqlite;
+        assert!(
+            is_sqlite,
+            "only for SQLite: run the tests with `-- --skip sqlite_only::`"
+        );
+        self.path().join("project.db")
+    }
+
+    /// A separate connection to SQLite's file. Only tests in a module `sqlite_only` may call it.
+    #[track_caller]
+    pub fn sqlite(&self) -> Connection {
+        Connection::open(self.database_file()).unwrap()
+    }
+}
+
+impl From<TempDir> for DataDir {
+    fn from(folder: TempDir) -> DataDir {
+        #[cfg(feature = "postgres")]
+        let postgres = (Engine::current() == Engine::Postgres).then(TestDatabase::new);
+        DataDir {
+            folder,
+            #[cfg(feature = "postgres")]
+            postgres,
+        }
+    }
+}
