@@ -59,7 +59,9 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
         app.flask_tokens.check(&claims, now)?;
         return app.store.read(|db| by_flask_token(app, db, token, &claims));
     };
-    let user = app.store.read(|db| in_session(db, session, &claims, now))?;
+    let user = app
+        .store
+        .read_one(|db| in_session(db, session, &claims, now))?;
     app.sign_outs.check_session(session)?;
     app.session_activity.record(session, now);
     let credential = Credential::SignIn(SignInToken::Session(session));
@@ -69,7 +71,9 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
 /// Reads a token for scripts with its account, and checks that it has neither expired nor been revoked.
 fn by_api_token(app: &App, secret: &ApiTokenSecret, now: Timestamp) -> Result<SignedIn, Error> {
     let digest = secret.digest();
-    let found = app.store.read(|db| api_tokens::by_digest(db, &digest))?;
+    let found = app
+        .store
+        .read_one(|db| api_tokens::by_digest(db, &digest))?;
     let FoundToken {
         id,
         scope,

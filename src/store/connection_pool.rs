@@ -48,6 +48,12 @@ impl<M: ManageConnection> ConnectionPool<M> {
         connection.map_err(|why| Error::Busy(format!("no connection is free: {why}")))
     }
 
+    /// Whether no connection is open.
+    #[cfg(feature = "postgres")]
+    pub fn is_empty(&self) -> bool {
+        self.pool.state().connections == 0
+    }
+
     /// How long requests waited for a connection.
     pub fn waits(&self) -> &Histogram {
         &self.waits.0

@@ -8,6 +8,7 @@ use super::engine::Connection;
 use super::postgres::PostgresDatabase;
 use super::sqlite::{KeptReader, SqliteDatabase};
 use super::{account_keys, audit, pending_accounts};
+use crate::config::concurrency::Connections;
 use crate::config::database::{DatabaseArgs, DatabaseUrl};
 use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::exposition::Exposition;
@@ -22,6 +23,8 @@ pub struct Store {
 
 /// The engines.
 #[derive(Debug)]
+// A process has one, and a pointer would cost each read.
+#[allow(clippy::large_enum_variant)]
 enum Database {
     Sqlite(SqliteDatabase),
     #[cfg(feature = "postgres")]
@@ -29,12 +32,11 @@ enum Database {
 }
 
 impl Store {
-    /// Opens the database with this many connections, of which SQLite uses all for reads and has one more that writes.
-    /// Migrates it to the current schema. Creates a SQLite file that does not exist.
+    /// Opens the database with this many connections. Migrates it to the current schema. Creates a SQLite file that does not exist.
     ///
     /// # Errors
     /// One line for the operator; it names the setting and the file.
-    pub fn open(args: &DatabaseArgs, connections: usize) -> Result<Store, String> {
+    pub fn open(args: &DatabaseArgs, connections: Connections) -> Result<Store, String> {
         let (files, url) = (args.files()?, &args.database_url);
         let explain = |why: Error| match url {
             DatabaseUrl::Sqlite(_) => {
@@ -48,7 +50,7 @@ impl Store {
         };
         let database = match url {
             DatabaseUrl::Sqlite(_) => {
-                Database::Sqlite(SqliteDatabase::open(&files, connections).map_err(explain)?)
+                Database::Sqlite(SqliteDatabase::open(&files, connections.reads).map_err(explain)?)
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(primary) => {
@@ -86,6 +88,19 @@ impl Store {
             Database::Sqlite(database) => database.read(f),
             #[cfg(feature = "postgres")]
             Database::Postgres(database) => database.read(f),
+        }
+    }
+
+    /// As [`Store::read`], for an `f` that runs one statement. Several of them may see different states.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn read_one<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.read(f),
+            // A statement alone is a transaction: one round trip and not three.
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.read_one(f),
         }
     }
 

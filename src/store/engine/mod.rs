@@ -12,7 +12,7 @@ mod postgres_values;
 mod row;
 mod value;
 
-pub use self::connection::Connection;
+pub use self::connection::{Connection, Rows};
 pub use self::database_error::DatabaseError;
 #[cfg(feature = "postgres")]
 pub use self::postgres_session::{Abort, Session};

@@ -11,7 +11,7 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Row, Statement};
 
-use super::{DatabaseError, Value};
+use super::{DatabaseError, Rows, Value};
 use crate::error::{Error, StorageError, StorageFault};
 
 /// The most prepared statements of a session: more than this program has.
@@ -28,6 +28,8 @@ pub enum Abort {
     Conflict,
     /// The connection is lost.
     Lost,
+    /// A cursor needs a transaction.
+    NeedsTransaction,
 }
 
 /// A connection with its prepared statements.
@@ -36,6 +38,7 @@ pub struct Session {
     statements: RefCell<LruCache<String, Statement>>,
     abort: Cell<Option<Abort>>,
     is_discarded: Cell<bool>,
+    is_in_transaction: Cell<bool>,
 }
 
 impl Session {
@@ -46,6 +49,7 @@ impl Session {
             statements: RefCell::new(LruCache::new(MAX_STATEMENTS)),
             abort: Cell::new(None),
             is_discarded: Cell::new(false),
+            is_in_transaction: Cell::new(false),
         }
     }
 
@@ -66,6 +70,11 @@ impl Session {
     /// Whether the session cannot be used any longer.
     pub fn is_broken(&self) -> bool {
         self.is_discarded.get() || self.client.borrow().is_closed()
+    }
+
+    /// Says whether a transaction is open.
+    pub fn set_in_transaction(&self, is_open: bool) {
+        self.is_in_transaction.set(is_open);
     }
 
     /// Marks the session as unusable: its transaction could not be ended.
@@ -89,6 +98,10 @@ impl Session {
     }
 
     pub(super) fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+        // PostgreSQL stores no text with U+0000, so no row has it.
+        if values.iter().any(Value::has_null_character) {
+            return Ok(Vec::new());
+        }
         let statement = self.prepare(sql, values)?;
         let result = self
             .client
@@ -97,13 +110,27 @@ impl Session {
         result.map_err(|why| self.explain(&why))
     }
 
-    /// Fetches the rows in batches from a cursor.
+    /// Fetches many rows in batches from a cursor, which needs a transaction.
     pub(super) fn query_each<E: From<DatabaseError>>(
         &self,
+        rows: Rows,
         sql: &str,
         values: &[Value],
         mut step: impl FnMut(&Row) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
+        if rows == Rows::Few {
+            for row in &self.query(sql, values)? {
+                if step(row)?.is_break() {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        if !self.is_in_transaction.get() {
+            self.abort.set(Some(Abort::NeedsTransaction));
+            let cause = "a cursor needs a transaction".to_owned();
+            return Err(DatabaseError::Other(Error::Internal(cause)).into());
+        }
         let name = cursor_name(sql);
         self.execute(
             &format!("DECLARE {name} NO SCROLL CURSOR FOR {sql}"),
@@ -195,7 +222,10 @@ fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
         // Another program has taken the id at the same time.
         &SqlState::UNIQUE_VIOLATION if is_key => DatabaseError::Other(Error::WriteConflict),
         &SqlState::UNIQUE_VIOLATION => DatabaseError::NotUnique(cause),
-        &SqlState::FOREIGN_KEY_VIOLATION => DatabaseError::NoSuchReference(cause),
+        // The columns of references have 32 bits where SQLAlchemy creates them: a larger number refers to no row.
+        &SqlState::FOREIGN_KEY_VIOLATION | &SqlState::NUMERIC_VALUE_OUT_OF_RANGE => {
+            DatabaseError::NoSuchReference(cause)
+        }
         &SqlState::READ_ONLY_SQL_TRANSACTION => unavailable(StorageFault::ReadOnly, cause),
         &SqlState::DISK_FULL => unavailable(StorageFault::Full, cause),
         &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => {

@@ -15,6 +15,11 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 type BoxedError = Box<dyn StdError + Sync + Send>;
 
 impl Value<'_> {
+    /// Whether it is text that PostgreSQL cannot store.
+    pub(super) fn has_null_character(&self) -> bool {
+        matches!(self, Value::Text(Some(text)) | Value::Stored(Some(text)) if text.contains('\0'))
+    }
+
     /// The type that a statement is prepared for. For a stored value it is that of its context.
     pub(super) fn postgres_type(&self) -> Type {
         match self {
