@@ -11,7 +11,9 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Row, Statement};
 
-use super::{DatabaseError, Rows, Value};
+use super::{
+    Assumption, Column, Condition, DatabaseError, Rows, Value, parameters, postgres_values,
+};
 use crate::error::{Error, StorageError, StorageFault};
 
 /// The most prepared statements of a session: more than this program has.
@@ -39,6 +41,27 @@ pub struct Session {
     abort: Cell<Option<Abort>>,
     is_discarded: Cell<bool>,
     is_in_transaction: Cell<bool>,
+}
+
+/// A row of a query.
+pub struct FoundRow {
+    row: Row,
+    /// The number of columns before those of the query.
+    hidden: usize,
+}
+
+impl FoundRow {
+    fn new(row: Row) -> FoundRow {
+        FoundRow { row, hidden: 0 }
+    }
+
+    pub(super) fn column(&self, column: usize) -> Column<'_> {
+        postgres_values::column(&self.row, self.hidden + column)
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.row.len() - self.hidden
+    }
 }
 
 impl Session {
@@ -92,21 +115,62 @@ impl Session {
         let result = self
             .client
             .borrow_mut()
-            .execute(&statement, &parameters(values));
+            .execute(&statement, &as_parameters(values));
         let count = result.map_err(|why| self.explain(&why))?;
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+    pub(super) fn query(
+        &self,
+        sql: &str,
+        values: &[Value],
+    ) -> Result<Vec<FoundRow>, DatabaseError> {
         // PostgreSQL stores no text with U+0000, so no row has it.
         if values.iter().any(Value::has_null_character) {
             return Ok(Vec::new());
         }
+        match Assumption::condition() {
+            Some(condition) if !self.is_in_transaction.get() => {
+                self.query_if(&condition, sql, values)
+            }
+            _ => Ok(self
+                .run(sql, values)?
+                .into_iter()
+                .map(FoundRow::new)
+                .collect()),
+        }
+    }
+
+    /// Runs a query together with a condition. A join without a condition of its own is a nested loop, which keeps the
+    /// order of the query's rows; one without a row becomes a row of NULL.
+    fn query_if(
+        &self,
+        condition: &Condition,
+        sql: &str,
+        values: &[Value],
+    ) -> Result<Vec<FoundRow>, DatabaseError> {
+        let sql = format!(
+            "SELECT condition.holds, query.* FROM (SELECT ({}) AS holds) AS condition
+             LEFT JOIN (SELECT TRUE AS found, part.* FROM ({sql}) AS part) AS query ON TRUE",
+            parameters::shift(&condition.sql, values.len()),
+        );
+        let rows = self.run(&sql, &[values, &condition.values].concat())?;
+        let flag = |row: &Row, column| row.try_get(column).unwrap_or(None) == Some(true);
+        if !rows.first().is_some_and(|row| flag(row, 0)) {
+            Assumption::Refuted.replace();
+            return Err(DatabaseError::Other(Error::WriteConflict));
+        }
+        Assumption::Confirmed.replace();
+        let found = rows.into_iter().filter(|row| flag(row, 1));
+        Ok(found.map(|row| FoundRow { row, hidden: 2 }).collect())
+    }
+
+    fn run(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
         let statement = self.prepare(sql, values)?;
         let result = self
             .client
             .borrow_mut()
-            .query(&statement, &parameters(values));
+            .query(&statement, &as_parameters(values));
         result.map_err(|why| self.explain(&why))
     }
 
@@ -116,7 +180,7 @@ impl Session {
         rows: Rows,
         sql: &str,
         values: &[Value],
-        mut step: impl FnMut(&Row) -> Result<ControlFlow<()>, E>,
+        mut step: impl FnMut(&FoundRow) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
         if rows == Rows::Few {
             for row in &self.query(sql, values)? {
@@ -157,7 +221,7 @@ impl Session {
         let result = self
             .client
             .borrow_mut()
-            .prepare_typed(&to_postgres(sql), &types);
+            .prepare_typed(&parameters::to_postgres(sql), &types);
         let prepared = result.map_err(|why| self.explain(&why))?;
         self.statements
             .borrow_mut()
@@ -166,13 +230,8 @@ impl Session {
     }
 }
 
-fn parameters<'a>(values: &'a [Value]) -> Vec<&'a (dyn ToSql + Sync)> {
+fn as_parameters<'a>(values: &'a [Value]) -> Vec<&'a (dyn ToSql + Sync)> {
     values.iter().map(|value| value as _).collect()
-}
-
-/// The parameters `?1` of SQLite are `$1` in PostgreSQL.
-fn to_postgres(sql: &str) -> String {
-    sql.replace('?', "$")
 }
 
 /// One cursor for each statement, since PostgreSQL keeps the columns of a prepared `FETCH`.
@@ -189,7 +248,10 @@ impl Session {
         let explained = explain(why, self.client.borrow().is_closed());
         match &explained {
             DatabaseError::Other(Error::WriteConflict) => self.abort.set(Some(Abort::Conflict)),
-            DatabaseError::Other(Error::StorageUnavailable(_)) => self.abort.set(Some(Abort::Lost)),
+            DatabaseError::Other(Error::StorageUnavailable(_)) => {
+                self.abort.set(Some(Abort::Lost));
+                self.discard();
+            }
             _ => {}
         }
         explained
@@ -225,6 +287,11 @@ fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
         // The columns of references have 32 bits where SQLAlchemy creates them: a larger number refers to no row.
         &SqlState::FOREIGN_KEY_VIOLATION | &SqlState::NUMERIC_VALUE_OUT_OF_RANGE => {
             DatabaseError::NoSuchReference(cause)
+        }
+        // Another version of this program has changed a table, or a proxy has another session behind the connection.
+        &SqlState::INVALID_SQL_STATEMENT_NAME => unavailable(StorageFault::Unreachable, cause),
+        &SqlState::FEATURE_NOT_SUPPORTED if db.message().starts_with("cached plan") => {
+            unavailable(StorageFault::Unreachable, cause)
         }
         &SqlState::READ_ONLY_SQL_TRANSACTION => unavailable(StorageFault::ReadOnly, cause),
         &SqlState::DISK_FULL => unavailable(StorageFault::Full, cause),
