@@ -15,6 +15,7 @@ pub(crate) mod engine;
 pub mod flask_takeover;
 pub mod id_sequence;
 pub mod idempotency;
+pub mod inspection;
 pub mod invitations;
 pub(crate) mod one_time_links;
 mod page_reader;

@@ -71,18 +71,22 @@ impl PostgresDatabase {
         connections: Connections,
     ) -> Result<PostgresDatabase, String> {
         migrate::run(url)?;
-        let pool = |name: &str, url: &PostgresUrl, connections: usize| {
+        let manager = |name: &str, url: &PostgresUrl| {
             let manager = ConnectionManager::new(url, RESPONSE_LIMIT);
-            let manager = SessionManager(manager.map_err(|why| format!("{name}: {why}"))?);
-            ConnectionPool::open(manager, connections, WAIT_TIMEOUT)
-                .map_err(|why| format!("{name}: {why}"))
+            let manager = manager.map_err(|why| format!("{name}: {why}"))?;
+            Ok::<_, String>(SessionManager(manager))
         };
+        let primary = || manager("DATABASE_URL", url);
+        let standby = standby.map(|url| manager("READ_DATABASE_URL", url));
         Ok(PostgresDatabase {
-            reads: pool("DATABASE_URL", url, connections.reads)?,
-            writes: pool("DATABASE_URL", url, connections.writes)?,
-            standby: standby
-                .map(|url| pool("READ_DATABASE_URL", url, connections.reads))
-                .transpose()?,
+            reads: ConnectionPool::open(primary()?, connections.reads, WAIT_TIMEOUT)
+                .map_err(|why| format!("DATABASE_URL: {why}"))?,
+            writes: ConnectionPool::open(primary()?, connections.writes, WAIT_TIMEOUT)
+                .map_err(|why| format!("DATABASE_URL: {why}"))?,
+            // A server without its standby can start.
+            standby: standby.transpose()?.map(|manager| {
+                ConnectionPool::open_in_background(manager, connections.reads, WAIT_TIMEOUT)
+            }),
             state: StorageState::default(),
             audit: AuditSealer::new(files),
             retries: FairMutex::new(()),
@@ -251,18 +255,57 @@ impl PostgresDatabase {
 
     /// Writes the metrics of the connections and the transactions.
     pub fn write_metrics(&self, text: &mut Exposition) {
-        let mut waits = text.histogram(
-            "database_wait_seconds",
-            "Time that requests waited for a database connection.",
-        );
-        waits.histogram(&[("pool", "readers")], self.reads.waits());
-        waits.histogram(&[("pool", "writers")], self.writes.waits());
+        self.write_pool_metrics(text);
+        let is_reachable = self.state.fault() != Some(StorageFault::Unreachable);
+        text.gauge(
+            "database_primary_reachable",
+            "1 if a server of DATABASE_URL answers, 0 while none does.",
+        )
+        .sample(&[], u8::from(is_reachable));
+        text.gauge(
+            "database_reads_from_standby",
+            "1 while reads go to READ_DATABASE_URL, otherwise 0.",
+        )
+        .sample(&[], u8::from(!is_reachable && self.standby.is_some()));
         text.counter(
             "database_conflicts_total",
             "Transactions that were run again, since another one had changed what they had read.",
         )
         .sample(&[], self.conflicts.get());
         self.state.write_metrics(text);
+    }
+
+    fn write_pool_metrics(&self, text: &mut Exposition) {
+        let pools = || {
+            let standby = self.standby.iter().map(|pool| ("standby", pool));
+            [("readers", &self.reads), ("writers", &self.writes)]
+                .into_iter()
+                .chain(standby)
+        };
+        let families = [
+            (
+                "database_connections_in_use",
+                "Connections that a request uses.",
+            ),
+            (
+                "database_connections_idle",
+                "Connections that no request uses.",
+            ),
+            ("database_connections_max", "The most connections."),
+        ];
+        for (index, (name, help)) in families.into_iter().enumerate() {
+            let mut family = text.gauge(name, help);
+            for (pool, connections) in pools() {
+                family.sample(&[("pool", pool)], connections.counts()[index]);
+            }
+        }
+        let mut waits = text.histogram(
+            "database_wait_seconds",
+            "Time that requests waited for a database connection.",
+        );
+        for (name, pool) in pools() {
+            waits.histogram(&[("pool", name)], pool.waits());
+        }
     }
 }
 
