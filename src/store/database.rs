@@ -2,8 +2,9 @@
 
 use std::thread::Thread;
 
+use super::assumption::{Assumption, Condition};
 use super::audit::seal::{self, AuditSealer};
-use super::engine::{Assumption, Condition, Connection};
+use super::engine::Connection;
 #[cfg(feature = "postgres")]
 use super::postgres::PostgresDatabase;
 use super::sqlite::{KeptReader, SqliteDatabase};

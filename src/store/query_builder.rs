@@ -4,9 +4,9 @@
 //! client becomes SQL (no SQL injection). How a list continues on the next page is explained in
 //! [`super::tasks`] (keyset pagination).
 
+use super::engine::Value;
 #[cfg(test)]
 use super::engine::{Connection, DatabaseError};
-use super::engine::{Value, parameters};
 
 /// A SELECT to which conditions are added one by one, joined by AND: those that an index searches as a filter,
 /// all others as a test (see [`super::page_reader`]).
@@ -119,7 +119,7 @@ impl Query {
         for query in queries {
             let first = values.len();
             values.extend(query.values.iter().cloned().chain([limit.clone()]));
-            let sql = parameters::shift(&query.sql, first);
+            let sql = shift_parameters(&query.sql, first);
             parts.push(format!("({sql} LIMIT ?{})", values.len()));
         }
         let parts = parts.join(" UNION ALL ");
@@ -131,6 +131,20 @@ impl Query {
             has_tests: false,
         }
     }
+}
+
+/// Adds `by` to the number of each parameter.
+pub fn shift_parameters(sql: &str, by: usize) -> String {
+    let mut parts = sql.split('?');
+    let mut shifted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(part.len());
+        let number = part[..end].parse::<usize>().unwrap_or_default();
+        shifted += &format!("?{}{}", number + by, &part[end..]);
+    }
+    shifted
 }
 
 #[cfg(test)]

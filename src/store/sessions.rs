@@ -4,7 +4,8 @@
 //! the Flask app reuses the ids of deleted accounts, and deletes an account without its sessions. So a
 //! statement that shows a session or accepts its tokens compares `user_created_at` as well.
 
-use super::engine::{Condition, Connection, DatabaseError, Row, values};
+use super::assumption::Condition;
+use super::engine::{Connection, DatabaseError, Row, values};
 use super::users;
 use crate::error::Error;
 use crate::model::{Id, OpenEnum, Session, SessionId, Timestamp, User};

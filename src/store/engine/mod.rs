@@ -3,22 +3,13 @@
 //! A statement is written once, with parameters `?1`, `?2` and so on. A function with statements gets a [`Connection`]
 //! and decodes each [`Row`]; which database runs them is known here alone.
 
-mod assumption;
 mod connection;
 mod database_error;
-pub mod parameters;
-#[cfg(feature = "postgres")]
-mod postgres_session;
-#[cfg(feature = "postgres")]
-mod postgres_values;
 mod row;
 mod value;
 
-pub use self::assumption::{Assumption, Condition};
 pub use self::connection::{Connection, Rows};
 pub use self::database_error::DatabaseError;
-#[cfg(feature = "postgres")]
-pub use self::postgres_session::{Abort, FoundRow, Session};
 pub use self::row::{Column, Row};
 pub use self::value::Value;
 pub(crate) use self::value::values;

@@ -15,7 +15,7 @@ pub enum Row<'a> {
     Sqlite(&'a rusqlite::Row<'a>),
     /// Of PostgreSQL.
     #[cfg(feature = "postgres")]
-    Postgres(&'a super::FoundRow),
+    Postgres(&'a crate::store::postgres::FoundRow),
 }
 
 /// The value of a column.

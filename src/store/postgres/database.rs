@@ -7,6 +7,7 @@ use r2d2::PooledConnection;
 
 use super::connect::ConnectionManager;
 use super::migrate;
+use super::session::{Abort, Session};
 use super::session_manager::SessionManager;
 use super::transaction::{Kind, Transaction};
 use crate::config::concurrency::Connections;
@@ -17,7 +18,7 @@ use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::store::audit::seal::AuditSealer;
 use crate::store::connection_pool::ConnectionPool;
-use crate::store::engine::{Abort, Connection, Session};
+use crate::store::engine::Connection;
 use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS};
 
 /// How long a statement may take before its connection counts as broken: a server that hangs closes no connection.

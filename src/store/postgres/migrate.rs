@@ -10,10 +10,11 @@ use postgres::{Client, GenericClient, Transaction};
 use super::connect::connect;
 use super::connect_error::explain;
 use super::server_checks::check_server;
+use super::session::Session;
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::model::Timestamp;
-use crate::store::engine::{Connection, Session, values};
+use crate::store::engine::{Connection, values};
 use crate::store::sqlite::{TUTORIAL_TABLES, VERSION};
 
 const SCHEMA: &str = include_str!("../../../schema.postgres.sql");

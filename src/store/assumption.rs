@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 
-use super::Value;
+use super::engine::Value;
 
 /// A condition in SQL with its parameters.
 #[derive(Debug, Clone)]

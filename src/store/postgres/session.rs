@@ -11,10 +11,11 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Row, Statement};
 
-use super::{
-    Assumption, Column, Condition, DatabaseError, Rows, Value, parameters, postgres_values,
-};
+use super::values;
 use crate::error::{Error, StorageError, StorageFault};
+use crate::store::assumption::{Assumption, Condition};
+use crate::store::engine::{Column, DatabaseError, Rows, Value};
+use crate::store::query_builder::shift_parameters;
 
 /// The most prepared statements of a session: more than this program has.
 const MAX_STATEMENTS: NonZeroUsize = NonZeroUsize::new(512).expect("a constant");
@@ -55,11 +56,11 @@ impl FoundRow {
         FoundRow { row, hidden: 0 }
     }
 
-    pub(super) fn column(&self, column: usize) -> Column<'_> {
-        postgres_values::column(&self.row, self.hidden + column)
+    pub fn column(&self, column: usize) -> Column<'_> {
+        values::column(&self.row, self.hidden + column)
     }
 
-    pub(super) fn columns(&self) -> usize {
+    pub fn columns(&self) -> usize {
         self.row.len() - self.hidden
     }
 }
@@ -110,7 +111,7 @@ impl Session {
         self.client.get_mut()
     }
 
-    pub(super) fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, DatabaseError> {
+    pub fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, DatabaseError> {
         let statement = self.prepare(sql, values)?;
         let result = self
             .client
@@ -120,11 +121,7 @@ impl Session {
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn query(
-        &self,
-        sql: &str,
-        values: &[Value],
-    ) -> Result<Vec<FoundRow>, DatabaseError> {
+    pub fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<FoundRow>, DatabaseError> {
         // PostgreSQL stores no text with U+0000, so no row has it.
         if values.iter().any(Value::has_null_character) {
             return Ok(Vec::new());
@@ -152,7 +149,7 @@ impl Session {
         let sql = format!(
             "SELECT condition.holds, query.* FROM (SELECT ({}) AS holds) AS condition
              LEFT JOIN (SELECT TRUE AS found, part.* FROM ({sql}) AS part) AS query ON TRUE",
-            parameters::shift(&condition.sql, values.len()),
+            shift_parameters(&condition.sql, values.len()),
         );
         let rows = self.run(&sql, &[values, &condition.values].concat())?;
         let flag = |row: &Row, column| row.try_get(column).unwrap_or(None) == Some(true);
@@ -175,7 +172,7 @@ impl Session {
     }
 
     /// Fetches many rows in batches from a cursor, which needs a transaction.
-    pub(super) fn query_each<E: From<DatabaseError>>(
+    pub fn query_each<E: From<DatabaseError>>(
         &self,
         rows: Rows,
         sql: &str,
@@ -218,10 +215,11 @@ impl Session {
             return Ok(prepared.clone());
         }
         let types: Vec<Type> = values.iter().map(Value::postgres_type).collect();
+        // The parameters `?1` of SQLite are `$1` in PostgreSQL.
         let result = self
             .client
             .borrow_mut()
-            .prepare_typed(&parameters::to_postgres(sql), &types);
+            .prepare_typed(&sql.replace('?', "$"), &types);
         let prepared = result.map_err(|why| self.explain(&why))?;
         self.statements
             .borrow_mut()
