@@ -315,12 +315,14 @@ def fewer_connections(scene):
 
 def no_rights(scene):
     """The role has lost its rights."""
-    tables = "ALL TABLES IN SCHEMA public"
+    tables, sequences = "ALL TABLES IN SCHEMA public", "ALL SEQUENCES IN SCHEMA public"
     scene.sql(f"REASSIGN OWNED BY {ROLE} TO postgres", DATABASE)
     with scene.outage(CONNECTION_LIMIT):
         scene.sql(f"REVOKE ALL ON {tables} FROM {ROLE}", DATABASE)
     scene.check_start(f'the role "{ROLE}" may not use the tables')
     scene.sql(f"GRANT ALL ON {tables} TO {ROLE}", DATABASE)
+    scene.check_start(f'the role "{ROLE}" may not use the sequences')
+    scene.sql(f"GRANT USAGE ON {sequences} TO {ROLE}", DATABASE)
     return scene.check_recovery()
 
 
