@@ -73,6 +73,12 @@ pub fn user(db: &Connection, id: SessionId, username: &str) -> Result<Option<Use
     Ok(db.query_optional(&sql, values![id, username], users::from_row)?)
 }
 
+/// Whether there is a session of any account.
+pub fn exist(db: &Connection) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM session)";
+    Ok(db.query_one(sql, &[], |row| row.get(0))?)
+}
+
 /// Reads when a session was last used; 1970 if it does not exist.
 pub fn last_used_at(db: &Connection, id: SessionId) -> Result<Timestamp, Error> {
     let sql = "SELECT last_used_at FROM session WHERE id = ?1";
