@@ -1,5 +1,6 @@
 //! Opens the database for a command that runs without the server.
 
+use crate::config::concurrency::Connections;
 use crate::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use crate::store::Store;
 #[cfg(feature = "postgres")]
@@ -11,7 +12,7 @@ use crate::store::postgres::inspection::PostgresInspection;
 /// # Errors
 /// One line for the operator: the file cannot be opened or migrated.
 pub fn open(database: &DatabaseArgs) -> Result<Store, String> {
-    Store::open(database, 1)
+    Store::open(database, Connections::ONE)
 }
 
 /// Opens a database that must exist, so that a mistyped path or name creates no new one.

@@ -141,7 +141,7 @@ impl Config {
         if let DatabaseUrl::Postgres(_) = &self.database.database_url {
             let cores = self.concurrency.event_loops;
             let connections = self.database.postgres.connections(cores);
-            self.concurrency = self.concurrency.with_connections(connections);
+            self.concurrency = self.concurrency.for_postgres(connections);
         }
     }
 

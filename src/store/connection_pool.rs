@@ -60,6 +60,12 @@ impl<M: ManageConnection> ConnectionPool<M> {
         connection.map_err(|why| Error::Busy(format!("no connection is free: {why}")))
     }
 
+    /// Whether no connection is open.
+    #[cfg(feature = "postgres")]
+    pub fn is_empty(&self) -> bool {
+        self.pool.state().connections == 0
+    }
+
     /// The numbers of connections: in use, idle, and at most.
     #[cfg(feature = "postgres")]
     pub fn counts(&self) -> [u32; 3] {

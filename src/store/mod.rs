@@ -7,6 +7,7 @@
 
 mod account_keys;
 pub mod api_tokens;
+mod assumption;
 pub mod audit;
 mod connection_pool;
 pub mod credentials;

@@ -1076,14 +1076,10 @@ fn read(app: &TestApp, meanwhile: &dyn Fn()) {
 fn waiting_for_a_database_connection_is_measured() {
     let app = TestApp::new();
     let admin = app.admin();
-    let readers = app.app.config.concurrency.connections;
+    let readers = app.app.config.concurrency.connections.reads;
     let wait = |name: &str| {
         let name = format!("database_wait_seconds_{name}");
-        let pool = match Engine::current() {
-            Engine::Sqlite => "readers",
-            Engine::Postgres => "primary",
-        };
-        scrape(&app).value(&name, &[("pool", pool)])
+        scrape(&app).value(&name, &[("pool", "readers")])
     };
     let before = wait("count");
     thread::scope(|scope| {

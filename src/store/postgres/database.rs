@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::FairMutex;
+use r2d2::PooledConnection;
 
 use super::connect::ConnectionManager;
 use super::migrate;
+use super::session::{Abort, Session};
 use super::session_manager::SessionManager;
 use super::transaction::{Kind, Transaction};
+use crate::config::concurrency::Connections;
 use crate::config::database::DatabaseFiles;
 use crate::config::postgres::PostgresUrl;
 use crate::error::{Error, StorageError, StorageFault};
@@ -15,7 +18,7 @@ use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::store::audit::seal::AuditSealer;
 use crate::store::connection_pool::ConnectionPool;
-use crate::store::engine::{Abort, Connection, Session};
+use crate::store::engine::Connection;
 use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS};
 
 /// How long a statement may take before its connection counts as broken: a server that hangs closes no connection.
@@ -28,15 +31,19 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a write is retried. A client waits meanwhile.
 const RETRY_LIMIT: Duration = Duration::from_secs(5);
 
+/// The most connections in a row that are found to be lost. All those of a pool may be, for example after a restart of
+/// the server.
+const MAX_LOST: usize = 100;
+
 /// The longest pause before a retry.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
 /// The open database.
 pub struct PostgresDatabase {
-    pool: ConnectionPool<SessionManager>,
+    reads: ConnectionPool<SessionManager>,
+    writes: ConnectionPool<SessionManager>,
     /// Of `READ_DATABASE_URL`: reads go there while the primary cannot be reached.
     standby: Option<ConnectionPool<SessionManager>>,
-    connections: usize,
     state: StorageState,
     audit: AuditSealer,
     /// Retries of this process run one after the other: two that conflict would go on conflicting.
@@ -49,6 +56,8 @@ enum Attempt<T> {
     Done(Result<T, Error>),
     /// It can run again, since nothing of it is committed.
     Again(Error),
+    /// It has to run in a transaction.
+    InTransaction,
 }
 
 impl PostgresDatabase {
@@ -60,7 +69,7 @@ impl PostgresDatabase {
         url: &PostgresUrl,
         standby: Option<&PostgresUrl>,
         files: &DatabaseFiles,
-        connections: usize,
+        connections: Connections,
     ) -> Result<PostgresDatabase, String> {
         migrate::run(url)?;
         let manager = |name: &str, url: &PostgresUrl| {
@@ -68,16 +77,17 @@ impl PostgresDatabase {
             let manager = manager.map_err(|why| format!("{name}: {why}"))?;
             Ok::<_, String>(SessionManager(manager))
         };
-        let primary = manager("DATABASE_URL", url)?;
+        let primary = || manager("DATABASE_URL", url);
         let standby = standby.map(|url| manager("READ_DATABASE_URL", url));
         Ok(PostgresDatabase {
-            pool: ConnectionPool::open(primary, connections, WAIT_TIMEOUT)
+            reads: ConnectionPool::open(primary()?, connections.reads, WAIT_TIMEOUT)
+                .map_err(|why| format!("DATABASE_URL: {why}"))?,
+            writes: ConnectionPool::open(primary()?, connections.writes, WAIT_TIMEOUT)
                 .map_err(|why| format!("DATABASE_URL: {why}"))?,
             // A server without its standby can start.
             standby: standby.transpose()?.map(|manager| {
-                ConnectionPool::open_in_background(manager, connections, WAIT_TIMEOUT)
+                ConnectionPool::open_in_background(manager, connections.reads, WAIT_TIMEOUT)
             }),
-            connections,
             state: StorageState::default(),
             audit: AuditSealer::new(files),
             retries: FairMutex::new(()),
@@ -90,15 +100,29 @@ impl PostgresDatabase {
     /// # Errors
     /// Those of `f`; [`Error::StorageUnavailable`] if the server cannot be reached.
     pub fn read<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        self.read_as(Kind::Read, f)
+    }
+
+    fn read_as<T>(
+        &self,
+        kind: Kind,
+        f: impl Fn(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         match (self.state.fault(), &self.standby) {
-            (Some(StorageFault::Unreachable), Some(standby)) => {
-                self.attempt(&*standby.get()?, Kind::Read, &f).result()
-            }
+            (Some(StorageFault::Unreachable), Some(standby)) => self.retry(standby, kind, f),
             (Some(StorageFault::Unreachable), None) => {
                 Err(self.state.check().err().unwrap_or_else(lost))
             }
-            _ => self.retry(Kind::Read, f),
+            _ => self.retry(&self.reads, kind, f),
         }
+    }
+
+    /// Runs `f`, which runs one statement, without a transaction around it, unless it needs a cursor.
+    ///
+    /// # Errors
+    /// As [`PostgresDatabase::read`].
+    pub fn read_one<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        self.read_as(Kind::OneRead, f)
     }
 
     /// Runs `f` in a serializable transaction. It may run several times, until no other transaction interferes.
@@ -109,27 +133,31 @@ impl PostgresDatabase {
     /// unknown whether it has happened.
     pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         self.state.check()?;
-        self.retry(Kind::Write, f)
+        self.retry(&self.writes, Kind::Write, f)
     }
 
     fn retry<T>(
         &self,
-        kind: Kind,
+        pool: &ConnectionPool<SessionManager>,
+        mut kind: Kind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let begin = Instant::now();
         let (mut turn, mut attempt) = (None, 0);
         loop {
-            let session = self.session()?;
+            let session = self.session(pool)?;
             let why = match self.attempt(&session, kind, &f) {
                 Attempt::Done(result) => {
                     return result.inspect_err(|why| self.state.report_failure(why));
                 }
+                Attempt::InTransaction => {
+                    kind = Kind::Read;
+                    continue;
+                }
                 Attempt::Again(why) => why,
             };
             drop(session);
-            // Each connection of the pool may be one that was lost unnoticed.
-            if begin.elapsed() > RETRY_LIMIT || attempt > self.connections && is_lost(&why) {
+            if begin.elapsed() > RETRY_LIMIT || attempt > MAX_LOST && is_lost(&why) {
                 self.state.report_failure(&why);
                 return Err(give_up(why));
             }
@@ -142,11 +170,18 @@ impl PostgresDatabase {
         }
     }
 
-    fn session(&self) -> Result<r2d2::PooledConnection<SessionManager>, Error> {
-        self.pool.get().map_err(|why| {
-            let error = StorageError::new(StorageFault::Unreachable, why.to_string());
-            self.state.report(&error);
-            Error::StorageUnavailable(error)
+    fn session(
+        &self,
+        pool: &ConnectionPool<SessionManager>,
+    ) -> Result<PooledConnection<SessionManager>, Error> {
+        pool.get().map_err(|why| match pool.is_empty() {
+            true => {
+                let error = StorageError::new(StorageFault::Unreachable, why.to_string());
+                self.state.report(&error);
+                Error::StorageUnavailable(error)
+            }
+            // Other requests have all connections.
+            false => why,
         })
     }
 
@@ -171,7 +206,8 @@ impl PostgresDatabase {
         });
         match (result, transaction.take_abort()) {
             (Ok(_), Some(Abort::Conflict)) => Attempt::Again(Error::WriteConflict),
-            (Ok(_), Some(Abort::Lost)) => Attempt::Again(lost()),
+            (Ok(_), Some(_)) => Attempt::Again(lost()),
+            (Err(_), Some(Abort::NeedsTransaction)) => Attempt::InTransaction,
             (Err(why), Some(_)) => Attempt::Again(why),
             (Err(why), None) => Attempt::Done(Err(why)),
             (Ok(value), None) => self.commit(transaction, kind, value),
@@ -205,13 +241,20 @@ impl PostgresDatabase {
         self.state.check()
     }
 
-    /// Tests whether the database can be reached and written while a fault lasts.
+    /// Looks after the database: whether it can be reached, and whether a newer version of this program has migrated it;
+    /// while a fault lasts, whether it can be written again.
     pub fn watch(&self) {
-        let Some(fault) = self.state.fault() else {
-            return;
-        };
-        if TRANSIENT_FAULTS.contains(&fault)
-            && let Ok(session) = self.pool.get()
+        match self.state.fault() {
+            Some(fault) if TRANSIENT_FAULTS.contains(&fault) => self.probe(),
+            _ => match self.read_one(migrate::check_not_newer) {
+                Ok(()) => self.state.end(&[StorageFault::Newer]),
+                Err(why) => self.state.report_failure(&why),
+            },
+        }
+    }
+
+    fn probe(&self) {
+        if let Ok(session) = self.writes.get()
             && migrate::probe(&session).is_ok()
         {
             self.state.end(&TRANSIENT_FAULTS);
@@ -243,7 +286,9 @@ impl PostgresDatabase {
     fn write_pool_metrics(&self, text: &mut Exposition) {
         let pools = || {
             let standby = self.standby.iter().map(|pool| ("standby", pool));
-            std::iter::once(("primary", &self.pool)).chain(standby)
+            [("readers", &self.reads), ("writers", &self.writes)]
+                .into_iter()
+                .chain(standby)
         };
         let families = [
             (
@@ -254,10 +299,7 @@ impl PostgresDatabase {
                 "database_connections_idle",
                 "Connections that no request uses.",
             ),
-            (
-                "database_connections_max",
-                "The most connections: DATABASE_CONNECTIONS.",
-            ),
+            ("database_connections_max", "The most connections."),
         ];
         for (index, (name, help)) in families.into_iter().enumerate() {
             let mut family = text.gauge(name, help);
@@ -271,15 +313,6 @@ impl PostgresDatabase {
         );
         for (name, pool) in pools() {
             waits.histogram(&[("pool", name)], pool.waits());
-        }
-    }
-}
-
-impl<T> Attempt<T> {
-    fn result(self) -> Result<T, Error> {
-        match self {
-            Attempt::Done(result) => result,
-            Attempt::Again(why) => Err(give_up(why)),
         }
     }
 }

@@ -7,10 +7,11 @@ use super::connect::connect;
 use super::connect_error::explain;
 use super::migrate::{self, Content};
 use super::server_checks::check_server;
+use super::session::Session;
 use super::transaction::{Kind, Transaction};
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
-use crate::store::engine::{Connection, Session};
+use crate::store::engine::Connection;
 use crate::store::sqlite::VERSION;
 
 /// An open database that has tables.

@@ -1,8 +1,9 @@
 //! An advisory lock for the file of the audit key: servers that share `KEYS_PATH` must not replace it at the same time,
 //! and a serializable transaction does not wait for another one.
 
+use super::session::Session;
 use crate::error::Error;
-use crate::store::engine::{Connection, Session, values};
+use crate::store::engine::{Connection, values};
 
 /// The key of the advisory lock: "auditkey" in ASCII.
 const LOCK: i64 = i64::from_be_bytes(*b"auditkey");

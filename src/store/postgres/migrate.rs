@@ -10,10 +10,11 @@ use postgres::{Client, GenericClient, Transaction};
 use super::connect::connect;
 use super::connect_error::explain;
 use super::server_checks::check_server;
+use super::session::Session;
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::model::Timestamp;
-use crate::store::engine::{Connection, Session, values};
+use crate::store::engine::{Connection, values};
 use crate::store::sqlite::{TUTORIAL_TABLES, VERSION};
 
 const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
@@ -174,6 +175,18 @@ fn check_table(
             "requires a value for {name}, a column that this program does not know"
         )),
         None => Ok(true),
+    }
+}
+
+/// Checks that no newer version of this program has migrated the database.
+///
+/// # Errors
+/// [`Error::StorageUnavailable`] if one has, or if the database cannot be reached.
+pub fn check_not_newer(db: &Connection) -> Result<(), Error> {
+    let sql = "SELECT version FROM schema_version WHERE id = 1";
+    match db.query_optional(sql, &[], |row| row.get::<i64>(0))? {
+        Some(version) if version > VERSION => Err(newer()),
+        _ => Ok(()),
     }
 }
 

@@ -8,12 +8,15 @@ pub mod inspection;
 mod key_file_lock;
 mod migrate;
 pub mod server_checks;
+mod session;
 mod session_manager;
 mod timed_stream;
 mod tls;
 mod transaction;
+mod values;
 
 pub use self::connect::{ConnectionManager, connect};
 pub use self::connect_error::ConnectError;
 pub use self::database::PostgresDatabase;
 pub(in crate::store) use self::key_file_lock::lock_key_file;
+pub(super) use self::session::{FoundRow, Session};
