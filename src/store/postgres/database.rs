@@ -250,13 +250,20 @@ impl PostgresDatabase {
         self.state.check()
     }
 
-    /// Tests whether the database can be reached and written while a fault lasts.
+    /// Looks after the database: whether it can be reached, and whether a newer version of this program has migrated it;
+    /// while a fault lasts, whether it can be written again.
     pub fn watch(&self) {
-        let Some(fault) = self.state.fault() else {
-            return;
-        };
-        if TRANSIENT_FAULTS.contains(&fault)
-            && let Ok(session) = self.writes.get()
+        match self.state.fault() {
+            Some(fault) if TRANSIENT_FAULTS.contains(&fault) => self.probe(),
+            _ => match self.read_one(migrate::check_not_newer) {
+                Ok(()) => self.state.end(&[StorageFault::Newer]),
+                Err(why) => self.state.report_failure(&why),
+            },
+        }
+    }
+
+    fn probe(&self) {
+        if let Ok(session) = self.writes.get()
             && migrate::probe(&session).is_ok()
         {
             self.state.end(&TRANSIENT_FAULTS);
