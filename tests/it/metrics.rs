@@ -7,7 +7,6 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use task_api::config::concurrency::Concurrency;
 use task_api::config::duration::Timeout;
 use task_api::config::server_limits::ServerLimits;
 use task_api::metrics::exposition::Exposition;
@@ -15,7 +14,7 @@ use task_api::router::ROUTES;
 
 use crate::support::http_client::{Client, TEST_TIMEOUT};
 use crate::support::program::{RunningServer, WorkDir};
-use crate::support::{self, PASSWORD, TestApp, TestResponse, request_from};
+use crate::support::{self, PASSWORD, TestApp, TestResponse, one_core, request_from};
 
 // ---- a strict parser of the text format -----------------------------------------------------------
 
@@ -914,7 +913,7 @@ fn a_connection_closed_by_a_limit_is_counted_under_that_limit_only() {
         let app = TestApp::with(|config| {
             change(&mut config.limits);
             // Each event loop has its part of the connections.
-            config.concurrency = Concurrency::for_cores(1);
+            one_core(config);
         });
         let server = app.serve();
         let clients: Vec<_> = sent
@@ -1018,31 +1017,6 @@ fn a_queue_counts_the_requests_that_wait_run_and_leave() {
     }
 }
 
-#[test]
-fn writes_that_share_a_commit_are_counted_as_one_group() {
-    let app = TestApp::new();
-    let admin = app.admin();
-    let before = scrape(&app).value("write_group_size_count", &[]);
-    let store = &app.app.store;
-    let delete =
-        |id: i64| store.write(|db| Ok(db.execute("DELETE FROM task WHERE id = ?1", &[id.into()])?));
-    let results = store.write_group(0..5, delete);
-    assert!(
-        results
-            .iter()
-            .all(|(result, committed)| result.is_ok() && committed.is_ok())
-    );
-    let after = scrape(&app);
-    assert_eq!(after.value("write_group_size_count", &[]), before + 1.0);
-    assert_eq!(after.value("write_group_size", &[("quantile", "1")]), 5.0);
-    assert_eq!(after.value("write_group_seconds_count", &[]), before + 1.0);
-    app.create_task(&admin, json!({ "title": "t" }));
-    assert_eq!(
-        scrape(&app).value("write_group_size_count", &[]),
-        before + 2.0
-    );
-}
-
 fn read(app: &TestApp, meanwhile: &dyn Fn()) {
     let read = app.app.store.read(|_| {
         meanwhile();
@@ -1093,4 +1067,35 @@ fn the_process_exposes_its_start_time_memory_and_open_descriptors() {
     let memory = scrape.value("process_resident_memory_bytes", &[]);
     assert!((1e6..1e10).contains(&memory), "{memory}");
     assert!(scrape.value("process_open_fds", &[]) > 3.0);
+}
+
+/// Group commit: PostgreSQL shares the syncs of commits itself.
+mod sqlite_only {
+    use super::*;
+
+    #[test]
+    fn writes_that_share_a_commit_are_counted_as_one_group() {
+        let app = TestApp::new();
+        let admin = app.admin();
+        let before = scrape(&app).value("write_group_size_count", &[]);
+        let store = &app.app.store;
+        let delete = |id: i64| {
+            store.write(|db| Ok(db.execute("DELETE FROM task WHERE id = ?1", &[id.into()])?))
+        };
+        let results = store.write_group(0..5, delete);
+        assert!(
+            results
+                .iter()
+                .all(|(result, committed)| result.is_ok() && committed.is_ok())
+        );
+        let after = scrape(&app);
+        assert_eq!(after.value("write_group_size_count", &[]), before + 1.0);
+        assert_eq!(after.value("write_group_size", &[("quantile", "1")]), 5.0);
+        assert_eq!(after.value("write_group_seconds_count", &[]), before + 1.0);
+        app.create_task(&admin, json!({ "title": "t" }));
+        assert_eq!(
+            scrape(&app).value("write_group_size_count", &[]),
+            before + 2.0
+        );
+    }
 }
