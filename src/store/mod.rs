@@ -9,6 +9,8 @@ mod account_keys;
 pub mod api_tokens;
 pub mod audit;
 mod connection_pool;
+#[cfg(feature = "postgres")]
+pub mod copy;
 pub mod credentials;
 mod database;
 pub(crate) mod engine;

@@ -5,7 +5,7 @@
 //! migrates, and the others wait for it. A database that belongs to another program, or to a newer version of this one,
 //! is left unchanged.
 
-use postgres::{Client, GenericClient, Transaction};
+use postgres::{Client, GenericClient};
 
 use super::connect::connect;
 use super::connect_error::explain;
@@ -52,19 +52,28 @@ fn migrate(client: &mut Client) -> Result<(), String> {
         .batch_execute("SET client_min_messages = warning")
         .map_err(failure)?;
     let mut transaction = client.transaction().map_err(failure)?;
+    upgrade_locked(&mut transaction)?;
+    transaction.commit().map_err(failure)
+}
+
+/// Takes the lock and brings the schema to this version, in the transaction that is open. The lock ends with it.
+///
+/// # Errors
+/// One line for the operator.
+pub fn upgrade_locked(transaction: &mut impl GenericClient) -> Result<(), String> {
     // CockroachDB has no advisory locks, and its transactions are serializable: the call does nothing there.
     transaction
         .query("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .map_err(failure)?;
-    let found = schema_version(&mut transaction)?;
+    let found = schema_version(transaction)?;
     check_version(found)?;
-    if found != Some(VERSION) {
-        upgrade(&mut transaction, found.is_none())?;
+    match found {
+        Some(VERSION) => Ok(()),
+        _ => upgrade(transaction, found.is_none()),
     }
-    transaction.commit().map_err(failure)
 }
 
-fn upgrade(transaction: &mut Transaction, has_no_version: bool) -> Result<(), String> {
+fn upgrade(transaction: &mut impl GenericClient, has_no_version: bool) -> Result<(), String> {
     let mut is_made_by_flask = false;
     for (table, expected) in TUTORIAL_TABLES {
         is_made_by_flask |= has_no_version && check_table(transaction, table, expected)?;
@@ -92,7 +101,10 @@ fn failure(why: postgres::Error) -> String {
 }
 
 /// The version of the schema; `None` if this program has not created or taken over the database.
-fn schema_version(client: &mut impl GenericClient) -> Result<Option<i64>, String> {
+///
+/// # Errors
+/// One line for the operator.
+pub fn schema_version(client: &mut impl GenericClient) -> Result<Option<i64>, String> {
     let sql = "SELECT to_regclass('schema_version') IS NOT NULL";
     let exists: bool = client.query_one(sql, &[]).map_err(failure)?.get(0);
     if !exists {
@@ -116,7 +128,7 @@ fn check_version(found: Option<i64>) -> Result<(), String> {
 /// Checks that a table of the tutorial has the expected columns, and that an INSERT which names only those would
 /// succeed. Returns whether the table exists.
 fn check_table(
-    transaction: &mut Transaction,
+    transaction: &mut impl GenericClient,
     table: &str,
     expected: &[&str],
 ) -> Result<bool, String> {

@@ -4,7 +4,7 @@ pub mod connect;
 mod connect_error;
 mod connector;
 mod database;
-mod migrate;
+pub(super) mod migrate;
 pub mod server_checks;
 mod session_manager;
 mod timed_stream;
