@@ -56,6 +56,10 @@ pub struct RestoreCommand {
 
 /// Runs `task-api backup`.
 pub fn back_up(command: &BackupCommand) -> Result<(), String> {
+    require_sqlite(
+        &command.database,
+        "PostgreSQL's own tools back it up: pg_dump -Fc, or pg_basebackup with continuous archiving",
+    )?;
     let files = existing_files(&command.database)?;
     let watch = watch()?;
     lower_priority();
@@ -95,6 +99,15 @@ fn back_up_to_stdout(
     require_proof(&summary, "standard output")
 }
 
+fn require_sqlite(database: &DatabaseArgs, instead: &str) -> Result<(), String> {
+    match database.database_url.path() {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "this command is for SQLite, and DATABASE_URL names a PostgreSQL database: {instead}"
+        )),
+    }
+}
+
 /// A copy of a database whose audit log is not intact is kept, since it may be all that there is.
 fn require_proof(summary: &Summary, target: &str) -> Result<(), String> {
     match &summary.audit_fault {
@@ -109,6 +122,11 @@ fn require_proof(summary: &Summary, target: &str) -> Result<(), String> {
 pub fn restore(command: RestoreCommand) -> Result<(), String> {
     let file = command.file.display();
     let explain_path = |why: &dyn std::fmt::Display| format!("cannot restore {file}: {why}");
+    require_sqlite(
+        &command.database,
+        "PostgreSQL's own tools restore it: pg_restore for a file of pg_dump, or a base backup with the archived \
+         write-ahead log",
+    )?;
     let files = command.database.files()?;
     let restore = Restore {
         from: DatabaseFiles::at(&command.file).map_err(|why| explain_path(&why))?,

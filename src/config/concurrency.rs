@@ -19,8 +19,25 @@ pub struct Concurrency {
     pub search_threads: usize,
     /// Threads that write. SQLite has one writer at a time.
     pub write_threads: usize,
-    /// Database connections; with SQLite those that read.
-    pub connections: usize,
+    /// The database connections.
+    pub connections: Connections,
+}
+
+/// The numbers of database connections. Those that write are apart: when all of them wait for a lock, reads go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// Connections that read.
+    pub reads: usize,
+    /// Connections that write. SQLite has one, and this number counts for PostgreSQL only.
+    pub writes: usize,
+}
+
+impl Connections {
+    /// For a command, which is one thread.
+    pub const ONE: Connections = Connections {
+        reads: 1,
+        writes: 1,
+    };
 }
 
 /// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, timer, and
@@ -37,18 +54,26 @@ impl Concurrency {
             search_threads: cores,
             write_threads: 1,
             // One for each thread that handles requests, and one for the main thread's commands.
-            connections: 3 * cores + 2,
+            connections: Connections {
+                reads: 3 * cores + 2,
+                writes: 1,
+            },
         }
     }
 
-    /// The numbers for PostgreSQL: a thread that waits for the network needs no core, so there are as many threads for
-    /// quick reads, and for writes, as connections.
+    /// The numbers for PostgreSQL. A thread that waits for the network needs no core, so there are as many threads for
+    /// quick reads as `quick_reads`, and half as many that write. Each thread that handles requests has a connection
+    /// for what it mainly does.
     #[cfg(feature = "postgres")]
-    pub fn with_connections(self, connections: usize) -> Concurrency {
+    pub fn for_postgres(self, quick_reads: usize) -> Concurrency {
+        let write_threads = quick_reads.div_ceil(2).max(2);
         Concurrency {
-            quick_read_threads: connections,
-            write_threads: connections,
-            connections,
+            quick_read_threads: quick_reads,
+            write_threads,
+            connections: Connections {
+                reads: quick_reads + self.search_threads,
+                writes: write_threads + self.hash_threads,
+            },
             ..self
         }
     }

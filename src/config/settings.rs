@@ -124,6 +124,13 @@ impl Config {
             );
         }
         self.database.check()?;
+        if self.backups.backup_dir.is_some() && self.database.database_url.path().is_none() {
+            return Err(
+                "BACKUP_DIR is only for SQLite, and DATABASE_URL names a PostgreSQL database, which PostgreSQL's own \
+                 tools back up (pg_dump -Fc, or pg_basebackup with continuous archiving): unset BACKUP_DIR"
+                    .to_owned(),
+            );
+        }
         self.backups.check()
     }
 
@@ -134,7 +141,7 @@ impl Config {
         if let DatabaseUrl::Postgres(_) = &self.database.database_url {
             let cores = self.concurrency.event_loops;
             let connections = self.database.postgres.connections(cores);
-            self.concurrency = self.concurrency.with_connections(connections);
+            self.concurrency = self.concurrency.for_postgres(connections);
         }
     }
 

@@ -13,6 +13,6 @@ pub fn list(app: &App, context: &RequestContext, _: &Admin) -> HandlerResult {
         app,
         context,
         AuditQuery::from_query,
-        |store, filter, after| store.read(|db| audit::list(db, filter, after)),
+        |store, filter, after| store.read_one(|db| audit::list(db, filter, after)),
     )
 }

@@ -18,7 +18,7 @@ use crate::store::{audit, idempotency, tasks};
 pub fn list(app: &App, context: &RequestContext, user: &Approved) -> HandlerResult {
     let read_filter = |query: &mut _| TaskQuery::from_query(query, user);
     paginate(app, context, read_filter, |store, filter, after| {
-        store.read(|db| tasks::list(db, filter, after))
+        store.read_one(|db| tasks::list(db, filter, after))
     })
 }
 
@@ -38,7 +38,7 @@ pub fn create(app: &App, context: &RequestContext, manager: &Manager) -> Handler
 
 /// Shows a task. An employee gets 404 for a task of another account.
 pub fn show(app: &App, context: &RequestContext, user: &Approved, id: Id) -> HandlerResult {
-    let task = app.store.read(|db| tasks::by_id(db, id))?;
+    let task = app.store.read_one(|db| tasks::by_id(db, id))?;
     if !task.visible_to(user) {
         return Err(Error::NotFound);
     }

@@ -18,13 +18,13 @@ pub fn list(app: &App, context: &RequestContext, _: &Manager) -> HandlerResult {
         app,
         context,
         UserQuery::from_query,
-        |store, filter, after| store.read(|db| users::list(db, filter, after)),
+        |store, filter, after| store.read_one(|db| users::list(db, filter, after)),
     )
 }
 
 /// Shows an account.
 pub fn show(app: &App, context: &RequestContext, _: &Manager, id: Id) -> HandlerResult {
-    let user = app.store.read(|db| users::by_id(db, id))?;
+    let user = app.store.read_one(|db| users::by_id(db, id))?;
     response::json_or_304(context, &user)
 }
 

@@ -44,7 +44,9 @@ fn verify_refresh_token(app: &App, context: &RequestContext) -> Result<RefreshTo
         return Err(Error::revoked());
     };
     let id = RefreshId::from(id.clone());
-    let user = app.store.read(|db| in_session(db, session, &claims, now))?;
+    let user = app
+        .store
+        .read_one(|db| in_session(db, session, &claims, now))?;
     app.sign_outs.check_session(session)?;
     Ok(RefreshToken { user, session, id })
 }

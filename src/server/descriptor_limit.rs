@@ -29,7 +29,7 @@ pub fn max_connections(config: &Config) -> Result<usize, String> {
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     // SQLite has three files open for each of its connections: the readers and the writer.
-    let reserved = RESERVED + 3 * (config.concurrency.connections as u64 + 1);
+    let reserved = RESERVED + 3 * (config.concurrency.connections.reads as u64 + 1);
     if descriptors < MIN_DESCRIPTORS || descriptors <= reserved {
         let needed = MIN_DESCRIPTORS.max(2 * reserved);
         return Err(format!(

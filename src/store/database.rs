@@ -2,12 +2,14 @@
 
 use std::thread::Thread;
 
+use super::assumption::{Assumption, Condition};
 use super::audit::seal::{self, AuditSealer};
 use super::engine::Connection;
 #[cfg(feature = "postgres")]
 use super::postgres::PostgresDatabase;
 use super::sqlite::{KeptReader, SqliteDatabase};
 use super::{account_keys, audit, pending_accounts};
+use crate::config::concurrency::Connections;
 use crate::config::database::{DatabaseArgs, DatabaseUrl};
 use crate::error::{Error, StorageError, StorageFault};
 use crate::metrics::exposition::Exposition;
@@ -22,6 +24,8 @@ pub struct Store {
 
 /// The engines.
 #[derive(Debug)]
+// A process has one, and a pointer would cost each read.
+#[allow(clippy::large_enum_variant)]
 enum Database {
     Sqlite(SqliteDatabase),
     #[cfg(feature = "postgres")]
@@ -29,12 +33,11 @@ enum Database {
 }
 
 impl Store {
-    /// Opens the database with this many connections, of which SQLite uses all for reads and has one more that writes.
-    /// Migrates it to the current schema. Creates a SQLite file that does not exist.
+    /// Opens the database with this many connections. Migrates it to the current schema. Creates a SQLite file that does not exist.
     ///
     /// # Errors
     /// One line for the operator; it names the setting and the file.
-    pub fn open(args: &DatabaseArgs, connections: usize) -> Result<Store, String> {
+    pub fn open(args: &DatabaseArgs, connections: Connections) -> Result<Store, String> {
         let (files, url) = (args.files()?, &args.database_url);
         let explain = |why: Error| match url {
             DatabaseUrl::Sqlite(_) => {
@@ -48,7 +51,7 @@ impl Store {
         };
         let database = match url {
             DatabaseUrl::Sqlite(_) => {
-                Database::Sqlite(SqliteDatabase::open(&files, connections).map_err(explain)?)
+                Database::Sqlite(SqliteDatabase::open(&files, connections.reads).map_err(explain)?)
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(primary) => {
@@ -86,6 +89,50 @@ impl Store {
             Database::Sqlite(database) => database.read(f),
             #[cfg(feature = "postgres")]
             Database::Postgres(database) => database.read(f),
+        }
+    }
+
+    /// As [`Store::read`], for an `f` that runs one statement. Several of them may see different states.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn read_one<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.read(f),
+            // A statement alone is a transaction: one round trip and not three.
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.read_one(f),
+        }
+    }
+
+    /// Whether each statement costs a round trip to a server.
+    pub fn is_remote(&self) -> bool {
+        !matches!(self.database, Database::Sqlite(_))
+    }
+
+    /// Assumes that a condition is true until [`Store::confirm_assumption`]. Only for a database that is remote: one in
+    /// this process is asked at once.
+    pub fn assume(&self, condition: Condition) {
+        Assumption::Pending(condition).replace();
+    }
+
+    /// Assumes nothing: a new request begins. A panic may have left an assumption of the one before.
+    pub fn forget_assumption(&self) {
+        Assumption::Confirmed.replace();
+    }
+
+    /// Whether what this thread has assumed is true. Asks the database unless a query has done so.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn confirm_assumption(&self) -> Result<bool, Error> {
+        match Assumption::Confirmed.replace() {
+            Assumption::Confirmed => Ok(true),
+            Assumption::Refuted => Ok(false),
+            Assumption::Pending(Condition { sql, values }) => self.read_one(|db| {
+                let sql = format!("SELECT {sql}");
+                Ok(db.query_one(&sql, &values, |row| row.get(0))?)
+            }),
         }
     }
 

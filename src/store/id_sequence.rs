@@ -30,3 +30,13 @@ pub fn next_id(db: &Connection, sequence: Sequence, highest_used: i64) -> Result
     let next: i64 = db.query_one(sql, values![name, highest_used], |row| row.get(0))?;
     Id::try_from(next).map_err(|_| Error::Internal(format!("no id is left for the table {name}")))
 }
+
+/// Makes sure that PostgreSQL's own sequence, from which the Flask app's rows get their ids, continues after this one.
+/// SQLite has none.
+pub fn skip_to(db: &Connection, table: &str, id: Id) -> Result<(), Error> {
+    if db.is_remote() {
+        let sql = "SELECT setval(pg_get_serial_sequence(?1, 'id'), ?2)";
+        db.query_one(sql, values![table, id], |_| Ok(()))?;
+    }
+    Ok(())
+}

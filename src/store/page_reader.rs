@@ -12,7 +12,7 @@
 
 use std::ops::ControlFlow;
 
-use super::engine::{Column, Connection, DatabaseError, Row};
+use super::engine::{Column, Connection, DatabaseError, Row, Rows};
 use super::query_builder::Query;
 use crate::error::Error;
 use crate::model::{Page, PageSize, Position, SearchText};
@@ -35,6 +35,8 @@ pub struct PageReader<'a, T> {
     pub q: Option<&'a SearchText>,
     /// The columns that the search text is compared with.
     pub searched: &'static [usize],
+    /// The order of the list.
+    pub order: &'a str,
 }
 
 impl<T> PageReader<'_, T> {
@@ -47,8 +49,12 @@ impl<T> PageReader<'_, T> {
         queries: impl IntoIterator<Item = Query>,
     ) -> Result<Page<T>, Error> {
         let mut page = UnfinishedPage::default();
-        for query in queries {
-            db.query_each(&query.sql, &query.values, |row| {
+        for query in self.statements(db, queries.into_iter().collect()) {
+            let rows = match query.has_tests || self.q.is_some() {
+                true => Rows::Many,
+                false => Rows::Few,
+            };
+            db.query_each(rows, &query.sql, &query.values, |row| {
                 self.look_at(row, &mut page)
             })?;
             if page.is_finished {
@@ -62,6 +68,16 @@ impl<T> PageReader<'_, T> {
             items: page.items,
             next: None,
         })
+    }
+
+    /// The statements to run. In PostgreSQL the queries are one statement, if each row that they find is on the page: one
+    /// more row than the page has shows that another page follows.
+    fn statements(&self, db: &Connection, queries: Vec<Query>) -> Vec<Query> {
+        let all_match = self.q.is_none() && !queries.iter().any(|query| query.has_tests);
+        match db.is_remote() && all_match && !queries.is_empty() {
+            true => vec![Query::union(&queries, self.order, self.size.get() + 1)],
+            false => queries,
+        }
     }
 
     /// Adds a row to the page if it matches. Breaks when the page has ended.

@@ -22,7 +22,7 @@ impl SelectBuilder {
     /// Starts the statement. The column `key` is the sort key, or NULL for a list in the order of `id`.
     pub fn new(columns: &str, key: &str, table: &'static str) -> SelectBuilder {
         SelectBuilder {
-            columns: format!("{columns}, {key}"),
+            columns: format!("{columns}, {key} AS sort_key"),
             table,
             filters: Vec::new(),
             tests: Vec::new(),
@@ -79,7 +79,7 @@ impl SelectBuilder {
     }
 
     /// Completes the statement. It has no LIMIT: SQLite computes each row when it is asked for, and the reader
-    /// of a page stops asking.
+    /// of a page stops asking. PostgreSQL gets one from [`Query::union`].
     pub fn order_by(self, order: &str) -> Query {
         let SelectBuilder { columns, table, .. } = self;
         let tests = conjunction(&self.tests);
@@ -87,6 +87,7 @@ impl SelectBuilder {
         Query {
             sql: format!("SELECT {columns}, {tests} FROM {table} WHERE {filters} ORDER BY {order}"),
             values: self.values,
+            has_tests: !self.tests.is_empty(),
         }
     }
 }
@@ -105,6 +106,45 @@ pub struct Query {
     pub sql: String,
     /// The bound values.
     pub values: Vec<Value<'static>>,
+    /// Whether rows are tested, so that not each of them is in the list.
+    pub has_tests: bool,
+}
+
+impl Query {
+    /// One statement for several, which returns the first `limit` rows: a round trip costs more than rows that are not
+    /// needed. `order` is the order of all rows together, in which UNION ALL alone does not return them.
+    pub fn union(queries: &[Query], order: &str, limit: usize) -> Query {
+        let limit = Value::Integer(i64::try_from(limit).ok());
+        let (mut parts, mut values) = (Vec::new(), Vec::new());
+        for query in queries {
+            let first = values.len();
+            values.extend(query.values.iter().cloned().chain([limit.clone()]));
+            let sql = shift_parameters(&query.sql, first);
+            parts.push(format!("({sql} LIMIT ?{})", values.len()));
+        }
+        let parts = parts.join(" UNION ALL ");
+        values.push(limit);
+        let last = values.len();
+        Query {
+            sql: format!("SELECT * FROM ({parts}) AS part ORDER BY {order} LIMIT ?{last}"),
+            values,
+            has_tests: false,
+        }
+    }
+}
+
+/// Adds `by` to the number of each parameter.
+pub fn shift_parameters(sql: &str, by: usize) -> String {
+    let mut parts = sql.split('?');
+    let mut shifted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(part.len());
+        let number = part[..end].parse::<usize>().unwrap_or_default();
+        shifted += &format!("?{}{}", number + by, &part[end..]);
+    }
+    shifted
 }
 
 #[cfg(test)]

@@ -149,11 +149,13 @@ pub fn list(
     filter: &TaskQuery,
     after: Option<&Position>,
 ) -> Result<Page<Task>, Error> {
+    let direction = direction(filter.sort);
     let reader = PageReader {
         size: filter.page_size,
         decode: from_row,
         q: filter.q.as_ref(),
         searched: &[1, 2],
+        order: &format!("sort_key IS NULL, sort_key {direction}, id {direction}"),
     };
     let ranges = key_ranges(filter, after);
     reader.read(db, ranges.iter().map(|range| select_range(filter, range)))
@@ -198,11 +200,8 @@ pub(super) fn key_ranges<'a>(filter: &TaskQuery, after: Option<&'a Position>) ->
 pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange) -> Query {
     let Sort { key, descending } = filter.sort;
     let column = column(key);
-    let (later, direction) = if descending {
-        ("<", "DESC")
-    } else {
-        (">", "ASC")
-    };
+    let later = if descending { "<" } else { ">" };
+    let direction = direction(filter.sort);
     let mut select = SelectBuilder::new(COLUMNS, column, "task");
     add_filters(&mut select, filter);
     match range {
@@ -220,6 +219,10 @@ pub(super) fn select_range(filter: &TaskQuery, range: &KeyRange) -> Query {
             .add_to(&mut select, column),
     }
     select.order_by(&format!("{column} {direction}, id {direction}"))
+}
+
+fn direction(sort: Sort) -> &'static str {
+    if sort.descending { "DESC" } else { "ASC" }
 }
 
 fn column(key: SortKey) -> &'static str {

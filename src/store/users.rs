@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::engine::{Connection, DatabaseError, Row, values};
+use super::engine::{Connection, DatabaseError, Row, Rows, values};
 use super::id_sequence::{self, Sequence};
 use super::one_time_links;
 use super::page_reader::PageReader;
@@ -79,6 +79,7 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
     let user = db
         .query_one(&sql, values, from_row)
         .map_err(account_exists)?;
+    id_sequence::skip_to(db, r#""user""#, user.id)?;
     account_keys::write(db, user.id)?;
     // The Flask app deletes accounts without unassigning their tasks. Such tasks must not become the new account's.
     unassign_tasks(db, user.id)?;
@@ -122,7 +123,7 @@ fn account_exists(why: DatabaseError) -> Error {
 pub fn hash_methods(db: &Connection) -> Result<BTreeSet<String>, Error> {
     let sql = r#"SELECT password_hash FROM "user""#;
     let mut methods = BTreeSet::new();
-    db.query_each(sql, &[], |row| -> Result<_, DatabaseError> {
+    db.query_each(Rows::Many, sql, &[], |row| -> Result<_, DatabaseError> {
         let hash = row.or_null::<&str>(0).unwrap_or_default();
         let method = hash.split('$').next().unwrap_or_default();
         if !methods.contains(method) {
@@ -205,6 +206,7 @@ pub fn list(
         decode: from_row,
         q: filter.q.as_ref(),
         searched: &[1, 2],
+        order: "id",
     };
     reader.read(db, [select_page(filter, after)])
 }
@@ -262,6 +264,12 @@ fn check_admin_remains(db: &Connection, before: &User) -> Result<(), Error> {
     } else {
         Ok(())
     }
+}
+
+/// Whether there is an account.
+pub fn exist(db: &Connection) -> Result<bool, Error> {
+    let sql = r#"SELECT EXISTS (SELECT 1 FROM "user")"#;
+    Ok(db.query_one(sql, &[], |row| row.get(0))?)
 }
 
 /// Whether an approved admin exists. Without one, no account can approve others.

@@ -106,4 +106,5 @@ mod metrics;
 mod openapi;
 mod pages;
 mod postman;
+mod schema;
 mod security_requirements;

@@ -1055,7 +1055,7 @@ fn read(app: &TestApp, meanwhile: &dyn Fn()) {
 fn waiting_for_a_database_connection_is_measured() {
     let app = TestApp::new();
     let admin = app.admin();
-    let readers = app.app.config.concurrency.connections;
+    let readers = app.app.config.concurrency.connections.reads;
     let wait = |name: &str| {
         let name = format!("database_wait_seconds_{name}");
         scrape(&app).value(&name, &[("pool", "readers")])

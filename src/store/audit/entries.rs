@@ -236,6 +236,7 @@ pub fn list(
         decode: from_row,
         q: None,
         searched: &[],
+        order: "id DESC",
     };
     let ranges = IdRange::all(db, filter, after)?;
     reader.read(db, ranges.iter().map(|range| select_range(filter, range)))

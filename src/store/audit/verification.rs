@@ -13,7 +13,7 @@ use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 use crate::model::Action;
 use crate::store::database::Store;
-use crate::store::engine::{Connection, DatabaseError, Row};
+use crate::store::engine::{Connection, DatabaseError, Row, Rows};
 
 /// What an operator has kept in another place, to compare with the log.
 #[derive(Default)]
@@ -132,7 +132,7 @@ fn check_chain(db: &Connection, kept: &Kept, progress: impl Fn(i64)) -> Result<C
     let known = KnownHead::all(&start, &seals, kept)?;
     let mut walk = Walk::begin(start.clone(), known)?;
     let sql = format!("SELECT {COLUMNS}, hash FROM audit ORDER BY id");
-    db.query_each(&sql, &[], |row| -> Result<_, Failure> {
+    db.query_each(Rows::Many, &sql, &[], |row| -> Result<_, Failure> {
         walk.step(row)?;
         progress(walk.end.count);
         Ok(ControlFlow::Continue(()))

@@ -7,7 +7,8 @@ use super::sqlite_side::{self, NewFile};
 use super::table::Table;
 use crate::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use crate::error::Error;
-use crate::store::engine::{Connection, Session, values};
+use crate::store::engine::{Connection, values};
+use crate::store::postgres::Session;
 use crate::store::sqlite::TUTORIAL_TABLES;
 
 /// An open database.

@@ -5,10 +5,9 @@ use postgres::Client;
 use super::database::internal;
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
-use crate::store::engine::Session;
-use crate::store::postgres::migrate::{schema_version, upgrade_locked};
+use crate::store::postgres::migrate::{Content, find_content, upgrade_locked};
 use crate::store::postgres::server_checks::check_server;
-use crate::store::postgres::{ConnectError, connect};
+use crate::store::postgres::{ConnectError, Session, connect};
 use crate::store::sqlite::VERSION;
 
 /// The other side may take any time between two statements.
@@ -34,17 +33,17 @@ pub fn open_source(url: &PostgresUrl) -> Result<(Session, bool), Error> {
     if client.query_one(IS_USED, &[]).map_err(failure)?.get(0) {
         return Err(internal("a server uses it: stop all servers first"));
     }
-    let is_flask = match schema_version(&mut client).map_err(unnamed)? {
-        None => true,
-        Some(VERSION) => false,
-        Some(_) => {
+    let is_flask = match find_content(&mut client).map_err(unnamed)? {
+        Content::Flask => true,
+        Content::Version(VERSION) => false,
+        Content::Version(_) => {
             return Err(internal(
-                "it is of another version of this program: use that version, or start this one on it once, which \
-                 migrates an earlier version",
+                "it is of an earlier version of this program: start `task-api serve` on it once, which migrates it",
             ));
         }
+        Content::Nothing => return Err(internal("it is no database of Task API")),
     };
-    Ok((Session::new(client), is_flask))
+    Ok((in_transaction(client), is_flask))
 }
 
 /// Begins a transaction and creates the tables in it. A server that starts meanwhile waits for its end.
@@ -56,7 +55,7 @@ pub fn open_target(url: &PostgresUrl) -> Result<Session, Error> {
     check_server(&mut client).map_err(unnamed)?;
     client.batch_execute("BEGIN").map_err(failure)?;
     upgrade_locked(&mut client).map_err(unnamed)?;
-    Ok(Session::new(client))
+    Ok(in_transaction(client))
 }
 
 fn open(url: &PostgresUrl) -> Result<Client, Error> {
@@ -74,6 +73,13 @@ pub fn set_sequences(session: &Session) -> Result<(), Error> {
         session.batch(&SET_SEQUENCE.replace("TABLE", table))?;
     }
     Ok(())
+}
+
+/// From here on each statement runs in a transaction.
+fn in_transaction(client: Client) -> Session {
+    let session = Session::new(client);
+    session.set_in_transaction(true);
+    session
 }
 
 fn failure(why: postgres::Error) -> Error {

@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use super::cell::{self, Cell, Fault, Fix, Wrong};
 use super::table::Table;
 use crate::error::Error;
-use crate::store::engine::{Column as Stored, Connection, Row};
+use crate::store::engine::{Column as Stored, Connection, Row, Rows};
 
 /// Reads the rows of one table.
 pub struct RowReader<'a> {
@@ -43,10 +43,15 @@ impl<'a> RowReader<'a> {
         db: &Connection,
         mut step: impl FnMut(ReadRow) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        db.query_each(&self.table.select(), &[], |row| -> Result<_, Error> {
-            step(self.read(row))?;
-            Ok(ControlFlow::Continue(()))
-        })
+        db.query_each(
+            Rows::Many,
+            &self.table.select(),
+            &[],
+            |row| -> Result<_, Error> {
+                step(self.read(row))?;
+                Ok(ControlFlow::Continue(()))
+            },
+        )
     }
 
     fn read(&self, row: &Row) -> ReadRow {

@@ -276,11 +276,15 @@ impl Copy<'_> {
                     table.name
                 )));
             }
-            self.done(format!(
-                "{}: {expected}, the same on both sides",
-                table.name
-            ))?;
+            if expected.rows() > 0 {
+                self.done(format!(
+                    "{}: {expected}, the same on both sides",
+                    table.name
+                ))?;
+            }
         }
+        let empty = tables.iter().filter(|(_, rows)| rows.rows() == 0).count();
+        self.done(format!("{empty} tables are empty"))?;
         self.compare_audit_log(audit)
     }
 

@@ -11,7 +11,16 @@ pub enum Connection<'a> {
     Sqlite(&'a rusqlite::Connection),
     /// PostgreSQL.
     #[cfg(feature = "postgres")]
-    Postgres(&'a super::Session),
+    Postgres(&'a crate::store::postgres::Session),
+}
+
+/// How many rows a query returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// A few, or exactly those that are needed.
+    Few,
+    /// Perhaps many, of which not all are needed, or not all fit into memory.
+    Many,
 }
 
 impl Connection<'_> {
@@ -82,7 +91,7 @@ impl Connection<'_> {
         mut decode: impl FnMut(&Row) -> Result<T, DatabaseError>,
     ) -> Result<Vec<T>, DatabaseError> {
         let mut decoded = Vec::new();
-        self.query_each(sql, values, |row| -> Result<_, DatabaseError> {
+        self.query_each(Rows::Few, sql, values, |row| -> Result<_, DatabaseError> {
             decoded.push(decode(row)?);
             Ok(ControlFlow::Continue(()))
         })?;
@@ -90,12 +99,14 @@ impl Connection<'_> {
     }
 
     /// Runs a query and passes its rows to `step`, one after the other, until `step` breaks. The database computes
-    /// the rows as they are asked for.
+    /// the rows as they are asked for; PostgreSQL only if there are many.
     ///
     /// # Errors
     /// As [`Connection::execute`], and those of `step`.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables))]
     pub fn query_each<E: From<DatabaseError>>(
         &self,
+        rows: Rows,
         sql: &str,
         values: &[Value],
         mut step: impl FnMut(&Row) -> Result<ControlFlow<()>, E>,
@@ -103,9 +114,9 @@ impl Connection<'_> {
         match self {
             Connection::Sqlite(db) => {
                 let mut statement = db.prepare_cached(sql).map_err(DatabaseError::from)?;
-                let rows = statement.query(rusqlite::params_from_iter(values));
-                let mut rows = rows.map_err(DatabaseError::from)?;
-                while let Some(row) = rows.next().map_err(DatabaseError::from)? {
+                let found = statement.query(rusqlite::params_from_iter(values));
+                let mut found = found.map_err(DatabaseError::from)?;
+                while let Some(row) = found.next().map_err(DatabaseError::from)? {
                     if step(&Row::Sqlite(row))?.is_break() {
                         break;
                     }
@@ -114,8 +125,19 @@ impl Connection<'_> {
             }
             #[cfg(feature = "postgres")]
             Connection::Postgres(session) => {
-                session.query_each(sql, values, |row| step(&Row::Postgres(row)))
+                session.query_each(rows, sql, values, |row| step(&Row::Postgres(row)))
             }
+        }
+    }
+}
+
+impl Connection<'_> {
+    /// Whether each statement costs a round trip to a server.
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Connection::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => true,
         }
     }
 }

@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::FairMutex;
+use r2d2::PooledConnection;
 
 use super::connect::ConnectionManager;
 use super::migrate;
+use super::session::{Abort, Session};
 use super::session_manager::SessionManager;
 use super::transaction::{Kind, Transaction};
+use crate::config::concurrency::Connections;
 use crate::config::database::DatabaseFiles;
 use crate::config::postgres::PostgresUrl;
 use crate::error::{Error, StorageError, StorageFault};
@@ -15,7 +18,7 @@ use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::store::audit::seal::AuditSealer;
 use crate::store::connection_pool::ConnectionPool;
-use crate::store::engine::{Abort, Connection, Session};
+use crate::store::engine::Connection;
 use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS};
 
 /// How long a statement may take before its connection counts as broken: a server that hangs closes no connection.
@@ -28,15 +31,19 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a write is retried. A client waits meanwhile.
 const RETRY_LIMIT: Duration = Duration::from_secs(5);
 
+/// The most connections in a row that are found to be lost. All those of a pool may be, for example after a restart of
+/// the server.
+const MAX_LOST: usize = 100;
+
 /// The longest pause before a retry.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
 /// The open database.
 pub struct PostgresDatabase {
-    pool: ConnectionPool<SessionManager>,
+    reads: ConnectionPool<SessionManager>,
+    writes: ConnectionPool<SessionManager>,
     /// Of `READ_DATABASE_URL`: reads go there while the primary cannot be reached.
     standby: Option<ConnectionPool<SessionManager>>,
-    connections: usize,
     state: StorageState,
     audit: AuditSealer,
     /// Retries of this process run one after the other: two that conflict would go on conflicting.
@@ -49,6 +56,8 @@ enum Attempt<T> {
     Done(Result<T, Error>),
     /// It can run again, since nothing of it is committed.
     Again(Error),
+    /// It has to run in a transaction.
+    InTransaction,
 }
 
 impl PostgresDatabase {
@@ -60,21 +69,25 @@ impl PostgresDatabase {
         url: &PostgresUrl,
         standby: Option<&PostgresUrl>,
         files: &DatabaseFiles,
-        connections: usize,
+        connections: Connections,
     ) -> Result<PostgresDatabase, String> {
         migrate::run(url)?;
-        let pool = |name: &str, url: &PostgresUrl| {
+        let manager = |name: &str, url: &PostgresUrl| {
             let manager = ConnectionManager::new(url, RESPONSE_LIMIT);
-            let manager = SessionManager(manager.map_err(|why| format!("{name}: {why}"))?);
-            ConnectionPool::open(manager, connections, WAIT_TIMEOUT)
-                .map_err(|why| format!("{name}: {why}"))
+            let manager = manager.map_err(|why| format!("{name}: {why}"))?;
+            Ok::<_, String>(SessionManager(manager))
         };
+        let primary = || manager("DATABASE_URL", url);
+        let standby = standby.map(|url| manager("READ_DATABASE_URL", url));
         Ok(PostgresDatabase {
-            pool: pool("DATABASE_URL", url)?,
-            standby: standby
-                .map(|url| pool("READ_DATABASE_URL", url))
-                .transpose()?,
-            connections,
+            reads: ConnectionPool::open(primary()?, connections.reads, WAIT_TIMEOUT)
+                .map_err(|why| format!("DATABASE_URL: {why}"))?,
+            writes: ConnectionPool::open(primary()?, connections.writes, WAIT_TIMEOUT)
+                .map_err(|why| format!("DATABASE_URL: {why}"))?,
+            // A server without its standby can start.
+            standby: standby.transpose()?.map(|manager| {
+                ConnectionPool::open_in_background(manager, connections.reads, WAIT_TIMEOUT)
+            }),
             state: StorageState::default(),
             audit: AuditSealer::new(files),
             retries: FairMutex::new(()),
@@ -87,15 +100,29 @@ impl PostgresDatabase {
     /// # Errors
     /// Those of `f`; [`Error::StorageUnavailable`] if the server cannot be reached.
     pub fn read<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        self.read_as(Kind::Read, f)
+    }
+
+    fn read_as<T>(
+        &self,
+        kind: Kind,
+        f: impl Fn(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         match (self.state.fault(), &self.standby) {
-            (Some(StorageFault::Unreachable), Some(standby)) => {
-                self.attempt(&*standby.get()?, Kind::Read, &f).result()
-            }
+            (Some(StorageFault::Unreachable), Some(standby)) => self.retry(standby, kind, f),
             (Some(StorageFault::Unreachable), None) => {
                 Err(self.state.check().err().unwrap_or_else(lost))
             }
-            _ => self.retry(Kind::Read, f),
+            _ => self.retry(&self.reads, kind, f),
         }
+    }
+
+    /// Runs `f`, which runs one statement, without a transaction around it, unless it needs a cursor.
+    ///
+    /// # Errors
+    /// As [`PostgresDatabase::read`].
+    pub fn read_one<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        self.read_as(Kind::OneRead, f)
     }
 
     /// Runs `f` in a serializable transaction. It may run several times, until no other transaction interferes.
@@ -106,27 +133,31 @@ impl PostgresDatabase {
     /// unknown whether it has happened.
     pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         self.state.check()?;
-        self.retry(Kind::Write, f)
+        self.retry(&self.writes, Kind::Write, f)
     }
 
     fn retry<T>(
         &self,
-        kind: Kind,
+        pool: &ConnectionPool<SessionManager>,
+        mut kind: Kind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let begin = Instant::now();
         let (mut turn, mut attempt) = (None, 0);
         loop {
-            let session = self.session()?;
+            let session = self.session(pool)?;
             let why = match self.attempt(&session, kind, &f) {
                 Attempt::Done(result) => {
                     return result.inspect_err(|why| self.state.report_failure(why));
                 }
+                Attempt::InTransaction => {
+                    kind = Kind::Read;
+                    continue;
+                }
                 Attempt::Again(why) => why,
             };
             drop(session);
-            // Each connection of the pool may be one that was lost unnoticed.
-            if begin.elapsed() > RETRY_LIMIT || attempt > self.connections && is_lost(&why) {
+            if begin.elapsed() > RETRY_LIMIT || attempt > MAX_LOST && is_lost(&why) {
                 self.state.report_failure(&why);
                 return Err(give_up(why));
             }
@@ -139,11 +170,18 @@ impl PostgresDatabase {
         }
     }
 
-    fn session(&self) -> Result<r2d2::PooledConnection<SessionManager>, Error> {
-        self.pool.get().map_err(|why| {
-            let error = StorageError::new(StorageFault::Unreachable, why.to_string());
-            self.state.report(&error);
-            Error::StorageUnavailable(error)
+    fn session(
+        &self,
+        pool: &ConnectionPool<SessionManager>,
+    ) -> Result<PooledConnection<SessionManager>, Error> {
+        pool.get().map_err(|why| match pool.is_empty() {
+            true => {
+                let error = StorageError::new(StorageFault::Unreachable, why.to_string());
+                self.state.report(&error);
+                Error::StorageUnavailable(error)
+            }
+            // Other requests have all connections.
+            false => why,
         })
     }
 
@@ -168,7 +206,8 @@ impl PostgresDatabase {
         });
         match (result, transaction.take_abort()) {
             (Ok(_), Some(Abort::Conflict)) => Attempt::Again(Error::WriteConflict),
-            (Ok(_), Some(Abort::Lost)) => Attempt::Again(lost()),
+            (Ok(_), Some(_)) => Attempt::Again(lost()),
+            (Err(_), Some(Abort::NeedsTransaction)) => Attempt::InTransaction,
             (Err(why), Some(_)) => Attempt::Again(why),
             (Err(why), None) => Attempt::Done(Err(why)),
             (Ok(value), None) => self.commit(transaction, kind, value),
@@ -208,7 +247,7 @@ impl PostgresDatabase {
             return;
         };
         if TRANSIENT_FAULTS.contains(&fault)
-            && let Ok(session) = self.pool.get()
+            && let Ok(session) = self.writes.get()
             && migrate::probe(&session).is_ok()
         {
             self.state.end(&TRANSIENT_FAULTS);
@@ -217,11 +256,18 @@ impl PostgresDatabase {
 
     /// Writes the metrics of the connections and the transactions.
     pub fn write_metrics(&self, text: &mut Exposition) {
-        text.histogram(
-            "database_wait_seconds",
-            "Time that requests waited for a database connection.",
+        self.write_pool_metrics(text);
+        let is_reachable = self.state.fault() != Some(StorageFault::Unreachable);
+        text.gauge(
+            "database_primary_reachable",
+            "1 if a server of DATABASE_URL answers, 0 while none does.",
         )
-        .histogram(&[("pool", "postgres")], self.pool.waits());
+        .sample(&[], u8::from(is_reachable));
+        text.gauge(
+            "database_reads_from_standby",
+            "1 while reads go to READ_DATABASE_URL, otherwise 0.",
+        )
+        .sample(&[], u8::from(!is_reachable && self.standby.is_some()));
         text.counter(
             "database_conflicts_total",
             "Transactions that were run again, since another one had changed what they had read.",
@@ -229,13 +275,37 @@ impl PostgresDatabase {
         .sample(&[], self.conflicts.get());
         self.state.write_metrics(text);
     }
-}
 
-impl<T> Attempt<T> {
-    fn result(self) -> Result<T, Error> {
-        match self {
-            Attempt::Done(result) => result,
-            Attempt::Again(why) => Err(give_up(why)),
+    fn write_pool_metrics(&self, text: &mut Exposition) {
+        let pools = || {
+            let standby = self.standby.iter().map(|pool| ("standby", pool));
+            [("readers", &self.reads), ("writers", &self.writes)]
+                .into_iter()
+                .chain(standby)
+        };
+        let families = [
+            (
+                "database_connections_in_use",
+                "Connections that a request uses.",
+            ),
+            (
+                "database_connections_idle",
+                "Connections that no request uses.",
+            ),
+            ("database_connections_max", "The most connections."),
+        ];
+        for (index, (name, help)) in families.into_iter().enumerate() {
+            let mut family = text.gauge(name, help);
+            for (pool, connections) in pools() {
+                family.sample(&[("pool", pool)], connections.counts()[index]);
+            }
+        }
+        let mut waits = text.histogram(
+            "database_wait_seconds",
+            "Time that requests waited for a database connection.",
+        );
+        for (name, pool) in pools() {
+            waits.histogram(&[("pool", name)], pool.waits());
         }
     }
 }

@@ -10,10 +10,11 @@ use postgres::{Client, GenericClient};
 use super::connect::connect;
 use super::connect_error::explain;
 use super::server_checks::check_server;
+use super::session::Session;
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::model::Timestamp;
-use crate::store::engine::{Connection, Session, values};
+use crate::store::engine::{Connection, values};
 use crate::store::sqlite::{TUTORIAL_TABLES, VERSION};
 
 const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
@@ -69,15 +70,12 @@ pub fn upgrade_locked(transaction: &mut impl GenericClient) -> Result<(), String
     check_version(found)?;
     match found {
         Some(VERSION) => Ok(()),
-        _ => upgrade(transaction, found.is_none()),
+        _ => upgrade(transaction),
     }
 }
 
-fn upgrade(transaction: &mut impl GenericClient, has_no_version: bool) -> Result<(), String> {
-    let mut is_made_by_flask = false;
-    for (table, expected) in TUTORIAL_TABLES {
-        is_made_by_flask |= has_no_version && check_table(transaction, table, expected)?;
-    }
+fn upgrade(transaction: &mut impl GenericClient) -> Result<(), String> {
+    let is_made_by_flask = find_content(transaction)? == Content::Flask;
     let mut script = format!("{VERSION_TABLE};\n{SCHEMA};\n");
     if is_made_by_flask {
         script += WIDEN_FLASK_TABLES;
@@ -96,6 +94,36 @@ fn upgrade(transaction: &mut impl GenericClient, has_no_version: bool) -> Result
     Ok(())
 }
 
+/// Whose tables a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Neither this program's nor the Flask app's.
+    Nothing,
+    /// Those that the Flask app has made.
+    Flask,
+    /// This program's, of this version of the schema.
+    Version(i64),
+}
+
+/// Finds out whose tables the database has, without a change.
+///
+/// # Errors
+/// One line for the operator: this program cannot use the database or must not change it.
+pub fn find_content(client: &mut impl GenericClient) -> Result<Content, String> {
+    let found = schema_version(client)?;
+    check_version(found)?;
+    if let Some(version) = found {
+        return Ok(Content::Version(version));
+    }
+    let mut content = Content::Nothing;
+    for (table, expected) in TUTORIAL_TABLES {
+        if check_table(client, table, expected)? {
+            content = Content::Flask;
+        }
+    }
+    Ok(content)
+}
+
 fn failure(why: postgres::Error) -> String {
     format!("DATABASE_URL: {}", explain(&why))
 }
@@ -103,7 +131,7 @@ fn failure(why: postgres::Error) -> String {
 /// The version of the schema; `None` if this program has not created or taken over the database.
 ///
 /// # Errors
-/// One line for the operator.
+/// One line for the operator: the database cannot be read.
 pub fn schema_version(client: &mut impl GenericClient) -> Result<Option<i64>, String> {
     let sql = "SELECT to_regclass('schema_version') IS NOT NULL";
     let exists: bool = client.query_one(sql, &[]).map_err(failure)?.get(0);
@@ -128,13 +156,13 @@ fn check_version(found: Option<i64>) -> Result<(), String> {
 /// Checks that a table of the tutorial has the expected columns, and that an INSERT which names only those would
 /// succeed. Returns whether the table exists.
 fn check_table(
-    transaction: &mut impl GenericClient,
+    client: &mut impl GenericClient,
     table: &str,
     expected: &[&str],
 ) -> Result<bool, String> {
     let sql = "SELECT column_name::text, is_nullable = 'NO' AND column_default IS NULL
         FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1";
-    let rows = transaction.query(sql, &[&table]).map_err(failure)?;
+    let rows = client.query(sql, &[&table]).map_err(failure)?;
     let columns: Vec<(String, bool)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     if columns.is_empty() {
         return Ok(false);

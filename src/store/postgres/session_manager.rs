@@ -4,7 +4,7 @@ use r2d2::ManageConnection;
 
 use super::connect::ConnectionManager;
 use super::connect_error::ConnectError;
-use crate::store::engine::Session;
+use super::session::Session;
 
 /// Settings of each session. A transaction of a process that hangs must not keep its locks for ever.
 const SETTINGS: &str = "SET client_min_messages = warning;

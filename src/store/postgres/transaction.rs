@@ -1,11 +1,16 @@
 //! A transaction of a session.
 
+use std::mem;
+
+use super::session::{Abort, Session};
 use crate::error::Error;
-use crate::store::engine::{Abort, Connection, Session};
+use crate::store::engine::Connection;
 
 /// The kinds of transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// One statement that reads, which needs no `BEGIN`.
+    OneRead,
     /// Reads only, in one snapshot.
     Read,
     /// Serializable: its result is as if no other transaction ran at the same time (serializable snapshot isolation).
@@ -14,10 +19,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn begin(self) -> &'static str {
+    fn begin(self) -> Option<&'static str> {
         match self {
-            Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            Kind::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+            Kind::OneRead => None,
+            Kind::Read => Some("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
+            Kind::Write => Some("BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE"),
         }
     }
 }
@@ -35,8 +41,11 @@ impl<'a> Transaction<'a> {
     /// Why the database cannot begin it.
     pub fn begin(session: &'a Session, kind: Kind) -> Result<Transaction<'a>, Error> {
         session.take_abort();
-        session.batch(kind.begin())?;
-        let is_open = true;
+        if let Some(begin) = kind.begin() {
+            session.batch(begin)?;
+        }
+        let is_open = kind != Kind::OneRead;
+        session.set_in_transaction(is_open);
         Ok(Transaction { session, is_open })
     }
 
@@ -55,8 +64,10 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// A conflict, after which nothing is committed; a lost connection, after which it is unknown whether it is.
     pub fn commit(mut self) -> Result<(), Error> {
-        self.is_open = false;
-        Ok(self.session.batch("COMMIT")?)
+        if mem::take(&mut self.is_open) {
+            self.session.batch("COMMIT")?;
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use crate::config::concurrency::Connections;
 use crate::config::database::DatabaseUrl;
 use crate::model::{
     Action, AuditQuery, Deadlines, Id, Position, Role, SearchText, Sort, SortKey, Status,
@@ -16,7 +17,7 @@ fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("project.db");
     let url: DatabaseUrl = format!("sqlite:///{}", path.display()).parse().unwrap();
-    let store = Store::open(&url.into(), 1).unwrap();
+    let store = Store::open(&url.into(), Connections::ONE).unwrap();
     (folder, store)
 }
 

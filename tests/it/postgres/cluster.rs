@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -144,6 +145,8 @@ fn guard(data: &str) -> Child {
     let mut guard = as_postgres("sh");
     guard.args(["-c", script, data]).stdin(Stdio::piped());
     guard.stdout(Stdio::null()).stderr(Stdio::null());
+    // A signal to the process group of the tests, such as Ctrl-C, does not reach it.
+    guard.process_group(0);
     guard.spawn().unwrap()
 }
 

@@ -48,6 +48,21 @@ fn settings_of_postgresql_are_refused_with_sqlite() {
 }
 
 #[test]
+fn settings_of_postgresql_are_refused_by_each_command() {
+    let work_dir = WorkDir::new();
+    work_dir.create_account("ada", &[]);
+    for arguments in [&["user", "list"][..], &["audit", "verify"], &["check"]] {
+        let output = run_command(work_dir.command(arguments).env("KEYS_PATH", "keys"));
+        assert_ne!(output.code, Some(0), "{arguments:?}");
+        let text = "KEYS_PATH is only for PostgreSQL";
+        assert!(
+            output.err.contains(text) || output.out.contains(text),
+            "{output:?}"
+        );
+    }
+}
+
+#[test]
 fn the_number_of_connections_is_bounded() {
     for value in ["0", "1001", "many"] {
         let line = refusal(&[("DATABASE_CONNECTIONS", value)]);

@@ -15,7 +15,7 @@ use task_api::config::Config;
 use task_api::config::accounts::{AcceptFlaskTokens, AccountArgs, SignUps};
 use task_api::config::audit::AuditArgs;
 use task_api::config::backups::BackupArgs;
-use task_api::config::concurrency::Concurrency;
+use task_api::config::concurrency::{Concurrency, Connections};
 use task_api::config::cors::CorsArgs;
 use task_api::config::database::{DatabaseArgs, DatabaseUrl};
 use task_api::config::links::LinkArgs;
@@ -152,7 +152,7 @@ pub fn metrics_token(text: &str) -> MetricsToken {
 /// Opens SQLite's file as the commands do, with one read-only connection.
 pub fn open_store(path: &Path) -> Result<Store, String> {
     let url: DatabaseUrl = format!("sqlite:///{}", path.display()).parse().unwrap();
-    Store::open(&url.into(), 1)
+    Store::open(&url.into(), Connections::ONE)
 }
 
 /// Opens the database and builds the application.
@@ -215,7 +215,7 @@ impl TestApp {
 
     /// Opens the database once more, as another process does.
     pub fn open_store(&self) -> Store {
-        Store::open(&config(&self.folder).database, 1).unwrap()
+        Store::open(&config(&self.folder).database, Connections::ONE).unwrap()
     }
 
     /// Serves the application on a real socket.
