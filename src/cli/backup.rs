@@ -2,15 +2,11 @@
 
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use super::database::existing_files;
+use super::progress::{progress_bar, stop_on_signal};
 use super::terminal::{explain, print, print_to_stderr};
 use crate::concurrency::lower_priority;
 use crate::config::backups::KeyPlace;
@@ -156,13 +152,9 @@ pub fn restore(command: RestoreCommand) -> Result<(), String> {
 /// Shows the progress if standard error is a terminal. The first signal stops the work, which removes its partial
 /// file; the second ends the process at once.
 fn watch() -> Result<Watch, String> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT, SIGHUP] {
-        flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-            .map_err(|why| format!("cannot handle signals: {why}"))?;
-    }
+    let stop = stop_on_signal()?;
     let bar = progress_bar();
+    bar.set_message("copying");
     Ok(Watch::new(stop, move |phase| match phase {
         Phase::Copying(done, total) => {
             bar.set_length(total);
@@ -170,15 +162,4 @@ fn watch() -> Result<Watch, String> {
         }
         Phase::Checking => bar.set_message("checking the copy"),
     }))
-}
-
-/// Draws to standard error, and nothing if that is not a terminal.
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::new(0)
-        .with_message("copying")
-        .with_finish(ProgressFinish::AndClear);
-    match ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

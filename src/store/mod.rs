@@ -10,6 +10,8 @@ pub mod api_tokens;
 mod assumption;
 pub mod audit;
 mod connection_pool;
+#[cfg(feature = "postgres")]
+pub mod copy;
 pub mod credentials;
 mod database;
 pub(crate) mod engine;

@@ -7,7 +7,6 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use task_api::config::concurrency::Concurrency;
 use task_api::config::duration::Timeout;
 use task_api::config::server_limits::ServerLimits;
 use task_api::metrics::exposition::Exposition;
@@ -16,7 +15,7 @@ use task_api::router::ROUTES;
 use crate::support::data_dir::Engine;
 use crate::support::http_client::{Client, TEST_TIMEOUT};
 use crate::support::program::{RunningServer, WorkDir};
-use crate::support::{self, PASSWORD, TestApp, TestResponse, request_from};
+use crate::support::{self, PASSWORD, TestApp, TestResponse, one_core, request_from};
 
 // ---- a strict parser of the text format -----------------------------------------------------------
 
@@ -929,7 +928,7 @@ fn a_connection_closed_by_a_limit_is_counted_under_that_limit_only() {
         let app = TestApp::with(|config| {
             change(&mut config.limits);
             // Each event loop has its part of the connections.
-            config.concurrency = Concurrency::for_cores(1);
+            one_core(config);
         });
         let server = app.serve();
         let clients: Vec<_> = sent
@@ -987,80 +986,49 @@ fn run_until_dropped<'s>(
     end
 }
 
-/// With PostgreSQL as many threads write as there are connections, and each commits for itself.
-mod sqlite_only {
-    use super::*;
-
-    #[test]
-    fn a_queue_counts_the_requests_that_wait_run_and_leave() {
-        let app = TestApp::new();
-        let admin = app.admin();
-        let server = app.serve();
-        let queue = |scrape: &Scrape, name: &str| scrape.value(name, &[("kind", "write")]);
-        let task = json!({ "title": "t" });
-        let write = || {
-            let mut client = Client::connect(server.address());
-            let request = client.request("POST /tasks", Some(&admin.token), Some(&task));
-            client.write(request).unwrap();
-            client
-        };
-        let lock = app.sql();
-        lock.lock_writes();
-        let mut running = write();
-        let runs = |scrape: &Scrape| queue(scrape, "queue_running") == 1.0;
-        scrape_until(&app, "one request runs", runs);
-        let (mut waiting, leaving) = (write(), write());
-        let two_wait = |scrape: &Scrape| queue(scrape, "queue_length") == 2.0;
-        scrape_until(&app, "two requests wait", two_wait);
-        drop(leaving);
-        let one_waits = |scrape: &Scrape| queue(scrape, "queue_length") == 1.0;
-        scrape_until(&app, "the client that has gone has left", one_waits);
-        thread::sleep(Duration::from_millis(30));
-        lock.execute_batch("COMMIT").unwrap();
-        for client in [&mut running, &mut waiting] {
-            assert_eq!(client.read_response(false).unwrap().status, 201);
-        }
-        let none_runs = |scrape: &Scrape| queue(scrape, "queue_running") == 0.0;
-        let scrape = scrape_until(&app, "none runs", none_runs);
-        assert_eq!(queue(&scrape, "queue_length"), 0.0);
-        assert_eq!(queue(&scrape, "queue_wait_seconds_count"), 2.0);
-        assert!(queue(&scrape, "queue_wait_seconds_sum") > 0.03);
-        // No request has hashed a password or searched, or left for another reason.
-        for kind in ["search", "password_hash", "write"] {
-            for reason in ["queue_timeout", "client_gone", "stopping", "evicted"] {
-                let left = scrape.value("queue_left_total", &[("kind", kind), ("reason", reason)]);
-                let expected = (kind, reason) == ("write", "client_gone");
-                assert_eq!(left, f64::from(u8::from(expected)), "{kind} {reason}");
-            }
-            let others = scrape.value("queue_wait_seconds_count", &[("kind", kind)]);
-            assert_eq!(others > 0.0, kind == "write", "{kind}");
-        }
+#[test]
+fn a_queue_counts_the_requests_that_wait_run_and_leave() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let server = app.serve();
+    let queue = |scrape: &Scrape, name: &str| scrape.value(name, &[("kind", "write")]);
+    let task = json!({ "title": "t" });
+    let write = || {
+        let mut client = Client::connect(server.address());
+        let request = client.request("POST /tasks", Some(&admin.token), Some(&task));
+        client.write(request).unwrap();
+        client
+    };
+    let lock = app.sql();
+    lock.lock_writes();
+    let mut running = write();
+    let runs = |scrape: &Scrape| queue(scrape, "queue_running") == 1.0;
+    scrape_until(&app, "one request runs", runs);
+    let (mut waiting, leaving) = (write(), write());
+    let two_wait = |scrape: &Scrape| queue(scrape, "queue_length") == 2.0;
+    scrape_until(&app, "two requests wait", two_wait);
+    drop(leaving);
+    let one_waits = |scrape: &Scrape| queue(scrape, "queue_length") == 1.0;
+    scrape_until(&app, "the client that has gone has left", one_waits);
+    thread::sleep(Duration::from_millis(30));
+    lock.execute_batch("COMMIT").unwrap();
+    for client in [&mut running, &mut waiting] {
+        assert_eq!(client.read_response(false).unwrap().status, 201);
     }
-
-    #[test]
-    fn writes_that_share_a_commit_are_counted_as_one_group() {
-        let app = TestApp::new();
-        let admin = app.admin();
-        let before = scrape(&app).value("write_group_size_count", &[]);
-        let store = &app.app.store;
-        let delete = |id: i64| {
-            store.write(|db| Ok(db.execute("DELETE FROM task WHERE id = ?1", &[id.into()])?))
-        };
-        let results = store.write_group(0..5, delete);
-        assert!(
-            results
-                .iter()
-                .all(|(result, committed)| result.is_ok() && committed.is_ok())
-        );
-        let after = scrape(&app);
-        assert_eq!(after.value("write_group_size_count", &[]), before + 1.0);
-        assert_eq!(after.value("write_group_size", &[("quantile", "1")]), 5.0);
-        assert_eq!(after.value("write_group_seconds_count", &[]), before + 1.0);
-        app.create_task(&admin, json!({ "title": "t" }));
-        assert_eq!(
-            scrape(&app).value("write_group_size_count", &[]),
-            before + 2.0
-        );
+    let none_runs = |scrape: &Scrape| queue(scrape, "queue_running") == 0.0;
+    let scrape = scrape_until(&app, "none runs", none_runs);
+    assert_eq!(queue(&scrape, "queue_length"), 0.0);
+    assert_eq!(queue(&scrape, "queue_wait_seconds_count"), 2.0);
+    assert!(queue(&scrape, "queue_wait_seconds_sum") > 0.03);
+    // No request has hashed a password or searched, or left for another reason.
+    for kind in ["search", "password_hash", "write"] {
+        for reason in ["queue_timeout", "client_gone", "stopping", "evicted"] {
+            let left = scrape.value("queue_left_total", &[("kind", kind), ("reason", reason)]);
+            let expected = (kind, reason) == ("write", "client_gone");
+            assert_eq!(left, f64::from(u8::from(expected)), "{kind} {reason}");
+        }
+        let others = scrape.value("queue_wait_seconds_count", &[("kind", kind)]);
+        assert_eq!(others > 0.0, kind == "write", "{kind}");
     }
 }
 
@@ -1114,4 +1082,35 @@ fn the_process_exposes_its_start_time_memory_and_open_descriptors() {
     let memory = scrape.value("process_resident_memory_bytes", &[]);
     assert!((1e6..1e10).contains(&memory), "{memory}");
     assert!(scrape.value("process_open_fds", &[]) > 3.0);
+}
+
+/// Group commit: PostgreSQL shares the syncs of commits itself.
+mod sqlite_only {
+    use super::*;
+
+    #[test]
+    fn writes_that_share_a_commit_are_counted_as_one_group() {
+        let app = TestApp::new();
+        let admin = app.admin();
+        let before = scrape(&app).value("write_group_size_count", &[]);
+        let store = &app.app.store;
+        let delete = |id: i64| {
+            store.write(|db| Ok(db.execute("DELETE FROM task WHERE id = ?1", &[id.into()])?))
+        };
+        let results = store.write_group(0..5, delete);
+        assert!(
+            results
+                .iter()
+                .all(|(result, committed)| result.is_ok() && committed.is_ok())
+        );
+        let after = scrape(&app);
+        assert_eq!(after.value("write_group_size_count", &[]), before + 1.0);
+        assert_eq!(after.value("write_group_size", &[("quantile", "1")]), 5.0);
+        assert_eq!(after.value("write_group_seconds_count", &[]), before + 1.0);
+        app.create_task(&admin, json!({ "title": "t" }));
+        assert_eq!(
+            scrape(&app).value("write_group_size_count", &[]),
+            before + 2.0
+        );
+    }
 }

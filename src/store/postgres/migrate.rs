@@ -5,7 +5,7 @@
 //! migrates, and the others wait for it. A database that belongs to another program, or to a newer version of this one,
 //! is left unchanged.
 
-use postgres::{Client, GenericClient, Transaction};
+use postgres::{Client, GenericClient};
 
 use super::connect::connect;
 use super::connect_error::explain;
@@ -53,19 +53,28 @@ fn migrate(client: &mut Client) -> Result<(), String> {
         .batch_execute("SET client_min_messages = warning")
         .map_err(failure)?;
     let mut transaction = client.transaction().map_err(failure)?;
+    upgrade_locked(&mut transaction)?;
+    transaction.commit().map_err(failure)
+}
+
+/// Takes the lock and brings the schema to this version, in the transaction that is open. The lock ends with it.
+///
+/// # Errors
+/// One line for the operator.
+pub fn upgrade_locked(transaction: &mut impl GenericClient) -> Result<(), String> {
     // CockroachDB has no advisory locks, and its transactions are serializable: the call does nothing there.
     transaction
         .query("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .map_err(failure)?;
-    let found = schema_version(&mut transaction)?;
+    let found = schema_version(transaction)?;
     check_version(found)?;
-    if found != Some(VERSION) {
-        upgrade(&mut transaction)?;
+    match found {
+        Some(VERSION) => Ok(()),
+        _ => upgrade(transaction),
     }
-    transaction.commit().map_err(failure)
 }
 
-fn upgrade(transaction: &mut Transaction) -> Result<(), String> {
+fn upgrade(transaction: &mut impl GenericClient) -> Result<(), String> {
     let is_made_by_flask = find_content(transaction)? == Content::Flask;
     let mut script = format!("{VERSION_TABLE};\n{SCHEMA};\n");
     if is_made_by_flask {

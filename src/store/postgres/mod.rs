@@ -6,7 +6,7 @@ mod connector;
 mod database;
 pub mod inspection;
 mod key_file_lock;
-mod migrate;
+pub(super) mod migrate;
 pub mod server_checks;
 mod session;
 mod session_manager;
