@@ -2,6 +2,8 @@ ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /build
+# Cargo features on top of the default ones, such as `--build-arg FEATURES=postgres`.
+ARG FEATURES=
 
 # Builds the dependencies first, with empty files in place of the project's sources, so that this layer
 # stays in the build cache when only the code changes.
@@ -15,17 +17,17 @@ ENV RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getr
 RUN mkdir src \
  && echo 'fn main() {}' > src/main.rs \
  && touch src/lib.rs \
- && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')" \
+ && cargo build --release --locked --features "$FEATURES" --target "$(rustc -vV | sed -n 's/^host: //p')" \
  && rm -r src
 
-COPY schema.sql LICENSE-MIT LICENSE-APACHE ./
+COPY schema.sql schema.postgres.sql LICENSE-MIT LICENSE-APACHE ./
 COPY licenses licenses
 COPY web web
 COPY src src
 # Cargo compares modification times, and those of the sources may be older than those of the empty files.
 RUN touch src/main.rs src/lib.rs \
  && target=$(rustc -vV | sed -n 's/^host: //p') \
- && cargo build --release --locked --target "$target" \
+ && cargo build --release --locked --features "$FEATURES" --target "$target" \
  && mkdir -p out/data \
  && mv "target/$target/release/task-api" out/
 

@@ -617,8 +617,10 @@ fn alerts() -> Vec<Alert> {
         .collect()
 }
 
-/// The metrics in an expression of Prometheus: the names with an underscore outside of label matchers.
+/// The metrics in an expression of Prometheus: the names with an underscore outside of label matchers. That of a bucket
+/// belongs to a histogram.
 fn metrics_of(expression: &str) -> BTreeSet<&str> {
+    const FUNCTIONS: [&str; 2] = ["histogram_quantile", "predict_linear"];
     let parts = expression.split('{').enumerate();
     let outside = parts.map(|(at, part)| match at {
         0 => part,
@@ -627,7 +629,8 @@ fn metrics_of(expression: &str) -> BTreeSet<&str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     outside
         .flat_map(|part| part.split(move |c| !is_name(c)))
-        .filter(|word| word.contains('_') && *word != "predict_linear")
+        .filter(|word| word.contains('_') && !FUNCTIONS.contains(word))
+        .map(|word| word.strip_suffix("_bucket").unwrap_or(word))
         .collect()
 }
 
