@@ -1,4 +1,4 @@
-//! A task-management API: sign-up, sign-in with a JWT, tasks with roles and approval, on SQLite.
+//! A task-management API: sign-up, sign-in with a JWT, tasks with roles and approval, on SQLite or PostgreSQL.
 //!
 //! This page is the map. The crate is a library so that tests can call [`middleware::handle`] without a
 //! socket; the program `task-api` only calls [`cli::run`].
@@ -23,7 +23,8 @@
 //!     input (http::request) -> store -> response (http::response), or an Error
 //!                                   |                      ^
 //!   store                           v                      |
-//!     a snapshot to read, a transaction to write: SQL statements on model types -> SQLite
+//!     a snapshot to read, a transaction to write: SQL statements on model types -> SQLite, or
+//!     PostgreSQL, to which a quick read is a round trip: it has a lane of its own then
 //! ```
 //!
 //! # The folders, from the top down
@@ -42,7 +43,7 @@
 //! | [`app`] | the state that handlers share, sign-outs in memory, and what runs in the background: maintenance, backups, the storage watch |
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
 //! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
-//! | [`store`] | every SQL statement, one file for each table; snapshots, group commit, checkpoints, outages, migration, backups, seals of the audit log |
+//! | [`store`] | every SQL statement, one file for each table. `engine`: what they see of the database. `sqlite`: snapshots, group commit, checkpoints, migration, backups. `postgres`: connecting, transactions with retries, migration. Outages and the seals of the audit log |
 //! | [`logging`] | the log: filter, text and JSON lines, and the thread that writes them |
 //! | [`config`] | every setting, and the numbers of threads and bytes that follow from the machine |
 //! | [`concurrency`] | kinds of work, fair queues, and the lanes in which threads wait for items (bulkhead pattern) |
@@ -62,7 +63,7 @@
 //!    steps: the handler runs, then the response is made.
 //! 6. [`error::Error`] and [`http::error_response`]: from a cause to a status.
 //! 7. [`auth`] and [`http::rate_limit`]: passwords, tokens, and rate limiting against guessing.
-//! 8. [`store::Store`], then `store/sqlite/reader.rs` and `store/sqlite/write_group.rs`: snapshots and group commit.
+//! 8. [`store::Store`], then `store/sqlite/reader.rs` and `store/sqlite/write_group.rs`: snapshots and group commit. With PostgreSQL `store/postgres/database.rs`: serializable transactions and retries.
 //! 9. [`concurrency`], then [`server`]: last, since none of the parts above depends on it. Its page follows a
 //!    request from the socket and back.
 //!
@@ -77,16 +78,18 @@
 //!   takes an id fits no path without `{id}`.
 //! - Whether an account may see or change a row is a pure function in `model/permissions.rs`. A write calls it in
 //!   the transaction that changes the row.
-//! - A write is a transaction of its own to its caller: a savepoint in a transaction that has taken the lock first
-//!   (`BEGIN IMMEDIATE`). Nothing that a write returns leaves the process before the commit is on the disk.
+//! - A write is a transaction of its own to its caller: in SQLite a savepoint in a transaction that has taken the lock
+//!   first (`BEGIN IMMEDIATE`), in PostgreSQL a serializable transaction, which runs again after a conflict. Nothing that
+//!   a write returns leaves the process before the commit is on the disk.
+//! - Each SQL statement stands once, for both databases. Which one runs it is known in `store/engine` alone.
 //! - A read sees one snapshot, which contains each commit whose response has been sent.
-//! - An event loop never waits for the write lock, for a sync of the disk or for a password hash. The mutexes that
+//! - An event loop never waits for a server, for the write lock, for a sync of the disk or for a password hash. The mutexes that
 //!   it shares with other threads are held for moments only.
-//! - No kind of work can take another's threads: each has a lane of its own, and quick reads have the event loops.
+//! - No kind of work can take another's threads: each has a lane of its own, and with SQLite quick reads have the event loops.
 //! - A queue is fair: clients take turns, by account or by network.
 //! - A request that waits for a thread, and a connection that waits for its client, need no thread.
-//! - The process has 3 × cores + 11 threads, and one more for scheduled backups. `config/concurrency.rs` has the
-//!   numbers; a start fails if the system grants fewer.
+//! - With SQLite the process has 3 × cores + 11 threads, and one more for scheduled backups. `config/concurrency.rs` has
+//!   the numbers, also with PostgreSQL; a start fails if the system grants fewer.
 //! - A backup is one snapshot, read by a connection of its own: no writer waits for it. It gets its name when it is
 //!   proven and on the disk.
 //! - A value that exists is valid: text from a client becomes a type of [`model`] before any code uses it.

@@ -7,6 +7,7 @@ pub(crate) mod device_token;
 pub(crate) mod flask_tokens;
 mod hash_costs;
 pub mod jwt;
+pub(crate) mod known_accounts;
 pub(crate) mod last_used;
 pub mod metrics_token;
 pub(crate) mod password_hash;

@@ -5,7 +5,6 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -13,6 +12,7 @@ use crate::config::database::DatabaseFiles;
 use crate::config::private_file;
 use crate::config::secrets::Secret;
 use crate::crypto::random_bytes;
+use crate::error::Error;
 
 /// The minimum length of a key: the length of the hash, SHA-256 (RFC 7518, 3.2).
 const MIN_BYTES: usize = 32;
@@ -39,18 +39,25 @@ pub struct SigningKey {
 
 impl SigningKeys {
     /// The keys of this process. Without a configured current key, it is the one in the file beside the
-    /// database.
+    /// database. `is_in_use` says whether another key may have signed tokens for the database.
     ///
     /// # Errors
-    /// Those of [`SigningKey::load_or_create`].
+    /// Those of [`SigningKey::load_or_create`] and [`SigningKey::check_generation`], and why `is_in_use` fails.
     pub fn load(
         current: Option<SigningKey>,
         previous: Vec<SigningKey>,
         files: &DatabaseFiles,
+        is_in_use: impl FnOnce() -> Result<bool, Error>,
     ) -> Result<SigningKeys, String> {
         let current = match current {
             Some(key) => key,
-            None => SigningKey::load_or_create(files)?,
+            None => {
+                if SigningKey::load_existing(files)?.is_none() {
+                    let is_in_use = is_in_use().map_err(|why| why.to_string())?;
+                    SigningKey::check_generation(files, is_in_use)?;
+                }
+                SigningKey::load_or_create(files)?
+            }
         };
         Ok(SigningKeys { current, previous })
     }
@@ -98,6 +105,22 @@ impl SigningKey {
         }
     }
 
+    /// Checks that a key may be generated. With PostgreSQL it may only for a database that is not in use: another server
+    /// signs tokens with its key, and would not accept those of this one.
+    ///
+    /// # Errors
+    /// One line for the operator.
+    pub fn check_generation(files: &DatabaseFiles, is_in_use: bool) -> Result<(), String> {
+        match is_in_use && !files.has_database() {
+            false => Ok(()),
+            true => Err(format!(
+                "KEYS_PATH: the file {} does not exist, and the database is in use: copy the file of another server, or \
+                 set JWT_SECRET_KEY",
+                files.signing_key().display()
+            )),
+        }
+    }
+
     /// Reads the key from the file beside the database, which the first start creates with a random key.
     ///
     /// # Errors
@@ -105,7 +128,7 @@ impl SigningKey {
     fn load_or_create(files: &DatabaseFiles) -> Result<SigningKey, String> {
         let path = files.signing_key();
         let source = format!("the file {}", path.display());
-        let text = read_or_create(&path)
+        let text = read_or_create(files)
             .map_err(|why| format!("cannot read or create the signing key in {source}: {why}"))?;
         SigningKey::new(&Secret { text, source }, false)
     }
@@ -113,10 +136,11 @@ impl SigningKey {
 
 /// Reads the key from the file, or generates it. Two first starts at the same time agree on one key, since each
 /// holds an exclusive lock on the file meanwhile.
-fn read_or_create(path: &Path) -> io::Result<String> {
+fn read_or_create(files: &DatabaseFiles) -> io::Result<String> {
+    let path = files.signing_key();
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    let mut file = private_file::open(path, &mut options)?;
+    let mut file = private_file::open(&path, &mut options)?;
     file.lock()?;
     let mut key = String::new();
     file.read_to_string(&mut key)?;
@@ -125,6 +149,11 @@ fn read_or_create(path: &Path) -> io::Result<String> {
         file.write_all(key.as_bytes())?;
         file.sync_all()?;
         log::info!("generated a signing key in the file {}", path.display());
+        if !files.has_database() {
+            log::warn!(
+                "each other server on this database needs a copy of the key, see docs/postgres.md"
+            );
+        }
     }
     Ok(key.trim_end().to_owned())
 }

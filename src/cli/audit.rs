@@ -120,5 +120,13 @@ fn run_reseal(command: &Reseal) -> Result<(), String> {
     let epoch = reseal(&store, &actor).map_err(explain)?;
     print(format_args!(
         "sealed the audit log with a new key, of epoch {epoch}"
-    ))
+    ))?;
+    let files = command.database.files()?;
+    if !files.has_database() {
+        print_to_stderr(format_args!(
+            "copy {} to each other server on this database: it seals with its own copy of the key",
+            files.audit_key().display()
+        ));
+    }
+    Ok(())
 }

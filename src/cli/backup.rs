@@ -2,15 +2,11 @@
 
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use super::database::existing_files;
+use super::progress::{progress_bar, stop_on_signal};
 use super::terminal::{explain, print, print_to_stderr};
 use crate::concurrency::lower_priority;
 use crate::config::backups::KeyPlace;
@@ -60,6 +56,10 @@ pub struct RestoreCommand {
 
 /// Runs `task-api backup`.
 pub fn back_up(command: &BackupCommand) -> Result<(), String> {
+    require_sqlite(
+        &command.database,
+        "PostgreSQL's own tools back it up: pg_dump -Fc, or pg_basebackup with continuous archiving",
+    )?;
     let files = existing_files(&command.database)?;
     let watch = watch()?;
     lower_priority();
@@ -99,6 +99,15 @@ fn back_up_to_stdout(
     require_proof(&summary, "standard output")
 }
 
+fn require_sqlite(database: &DatabaseArgs, instead: &str) -> Result<(), String> {
+    match database.database_url.path() {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "this command is for SQLite, and DATABASE_URL names a PostgreSQL database: {instead}"
+        )),
+    }
+}
+
 /// A copy of a database whose audit log is not intact is kept, since it may be all that there is.
 fn require_proof(summary: &Summary, target: &str) -> Result<(), String> {
     match &summary.audit_fault {
@@ -113,6 +122,11 @@ fn require_proof(summary: &Summary, target: &str) -> Result<(), String> {
 pub fn restore(command: RestoreCommand) -> Result<(), String> {
     let file = command.file.display();
     let explain_path = |why: &dyn std::fmt::Display| format!("cannot restore {file}: {why}");
+    require_sqlite(
+        &command.database,
+        "PostgreSQL's own tools restore it: pg_restore for a file of pg_dump, or a base backup with the archived \
+         write-ahead log",
+    )?;
     let files = command.database.files()?;
     let restore = Restore {
         from: DatabaseFiles::at(&command.file).map_err(|why| explain_path(&why))?,
@@ -138,13 +152,9 @@ pub fn restore(command: RestoreCommand) -> Result<(), String> {
 /// Shows the progress if standard error is a terminal. The first signal stops the work, which removes its partial
 /// file; the second ends the process at once.
 fn watch() -> Result<Watch, String> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT, SIGHUP] {
-        flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-            .map_err(|why| format!("cannot handle signals: {why}"))?;
-    }
+    let stop = stop_on_signal()?;
     let bar = progress_bar();
+    bar.set_message("copying");
     Ok(Watch::new(stop, move |phase| match phase {
         Phase::Copying(done, total) => {
             bar.set_length(total);
@@ -152,15 +162,4 @@ fn watch() -> Result<Watch, String> {
         }
         Phase::Checking => bar.set_message("checking the copy"),
     }))
-}
-
-/// Draws to standard error, and nothing if that is not a terminal.
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::new(0)
-        .with_message("copying")
-        .with_finish(ProgressFinish::AndClear);
-    match ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

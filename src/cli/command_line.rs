@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::stop_signals::survive_file_size_limit;
 use super::terminal::print_to_stderr;
-use super::{audit, backup, check, healthcheck, invite, licenses, openapi, serve, user};
+use super::{audit, backup, check, healthcheck, invite, licenses, migrate, openapi, serve, user};
 use crate::config::Config;
 use crate::config::server::AddressArgs;
 use crate::logging;
@@ -64,6 +64,14 @@ enum Command {
     /// names such as project.db.20261128T103106.136817Z.replaced. The keys of the backup become the key files again.
     #[command(after_help = RESTORE_EXAMPLES)]
     Restore(backup::RestoreCommand),
+    /// Copy the database from SQLite to PostgreSQL or back, while all servers are stopped
+    ///
+    /// Checks the source first: what the target cannot hold is listed, with its table and id, and nothing is written.
+    /// Then copies all rows with their ids, and compares both sides: the number of rows and a checksum of each table, and
+    /// the audit log. The target changes in one step at the end: after an interruption it is as it was, and the command
+    /// can be run again. The source is never changed. The key files are copied too, and never replaced.
+    #[command(after_help = MIGRATE_EXAMPLES)]
+    Migrate(migrate::MigrateCommand),
     /// Check settings, files and database, and say what is unsafe or broken: exit code 0 if nothing is, else 1
     ///
     /// Reads what `serve` would read, and changes nothing. Prints one line for each check: ok, FAILED with what to do,
@@ -102,6 +110,11 @@ Examples:
   task-api restore /backups/project.db
   task-api restore --database-url sqlite:////data/project.db /backups/project.db";
 
+const MIGRATE_EXAMPLES: &str = "\
+Examples:
+  MIGRATE_TO=postgres://tasks:PASSWORD@db.example/tasks task-api migrate --from sqlite:///project.db
+  MIGRATE_FROM=postgres://tasks:PASSWORD@db.example/tasks task-api migrate --to sqlite:///project.db";
+
 /// Runs the program with the arguments of the process. The exit code is 0 for success, 1 for a failure, and 2
 /// for an invalid command line or setting.
 pub fn run() -> ExitCode {
@@ -120,6 +133,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => audit::run(command),
         Command::Backup(command) => backup::back_up(&command),
         Command::Restore(command) => backup::restore(command),
+        Command::Migrate(command) => migrate::run(command),
         Command::Check(command) => check::run(&command),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(address) => healthcheck::run(&address),

@@ -1,8 +1,10 @@
 //! Opens the database for a command that runs without the server.
 
 use crate::config::concurrency::Connections;
-use crate::config::database::{DatabaseArgs, DatabaseFiles};
+use crate::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use crate::store::Store;
+#[cfg(feature = "postgres")]
+use crate::store::postgres::inspection::PostgresInspection;
 
 /// Opens the database with as few connections as possible: a command is one thread. Creates the file if it does
 /// not exist.
@@ -13,12 +15,20 @@ pub fn open(database: &DatabaseArgs) -> Result<Store, String> {
     Store::open(database, Connections::ONE)
 }
 
-/// Opens a database that must exist, so that a mistyped path creates no new one.
+/// Opens a database that must exist, so that a mistyped path or name creates no new one.
 ///
 /// # Errors
-/// One line for the operator: there is no such file, or an error of [`open`].
+/// One line for the operator: there is no such file, the PostgreSQL database is empty, or an error of [`open`].
 pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
     existing_files(database)?;
+    #[cfg(feature = "postgres")]
+    if let DatabaseUrl::Postgres(url) = &database.database_url
+        && PostgresInspection::open(url)?.is_none()
+    {
+        return Err(format!(
+            "DATABASE_URL: the database {url} is empty: the first start of the server creates its tables"
+        ));
+    }
     open(database)
 }
 
@@ -27,8 +37,10 @@ pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
 /// # Errors
 /// One line for the operator: there is no such file.
 pub fn existing_files(database: &DatabaseArgs) -> Result<DatabaseFiles, String> {
-    match database.database_url.path() {
-        Some(path) if !path.exists() => Err(format!("there is no database {}", path.display())),
+    match &database.database_url {
+        DatabaseUrl::Sqlite(path) if !path.exists() => {
+            Err(format!("there is no database {}", path.display()))
+        }
         _ => database.files(),
     }
 }

@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
 use crate::server::{ListenOn, STOP_DEADLINE, Server};
-use crate::store::Store;
 use crate::store::audit::seal;
+use crate::store::{Store, inspection};
 
 /// Starts the log and runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
@@ -54,7 +54,9 @@ fn serve(mut config: Config, listen_on: ListenOn) -> Result<(), String> {
     let files = config.database.files()?;
     manager.status("opening the database");
     let store = Store::open(&config.database, config.concurrency.connections)?;
-    let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files)?;
+    let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files, || {
+        store.read(|db| inspection::is_in_use(db, &files))
+    })?;
     warn_of_weak_settings(&config, &keys);
     let app = Arc::new(new_app(config, store, &keys, secrets.metrics_token)?);
     if let Some(admin) = secrets.first_admin {
@@ -190,8 +192,8 @@ struct Background {
 
 // ---- stop ---------------------------------------------------------------------------------------
 
-/// Graceful shutdown: completes the requests in progress, then empties the write-ahead log (checkpoint), so that
-/// the whole database is in one file.
+/// Graceful shutdown: completes the requests in progress, then empties the write-ahead log of SQLite (checkpoint), so
+/// that the whole database is in one file.
 fn stop(signal: &str, background: Background, server: Server, app: &App) {
     let seconds = STOP_DEADLINE.as_secs();
     info!("{signal}: completing the requests in progress, within {seconds} s");
@@ -209,6 +211,7 @@ fn stop(signal: &str, background: Background, server: Server, app: &App) {
     }
     end_audit_epoch(app);
     match app.store.checkpoint() {
+        Ok(()) if app.config.database.database_url.path().is_none() => info!("stopped"),
         Ok(()) => info!("stopped; the write-ahead log is empty"),
         Err(why) => warn!("stopped; the write-ahead log stays beside the database: {why}"),
     }

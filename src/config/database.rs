@@ -66,8 +66,12 @@ impl DatabaseArgs {
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => ("KEYS_PATH", self.postgres.keys_path()),
         };
-        DatabaseFiles::at(path)
-            .map_err(|why| format!("{name}: cannot open {}: {why}", path.display()))
+        let files = DatabaseFiles::at(path)
+            .map_err(|why| format!("{name}: cannot open {}: {why}", path.display()))?;
+        Ok(DatabaseFiles {
+            has_database: self.database_url.path().is_some(),
+            ..files
+        })
     }
 }
 
@@ -148,6 +152,7 @@ const MAX_LINKS: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseFiles {
     database: PathBuf,
+    has_database: bool,
 }
 
 impl DatabaseFiles {
@@ -157,12 +162,21 @@ impl DatabaseFiles {
     /// The folder does not exist or cannot be read.
     pub fn at(path: &Path) -> io::Result<DatabaseFiles> {
         let database = resolve(path)?;
-        Ok(DatabaseFiles { database })
+        let has_database = true;
+        Ok(DatabaseFiles {
+            database,
+            has_database,
+        })
     }
 
     /// The database itself.
     pub fn database(&self) -> &Path {
         &self.database
+    }
+
+    /// Whether the database is one of the files. With PostgreSQL only the keys are, and each server has a copy of them.
+    pub fn has_database(&self) -> bool {
+        self.has_database
     }
 
     /// The folder in which all these files lie.
@@ -228,7 +242,10 @@ impl DatabaseFiles {
     /// The files under another name of the database, in the same folder: the present name and this text.
     pub fn renamed(&self, suffix: &str) -> DatabaseFiles {
         let database = self.beside(suffix);
-        DatabaseFiles { database }
+        DatabaseFiles {
+            database,
+            has_database: self.has_database,
+        }
     }
 
     /// The path of the database with this text appended.

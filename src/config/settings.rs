@@ -124,6 +124,13 @@ impl Config {
             );
         }
         self.database.check()?;
+        if self.backups.backup_dir.is_some() && self.database.database_url.path().is_none() {
+            return Err(
+                "BACKUP_DIR is only for SQLite, and DATABASE_URL names a PostgreSQL database, which PostgreSQL's own \
+                 tools back up (pg_dump -Fc, or pg_basebackup with continuous archiving): unset BACKUP_DIR"
+                    .to_owned(),
+            );
+        }
         self.backups.check()
     }
 

@@ -59,13 +59,55 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
         app.flask_tokens.check(&claims, now)?;
         return app.store.read(|db| by_flask_token(app, db, token, &claims));
     };
-    let user = app
-        .store
-        .read_one(|db| in_session(db, session, &claims, now))?;
+    let user = match assume_known(app, context, session, &claims, now) {
+        Some(user) => user,
+        None => {
+            let user = app
+                .store
+                .read_one(|db| in_session(db, session, &claims, now))?;
+            if app.store.is_remote() {
+                app.known_accounts.insert(session, &user);
+            }
+            user
+        }
+    };
     app.sign_outs.check_session(session)?;
     app.session_activity.record(session, now);
     let credential = Credential::SignIn(SignInToken::Session(session));
     Ok(SignedIn { user, credential })
+}
+
+/// The account of a session as it was last read, if the request only reads and the database is a round trip away. The
+/// handler's query confirms it, see [`Store::assume`](crate::store::Store::assume).
+fn assume_known(
+    app: &App,
+    context: &RequestContext,
+    session: SessionId,
+    claims: &Claims,
+    now: Timestamp,
+) -> Option<User> {
+    if !app.store.is_remote() || context.method() != "GET" || claims.times.check_start(now).is_err()
+    {
+        return None;
+    }
+    let user = app.known_accounts.get(session)?;
+    let condition = sessions::is_unchanged(session, &user)?;
+    if user.username != claims.username {
+        return None;
+    }
+    app.store.assume(condition);
+    Some(user)
+}
+
+/// Forgets the account of the session that a token names, after an assumption about it was wrong.
+pub fn forget_account(app: &App, context: &RequestContext) {
+    let token = context.bearer_token();
+    let claims = token.and_then(|token| app.jwt.verify(token, TokenKind::Access, app.now()));
+    if let Ok(claims) = claims
+        && let Some(session) = claims.session
+    {
+        app.known_accounts.forget(session);
+    }
 }
 
 /// Reads a token for scripts with its account, and checks that it has neither expired nor been revoked.

@@ -3,7 +3,7 @@
 
 use rouille::Response;
 
-use super::authenticate::caller;
+use super::authenticate::{caller, forget_account};
 use super::authenticate_refresh::refresh_caller;
 use super::match_route::Match;
 use super::routes::Access;
@@ -19,6 +19,22 @@ use crate::http::response::HandlerResult;
 /// [`Error::NotFound`], [`Error::MethodNotAllowed`], those of [`caller`], [`Error::TooManyRequests`],
 /// [`Error::InsufficientScope`], [`Error::AwaitingApproval`], [`Error::InsufficientRole`], and those of the handler.
 pub fn dispatch(
+    app: &App,
+    context: &RequestContext,
+    matched: &Match,
+    username: &mut Option<String>,
+) -> HandlerResult {
+    app.store.forget_assumption();
+    let result = dispatch_once(app, context, matched, username);
+    if app.store.confirm_assumption()? {
+        return result;
+    }
+    // The account has changed since it was last read, or the session has ended.
+    forget_account(app, context);
+    dispatch_once(app, context, matched, username)
+}
+
+fn dispatch_once(
     app: &App,
     context: &RequestContext,
     matched: &Match,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2::event::{CheckoutEvent, HandleEvent, TimeoutEvent};
-use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
+use r2d2::{Builder, ManageConnection, NopErrorHandler, Pool, PooledConnection};
 
 use crate::error::Error;
 use crate::metrics::Histogram;
@@ -23,7 +23,22 @@ impl<M: ManageConnection> ConnectionPool<M> {
     /// [`Error::Internal`] if they are not open within this time.
     pub fn open(manager: M, size: usize, timeout: Duration) -> Result<ConnectionPool<M>, Error> {
         let waits = WaitHistogram::default();
-        let pool = Pool::builder()
+        let pool = ConnectionPool::builder(size, timeout, &waits)
+            .build(manager)
+            .map_err(|why| Error::Internal(why.to_string()))?;
+        Ok(ConnectionPool { pool, waits })
+    }
+
+    /// As [`ConnectionPool::open`], but does not wait until the connections are open.
+    #[cfg(feature = "postgres")]
+    pub fn open_in_background(manager: M, size: usize, timeout: Duration) -> ConnectionPool<M> {
+        let waits = WaitHistogram::default();
+        let pool = ConnectionPool::builder(size, timeout, &waits).build_unchecked(manager);
+        ConnectionPool { pool, waits }
+    }
+
+    fn builder(size: usize, timeout: Duration, waits: &WaitHistogram) -> Builder<M> {
+        Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
             .connection_timeout(timeout)
             // A connection to a file does not become stale, and an idle one costs nothing.
@@ -34,9 +49,6 @@ impl<M: ManageConnection> ConnectionPool<M> {
             // The caller of `get` receives and reports the error.
             .error_handler(Box::new(NopErrorHandler))
             .event_handler(Box::new(waits.clone()))
-            .build(manager)
-            .map_err(|why| Error::Internal(why.to_string()))?;
-        Ok(ConnectionPool { pool, waits })
     }
 
     /// Takes a connection, and waits for it. It returns to the pool when dropped.
@@ -52,6 +64,17 @@ impl<M: ManageConnection> ConnectionPool<M> {
     #[cfg(feature = "postgres")]
     pub fn is_empty(&self) -> bool {
         self.pool.state().connections == 0
+    }
+
+    /// The numbers of connections: in use, idle, and at most.
+    #[cfg(feature = "postgres")]
+    pub fn counts(&self) -> [u32; 3] {
+        let r2d2::State {
+            connections,
+            idle_connections: idle,
+            ..
+        } = self.pool.state();
+        [connections.saturating_sub(idle), idle, self.pool.max_size()]
     }
 
     /// How long requests waited for a connection.

@@ -2,6 +2,7 @@
 
 use std::thread::Thread;
 
+use super::assumption::{Assumption, Condition};
 use super::audit::seal::{self, AuditSealer};
 use super::engine::Connection;
 #[cfg(feature = "postgres")]
@@ -101,6 +102,37 @@ impl Store {
             // A statement alone is a transaction: one round trip and not three.
             #[cfg(feature = "postgres")]
             Database::Postgres(database) => database.read_one(f),
+        }
+    }
+
+    /// Whether each statement costs a round trip to a server.
+    pub fn is_remote(&self) -> bool {
+        !matches!(self.database, Database::Sqlite(_))
+    }
+
+    /// Assumes that a condition is true until [`Store::confirm_assumption`]. Only for a database that is remote: one in
+    /// this process is asked at once.
+    pub fn assume(&self, condition: Condition) {
+        Assumption::Pending(condition).replace();
+    }
+
+    /// Assumes nothing: a new request begins. A panic may have left an assumption of the one before.
+    pub fn forget_assumption(&self) {
+        Assumption::Confirmed.replace();
+    }
+
+    /// Whether what this thread has assumed is true. Asks the database unless a query has done so.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn confirm_assumption(&self) -> Result<bool, Error> {
+        match Assumption::Confirmed.replace() {
+            Assumption::Confirmed => Ok(true),
+            Assumption::Refuted => Ok(false),
+            Assumption::Pending(Condition { sql, values }) => self.read_one(|db| {
+                let sql = format!("SELECT {sql}");
+                Ok(db.query_one(&sql, &values, |row| row.get(0))?)
+            }),
         }
     }
 

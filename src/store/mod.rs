@@ -7,14 +7,18 @@
 
 mod account_keys;
 pub mod api_tokens;
+mod assumption;
 pub mod audit;
 mod connection_pool;
+#[cfg(feature = "postgres")]
+pub mod copy;
 pub mod credentials;
 mod database;
 pub(crate) mod engine;
 pub mod flask_takeover;
 pub mod id_sequence;
 pub mod idempotency;
+pub mod inspection;
 pub mod invitations;
 pub(crate) mod one_time_links;
 mod page_reader;

@@ -134,7 +134,7 @@ impl Query {
 }
 
 /// Adds `by` to the number of each parameter.
-fn shift_parameters(sql: &str, by: usize) -> String {
+pub fn shift_parameters(sql: &str, by: usize) -> String {
     let mut parts = sql.split('?');
     let mut shifted = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -4,10 +4,11 @@
 //! the Flask app reuses the ids of deleted accounts, and deletes an account without its sessions. So a
 //! statement that shows a session or accepts its tokens compares `user_created_at` as well.
 
+use super::assumption::Condition;
 use super::engine::{Connection, DatabaseError, Row, values};
 use super::users;
 use crate::error::Error;
-use crate::model::{Id, Session, SessionId, Timestamp, User};
+use crate::model::{Id, OpenEnum, Session, SessionId, Timestamp, User};
 
 /// The most sessions of one account. A further sign-in ends the least recently used one, so that repeated
 /// sign-ins do not fill the database.
@@ -71,6 +72,36 @@ pub fn user(db: &Connection, id: SessionId, username: &str) -> Result<Option<Use
         columns = users::QUALIFIED_COLUMNS
     );
     Ok(db.query_optional(&sql, values![id, username], users::from_row)?)
+}
+
+/// Whether there is a session of any account.
+pub fn exist(db: &Connection) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM session)";
+    Ok(db.query_one(sql, &[], |row| row.get(0))?)
+}
+
+/// The condition that a session still belongs to this account, and that the account is unchanged. `None` if its role is
+/// not one of this program's.
+pub fn is_unchanged(id: SessionId, user: &User) -> Option<Condition> {
+    let OpenEnum::Known(role) = user.role else {
+        return None;
+    };
+    let sql = r#"EXISTS (SELECT 1 FROM session JOIN "user" ON "user".id = session.user_id
+        WHERE session.id = ?1 AND session.user_created_at IS NOT DISTINCT FROM "user".created_at
+        AND "user".id = ?2 AND username = ?3 AND email = ?4 AND role = ?5
+        AND coalesce(is_approved, FALSE) = ?6 AND "user".created_at IS NOT DISTINCT FROM ?7)"#;
+    Some(Condition {
+        sql: sql.to_owned(),
+        values: vec![
+            id.into(),
+            user.id.into(),
+            user.username.clone().into(),
+            user.email.clone().into(),
+            role.as_str().into(),
+            user.is_approved.into(),
+            user.created_at.into(),
+        ],
+    })
 }
 
 /// Reads when a session was last used; 1970 if it does not exist.

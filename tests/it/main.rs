@@ -87,8 +87,10 @@ mod sqlite_only {
 #[cfg(feature = "postgres")]
 mod postgres {
     mod cluster;
+    mod compose;
     mod connecting;
     mod hanging;
+    mod operating;
     mod proxy;
     mod server_checks;
     mod settings;
@@ -106,4 +108,5 @@ mod metrics;
 mod openapi;
 mod pages;
 mod postman;
+mod schema;
 mod security_requirements;

@@ -3,7 +3,9 @@
 use clap::{Args, ValueEnum};
 use strum::IntoStaticStr;
 
-use super::finding::{Finding, Outcome};
+use super::finding::{Finding, Outcome, not_checked};
+#[cfg(feature = "postgres")]
+use super::postgres;
 use super::subject::Subject;
 use super::{database, files, machine, settings};
 use crate::cli::terminal::print;
@@ -42,6 +44,12 @@ enum Name {
     FileSystem,
     Disk,
     Database,
+    #[cfg(feature = "postgres")]
+    Encryption,
+    #[cfg(feature = "postgres")]
+    Connections,
+    #[cfg(feature = "postgres")]
+    ReadDatabase,
     Damage,
     AuditLog,
     Admins,
@@ -52,8 +60,42 @@ enum Name {
 }
 
 impl Name {
-    /// Every check and its function.
+    /// Whether the check is one of this database.
+    fn applies_to(self, _subject: &Subject) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            Name::Encryption | Name::Connections | Name::ReadDatabase => {
+                !_subject.files.has_database()
+            }
+            _ => true,
+        }
+    }
+
+    /// What looks after a PostgreSQL server instead, if the check is about SQLite's file.
+    fn instead_on_postgres(self) -> Option<&'static str> {
+        match self {
+            Name::DatabaseFile | Name::FileSystem => Some("the server keeps its files"),
+            Name::Disk => Some("watch the disk of the server"),
+            Name::Damage => Some("the server has data checksums and pg_amcheck"),
+            Name::Backups => {
+                Some("PostgreSQL's tools make them: pg_dump, pg_basebackup, continuous archiving")
+            }
+            _ => None,
+        }
+    }
+
+    /// Runs the check.
     fn run(self, subject: &Subject) -> Outcome {
+        match self.instead_on_postgres() {
+            Some(instead) if !subject.files.has_database() => {
+                not_checked(format!("for SQLite only; {instead}"))
+            }
+            _ => self.run_on_any(subject),
+        }
+    }
+
+    /// Every check and its function.
+    fn run_on_any(self, subject: &Subject) -> Outcome {
         let check = match self {
             Name::Settings => settings::combinations,
             Name::Secrets => settings::secrets,
@@ -66,6 +108,12 @@ impl Name {
             Name::FileSystem => files::file_system,
             Name::Disk => files::disk,
             Name::Database => database::opens,
+            #[cfg(feature = "postgres")]
+            Name::Encryption => postgres::encryption,
+            #[cfg(feature = "postgres")]
+            Name::Connections => postgres::connections,
+            #[cfg(feature = "postgres")]
+            Name::ReadDatabase => postgres::read_database,
             Name::Damage => database::damage,
             Name::AuditLog => database::audit_log,
             Name::Admins => database::admins,
@@ -83,9 +131,13 @@ impl Name {
 /// # Errors
 /// One line for the operator: how many checks have failed.
 pub fn run(command: &Check) -> Result<(), String> {
-    let subject = Subject::load(&command.config)?;
-    let mut failed = 0;
-    for name in Name::value_variants() {
+    let mut config = command.config.clone();
+    config.adapt_to_database();
+    let subject = Subject::load(&config)?;
+    let (mut failed, mut count) = (0, 0);
+    let names = Name::value_variants().iter();
+    for name in names.filter(|name| name.applies_to(&subject)) {
+        count += 1;
         let (label, text) = match name.run(&subject) {
             Ok(Finding::Right(text)) => ("ok", text),
             Ok(Finding::NotChecked(text)) => ("skipped", text),
@@ -100,9 +152,6 @@ pub fn run(command: &Check) -> Result<(), String> {
     }
     match failed {
         0 => Ok(()),
-        _ => Err(format!(
-            "{failed} of {} checks failed",
-            Name::value_variants().len()
-        )),
+        _ => Err(format!("{failed} of {count} checks failed")),
     }
 }

@@ -7,7 +7,7 @@ use super::subject::Subject;
 use crate::config::proxies::{TrustedProxies, may_be_proxy};
 use crate::error::Error;
 use crate::store::audit::AuditClient;
-use crate::store::sqlite::inspection::Inspection;
+use crate::store::inspection::Inspection;
 
 /// The database can be opened: it is this program's or the Flask app's, and no log or key of another one lies beside
 /// it.
@@ -49,13 +49,15 @@ pub fn damage(subject: &Subject) -> Outcome {
 
 /// The hash chain of the audit log is intact and sealed.
 pub fn audit_log(subject: &Subject) -> Outcome {
-    on_current(subject, |database| match database.audit_fault() {
-        Ok(None) => right("intact"),
-        Ok(Some(fault)) => Err(format!(
-            "{fault}; find out who wrote to the database or its key, then restore a backup or run \
+    on_current(subject, |database| {
+        match database.audit_fault(&subject.files) {
+            Ok(None) => right("intact"),
+            Ok(Some(fault)) => Err(format!(
+                "{fault}; find out who wrote to the database or its key, then restore a backup or run \
              `task-api audit reseal`"
-        )),
-        Err(why) => Err(explain(why)),
+            )),
+            Err(why) => Err(explain(why)),
+        }
     })
 }
 

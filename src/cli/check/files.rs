@@ -16,6 +16,10 @@ use crate::store::sqlite::inspection;
 
 /// No other user can read or replace the files with keys and passwords.
 pub fn keys(subject: &Subject) -> Outcome {
+    // With SQLite the folder is that of the database, see `database`.
+    if !subject.files.has_database() {
+        check_folder(subject.files.folder())?;
+    }
     for (_, path) in subject.files.keys() {
         check_generated_key(&path)?;
     }

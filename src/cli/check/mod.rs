@@ -6,6 +6,8 @@ mod files;
 mod finding;
 mod machine;
 mod permissions;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod published_keys;
 mod settings;
 mod subject;

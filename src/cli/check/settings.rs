@@ -81,8 +81,20 @@ pub fn signing_key(subject: &Subject) -> Outcome {
             check_key(&key, "remove the file, and the next start generates a key")?;
             right(format!("from {}", key.source))
         }
-        None => right("the first start generates it"),
+        None => {
+            check_new_key(subject)?;
+            right("the first start generates it")
+        }
     }
+}
+
+/// A start generates a key, unless other servers have one already.
+fn check_new_key(subject: &Subject) -> Result<(), String> {
+    let is_in_use = match &subject.database {
+        Ok(Some(database)) => database.is_in_use(&subject.files).unwrap_or_default(),
+        _ => false,
+    };
+    SigningKey::check_generation(&subject.files, is_in_use)
 }
 
 fn check_key(key: &SigningKey, remedy: &str) -> Result<(), String> {

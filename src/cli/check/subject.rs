@@ -3,8 +3,7 @@
 use crate::cli::valid_secrets::ValidSecrets;
 use crate::config::Config;
 use crate::config::database::DatabaseFiles;
-use crate::error::{Error, StorageFault};
-use crate::store::sqlite::inspection::Inspection;
+use crate::store::inspection::Inspection;
 
 /// What the checks look at.
 pub struct Subject<'a> {
@@ -12,7 +11,7 @@ pub struct Subject<'a> {
     pub config: &'a Config,
     /// The secrets, or why they cannot be used.
     pub secrets: Result<ValidSecrets, String>,
-    /// The database file and those beside it.
+    /// The database file and those beside it. With PostgreSQL only the keys are files.
     pub files: DatabaseFiles,
     /// The open database, or why it cannot be opened. `None` if the first start has yet to create or fill it.
     pub database: Result<Option<Inspection>, String>,
@@ -22,10 +21,10 @@ impl Subject<'_> {
     /// Reads the secrets and opens the database, without a change.
     ///
     /// # Errors
-    /// One line for the operator: the folder of the database cannot be found.
+    /// One line for the operator: the folder of the database, or of the keys, cannot be found.
     pub fn load(config: &Config) -> Result<Subject<'_>, String> {
         let files = config.database.files()?;
-        let database = Inspection::open(&files).map_err(|why| explain(&files, &why));
+        let database = Inspection::open(&config.database, &files);
         Ok(Subject {
             secrets: ValidSecrets::load(config),
             config,
@@ -33,16 +32,4 @@ impl Subject<'_> {
             database,
         })
     }
-}
-
-/// The text of an error of [`Inspection::open`].
-fn explain(files: &DatabaseFiles, why: &Error) -> String {
-    let remedy = match why {
-        Error::StorageUnavailable(why) if why.fault == StorageFault::Damaged => {
-            "; restore a backup"
-        }
-        _ => "",
-    };
-    let path = files.database().display();
-    format!("DATABASE_URL: cannot open {path}: {why}{remedy}")
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod parameters;
+mod password_file;
 mod ssl;
 mod url;
 

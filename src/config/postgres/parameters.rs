@@ -22,6 +22,7 @@ enum Kind {
 const KNOWN: &[(&str, Kind)] = &[
     ("user", Kind::Text),
     ("password", Kind::Text),
+    ("passfile", Kind::Text),
     ("host", Kind::Text),
     ("hostaddr", Kind::Text),
     ("port", Kind::Text),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use postgres::Config;
 use postgres::config::LoadBalanceHosts;
 
 use super::parameters::Parameters;
+use super::password_file::PasswordFile;
 use super::ssl::SslSettings;
 
 /// Parameters that the URL need not set.
@@ -38,6 +40,8 @@ pub struct PostgresUrl {
     text: String,
     servers: Vec<ServerAddress>,
     ssl: SslSettings,
+    /// The file with the password, if the URL has none.
+    passfile: Option<PathBuf>,
     config: Config,
 }
 
@@ -67,6 +71,7 @@ impl PostgresUrl {
         parameters.require("dbname", "the name of the database")?;
         let ssl = SslSettings::take_from(&mut parameters)?;
         let servers = take_servers(&mut parameters)?;
+        let passfile = parameters.take("passfile").map(PathBuf::from);
         parameters.set_default("target_session_attrs", target_session_attrs);
         for (name, value) in DEFAULTS {
             parameters.set_default(name, value);
@@ -84,6 +89,7 @@ impl PostgresUrl {
             text: text.to_owned(),
             servers,
             ssl,
+            passfile,
             config,
         })
     }
@@ -126,6 +132,20 @@ impl PostgresUrl {
             config.hostaddr(address);
         }
         config
+    }
+
+    /// The password for a server in the file that `passfile` names. `None` if the URL has a password or names no file.
+    ///
+    /// # Errors
+    /// One line for the operator: the file cannot be read.
+    pub fn stored_password(&self, server: &ServerAddress) -> Result<Option<String>, String> {
+        match (&self.passfile, self.config.get_password()) {
+            (Some(path), None) => {
+                let passwords = PasswordFile::read(path)?;
+                Ok(passwords.find(server, self.database(), self.user()))
+            }
+            _ => Ok(None),
+        }
     }
 }
 

@@ -101,7 +101,7 @@ impl AuditKey {
     }
 
     /// Replaces the key file in one step: a crash leaves the old key or the new one. The old key is gone when this
-    /// returns. The caller is in a write transaction of the database, so no other process does the same meanwhile.
+    /// returns. The caller holds the lock for the key file, so no other process does the same meanwhile.
     ///
     /// # Errors
     /// Those of the system.

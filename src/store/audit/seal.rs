@@ -9,6 +9,7 @@
 //! key to the epoch of the last seal.
 
 use std::cell::{Cell, RefCell};
+use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
@@ -22,6 +23,8 @@ use crate::metrics::exposition::Exposition;
 use crate::model::{Action, Actor, Timestamp};
 use crate::store::database::Store;
 use crate::store::engine::{Connection, DatabaseError, Row, Value, values};
+#[cfg(feature = "postgres")]
+use crate::store::postgres;
 
 /// A row of `audit_seal`: the head of the hash chain in an epoch, until its end the present one.
 pub(in crate::store) struct Seal {
@@ -220,17 +223,22 @@ impl AuditSealer {
         }
     }
 
-    /// Writes the first seal, with a new key. Runs with the write lock, so that two processes that open a new
-    /// database at the same time make one key.
-    fn make_first_seal(&self, db: &Connection) -> Result<(), Error> {
-        if Seal::last(db)?.is_some() {
-            return Ok(());
+    /// Writes the first seal, with a new key. Runs with the lock for the key file, so that two processes that open a
+    /// new database at the same time make one key. `has_made_key` says whether an earlier attempt has made the file.
+    fn make_first_seal(&self, db: &Connection, has_made_key: &Cell<bool>) -> Result<(), Error> {
+        lock_key_file(db)?;
+        if let Some(last) = Seal::last(db)? {
+            return match has_made_key.get() {
+                true => self.remove_unused_key(&last),
+                false => Ok(()),
+            };
         }
         let key = match AuditKey::read(&self.files.audit_key()).map_err(internal)? {
             Some(key) => key,
             None => {
                 let key = AuditKey::random(0)?;
                 key.write(&self.files).map_err(internal)?;
+                has_made_key.set(true);
                 key
             }
         };
@@ -242,6 +250,15 @@ impl AuditSealer {
             );
         }
         Seal::new(&key.next(), now, head).write(db)
+    }
+
+    /// Removes a key that has made no seal, since a server with another key file has made the first seal meanwhile. The
+    /// operator reads then that the key is missing, and not that the log was changed.
+    fn remove_unused_key(&self, last: &Seal) -> Result<(), Error> {
+        match authenticate(&self.files, Some(last)) {
+            Ok(_) => Ok(()),
+            Err(_) => fs::remove_file(self.files.audit_key()).map_err(internal),
+        }
     }
 
     /// Brings the key file to the epoch of the last seal, which deletes the older key. The file is one epoch behind
@@ -259,9 +276,12 @@ impl AuditSealer {
         if store.read(newer_key)?.is_none() {
             return Ok(());
         }
-        store.write(|db| match newer_key(db)? {
-            Some(key) => key.write(&self.files).map_err(internal),
-            None => Ok(()),
+        store.write(|db| {
+            lock_key_file(db)?;
+            match newer_key(db)? {
+                Some(key) => key.write(&self.files).map_err(internal),
+                None => Ok(()),
+            }
         })
     }
 
@@ -299,6 +319,15 @@ pub(in crate::store) fn unsealed_rows(last: &Seal, head: &ChainHead) -> String {
     )
 }
 
+/// Only one process at a time replaces the key file. SQLite's write transactions run one after the other anyway.
+fn lock_key_file(db: &Connection) -> Result<(), Error> {
+    match db {
+        Connection::Sqlite(_) => Ok(()),
+        #[cfg(feature = "postgres")]
+        Connection::Postgres(session) => postgres::lock_key_file(session),
+    }
+}
+
 fn internal(why: impl ToString) -> Error {
     Error::Internal(format!("the audit key: {}", why.to_string()))
 }
@@ -316,6 +345,9 @@ pub(in crate::store) fn authenticate(
     let path = path.display();
     let key = key.map_err(|why| format!("the audit key {path}: {why}"))?;
     match (key, last) {
+        (None, _) if !files.has_database() => Err(format!(
+            "there is no audit key {path}: copy the file of another server on this database"
+        )),
         (None, _) => Err(format!(
             "there is no audit key {path}: it was removed, or the database was copied without it"
         )),
@@ -358,7 +390,8 @@ pub(in crate::store) fn open(store: &Store) -> Result<(), String> {
     let is_new = key.is_none_or(|key| key.epoch() == 0);
     let has_seal = store.read(|db| Ok(Seal::last(db)?.is_some()));
     if is_new && !has_seal.map_err(|why| explain(&why))? {
-        let sealed = store.write(|db| sealer.make_first_seal(db));
+        let has_made_key = Cell::new(false);
+        let sealed = store.write(|db| sealer.make_first_seal(db, &has_made_key));
         sealed.map_err(|why| explain(&why))?;
     }
     if let Err(why) = sealer.save_key(store) {
@@ -413,6 +446,7 @@ fn begin_epoch(sealer: &AuditSealer, db: &Connection, now: Timestamp) -> Result<
 pub fn reseal(store: &Store, actor: &Actor) -> Result<i64, Error> {
     let sealer = store.audit();
     store.write(|db| {
+        lock_key_file(db)?;
         let last = Seal::last(db)?;
         let failure = authenticate(&sealer.files, last.as_ref()).err();
         let epoch = last.map_or(0, |last| last.epoch) + 1;

@@ -11,7 +11,7 @@ pub enum Connection<'a> {
     Sqlite(&'a rusqlite::Connection),
     /// PostgreSQL.
     #[cfg(feature = "postgres")]
-    Postgres(&'a super::Session),
+    Postgres(&'a crate::store::postgres::Session),
 }
 
 /// How many rows a query returns.

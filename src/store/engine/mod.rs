@@ -5,17 +5,11 @@
 
 mod connection;
 mod database_error;
-#[cfg(feature = "postgres")]
-mod postgres_session;
-#[cfg(feature = "postgres")]
-mod postgres_values;
 mod row;
 mod value;
 
 pub use self::connection::{Connection, Rows};
 pub use self::database_error::DatabaseError;
-#[cfg(feature = "postgres")]
-pub use self::postgres_session::{Abort, Session};
 pub use self::row::{Column, Row};
 pub use self::value::Value;
 pub(crate) use self::value::values;

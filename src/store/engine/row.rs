@@ -15,7 +15,7 @@ pub enum Row<'a> {
     Sqlite(&'a rusqlite::Row<'a>),
     /// Of PostgreSQL.
     #[cfg(feature = "postgres")]
-    Postgres(&'a postgres::Row),
+    Postgres(&'a crate::store::postgres::FoundRow),
 }
 
 /// The value of a column.
@@ -78,7 +78,7 @@ impl Row<'_> {
                 Ok(ValueRef::Null) | Err(_) => Column::Null,
             },
             #[cfg(feature = "postgres")]
-            Row::Postgres(row) => super::postgres_values::column(row, column),
+            Row::Postgres(row) => row.column(column),
         }
     }
 
@@ -87,7 +87,7 @@ impl Row<'_> {
         match self {
             Row::Sqlite(row) => row.as_ref().column_count(),
             #[cfg(feature = "postgres")]
-            Row::Postgres(row) => row.len(),
+            Row::Postgres(row) => row.columns(),
         }
     }
 }

@@ -67,14 +67,15 @@ impl ConnectionManager {
         };
         let servers = url.servers().iter().map(|address| {
             let (first, second) = attempts(url.ssl().mode, address);
-            Server {
+            let second = second.map(|encryption| manager(url, address, connector(encryption)));
+            Ok(Server {
                 address: address.clone(),
-                first: manager(url, address, connector(first)),
-                second: second.map(|encryption| manager(url, address, connector(encryption))),
-            }
+                first: manager(url, address, connector(first))?,
+                second: second.transpose()?,
+            })
         });
         Ok(ConnectionManager {
-            servers: servers.collect(),
+            servers: servers.collect::<Result<_, String>>()?,
             is_random_order: url.is_random_order(),
             last: AtomicUsize::new(0),
         })
@@ -107,8 +108,11 @@ fn manager(
     url: &PostgresUrl,
     address: &ServerAddress,
     connector: Connector,
-) -> PostgresConnectionManager<Connector> {
+) -> Result<PostgresConnectionManager<Connector>, String> {
     let mut config = url.config(address);
+    if let Some(password) = url.stored_password(address)? {
+        config.password(password);
+    }
     if address.is_unix_socket() {
         // The client hands over no Unix socket: there is no name for the certificate. So these connections have no
         // time limit; their server is on this machine.
@@ -118,7 +122,7 @@ fn manager(
             .ssl_mode(Tls::Require)
             .ssl_negotiation(SslNegotiation::Direct);
     }
-    PostgresConnectionManager::new(config, connector)
+    Ok(PostgresConnectionManager::new(config, connector))
 }
 
 impl Server {

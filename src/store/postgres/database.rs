@@ -7,6 +7,7 @@ use r2d2::PooledConnection;
 
 use super::connect::ConnectionManager;
 use super::migrate;
+use super::session::{Abort, Session};
 use super::session_manager::SessionManager;
 use super::transaction::{Kind, Transaction};
 use crate::config::concurrency::Connections;
@@ -17,7 +18,7 @@ use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::store::audit::seal::AuditSealer;
 use crate::store::connection_pool::ConnectionPool;
-use crate::store::engine::{Abort, Connection, Session};
+use crate::store::engine::Connection;
 use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS};
 
 /// How long a statement may take before its connection counts as broken: a server that hangs closes no connection.
@@ -71,18 +72,22 @@ impl PostgresDatabase {
         connections: Connections,
     ) -> Result<PostgresDatabase, String> {
         migrate::run(url)?;
-        let pool = |name: &str, url: &PostgresUrl, connections: usize| {
+        let manager = |name: &str, url: &PostgresUrl| {
             let manager = ConnectionManager::new(url, RESPONSE_LIMIT);
-            let manager = SessionManager(manager.map_err(|why| format!("{name}: {why}"))?);
-            ConnectionPool::open(manager, connections, WAIT_TIMEOUT)
-                .map_err(|why| format!("{name}: {why}"))
+            let manager = manager.map_err(|why| format!("{name}: {why}"))?;
+            Ok::<_, String>(SessionManager(manager))
         };
+        let primary = || manager("DATABASE_URL", url);
+        let standby = standby.map(|url| manager("READ_DATABASE_URL", url));
         Ok(PostgresDatabase {
-            reads: pool("DATABASE_URL", url, connections.reads)?,
-            writes: pool("DATABASE_URL", url, connections.writes)?,
-            standby: standby
-                .map(|url| pool("READ_DATABASE_URL", url, connections.reads))
-                .transpose()?,
+            reads: ConnectionPool::open(primary()?, connections.reads, WAIT_TIMEOUT)
+                .map_err(|why| format!("DATABASE_URL: {why}"))?,
+            writes: ConnectionPool::open(primary()?, connections.writes, WAIT_TIMEOUT)
+                .map_err(|why| format!("DATABASE_URL: {why}"))?,
+            // A server without its standby can start.
+            standby: standby.transpose()?.map(|manager| {
+                ConnectionPool::open_in_background(manager, connections.reads, WAIT_TIMEOUT)
+            }),
             state: StorageState::default(),
             audit: AuditSealer::new(files),
             retries: FairMutex::new(()),
@@ -108,7 +113,11 @@ impl PostgresDatabase {
             (Some(StorageFault::Unreachable), None) => {
                 Err(self.state.check().err().unwrap_or_else(lost))
             }
-            _ => self.retry(&self.reads, kind, f),
+            (_, Some(standby)) => match self.retry(&self.reads, kind, &f) {
+                Err(why) if is_lost(&why) => self.retry(standby, kind, f),
+                done => done,
+            },
+            (_, None) => self.retry(&self.reads, kind, f),
         }
     }
 
@@ -123,9 +132,9 @@ impl PostgresDatabase {
     /// Runs `f` in a serializable transaction. It may run several times, until no other transaction interferes.
     ///
     /// # Errors
-    /// Those of `f`; [`Error::Busy`] if other transactions interfere for too long; [`Error::StorageUnavailable`] if the
-    /// server cannot be reached or the database cannot be written. If the connection is lost during the commit, it is
-    /// unknown whether it has happened.
+    /// Those of `f`; [`Error::Busy`] if other transactions interfere for too long, or if the connection is lost during
+    /// the commit: then it is unknown whether it has happened. [`Error::StorageUnavailable`] if the server cannot be
+    /// reached or the database cannot be written.
     pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         self.state.check()?;
         self.retry(&self.writes, Kind::Write, f)
@@ -189,7 +198,8 @@ impl PostgresDatabase {
         let transaction = match Transaction::begin(session, kind) {
             Ok(transaction) => transaction,
             // Nothing has happened yet.
-            Err(why) => return Attempt::Again(why),
+            Err(why) if is_lost(&why) => return Attempt::Again(why),
+            Err(why) => return Attempt::Done(Err(why)),
         };
         self.audit.begin();
         let connection = transaction.connection();
@@ -203,8 +213,8 @@ impl PostgresDatabase {
             (Ok(_), Some(Abort::Conflict)) => Attempt::Again(Error::WriteConflict),
             (Ok(_), Some(_)) => Attempt::Again(lost()),
             (Err(_), Some(Abort::NeedsTransaction)) => Attempt::InTransaction,
-            (Err(why), Some(_)) => Attempt::Again(why),
-            (Err(why), None) => Attempt::Done(Err(why)),
+            (Err(why), Some(Abort::Conflict | Abort::Lost)) => Attempt::Again(why),
+            (Err(why), _) => Attempt::Done(Err(why)),
             (Ok(value), None) => self.commit(transaction, kind, value),
         }
     }
@@ -219,6 +229,10 @@ impl PostgresDatabase {
                 Attempt::Done(Ok(value))
             }
             Err(Error::WriteConflict) => Attempt::Again(Error::WriteConflict),
+            // One lost connection is no outage. Each such failure has its line in the log, unlike those of an outage.
+            Err(why) if is_lost(&why) => Attempt::Done(Err(Error::Busy(format!(
+                "the connection was lost during a commit, which may have happened: {why}"
+            )))),
             Err(why) => Attempt::Done(Err(why)),
         }
     }
@@ -236,13 +250,20 @@ impl PostgresDatabase {
         self.state.check()
     }
 
-    /// Tests whether the database can be reached and written while a fault lasts.
+    /// Looks after the database: whether it can be reached, and whether a newer version of this program has migrated it;
+    /// while a fault lasts, whether it can be written again.
     pub fn watch(&self) {
-        let Some(fault) = self.state.fault() else {
-            return;
-        };
-        if TRANSIENT_FAULTS.contains(&fault)
-            && let Ok(session) = self.writes.get()
+        match self.state.fault() {
+            Some(fault) if TRANSIENT_FAULTS.contains(&fault) => self.probe(),
+            _ => match self.read_one(migrate::check_not_newer) {
+                Ok(()) => self.state.end(&[StorageFault::Newer]),
+                Err(why) => self.state.report_failure(&why),
+            },
+        }
+    }
+
+    fn probe(&self) {
+        if let Ok(session) = self.writes.get()
             && migrate::probe(&session).is_ok()
         {
             self.state.end(&TRANSIENT_FAULTS);
@@ -251,18 +272,57 @@ impl PostgresDatabase {
 
     /// Writes the metrics of the connections and the transactions.
     pub fn write_metrics(&self, text: &mut Exposition) {
-        let mut waits = text.histogram(
-            "database_wait_seconds",
-            "Time that requests waited for a database connection.",
-        );
-        waits.histogram(&[("pool", "readers")], self.reads.waits());
-        waits.histogram(&[("pool", "writers")], self.writes.waits());
+        self.write_pool_metrics(text);
+        let is_reachable = self.state.fault() != Some(StorageFault::Unreachable);
+        text.gauge(
+            "database_primary_reachable",
+            "1 if a server of DATABASE_URL answers, 0 while none does.",
+        )
+        .sample(&[], u8::from(is_reachable));
+        text.gauge(
+            "database_reads_from_standby",
+            "1 while reads go to READ_DATABASE_URL, otherwise 0.",
+        )
+        .sample(&[], u8::from(!is_reachable && self.standby.is_some()));
         text.counter(
             "database_conflicts_total",
             "Transactions that were run again, since another one had changed what they had read.",
         )
         .sample(&[], self.conflicts.get());
         self.state.write_metrics(text);
+    }
+
+    fn write_pool_metrics(&self, text: &mut Exposition) {
+        let pools = || {
+            let standby = self.standby.iter().map(|pool| ("standby", pool));
+            [("readers", &self.reads), ("writers", &self.writes)]
+                .into_iter()
+                .chain(standby)
+        };
+        let families = [
+            (
+                "database_connections_in_use",
+                "Connections that a request uses.",
+            ),
+            (
+                "database_connections_idle",
+                "Connections that no request uses.",
+            ),
+            ("database_connections_max", "The most connections."),
+        ];
+        for (index, (name, help)) in families.into_iter().enumerate() {
+            let mut family = text.gauge(name, help);
+            for (pool, connections) in pools() {
+                family.sample(&[("pool", pool)], connections.counts()[index]);
+            }
+        }
+        let mut waits = text.histogram(
+            "database_wait_seconds",
+            "Time that requests waited for a database connection.",
+        );
+        for (name, pool) in pools() {
+            waits.histogram(&[("pool", name)], pool.waits());
+        }
     }
 }
 
@@ -272,7 +332,7 @@ fn lost() -> Error {
 }
 
 fn is_lost(why: &Error) -> bool {
-    matches!(why, Error::StorageUnavailable(_))
+    matches!(why, Error::StorageUnavailable(error) if error.fault == StorageFault::Unreachable)
 }
 
 /// The error of a transaction that is not run again.

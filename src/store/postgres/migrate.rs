@@ -5,15 +5,16 @@
 //! migrates, and the others wait for it. A database that belongs to another program, or to a newer version of this one,
 //! is left unchanged.
 
-use postgres::{Client, GenericClient, Transaction};
+use postgres::{Client, GenericClient};
 
 use super::connect::connect;
 use super::connect_error::explain;
 use super::server_checks::check_server;
+use super::session::Session;
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::model::Timestamp;
-use crate::store::engine::{Connection, Session, values};
+use crate::store::engine::{Connection, values};
 use crate::store::sqlite::{TUTORIAL_TABLES, VERSION};
 
 const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
@@ -52,23 +53,29 @@ fn migrate(client: &mut Client) -> Result<(), String> {
         .batch_execute("SET client_min_messages = warning")
         .map_err(failure)?;
     let mut transaction = client.transaction().map_err(failure)?;
+    upgrade_locked(&mut transaction)?;
+    transaction.commit().map_err(failure)
+}
+
+/// Takes the lock and brings the schema to this version, in the transaction that is open. The lock ends with it.
+///
+/// # Errors
+/// One line for the operator.
+pub fn upgrade_locked(transaction: &mut impl GenericClient) -> Result<(), String> {
     // CockroachDB has no advisory locks, and its transactions are serializable: the call does nothing there.
     transaction
         .query("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .map_err(failure)?;
-    let found = schema_version(&mut transaction)?;
+    let found = schema_version(transaction)?;
     check_version(found)?;
-    if found != Some(VERSION) {
-        upgrade(&mut transaction, found.is_none())?;
+    match found {
+        Some(VERSION) => Ok(()),
+        _ => upgrade(transaction),
     }
-    transaction.commit().map_err(failure)
 }
 
-fn upgrade(transaction: &mut Transaction, has_no_version: bool) -> Result<(), String> {
-    let mut is_made_by_flask = false;
-    for (table, expected) in TUTORIAL_TABLES {
-        is_made_by_flask |= has_no_version && check_table(transaction, table, expected)?;
-    }
+fn upgrade(transaction: &mut impl GenericClient) -> Result<(), String> {
+    let is_made_by_flask = find_content(transaction)? == Content::Flask;
     let mut script = format!("{VERSION_TABLE};\n{SCHEMA};\n");
     if is_made_by_flask {
         script += WIDEN_FLASK_TABLES;
@@ -87,12 +94,45 @@ fn upgrade(transaction: &mut Transaction, has_no_version: bool) -> Result<(), St
     Ok(())
 }
 
+/// Whose tables a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Neither this program's nor the Flask app's.
+    Nothing,
+    /// Those that the Flask app has made.
+    Flask,
+    /// This program's, of this version of the schema.
+    Version(i64),
+}
+
+/// Finds out whose tables the database has, without a change.
+///
+/// # Errors
+/// One line for the operator: this program cannot use the database or must not change it.
+pub fn find_content(client: &mut impl GenericClient) -> Result<Content, String> {
+    let found = schema_version(client)?;
+    check_version(found)?;
+    if let Some(version) = found {
+        return Ok(Content::Version(version));
+    }
+    let mut content = Content::Nothing;
+    for (table, expected) in TUTORIAL_TABLES {
+        if check_table(client, table, expected)? {
+            content = Content::Flask;
+        }
+    }
+    Ok(content)
+}
+
 fn failure(why: postgres::Error) -> String {
     format!("DATABASE_URL: {}", explain(&why))
 }
 
 /// The version of the schema; `None` if this program has not created or taken over the database.
-fn schema_version(client: &mut impl GenericClient) -> Result<Option<i64>, String> {
+///
+/// # Errors
+/// One line for the operator: the database cannot be read.
+pub fn schema_version(client: &mut impl GenericClient) -> Result<Option<i64>, String> {
     let sql = "SELECT to_regclass('schema_version') IS NOT NULL";
     let exists: bool = client.query_one(sql, &[]).map_err(failure)?.get(0);
     if !exists {
@@ -116,13 +156,13 @@ fn check_version(found: Option<i64>) -> Result<(), String> {
 /// Checks that a table of the tutorial has the expected columns, and that an INSERT which names only those would
 /// succeed. Returns whether the table exists.
 fn check_table(
-    transaction: &mut Transaction,
+    client: &mut impl GenericClient,
     table: &str,
     expected: &[&str],
 ) -> Result<bool, String> {
     let sql = "SELECT column_name::text, is_nullable = 'NO' AND column_default IS NULL
         FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1";
-    let rows = transaction.query(sql, &[&table]).map_err(failure)?;
+    let rows = client.query(sql, &[&table]).map_err(failure)?;
     let columns: Vec<(String, bool)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     if columns.is_empty() {
         return Ok(false);
@@ -144,6 +184,18 @@ fn check_table(
             "requires a value for {name}, a column that this program does not know"
         )),
         None => Ok(true),
+    }
+}
+
+/// Checks that no newer version of this program has migrated the database.
+///
+/// # Errors
+/// [`Error::StorageUnavailable`] if one has, or if the database cannot be reached.
+pub fn check_not_newer(db: &Connection) -> Result<(), Error> {
+    let sql = "SELECT version FROM schema_version WHERE id = 1";
+    match db.query_optional(sql, &[], |row| row.get::<i64>(0))? {
+        Some(version) if version > VERSION => Err(newer()),
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use r2d2::ManageConnection;
 
 use super::connect::ConnectionManager;
 use super::connect_error::ConnectError;
-use crate::store::engine::Session;
+use super::session::Session;
 
 /// Settings of each session. A transaction of a process that hangs must not keep its locks for ever. A wait for a lock
 /// ends before the time limit of a response, so that it does not look like a server that hangs.

@@ -2,8 +2,9 @@
 
 use std::mem;
 
+use super::session::{Abort, Session};
 use crate::error::Error;
-use crate::store::engine::{Abort, Connection, Session};
+use crate::store::engine::Connection;
 
 /// The kinds of transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

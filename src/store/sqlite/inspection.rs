@@ -15,27 +15,25 @@ use super::storage::integrity;
 use super::storage::start_checks::check_log_belongs;
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
-use crate::store::audit::verification::{Verification, verify_all};
-use crate::store::audit::{self, AuditClient};
-use crate::store::users;
+use crate::store::engine;
 
 pub use super::storage::disk::{FileSystem, file_system, free_bytes};
 
 /// An open database.
 #[derive(Debug)]
-pub struct Inspection {
+pub struct SqliteInspection {
     files: DatabaseFiles,
     db: Connection,
     /// When the file was last changed, if it was opened [alone](open_alone).
     alone_since: Option<SystemTime>,
 }
 
-impl Inspection {
+impl SqliteInspection {
     /// Opens the database for reading, with the checks of a start. `None` if there is no file, or no table in it.
     ///
     /// # Errors
     /// Why a start would refuse it, or why it cannot be read without a change.
-    pub fn open(files: &DatabaseFiles) -> Result<Option<Inspection>, Error> {
+    pub fn open(files: &DatabaseFiles) -> Result<Option<SqliteInspection>, Error> {
         migrate::check_before_open(files)?;
         if !has_content(files.database())? {
             return Ok(None);
@@ -54,7 +52,7 @@ impl Inspection {
         migrate::check_usable(&db)?;
         migrate::check_has_tables(&db)?;
         check_log_belongs(files)?;
-        Ok(Some(Inspection {
+        Ok(Some(SqliteInspection {
             files: files.clone(),
             db,
             alone_since,
@@ -90,36 +88,29 @@ impl Inspection {
         self.unless_changed(found)
     }
 
-    /// Checks the hash chain of the audit log and its last seal. Returns what is wrong. The database has to be
-    /// [current](Inspection::is_current).
+    /// Runs a check that reads a large part of the database, in one snapshot: a server may write meanwhile. Returns what
+    /// it has found.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn audit_fault(&self) -> Result<Option<String>, Error> {
-        // One snapshot: a server may append rows meanwhile.
+    pub fn read_whole(
+        &self,
+        check: impl FnOnce(&engine::Connection) -> Result<Option<String>, Error>,
+    ) -> Result<Option<String>, Error> {
         let snapshot = self.db.unchecked_transaction()?;
-        let found = verify_all(&(&*snapshot).into(), &self.files).map(|found| match found {
-            Verification::Intact { .. } => None,
-            Verification::Broken(row, how) => Some(format!("row {row} {how}")),
-            Verification::NotAuthentic(why) => Some(why),
-        });
+        let found = check(&(&*snapshot).into());
         self.unless_changed(found)
     }
 
-    /// The number of admins that can sign in and approve.
+    /// Runs `f` with the connection.
     ///
     /// # Errors
-    /// The database cannot be read.
-    pub fn count_approved_admins(&self) -> Result<i64, Error> {
-        users::count_approved_admins(&(&self.db).into())
-    }
-
-    /// The clients of the last sign-ins. The database has to be [current](Inspection::is_current).
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn recent_clients(&self) -> Result<Vec<AuditClient>, Error> {
-        audit::recent_clients(&(&self.db).into())
+    /// Those of `f`.
+    pub fn read<T>(
+        &self,
+        f: impl FnOnce(&engine::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        f(&(&self.db).into())
     }
 
     /// Returns what a check of the whole database has found, unless the file was opened [alone](open_alone) and has

@@ -21,7 +21,8 @@ use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
 use crate::store::flask_takeover;
 
-const SCHEMA: &str = include_str!("../../../schema.sql");
+/// The script that creates the tables and indexes.
+pub const SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// The version of `schema.sql`. The Flask app's files have version 0.
 pub const VERSION: i64 = 5;

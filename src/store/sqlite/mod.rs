@@ -5,7 +5,7 @@ mod connection_settings;
 mod database;
 pub mod error_codes;
 pub mod inspection;
-mod migrate;
+pub(super) mod migrate;
 #[cfg(test)]
 mod query_plan_tests;
 mod reader;
@@ -13,5 +13,5 @@ pub mod storage;
 mod write_group;
 
 pub use self::database::SqliteDatabase;
-pub use self::migrate::{TUTORIAL_TABLES, VERSION};
+pub use self::migrate::{SCHEMA, TUTORIAL_TABLES, VERSION};
 pub use self::reader::KeptReader;

@@ -144,7 +144,7 @@ fn sslmode_and_sslrootcert_mean_what_they_mean_in_libpq() {
     }
 }
 
-const KNOWN: &str = "user, password, host, hostaddr, port, dbname, options, application_name, sslmode, sslrootcert, \
+const KNOWN: &str = "user, password, passfile, host, hostaddr, port, dbname, options, application_name, sslmode, sslrootcert, \
                      target_session_attrs, channel_binding, load_balance_hosts, connect_timeout, tcp_user_timeout, \
                      keepalives, keepalives_idle, keepalives_interval, keepalives_count";
 

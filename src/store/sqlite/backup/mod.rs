@@ -3,11 +3,11 @@
 mod check;
 mod folder;
 mod folder_lock;
-mod keys;
+pub(in crate::store) mod keys;
 mod make;
-mod partial_file;
-mod restore;
-mod snapshot_copy;
+pub(in crate::store) mod partial_file;
+pub(in crate::store) mod restore;
+pub(in crate::store) mod snapshot_copy;
 mod summary;
 mod watch;
 

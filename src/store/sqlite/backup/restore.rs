@@ -181,7 +181,7 @@ fn describe_keys(keys: &[KeyFile]) -> String {
 /// Locks the whole file against SQLite, which locks parts of it with `fcntl` too: a process with an open connection
 /// has a lock as long as the file has a write-ahead log. `None` if there is no file. Unlike a connection of SQLite,
 /// this changes no byte, and it works on a damaged file.
-fn lock_database(path: &Path) -> Result<Option<File>, Error> {
+pub fn lock_database(path: &Path) -> Result<Option<File>, Error> {
     let explain = |why: &dyn Display| internal(format!("{}: {why}", path.display()));
     let file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
@@ -284,10 +284,11 @@ fn write_marker(
 
 /// The owner of the restored files. For root it is the owner of the files before, or of the folder: the server may
 /// run as another user.
-struct Owner(Option<(u32, u32)>);
+pub struct Owner(Option<(u32, u32)>);
 
 impl Owner {
-    fn of(files: &DatabaseFiles) -> io::Result<Owner> {
+    /// The owner for new files beside this database.
+    pub fn of(files: &DatabaseFiles) -> io::Result<Owner> {
         if !geteuid().is_root() {
             return Ok(Owner(None));
         }
@@ -298,7 +299,8 @@ impl Owner {
         found.map(|found| Owner(Some((found.uid(), found.gid()))))
     }
 
-    fn give(&self, path: &Path) -> io::Result<()> {
+    /// Gives a file to the owner.
+    pub fn give(&self, path: &Path) -> io::Result<()> {
         match self.0 {
             Some((user, group)) => chown(path, Some(user), Some(group)),
             None => Ok(()),

@@ -6,8 +6,8 @@ use std::error::Error as StdError;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::{Column, Value};
 use crate::model::Timestamp;
+use crate::store::engine::{Column, Value};
 
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -16,12 +16,12 @@ type BoxedError = Box<dyn StdError + Sync + Send>;
 
 impl Value<'_> {
     /// Whether it is text that PostgreSQL cannot store.
-    pub(super) fn has_null_character(&self) -> bool {
+    pub fn has_null_character(&self) -> bool {
         matches!(self, Value::Text(Some(text)) | Value::Stored(Some(text)) if text.contains('\0'))
     }
 
     /// The type that a statement is prepared for. For a stored value it is that of its context.
-    pub(super) fn postgres_type(&self) -> Type {
+    pub fn postgres_type(&self) -> Type {
         match self {
             Value::Integer(_) => Type::INT8,
             Value::Boolean(_) => Type::BOOL,
@@ -95,7 +95,7 @@ fn moment<'a>(micros: i64) -> Column<'a> {
 }
 
 /// Reads a column of a row.
-pub(super) fn column(row: &postgres::Row, column: usize) -> Column<'_> {
+pub fn column(row: &postgres::Row, column: usize) -> Column<'_> {
     match row.try_get::<_, Option<Typed>>(column) {
         Ok(Some(Typed(value))) => value,
         Ok(None) | Err(_) => Column::Null,

@@ -11,8 +11,11 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Row, Statement};
 
-use super::{DatabaseError, Rows, Value};
+use super::values;
 use crate::error::{Error, StorageError, StorageFault};
+use crate::store::assumption::{Assumption, Condition};
+use crate::store::engine::{Column, DatabaseError, Rows, Value};
+use crate::store::query_builder::shift_parameters;
 
 /// The most prepared statements of a session: more than this program has.
 const MAX_STATEMENTS: NonZeroUsize = NonZeroUsize::new(512).expect("a constant");
@@ -28,6 +31,8 @@ pub enum Abort {
     Conflict,
     /// The connection is lost.
     Lost,
+    /// The database has a fault that lasts, such as a full disk.
+    Fault,
     /// A cursor needs a transaction.
     NeedsTransaction,
 }
@@ -39,6 +44,27 @@ pub struct Session {
     abort: Cell<Option<Abort>>,
     is_discarded: Cell<bool>,
     is_in_transaction: Cell<bool>,
+}
+
+/// A row of a query.
+pub struct FoundRow {
+    row: Row,
+    /// The number of columns before those of the query.
+    hidden: usize,
+}
+
+impl FoundRow {
+    fn new(row: Row) -> FoundRow {
+        FoundRow { row, hidden: 0 }
+    }
+
+    pub fn column(&self, column: usize) -> Column<'_> {
+        values::column(&self.row, self.hidden + column)
+    }
+
+    pub fn columns(&self) -> usize {
+        self.row.len() - self.hidden
+    }
 }
 
 impl Session {
@@ -87,36 +113,73 @@ impl Session {
         self.client.get_mut()
     }
 
-    pub(super) fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, DatabaseError> {
+    pub fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, DatabaseError> {
         let statement = self.prepare(sql, values)?;
         let result = self
             .client
             .borrow_mut()
-            .execute(&statement, &parameters(values));
+            .execute(&statement, &as_parameters(values));
         let count = result.map_err(|why| self.explain(&why))?;
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+    pub fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<FoundRow>, DatabaseError> {
         // PostgreSQL stores no text with U+0000, so no row has it.
         if values.iter().any(Value::has_null_character) {
             return Ok(Vec::new());
         }
+        match Assumption::condition() {
+            Some(condition) if !self.is_in_transaction.get() => {
+                self.query_if(&condition, sql, values)
+            }
+            _ => Ok(self
+                .run(sql, values)?
+                .into_iter()
+                .map(FoundRow::new)
+                .collect()),
+        }
+    }
+
+    /// Runs a query together with a condition. A join without a condition of its own is a nested loop, which keeps the
+    /// order of the query's rows; one without a row becomes a row of NULL.
+    fn query_if(
+        &self,
+        condition: &Condition,
+        sql: &str,
+        values: &[Value],
+    ) -> Result<Vec<FoundRow>, DatabaseError> {
+        let sql = format!(
+            "SELECT condition.holds, query.* FROM (SELECT ({}) AS holds) AS condition
+             LEFT JOIN (SELECT TRUE AS found, part.* FROM ({sql}) AS part) AS query ON TRUE",
+            shift_parameters(&condition.sql, values.len()),
+        );
+        let rows = self.run(&sql, &[values, &condition.values].concat())?;
+        let flag = |row: &Row, column| row.try_get(column).unwrap_or(None) == Some(true);
+        if !rows.first().is_some_and(|row| flag(row, 0)) {
+            Assumption::Refuted.replace();
+            return Err(DatabaseError::Other(Error::WriteConflict));
+        }
+        Assumption::Confirmed.replace();
+        let found = rows.into_iter().filter(|row| flag(row, 1));
+        Ok(found.map(|row| FoundRow { row, hidden: 2 }).collect())
+    }
+
+    fn run(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
         let statement = self.prepare(sql, values)?;
         let result = self
             .client
             .borrow_mut()
-            .query(&statement, &parameters(values));
+            .query(&statement, &as_parameters(values));
         result.map_err(|why| self.explain(&why))
     }
 
     /// Fetches many rows in batches from a cursor, which needs a transaction.
-    pub(super) fn query_each<E: From<DatabaseError>>(
+    pub fn query_each<E: From<DatabaseError>>(
         &self,
         rows: Rows,
         sql: &str,
         values: &[Value],
-        mut step: impl FnMut(&Row) -> Result<ControlFlow<()>, E>,
+        mut step: impl FnMut(&FoundRow) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
         if rows == Rows::Few {
             for row in &self.query(sql, values)? {
@@ -154,10 +217,11 @@ impl Session {
             return Ok(prepared.clone());
         }
         let types: Vec<Type> = values.iter().map(Value::postgres_type).collect();
+        // The parameters `?1` of SQLite are `$1` in PostgreSQL.
         let result = self
             .client
             .borrow_mut()
-            .prepare_typed(&to_postgres(sql), &types);
+            .prepare_typed(&sql.replace('?', "$"), &types);
         let prepared = result.map_err(|why| self.explain(&why))?;
         self.statements
             .borrow_mut()
@@ -166,13 +230,8 @@ impl Session {
     }
 }
 
-fn parameters<'a>(values: &'a [Value]) -> Vec<&'a (dyn ToSql + Sync)> {
+fn as_parameters<'a>(values: &'a [Value]) -> Vec<&'a (dyn ToSql + Sync)> {
     values.iter().map(|value| value as _).collect()
-}
-
-/// The parameters `?1` of SQLite are `$1` in PostgreSQL.
-fn to_postgres(sql: &str) -> String {
-    sql.replace('?', "$")
 }
 
 /// One cursor for each statement, since PostgreSQL keeps the columns of a prepared `FETCH`.
@@ -189,7 +248,13 @@ impl Session {
         let explained = explain(why, self.client.borrow().is_closed());
         match &explained {
             DatabaseError::Other(Error::WriteConflict) => self.abort.set(Some(Abort::Conflict)),
-            DatabaseError::Other(Error::StorageUnavailable(_)) => self.abort.set(Some(Abort::Lost)),
+            DatabaseError::Other(Error::StorageUnavailable(error)) => match error.fault {
+                StorageFault::Unreachable => {
+                    self.abort.set(Some(Abort::Lost));
+                    self.discard();
+                }
+                _ => self.abort.set(Some(Abort::Fault)),
+            },
             _ => {}
         }
         explained
@@ -226,15 +291,29 @@ fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
         &SqlState::FOREIGN_KEY_VIOLATION | &SqlState::NUMERIC_VALUE_OUT_OF_RANGE => {
             DatabaseError::NoSuchReference(cause)
         }
-        &SqlState::READ_ONLY_SQL_TRANSACTION => unavailable(StorageFault::ReadOnly, cause),
+        // Another version of this program has changed a table, or a proxy has another session behind the connection.
+        &SqlState::INVALID_SQL_STATEMENT_NAME => unavailable(StorageFault::Unreachable, cause),
+        &SqlState::FEATURE_NOT_SUPPORTED if db.message().starts_with("cached plan") => {
+            unavailable(StorageFault::Unreachable, cause)
+        }
+        // A role that has lost its rights is also a database that cannot be written.
+        &SqlState::READ_ONLY_SQL_TRANSACTION | &SqlState::INSUFFICIENT_PRIVILEGE => {
+            unavailable(StorageFault::ReadOnly, cause)
+        }
         &SqlState::DISK_FULL => unavailable(StorageFault::Full, cause),
         &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => {
             unavailable(StorageFault::Damaged, cause)
         }
-        &SqlState::QUERY_CANCELED
-        | &SqlState::LOCK_NOT_AVAILABLE
-        | &SqlState::TOO_MANY_CONNECTIONS => DatabaseError::Other(Error::Busy(cause)),
+        &SqlState::QUERY_CANCELED | &SqlState::LOCK_NOT_AVAILABLE => {
+            DatabaseError::Other(Error::Busy(cause))
+        }
+        // Ends the connection, if this process was stopped for that long.
+        &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
+            unavailable(StorageFault::Unreachable, cause)
+        }
         code => match &code.code()[..2] {
+            // Insufficient resources, such as memory.
+            "53" => DatabaseError::Other(Error::Busy(cause)),
             // Connection exceptions, operator intervention, errors of the system.
             "08" | "57" | "58" => unavailable(StorageFault::Unreachable, cause),
             _ => DatabaseError::Other(Error::Internal(cause)),

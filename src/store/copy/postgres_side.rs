@@ -1,0 +1,92 @@
+//! A PostgreSQL database as the source or the target of a copy.
+
+use postgres::Client;
+
+use super::database::internal;
+use crate::config::postgres::PostgresUrl;
+use crate::error::Error;
+use crate::store::postgres::migrate::{Content, find_content, upgrade_locked};
+use crate::store::postgres::server_checks::check_server;
+use crate::store::postgres::{ConnectError, Session, connect};
+use crate::store::sqlite::VERSION;
+
+/// The other side may take any time between two statements.
+const SETTINGS: &str = "SET client_min_messages = warning;
+    SET statement_timeout = 0;
+    SET idle_in_transaction_session_timeout = 0";
+
+/// Other connections of this program, by the name that it gives to them.
+const IS_USED: &str = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'task-api' AND pid <> pg_backend_pid())";
+
+/// PostgreSQL numbers the rows of the Flask app from sequences of its own, which continue after the highest id.
+const SET_SEQUENCE: &str = r#"SELECT setval(pg_get_serial_sequence('"TABLE"', 'id'), greatest(highest, 1), highest > 0)
+    FROM (SELECT least(2147483647, greatest(
+        (SELECT max(id) FROM "TABLE"), (SELECT last FROM id_sequence WHERE name = 'TABLE'), 0)) AS highest) AS used"#;
+
+/// Opens the database for reading. Returns whether it is the Flask app's.
+///
+/// # Errors
+/// [`Error::Internal`] if a server uses it, or if it is another version's.
+pub fn open_source(url: &PostgresUrl) -> Result<(Session, bool), Error> {
+    let mut client = open(url)?;
+    if client.query_one(IS_USED, &[]).map_err(failure)?.get(0) {
+        return Err(internal("a server uses it: stop all servers first"));
+    }
+    let is_flask = match find_content(&mut client).map_err(unnamed)? {
+        Content::Flask => true,
+        Content::Version(VERSION) => false,
+        Content::Version(_) => {
+            return Err(internal(
+                "it is of an earlier version of this program: start `task-api serve` on it once, which migrates it",
+            ));
+        }
+        Content::Nothing => return Err(internal("it is no database of Task API")),
+    };
+    Ok((in_transaction(client), is_flask))
+}
+
+/// Begins a transaction and creates the tables in it. A server that starts meanwhile waits for its end.
+///
+/// # Errors
+/// [`Error::Internal`] if this program cannot use the database.
+pub fn open_target(url: &PostgresUrl) -> Result<Session, Error> {
+    let mut client = open(url)?;
+    check_server(&mut client).map_err(unnamed)?;
+    client.batch_execute("BEGIN").map_err(failure)?;
+    upgrade_locked(&mut client).map_err(unnamed)?;
+    Ok(in_transaction(client))
+}
+
+fn open(url: &PostgresUrl) -> Result<Client, Error> {
+    let mut client = connect(url).map_err(internal)?;
+    client.batch_execute(SETTINGS).map_err(failure)?;
+    Ok(client)
+}
+
+/// Sets the sequences of the tutorial's tables. CockroachDB has none for them, and nothing happens there.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_sequences(session: &Session) -> Result<(), Error> {
+    for table in ["user", "task"] {
+        session.batch(&SET_SEQUENCE.replace("TABLE", table))?;
+    }
+    Ok(())
+}
+
+/// From here on each statement runs in a transaction.
+fn in_transaction(client: Client) -> Session {
+    let session = Session::new(client);
+    session.set_in_transaction(true);
+    session
+}
+
+fn failure(why: postgres::Error) -> Error {
+    internal(ConnectError::from(why))
+}
+
+/// The errors of a start name the setting, which is another one here.
+fn unnamed(why: String) -> Error {
+    internal(why.strip_prefix("DATABASE_URL: ").unwrap_or(&why))
+}
