@@ -89,6 +89,7 @@ mod postgres {
     mod cluster;
     mod connecting;
     mod hanging;
+    mod moving;
     mod proxy;
     mod server_checks;
     mod settings;
