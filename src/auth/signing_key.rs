@@ -39,22 +39,22 @@ pub struct SigningKey {
 
 impl SigningKeys {
     /// The keys of this process. Without a configured current key, it is the one in the file beside the
-    /// database. `has_accounts` says whether the database has been in use.
+    /// database. `is_in_use` says whether another key may have signed tokens for the database.
     ///
     /// # Errors
-    /// Those of [`SigningKey::load_or_create`] and [`SigningKey::check_generation`], and why `has_accounts` fails.
+    /// Those of [`SigningKey::load_or_create`] and [`SigningKey::check_generation`], and why `is_in_use` fails.
     pub fn load(
         current: Option<SigningKey>,
         previous: Vec<SigningKey>,
         files: &DatabaseFiles,
-        has_accounts: impl FnOnce() -> Result<bool, Error>,
+        is_in_use: impl FnOnce() -> Result<bool, Error>,
     ) -> Result<SigningKeys, String> {
         let current = match current {
             Some(key) => key,
             None => {
-                let is_new = SigningKey::load_existing(files)?.is_none();
-                if is_new && has_accounts().map_err(|why| why.to_string())? {
-                    SigningKey::check_generation(files)?;
+                if SigningKey::load_existing(files)?.is_none() {
+                    let is_in_use = is_in_use().map_err(|why| why.to_string())?;
+                    SigningKey::check_generation(files, is_in_use)?;
                 }
                 SigningKey::load_or_create(files)?
             }
@@ -105,17 +105,17 @@ impl SigningKey {
         }
     }
 
-    /// Checks that a key may be generated for a database that has accounts. With PostgreSQL it may not: another server
+    /// Checks that a key may be generated. With PostgreSQL it may only for a database that is not in use: another server
     /// signs tokens with its key, and would not accept those of this one.
     ///
     /// # Errors
     /// One line for the operator.
-    pub fn check_generation(files: &DatabaseFiles) -> Result<(), String> {
-        match files.has_database() {
-            true => Ok(()),
-            false => Err(format!(
-                "KEYS_PATH: the file {} does not exist, and the database has accounts: copy the file of another \
-                 server, or set JWT_SECRET_KEY",
+    pub fn check_generation(files: &DatabaseFiles, is_in_use: bool) -> Result<(), String> {
+        match is_in_use && !files.has_database() {
+            false => Ok(()),
+            true => Err(format!(
+                "KEYS_PATH: the file {} does not exist, and the database is in use: copy the file of another server, or \
+                 set JWT_SECRET_KEY",
                 files.signing_key().display()
             )),
         }

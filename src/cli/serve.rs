@@ -29,7 +29,7 @@ use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
 use crate::server::{ListenOn, STOP_DEADLINE, Server};
 use crate::store::audit::seal;
-use crate::store::{Store, users};
+use crate::store::{Store, inspection};
 
 /// Starts the log and runs the server until a signal stops it.
 pub fn run(config: Config) -> Result<(), String> {
@@ -55,7 +55,7 @@ fn serve(mut config: Config, listen_on: ListenOn) -> Result<(), String> {
     manager.status("opening the database");
     let store = Store::open(&config.database, config.concurrency.connections)?;
     let keys = SigningKeys::load(secrets.current_key, secrets.previous_keys, &files, || {
-        store.read(users::exist)
+        store.read(|db| inspection::is_in_use(db, &files))
     })?;
     warn_of_weak_settings(&config, &keys);
     let app = Arc::new(new_app(config, store, &keys, secrets.metrics_token)?);

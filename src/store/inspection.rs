@@ -1,12 +1,13 @@
 //! Reads facts about a database for the operator, without a change to it, on whichever engine `DATABASE_URL` names.
 
+use super::audit::seal::{Seal, authenticate};
 use super::audit::verification::{Verification, verify_all};
 use super::audit::{self, AuditClient};
 use super::engine::Connection;
 #[cfg(feature = "postgres")]
 use super::postgres::inspection::PostgresInspection;
 use super::sqlite::inspection::SqliteInspection;
-use super::users;
+use super::{sessions, users};
 use crate::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use crate::error::{Error, StorageFault};
 
@@ -93,12 +94,12 @@ impl Inspection {
         }
     }
 
-    /// Whether there is an account.
+    /// Whether another key may have signed tokens for the database, see [`is_in_use`].
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn has_accounts(&self) -> Result<bool, Error> {
-        self.read(users::exist)
+    pub fn is_in_use(&self, files: &DatabaseFiles) -> Result<bool, Error> {
+        Ok(self.is_current()? && self.read(|db| is_in_use(db, files))?)
     }
 
     /// The number of admins that can sign in and approve.
@@ -124,6 +125,16 @@ impl Inspection {
             Inspection::Postgres(database) => database.read(f),
         }
     }
+}
+
+/// Whether another key may have signed tokens for the database: an account is signed in, or the audit log is sealed with
+/// the key of another server.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn is_in_use(db: &Connection, files: &DatabaseFiles) -> Result<bool, Error> {
+    let last = Seal::last(db)?;
+    Ok(sessions::exist(db)? || authenticate(files, last.as_ref()).is_err())
 }
 
 /// The text of an error of [`SqliteInspection::open`].

@@ -74,6 +74,12 @@ pub fn user(db: &Connection, id: SessionId, username: &str) -> Result<Option<Use
     Ok(db.query_optional(&sql, values![id, username], users::from_row)?)
 }
 
+/// Whether there is a session of any account.
+pub fn exist(db: &Connection) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM session)";
+    Ok(db.query_one(sql, &[], |row| row.get(0))?)
+}
+
 /// The condition that a session still belongs to this account, and that the account is unchanged. `None` if its role is
 /// not one of this program's.
 pub fn is_unchanged(id: SessionId, user: &User) -> Option<Condition> {

@@ -266,12 +266,6 @@ fn check_admin_remains(db: &Connection, before: &User) -> Result<(), Error> {
     }
 }
 
-/// Whether there is an account.
-pub fn exist(db: &Connection) -> Result<bool, Error> {
-    let sql = r#"SELECT EXISTS (SELECT 1 FROM "user")"#;
-    Ok(db.query_one(sql, &[], |row| row.get(0))?)
-}
-
 /// Whether an approved admin exists. Without one, no account can approve others.
 pub fn has_approved_admin(db: &Connection) -> Result<bool, Error> {
     Ok(count_approved_admins(db)? > 0)

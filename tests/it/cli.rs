@@ -1322,6 +1322,7 @@ fn an_argument_takes_precedence_over_an_environment_variable() {
     let server = RunningServer::start(
         command
             .env("DATABASE_URL", "sqlite:///environment.db")
+            .env_remove("KEYS_PATH")
             .env("PORT", "1"),
     );
     assert_ne!(server.address.port(), 1);

@@ -102,12 +102,11 @@ fn each_line_is_written_whole_or_counted_as_dropped() {
 fn the_last_lines_are_written_before_the_process_ends() {
     let work_dir = WorkDir::new();
     let log = work_dir.serve().log();
-    assert!(
-        log.last()
-            .unwrap()
-            .ends_with("the write-ahead log is empty"),
-        "{log:?}"
-    );
+    let last = match Engine::current() {
+        Engine::Sqlite => "stopped; the write-ahead log is empty",
+        Engine::Postgres => "] stopped",
+    };
+    assert!(log.last().unwrap().ends_with(last), "{log:?}");
 }
 
 // ---- what is logged -----------------------------------------------------------------------------
@@ -168,23 +167,6 @@ fn text_from_a_client_is_cut_after_512_bytes() {
     assert!(access_line(&log, "/aa").contains(&whole), "{log:?}");
     let cut = format!(" path=\"/{}…\" status=404", "b".repeat(511));
     assert!(access_line(&log, "/bb").contains(&cut), "{log:?}");
-}
-
-#[test]
-fn a_text_is_cut_between_two_characters() {
-    let work_dir = WorkDir::new();
-    work_dir.create_account("ada", &[]);
-    // 511 bytes of the two-byte character and the `x` come before the limit.
-    let name = format!("x{}", "ä".repeat(300));
-    let renamed = work_dir
-        .sql()
-        .execute(r#"UPDATE "user" SET username = ?1"#, [&name]);
-    assert_eq!(renamed, Ok(1));
-    let server = work_dir.serve();
-    server.client().sign_in("ada");
-    let log = server.log();
-    let cut = format!(" user=\"x{}…\" ", "ä".repeat(255));
-    assert!(access_line(&log, "/login").contains(&cut), "{log:?}");
 }
 
 // ---- refusals by a rate limit -------------------------------------------------------------------
@@ -348,6 +330,24 @@ fn the_cause_of_a_500_and_a_name_with_a_line_break_are_json_too() {
 
 mod sqlite_only {
     use super::*;
+
+    /// On PostgreSQL a username has 80 characters at most, as in the Flask app's table.
+    #[test]
+    fn a_text_is_cut_between_two_characters() {
+        let work_dir = WorkDir::new();
+        work_dir.create_account("ada", &[]);
+        // 511 bytes of the two-byte character and the `x` come before the limit.
+        let name = format!("x{}", "ä".repeat(300));
+        let renamed = work_dir
+            .sql()
+            .execute(r#"UPDATE "user" SET username = ?1"#, [&name]);
+        assert_eq!(renamed, Ok(1));
+        let server = work_dir.serve();
+        server.client().sign_in("ada");
+        let log = server.log();
+        let cut = format!(" user=\"x{}…\" ", "ä".repeat(255));
+        assert!(access_line(&log, "/login").contains(&cut), "{log:?}");
+    }
 
     #[test]
     fn a_failed_start_is_one_line_in_the_form_of_the_log() {

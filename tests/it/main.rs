@@ -87,9 +87,11 @@ mod sqlite_only {
 #[cfg(feature = "postgres")]
 mod postgres {
     mod cluster;
+    mod compose;
     mod connecting;
     mod hanging;
     mod moving;
+    mod operating;
     mod proxy;
     mod server_checks;
     mod settings;

@@ -123,12 +123,14 @@ def wait_for_recovery(loads, since):
     return [max(kinds) for kinds in times()]
 
 
-def failover(primary, standby, loads):
+def failover(primary, standby, loads, has_standby_reads):
     """One failover under load; returns its figures."""
+    # A read waits for the primary for 2 seconds before it goes to the standby.
+    shortest = 2.5 if has_standby_reads else 0.2
     time.sleep(random.uniform(0.5, 1.5))
     killed = time.monotonic()
     primary.kill()
-    time.sleep(random.uniform(0.2, 4.0))
+    time.sleep(random.uniform(shortest, 4.0))
     promoted = time.monotonic()
     standby.promote()
     promotion = time.monotonic() - promoted
@@ -165,7 +167,8 @@ def summary(loads, figures, has_standby_reads):
     worst = max(figures["recovered"])
     check(worst < RECOVERY_LIMIT, f"the API works again only {worst:.1f} s after the promotion")
     check(longest < ANSWER_LIMIT, f"a request took {longest:.1f} s")
-    check(not has_standby_reads or reads_without_primary, "no read succeeds without a primary")
+    if has_standby_reads:
+        check(reads_without_primary and not failed["read"], f"{reads_without_primary} reads without a primary, {failed}")
     writes, sign_ins, reads = figures["recovered"]
     return (
         f"primary away {figures['promoted'] - figures['killed']:.1f} s, promotion {figures['promotion']:.1f} s; after "
@@ -208,7 +211,7 @@ def main():
         for round_ in range(1, arguments.rounds + 1):
             tokens = [Client(server).sign_in("grace").body["token"] for server in servers]
             loads = [Load(server, token) for server, token in zip(servers, tokens)]
-            figures = failover(primary, standby, loads)
+            figures = failover(primary, standby, loads, arguments.read_database_url)
             for load in loads:
                 load.stop()
             history += loads

@@ -197,17 +197,21 @@ def url_of(nodes, database="postgres", user="postgres", password=None, **paramet
     return f"postgres://{user}:{password}@{hosts}/{database}{'?' if query else ''}{query}"
 
 
+def database_of(url):
+    return url.partition("?")[0].rpartition("/")[2]
+
+
 class Server:
     """A process of the program."""
 
     def __init__(self, binary, folder, url, **settings):
         self.binary, self.folder, self.port = binary, folder, free_port()
-        self.log_path = folder / f"{self.port}.log"
+        self.log_path = folder / f"{self.port}-{secrets.token_hex(4)}.log"
         self.environment = {
             "DATABASE_URL": url,
             "PORT": str(self.port),
             # Shared, as with a secret that is mounted on each machine.
-            "KEYS_PATH": str(folder / "keys"),
+            "KEYS_PATH": str(folder / f"keys-{database_of(url)}"),
             "RATE_LIMITS": "off",
             "RUST_LOG": "warn",
             "PASSWORD_ITERATIONS": "1000",
@@ -252,6 +256,11 @@ class Server:
 
     def log(self):
         return self.log_path.read_text(errors="replace")
+
+    def metric(self, name):
+        """The value of a metric without labels."""
+        lines = Client(self).send("GET", "/metrics").body.splitlines()
+        return next(line.split()[1] for line in lines if line.partition(" ")[0].endswith(name))
 
     def check_running(self):
         check(self.process.poll() is None, f"a server has ended with {self.process.poll()}:\n{self.log()}")

@@ -131,7 +131,9 @@ impl Name {
 /// # Errors
 /// One line for the operator: how many checks have failed.
 pub fn run(command: &Check) -> Result<(), String> {
-    let subject = Subject::load(&command.config)?;
+    let mut config = command.config.clone();
+    config.adapt_to_database();
+    let subject = Subject::load(&config)?;
     let (mut failed, mut count) = (0, 0);
     let names = Name::value_variants().iter();
     for name in names.filter(|name| name.applies_to(&subject)) {

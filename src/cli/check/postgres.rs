@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::finding::{Outcome, not_checked, right};
 use super::subject::Subject;
+use crate::config::concurrency::Connections;
 use crate::config::database::DatabaseUrl;
 use crate::config::postgres::{PostgresUrl, ServerAddress, SslMode, Verification};
 use crate::store::inspection::Inspection;
@@ -56,11 +57,8 @@ pub fn connections(subject: &Subject) -> Outcome {
     let Ok(Some(Inspection::Postgres(database))) = &subject.database else {
         return not_checked("the database cannot be opened or is empty, see database");
     };
-    let config = subject.config;
-    let wanted = config
-        .database
-        .postgres
-        .connections(config.concurrency.event_loops);
+    let Connections { reads, writes } = subject.config.concurrency.connections;
+    let wanted = reads + writes;
     match database.max_connections() {
         Ok(Some(limit)) if usize::try_from(limit).is_ok_and(|limit| limit < wanted) => {
             Err(format!(

@@ -90,12 +90,11 @@ pub fn signing_key(subject: &Subject) -> Outcome {
 
 /// A start generates a key, unless other servers have one already.
 fn check_new_key(subject: &Subject) -> Result<(), String> {
-    match &subject.database {
-        Ok(Some(database)) if database.has_accounts().unwrap_or_default() => {
-            SigningKey::check_generation(&subject.files)
-        }
-        _ => Ok(()),
-    }
+    let is_in_use = match &subject.database {
+        Ok(Some(database)) => database.is_in_use(&subject.files).unwrap_or_default(),
+        _ => false,
+    };
+    SigningKey::check_generation(&subject.files, is_in_use)
 }
 
 fn check_key(key: &SigningKey, remedy: &str) -> Result<(), String> {

@@ -21,8 +21,8 @@ pub struct PostgresArgs {
     #[arg(long, env, hide_env_values = true, value_parser = PostgresUrl::for_reads)]
     pub read_database_url: Option<PostgresUrl>,
 
-    /// With PostgreSQL: number of connections that this server keeps open, 1 to 1000; by default 2 × cores + 2, and
-    /// at least 4
+    /// With PostgreSQL: number of connections for quick reads, 1 to 1000; by default 2 × cores + 2, and at least 4.
+    /// For writes there are half as many, and for searches and sign-ins one for each core
     #[arg(long, env, hide_env_values = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_connections: Option<u16>,

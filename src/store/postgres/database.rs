@@ -113,7 +113,11 @@ impl PostgresDatabase {
             (Some(StorageFault::Unreachable), None) => {
                 Err(self.state.check().err().unwrap_or_else(lost))
             }
-            _ => self.retry(&self.reads, kind, f),
+            (_, Some(standby)) => match self.retry(&self.reads, kind, &f) {
+                Err(why) if is_lost(&why) => self.retry(standby, kind, f),
+                done => done,
+            },
+            (_, None) => self.retry(&self.reads, kind, f),
         }
     }
 
@@ -128,9 +132,9 @@ impl PostgresDatabase {
     /// Runs `f` in a serializable transaction. It may run several times, until no other transaction interferes.
     ///
     /// # Errors
-    /// Those of `f`; [`Error::Busy`] if other transactions interfere for too long; [`Error::StorageUnavailable`] if the
-    /// server cannot be reached or the database cannot be written. If the connection is lost during the commit, it is
-    /// unknown whether it has happened.
+    /// Those of `f`; [`Error::Busy`] if other transactions interfere for too long, or if the connection is lost during
+    /// the commit: then it is unknown whether it has happened. [`Error::StorageUnavailable`] if the server cannot be
+    /// reached or the database cannot be written.
     pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         self.state.check()?;
         self.retry(&self.writes, Kind::Write, f)
@@ -194,7 +198,8 @@ impl PostgresDatabase {
         let transaction = match Transaction::begin(session, kind) {
             Ok(transaction) => transaction,
             // Nothing has happened yet.
-            Err(why) => return Attempt::Again(why),
+            Err(why) if is_lost(&why) => return Attempt::Again(why),
+            Err(why) => return Attempt::Done(Err(why)),
         };
         self.audit.begin();
         let connection = transaction.connection();
@@ -208,8 +213,8 @@ impl PostgresDatabase {
             (Ok(_), Some(Abort::Conflict)) => Attempt::Again(Error::WriteConflict),
             (Ok(_), Some(_)) => Attempt::Again(lost()),
             (Err(_), Some(Abort::NeedsTransaction)) => Attempt::InTransaction,
-            (Err(why), Some(_)) => Attempt::Again(why),
-            (Err(why), None) => Attempt::Done(Err(why)),
+            (Err(why), Some(Abort::Conflict | Abort::Lost)) => Attempt::Again(why),
+            (Err(why), _) => Attempt::Done(Err(why)),
             (Ok(value), None) => self.commit(transaction, kind, value),
         }
     }
@@ -224,6 +229,10 @@ impl PostgresDatabase {
                 Attempt::Done(Ok(value))
             }
             Err(Error::WriteConflict) => Attempt::Again(Error::WriteConflict),
+            // One lost connection is no outage. Each such failure has its line in the log, unlike those of an outage.
+            Err(why) if is_lost(&why) => Attempt::Done(Err(Error::Busy(format!(
+                "the connection was lost during a commit, which may have happened: {why}"
+            )))),
             Err(why) => Attempt::Done(Err(why)),
         }
     }
@@ -241,13 +250,20 @@ impl PostgresDatabase {
         self.state.check()
     }
 
-    /// Tests whether the database can be reached and written while a fault lasts.
+    /// Looks after the database: whether it can be reached, and whether a newer version of this program has migrated it;
+    /// while a fault lasts, whether it can be written again.
     pub fn watch(&self) {
-        let Some(fault) = self.state.fault() else {
-            return;
-        };
-        if TRANSIENT_FAULTS.contains(&fault)
-            && let Ok(session) = self.writes.get()
+        match self.state.fault() {
+            Some(fault) if TRANSIENT_FAULTS.contains(&fault) => self.probe(),
+            _ => match self.read_one(migrate::check_not_newer) {
+                Ok(()) => self.state.end(&[StorageFault::Newer]),
+                Err(why) => self.state.report_failure(&why),
+            },
+        }
+    }
+
+    fn probe(&self) {
+        if let Ok(session) = self.writes.get()
             && migrate::probe(&session).is_ok()
         {
             self.state.end(&TRANSIENT_FAULTS);
@@ -316,7 +332,7 @@ fn lost() -> Error {
 }
 
 fn is_lost(why: &Error) -> bool {
-    matches!(why, Error::StorageUnavailable(_))
+    matches!(why, Error::StorageUnavailable(error) if error.fault == StorageFault::Unreachable)
 }
 
 /// The error of a transaction that is not run again.

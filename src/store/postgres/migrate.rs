@@ -187,6 +187,18 @@ fn check_table(
     }
 }
 
+/// Checks that no newer version of this program has migrated the database.
+///
+/// # Errors
+/// [`Error::StorageUnavailable`] if one has, or if the database cannot be reached.
+pub fn check_not_newer(db: &Connection) -> Result<(), Error> {
+    let sql = "SELECT version FROM schema_version WHERE id = 1";
+    match db.query_optional(sql, &[], |row| row.get::<i64>(0))? {
+        Some(version) if version > VERSION => Err(newer()),
+        _ => Ok(()),
+    }
+}
+
 /// Tests whether the database can be written, and whether a newer version of this program has migrated it.
 ///
 /// # Errors

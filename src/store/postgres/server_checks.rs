@@ -22,7 +22,9 @@ const QUESTIONS: &str = r#"
            to_regclass('task') IS NOT NULL AND to_regclass('"user"') IS NOT NULL,
            (SELECT coalesce(bool_and(has_table_privilege(to_regclass(name), privilege)), true)
               FROM unnest(ARRAY['task', '"user"']) AS name,
-                   unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege)
+                   unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege),
+           (SELECT coalesce(bool_and(has_sequence_privilege(to_regclass(name), 'USAGE, UPDATE')), true)
+              FROM unnest(ARRAY['task_id_seq', 'user_id_seq']) AS name)
 "#;
 
 /// The answers of the server.
@@ -38,6 +40,7 @@ struct Answers {
     may_create: bool,
     has_tables: bool,
     may_use_tables: bool,
+    may_use_sequences: bool,
 }
 
 /// Checks the version of the server, the encoding of the database and the rights of the role.
@@ -68,6 +71,7 @@ impl Answers {
             may_create: row.try_get(8)?,
             has_tables: row.try_get(9)?,
             may_use_tables: row.try_get(10)?,
+            may_use_sequences: row.try_get(11)?,
         })
     }
 
@@ -126,18 +130,20 @@ impl Answers {
                 "no schema of search_path exists or may be used by the role {role}: CREATE SCHEMA AUTHORIZATION {role}"
             ));
         };
-        if !self.may_use_tables {
-            return Err(format!(
-                "the role {role} may not use the tables in the schema {schema}: GRANT SELECT, INSERT, UPDATE, DELETE \
-                 ON ALL TABLES IN SCHEMA {schema} TO {role}"
-            ));
-        }
-        if !self.may_create && !self.has_tables {
-            return Err(format!(
-                "the role {role} may not create tables in the schema {schema}: GRANT CREATE ON SCHEMA {schema} TO {role}"
-            ));
-        }
-        Ok(())
+        let (cannot, grant) = if !self.may_use_tables {
+            let rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN";
+            ("use the tables", rights)
+        } else if !self.may_use_sequences {
+            // The ids of accounts and tasks come from sequences, to which a right to the tables does not extend.
+            ("use the sequences", "USAGE ON ALL SEQUENCES IN")
+        } else if !self.may_create && !self.has_tables {
+            ("create tables", "CREATE ON")
+        } else {
+            return Ok(());
+        };
+        Err(format!(
+            "the role {role} may not {cannot} in the schema {schema}: GRANT {grant} SCHEMA {schema} TO {role}"
+        ))
     }
 }
 
@@ -163,6 +169,7 @@ mod tests {
             may_create: true,
             has_tables: false,
             may_use_tables: true,
+            may_use_sequences: true,
         };
         answers.check()
     }

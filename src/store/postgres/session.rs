@@ -31,6 +31,8 @@ pub enum Abort {
     Conflict,
     /// The connection is lost.
     Lost,
+    /// The database has a fault that lasts, such as a full disk.
+    Fault,
     /// A cursor needs a transaction.
     NeedsTransaction,
 }
@@ -246,10 +248,13 @@ impl Session {
         let explained = explain(why, self.client.borrow().is_closed());
         match &explained {
             DatabaseError::Other(Error::WriteConflict) => self.abort.set(Some(Abort::Conflict)),
-            DatabaseError::Other(Error::StorageUnavailable(_)) => {
-                self.abort.set(Some(Abort::Lost));
-                self.discard();
-            }
+            DatabaseError::Other(Error::StorageUnavailable(error)) => match error.fault {
+                StorageFault::Unreachable => {
+                    self.abort.set(Some(Abort::Lost));
+                    self.discard();
+                }
+                _ => self.abort.set(Some(Abort::Fault)),
+            },
             _ => {}
         }
         explained
@@ -291,15 +296,24 @@ fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
         &SqlState::FEATURE_NOT_SUPPORTED if db.message().starts_with("cached plan") => {
             unavailable(StorageFault::Unreachable, cause)
         }
-        &SqlState::READ_ONLY_SQL_TRANSACTION => unavailable(StorageFault::ReadOnly, cause),
+        // A role that has lost its rights is also a database that cannot be written.
+        &SqlState::READ_ONLY_SQL_TRANSACTION | &SqlState::INSUFFICIENT_PRIVILEGE => {
+            unavailable(StorageFault::ReadOnly, cause)
+        }
         &SqlState::DISK_FULL => unavailable(StorageFault::Full, cause),
         &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => {
             unavailable(StorageFault::Damaged, cause)
         }
-        &SqlState::QUERY_CANCELED
-        | &SqlState::LOCK_NOT_AVAILABLE
-        | &SqlState::TOO_MANY_CONNECTIONS => DatabaseError::Other(Error::Busy(cause)),
+        &SqlState::QUERY_CANCELED | &SqlState::LOCK_NOT_AVAILABLE => {
+            DatabaseError::Other(Error::Busy(cause))
+        }
+        // Ends the connection, if this process was stopped for that long.
+        &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
+            unavailable(StorageFault::Unreachable, cause)
+        }
         code => match &code.code()[..2] {
+            // Insufficient resources, such as memory.
+            "53" => DatabaseError::Other(Error::Busy(cause)),
             // Connection exceptions, operator intervention, errors of the system.
             "08" | "57" | "58" => unavailable(StorageFault::Unreachable, cause),
             _ => DatabaseError::Other(Error::Internal(cause)),

@@ -6,9 +6,11 @@ use super::connect::ConnectionManager;
 use super::connect_error::ConnectError;
 use super::session::Session;
 
-/// Settings of each session. A transaction of a process that hangs must not keep its locks for ever.
+/// Settings of each session. A transaction of a process that hangs must not keep its locks for ever. A wait for a lock
+/// ends before the time limit of a response, so that it does not look like a server that hangs.
 const SETTINGS: &str = "SET client_min_messages = warning;
-    SET idle_in_transaction_session_timeout = '30s'";
+    SET idle_in_transaction_session_timeout = '30s';
+    SET lock_timeout = '5s'";
 
 /// Opens the sessions of a pool.
 pub struct SessionManager(pub ConnectionManager);

@@ -149,10 +149,10 @@ fn a_sign_up_is_stored_in_the_formats_of_the_flask_app() {
 
     assert_eq!(stored_column(&app, "email", "anna"), "anna@example.com");
     assert_eq!(stored_column(&app, "role", "anna"), "employee");
-    assert_eq!(
-        stored_column(&app, "CAST(is_approved AS TEXT)", "anna"),
-        "0"
-    );
+    // As 0 in SQLite, which has no boolean type.
+    let sql = r#"SELECT count(*) FROM "user" WHERE is_approved = ?1"#;
+    let count = app.sql().query_row(sql, [0], |row| row.get::<i64>(0));
+    assert_eq!(count, Ok(1));
 }
 
 #[test]
@@ -462,15 +462,17 @@ fn send_while_the_password_changes(
     let send = Cell::new(Some(send));
     std::thread::scope(|scope| {
         let request = app.app.store.write(|db| {
+            let id = Id::try_from(anna.id).unwrap();
+            // The first write locks the account's row, or with SQLite the database.
+            users::set_password_hash(db, id, &new_hash)?;
             let (started, thread) = mpsc::channel();
             let send = send.take().unwrap();
             let request = scope.spawn(move || {
                 started.send(rustix::thread::gettid()).unwrap();
                 send()
             });
-            // The request waits for the end of this write.
+            // The request reads the old password, and waits for the end of this write.
             wait_until_blocked(thread.recv().unwrap());
-            users::set_password_hash(db, Id::try_from(anna.id).unwrap(), &new_hash)?;
             Ok(request)
         });
         request.unwrap().join().unwrap()

@@ -44,7 +44,7 @@ fn a_role_without_rights_is_told_which_it_needs() {
         )
     );
     let mut admin = cluster.admin("poor_rights");
-    let tables = "CREATE TABLE task (id int); CREATE TABLE \"user\" (id int)";
+    let tables = "CREATE TABLE task (id serial); CREATE TABLE \"user\" (id serial)";
     admin.batch_execute(tables).unwrap();
     assert_eq!(
         check(cluster, "poor", "poor_rights", ""),
@@ -55,6 +55,16 @@ fn a_role_without_rights_is_told_which_it_needs() {
         )
     );
     let grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO poor";
+    admin.batch_execute(grant).unwrap();
+    assert_eq!(
+        check(cluster, "poor", "poor_rights", ""),
+        Err(
+            "DATABASE_URL: the role \"poor\" may not use the sequences in the schema \"public\": GRANT USAGE ON ALL \
+             SEQUENCES IN SCHEMA \"public\" TO \"poor\""
+                .to_owned()
+        )
+    );
+    let grant = "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO poor";
     admin.batch_execute(grant).unwrap();
     assert_eq!(check(cluster, "poor", "poor_rights", ""), Ok(()));
 }

@@ -1,15 +1,23 @@
 //! The settings of PostgreSQL on the command line and in the environment.
 
 use std::path::Path;
+use std::process::Command;
 
 use task_api::config::database::{DatabaseArgs, DatabaseUrl};
 
 use crate::support::program::{WorkDir, run_command};
 
+/// The program with these arguments, on SQLite's file in each test run.
+fn command(work_dir: &WorkDir, arguments: &[&str]) -> Command {
+    let mut command = work_dir.command(arguments);
+    command.env_remove("DATABASE_URL");
+    command
+}
+
 /// The line on standard error of a server that does not start with these variables.
 fn refusal(variables: &[(&str, &str)]) -> String {
     let work_dir = WorkDir::new();
-    let output = run_command(work_dir.command(&[]).envs(variables.iter().copied()));
+    let output = run_command(command(&work_dir, &[]).envs(variables.iter().copied()));
     assert_ne!(output.code, Some(0));
     assert!(!work_dir.path("project.db").exists());
     assert!(!output.err.contains("S3cret"), "{output:?}");
@@ -50,9 +58,12 @@ fn settings_of_postgresql_are_refused_with_sqlite() {
 #[test]
 fn settings_of_postgresql_are_refused_by_each_command() {
     let work_dir = WorkDir::new();
-    work_dir.create_account("ada", &[]);
+    assert_eq!(
+        run_command(&mut command(&work_dir, &["invite"])).code,
+        Some(0)
+    );
     for arguments in [&["user", "list"][..], &["audit", "verify"], &["check"]] {
-        let output = run_command(work_dir.command(arguments).env("KEYS_PATH", "keys"));
+        let output = run_command(command(&work_dir, arguments).env("KEYS_PATH", "keys"));
         assert_ne!(output.code, Some(0), "{arguments:?}");
         let text = "KEYS_PATH is only for PostgreSQL";
         assert!(

@@ -11,12 +11,13 @@ use std::time::Duration;
 use postgres::{Client, NoTls};
 use rusqlite::params;
 use rusqlite::types::Value as SqlValue;
+use serde_json::json;
 
 use crate::support::data_dir::Engine;
 use crate::support::postgres::{Collation, TestDatabase};
 use crate::support::program::{ChildGuard, run_command};
 use crate::support::sql::{TestRow, TestSql};
-use crate::support::{concurrently, wait_for};
+use crate::support::{TestApp, concurrently, wait_for};
 
 /// A connection to each engine, on an empty database.
 fn both_engines(database: &TestDatabase) -> [TestSql; 2] {
@@ -53,6 +54,37 @@ fn each_database_is_empty_and_removed_at_its_end() {
     drop(one);
     assert_eq!(count(), 0);
     assert!(db.execute_batch("SELECT 1").is_err());
+}
+
+/// The columns, indexes and rules of all tables, and the rows of the tables.
+fn content(database: &TestDatabase) -> Vec<Vec<SqlValue>> {
+    let db = TestSql::Postgres(database.connect().into());
+    let columns = "SELECT table_name, column_name, data_type, column_default, is_nullable
+        FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2";
+    let indexes =
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1";
+    let rules = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1, 2";
+    let rows = "SELECT CAST(database_to_xml(true, false, '') AS text)";
+    let sql = [columns, indexes, rules, rows];
+    let content: Vec<_> = sql.iter().flat_map(|sql| all_values(&db, sql)).collect();
+    assert!(content.len() > 100);
+    content
+}
+
+#[test]
+fn a_start_makes_of_an_empty_database_what_the_other_tests_begin_with() {
+    let [empty, migrated] = [TestDatabase::new(), TestDatabase::migrated()];
+    let [empty, migrated] = [empty, migrated].map(|database| {
+        let app = TestApp::in_folder(database, |_| {});
+        let admin = app.admin();
+        app.create_task(&admin, json!({ "title": "t" }));
+        let folder = app.close();
+        // The seal of each depends on its key, and some ids are random.
+        let delete = "DELETE FROM audit_seal; DELETE FROM session";
+        folder.sql().execute_batch(delete).unwrap();
+        content(folder.database().unwrap())
+    });
+    assert_eq!(empty, migrated);
 }
 
 #[test]
@@ -208,7 +240,7 @@ fn the_cluster_of_a_process_ends_when_the_process_is_killed() {
     command
         .args([
             "--exact",
-            "postgres::hold_a_cluster",
+            "postgres::test_databases::hold_a_cluster",
             "--ignored",
             "--nocapture",
         ])

@@ -24,6 +24,7 @@ use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently, wai
 fn one_thread_each(config: &mut Config) {
     config.concurrency.hash_threads = 1;
     config.concurrency.search_threads = 1;
+    config.concurrency.write_threads = 1;
 }
 
 /// Takes the write lock of the database, as another process does.
@@ -273,7 +274,7 @@ fn column(app: &TestApp, sql: &str) -> Vec<String> {
 
 #[test]
 fn an_account_with_many_writes_delays_another_one_at_the_same_address_by_one_turn() {
-    let app = TestApp::new();
+    let app = TestApp::with(one_thread_each);
     let busy = app.account("busy", Role::Manager, true);
     let other = app.account("other", Role::Manager, true);
     let server = app.serve();

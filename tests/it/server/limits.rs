@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
-use task_api::config::concurrency::Concurrency;
 use task_api::config::duration::Timeout;
 use task_api::config::server_limits::ServerLimits;
 
 use crate::support::http_client::{Client, TEST_TIMEOUT, exchange, statuses};
 use crate::support::program::{RunningServer, WorkDir};
-use crate::support::{PASSWORD, TestApp, wait_for};
+use crate::support::{PASSWORD, TestApp, one_core, wait_for};
 
 // ---- size of head and body ----------------------------------------------------------------------
 
@@ -265,7 +264,7 @@ fn a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected() {
 #[test]
 fn timeouts_are_enforced_while_an_event_loop_always_has_more_events() {
     let app = TestApp::with(|config| {
-        config.concurrency = Concurrency::for_cores(1);
+        one_core(config);
         config.limits.head_timeout = "200ms".parse().unwrap();
         config.limits.idle_timeout = "1h".parse().unwrap();
     });
@@ -503,7 +502,7 @@ fn a_new_connection_evicts_the_longest_idle_one_and_none_with_an_unfinished_requ
     let app = TestApp::with(|config| {
         config.limits.max_connections = 4;
         // Each event loop has its part of the connections.
-        config.concurrency = Concurrency::for_cores(1);
+        one_core(config);
     });
     let server = app.serve();
     let address = server.address();
@@ -543,7 +542,7 @@ fn a_new_connection_evicts_the_longest_idle_one_and_none_with_an_unfinished_requ
 fn a_connection_without_a_request_is_evicted_before_one_with_a_request() {
     let app = TestApp::with(|config| {
         config.limits.max_connections = 3;
-        config.concurrency = Concurrency::for_cores(1);
+        one_core(config);
     });
     let server = app.serve();
     let mut upload = Client::connect(server.address());
@@ -567,7 +566,7 @@ fn a_connection_without_a_request_is_evicted_before_one_with_a_request() {
 fn silent_connections_shut_no_client_out() {
     let app = TestApp::with(|config| {
         config.limits.max_connections = 8;
-        config.concurrency = Concurrency::for_cores(1);
+        one_core(config);
     });
     let server = app.serve();
     let silent: Vec<_> = (0..50).map(|_| Client::connect(server.address())).collect();

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use task_api::config::Config;
 use task_api::config::concurrency::Concurrency;
 
 use crate::support::data_dir::Engine;
 use crate::support::http_client::Client;
 use crate::support::program::{ChildGuard, RunningServer, WorkDir, run_command};
-use crate::support::{PASSWORD, TestResponse, wait_for};
+use crate::support::{PASSWORD, TestResponse, config, wait_for};
 
 // ---- signals ------------------------------------------------------------------------------------
 
@@ -86,19 +87,21 @@ fn a_stop_with_full_queues_answers_what_is_in_hand_and_refuses_what_waits() {
         let body = json!({ "email": "admin@example.com", "password": PASSWORD });
         send("POST /login", body)
     };
-    let mut clients = vec![create_task()];
-    wait_for("running write", || {
-        (metric(&server, "queue_running", "write") == 1).then_some(())
+    let concurrency = concurrency_of_program(&work_dir);
+    let writers = concurrency.write_threads;
+    let mut clients: Vec<_> = (0..writers).map(|_| create_task()).collect();
+    wait_for("running writes", || {
+        (metric(&server, "queue_running", "write") == writers).then_some(())
     });
     clients.extend((0..20).map(|_| create_task()));
     clients.extend((0..20).map(|_| sign_in()));
     // As many threads as cores hash passwords.
-    let threads = Concurrency::default().hash_threads.min(20);
+    let threads = concurrency.hash_threads.min(20);
     wait_for("full queues", || {
         let queued = ["write", "password_hash"].map(|kind| metric(&server, "queue_length", kind));
         (queued == [20, 20 - threads]).then_some(())
     });
-    let in_hand = 1 + threads;
+    let in_hand = writers + threads;
     let begin = Instant::now();
     server.signal("TERM");
     wait_for("refusals", || {
@@ -147,6 +150,20 @@ fn a_stop_with_full_queues_answers_what_is_in_hand_and_refuses_what_waits() {
         .query_row("SELECT count(*) FROM task", [], |row| row.get(0))
         .unwrap();
     assert_eq!(tasks, created);
+}
+
+/// The numbers of threads of the program on this machine.
+fn concurrency_of_program(work_dir: &WorkDir) -> Concurrency {
+    let mut config = Config {
+        concurrency: Concurrency::default(),
+        ..config(&work_dir.0)
+    };
+    #[cfg(feature = "postgres")]
+    {
+        config.database.postgres.database_connections = None;
+    }
+    config.adapt_to_database();
+    config.concurrency
 }
 
 fn metric(server: &RunningServer, name: &str, kind: &str) -> usize {

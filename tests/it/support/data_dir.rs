@@ -55,16 +55,23 @@ impl DataDir {
         format!("sqlite:///{}", self.path().join("project.db").display())
     }
 
-    /// The settings that only PostgreSQL has: the keys lie in the folder.
+    /// The database on PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub fn database(&self) -> Option<&TestDatabase> {
+        self.postgres.as_ref()
+    }
+
+    /// The settings that only PostgreSQL has: the keys lie in the folder, and there are few connections, since each
+    /// test opens all of its own.
     #[cfg(feature = "postgres")]
     pub fn postgres_args(&self) -> PostgresArgs {
-        let keys_path = self
-            .postgres
-            .as_ref()
-            .map(|_| self.path().join("project.db"));
-        PostgresArgs {
-            keys_path,
-            ..PostgresArgs::default()
+        match &self.postgres {
+            Some(_) => PostgresArgs {
+                keys_path: Some(self.path().join("project.db")),
+                database_connections: Some(2),
+                ..PostgresArgs::default()
+            },
+            None => PostgresArgs::default(),
         }
     }
 
@@ -98,11 +105,21 @@ impl DataDir {
 impl From<TempDir> for DataDir {
     fn from(folder: TempDir) -> DataDir {
         #[cfg(feature = "postgres")]
-        let postgres = (Engine::current() == Engine::Postgres).then(TestDatabase::new);
+        let postgres = (Engine::current() == Engine::Postgres).then(TestDatabase::migrated);
         DataDir {
             folder,
             #[cfg(feature = "postgres")]
             postgres,
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<TestDatabase> for DataDir {
+    fn from(database: TestDatabase) -> DataDir {
+        DataDir {
+            folder: tempfile::tempdir().unwrap(),
+            postgres: Some(database),
         }
     }
 }

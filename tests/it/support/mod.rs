@@ -27,8 +27,8 @@ use task_api::model::Timestamp;
 use http_client::TEST_TIMEOUT;
 
 pub use test_app::{
-    Account, CLOCK_START, Fixture, SIGNING_KEY, TestApp, config, keys, metrics_token, open_app,
-    open_store, request_from, respond,
+    Account, CLOCK_START, Fixture, SIGNING_KEY, TestApp, config, keys, metrics_token, one_core,
+    open_app, open_store, request_from, respond,
 };
 pub use test_response::TestResponse;
 

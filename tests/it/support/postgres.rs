@@ -1,5 +1,6 @@
 //! PostgreSQL for the tests: one cluster for all tests of a process, one database for a test.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
+use task_api::config::concurrency::Connections;
+use task_api::config::database::{DatabaseArgs, DatabaseUrl};
+use task_api::config::postgres::PostgresArgs;
+use task_api::store::Store;
 use url::Url;
 
 use super::http_client::TEST_TIMEOUT;
@@ -30,16 +35,18 @@ pub enum Collation {
 }
 
 impl TestDatabase {
+    /// A database with the current schema and without rows, as the program makes it in an empty one: a copy of one
+    /// that this build has migrated once for the cluster.
+    pub fn migrated() -> TestDatabase {
+        static TEMPLATE: OnceLock<String> = OnceLock::new();
+        let template = TEMPLATE.get_or_init(make_template);
+        TestDatabase::create(&format!("TEMPLATE {template}"))
+    }
+
     /// An empty database. `TEST_POSTGRES_ICU_LOCALE`, such as `sv-SE`, orders the text of all of them by the rules of
     /// a language, to show that nothing depends on the default order.
     pub fn new() -> TestDatabase {
-        static LOCALE: OnceLock<Option<String>> = OnceLock::new();
-        let locale = LOCALE.get_or_init(|| std::env::var("TEST_POSTGRES_ICU_LOCALE").ok());
-        TestDatabase::ordered(
-            locale
-                .as_deref()
-                .map_or(Collation::CodePoints, Collation::Icu),
-        )
+        TestDatabase::ordered(icu_locale().map_or(Collation::CodePoints, Collation::Icu))
     }
 
     /// An empty database with this order of text.
@@ -81,6 +88,48 @@ impl Drop for TestDatabase {
         let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         let _ = Cluster::get().admin.lock().batch_execute(&sql);
     }
+}
+
+/// The value of `TEST_POSTGRES_ICU_LOCALE`.
+fn icu_locale() -> Option<&'static str> {
+    static LOCALE: OnceLock<Option<String>> = OnceLock::new();
+    let locale = LOCALE.get_or_init(|| std::env::var("TEST_POSTGRES_ICU_LOCALE").ok());
+    locale.as_deref()
+}
+
+/// Makes the database that [`TestDatabase::migrated`] copies, unless another process of this build has made it in the
+/// same cluster. Returns its name.
+fn make_template() -> String {
+    let program = std::env::current_exe().unwrap().metadata().unwrap();
+    let mut hasher = DefaultHasher::new();
+    (program.modified().unwrap(), icu_locale()).hash(&mut hasher);
+    let name = format!("migrated_{:x}", hasher.finish());
+    let cluster = Cluster::get();
+    let mut client = Client::connect(cluster.url.as_str(), NoTls).unwrap();
+    // Until the end of the connection.
+    client.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
+    let sql = "SELECT FROM pg_database WHERE datname = $1";
+    if client.query(sql, &[&name]).unwrap().is_empty() {
+        let draft = TestDatabase::new();
+        migrate(&draft);
+        cluster.create_database(&name, &format!("TEMPLATE {}", draft.name));
+    }
+    name
+}
+
+fn migrate(database: &TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = DatabaseArgs {
+        postgres: PostgresArgs {
+            keys_path: Some(folder.path().join("keys")),
+            ..PostgresArgs::default()
+        },
+        ..DatabaseArgs::from(database.url.parse::<DatabaseUrl>().unwrap())
+    };
+    drop(Store::open(&arguments, Connections::ONE).unwrap());
+    // The first seal belongs to the key in the folder. Each copy has a key of its own.
+    let sql = "DELETE FROM audit_seal";
+    database.connect().batch_execute(sql).unwrap();
 }
 
 /// The cluster of this process, or one that several processes share.

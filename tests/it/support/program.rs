@@ -47,6 +47,8 @@ impl WorkDir {
             .stdin(Stdio::null());
         if Engine::current() == Engine::Postgres {
             command.env("DATABASE_URL", self.0.database_url());
+            // The key files have the same names on both engines.
+            command.env("KEYS_PATH", "project.db");
         }
         command
     }

@@ -64,7 +64,7 @@ pub struct Account {
 
 /// The settings for tests: few hash iterations, no rate limits, the database of `folder`.
 pub fn config(folder: &DataDir) -> Config {
-    Config {
+    let mut config = Config {
         address: AddressArgs {
             host: "127.0.0.1".into(),
             port: 0,
@@ -124,7 +124,15 @@ pub fn config(folder: &DataDir) -> Config {
             log_format: LogFormat::Text,
         },
         concurrency: Concurrency::for_cores(2),
-    }
+    };
+    config.adapt_to_database();
+    config
+}
+
+/// The numbers of threads and connections for a machine with one core.
+pub fn one_core(config: &mut Config) {
+    config.concurrency = Concurrency::for_cores(1);
+    config.adapt_to_database();
 }
 
 /// The current signing key and previous ones, which only verify.
@@ -156,8 +164,7 @@ pub fn open_store(path: &Path) -> Result<Store, String> {
 }
 
 /// Opens the database and builds the application.
-pub fn open_app(mut config: Config, keys: &SigningKeys, clock: Clock) -> App {
-    config.adapt_to_database();
+pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(&config.database, config.concurrency.connections).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
     let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);
