@@ -22,6 +22,27 @@ fn user_names(work_dir: &WorkDir) -> Vec<String> {
     work_dir.sql().query(sql, [], |row| row.get(0)).unwrap()
 }
 
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn migrate_says_which_build_it_needs() {
+    let work_dir = WorkDir::new();
+    let build = "this program is built without PostgreSQL: build it with `cargo build --release --features postgres`";
+    let url = "postgres://u:S3cret@h/d";
+    let refused = work_dir.run(&["migrate", "--from", "sqlite:///a.db", "--to", url]);
+    assert_eq!(refused.code, Some(2));
+    assert_eq!(
+        refused.error_line(),
+        format!("task-api: invalid value for '--to <DATABASE_URL>': {build}")
+    );
+    let other = "sqlite:///b.db";
+    let refused = work_dir.run(&["migrate", "--from", "sqlite:///a.db", "--to", other]);
+    assert_eq!(refused.code, Some(1));
+    assert_eq!(
+        refused.error_line(),
+        format!("task-api: migrate copies between SQLite and PostgreSQL, and {build}")
+    );
+}
+
 // ---- commands ---------------------------------------------------------------------------------
 
 #[test]
@@ -37,6 +58,7 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
                 "audit",
                 "backup",
                 "restore",
+                "migrate",
                 "check",
                 "openapi",
                 "healthcheck",
@@ -174,6 +196,19 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
                 "--discard-wal",
                 "--allow-broken-audit-log",
                 "DATABASE_URL",
+                "Examples:",
+            ],
+        ),
+        (
+            "migrate",
+            &[
+                "--from",
+                "--to",
+                "MIGRATE_FROM",
+                "MIGRATE_TO",
+                "--convert",
+                "--allow-broken-audit-log",
+                "servers are stopped",
                 "Examples:",
             ],
         ),
