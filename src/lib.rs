@@ -34,7 +34,7 @@
 //!
 //! | folder | what it does |
 //! |---|---|
-//! | [`cli`] | the command line: `serve`, `user`, `invite`, `audit`, `backup`, `restore`, `check`, `openapi`, `licenses`, `healthcheck` |
+//! | [`cli`] | the command line: `serve`, `user`, `invite`, `audit`, `backup`, `restore`, `migrate`, `check`, `openapi`, `licenses`, `healthcheck` |
 //! | [`server`] | event loops, HTTP/1.1 parsing, a lane of threads for each kind of work, timeouts, graceful shutdown |
 //! | [`middleware`] | the chain around every request: panic guard, log and metrics, security headers, CORS |
 //! | [`router`] | the route table with access and kind of work, path matching, authentication |
@@ -43,7 +43,7 @@
 //! | [`app`] | the state that handlers share, sign-outs in memory, and what runs in the background: maintenance, backups, the storage watch |
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
 //! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
-//! | [`store`] | every SQL statement, one file for each table. `engine`: what they see of the database. `sqlite`: snapshots, group commit, checkpoints, migration, backups. `postgres`: connecting, transactions with retries, migration. Outages and the seals of the audit log |
+//! | [`store`] | every SQL statement, one file for each table. `engine`: what they see of the database. `sqlite`: snapshots, group commit, checkpoints, migration, backups. `postgres`: connecting, transactions with retries, migration. `copy`: moves between the two. Outages and the seals of the audit log |
 //! | [`logging`] | the log: filter, text and JSON lines, and the thread that writes them |
 //! | [`config`] | every setting, and the numbers of threads and bytes that follow from the machine |
 //! | [`concurrency`] | kinds of work, fair queues, and the lanes in which threads wait for items (bulkhead pattern) |

@@ -1,6 +1,10 @@
 //! The limit of open file descriptors, which bounds the number of connections.
 
 use crate::config::Config;
+#[cfg(unix)]
+use crate::config::concurrency::Connections;
+#[cfg(unix)]
+use crate::config::database::DatabaseUrl;
 
 /// The fewest descriptors with which the server starts.
 #[cfg(unix)]
@@ -28,8 +32,7 @@ pub fn max_connections(config: &Config) -> Result<usize, String> {
         log::warn!("cannot raise the limit of open file descriptors: {why}");
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // SQLite has three files open for each of its connections: the readers and the writer.
-    let reserved = RESERVED + 3 * (config.concurrency.connections.reads as u64 + 1);
+    let reserved = RESERVED + of_database(config) as u64;
     if descriptors < MIN_DESCRIPTORS || descriptors <= reserved {
         let needed = MIN_DESCRIPTORS.max(2 * reserved);
         return Err(format!(
@@ -46,6 +49,22 @@ pub fn max_connections(config: &Config) -> Result<usize, String> {
         );
     }
     Ok(wanted.min(possible) as usize)
+}
+
+/// The descriptors of the database's connections.
+#[cfg(unix)]
+fn of_database(config: &Config) -> usize {
+    let Connections { reads, writes } = config.concurrency.connections;
+    match config.database.database_url {
+        // Three files for each connection: the readers and the writer.
+        DatabaseUrl::Sqlite(_) => 3 * (reads + writes),
+        // A socket for each connection, and what its tokio runtime has: epoll, twice, and an eventfd.
+        #[cfg(feature = "postgres")]
+        DatabaseUrl::Postgres(_) => {
+            let standby = config.database.postgres.read_database_url.as_ref();
+            4 * (reads + writes + standby.map_or(0, |_| reads))
+        }
+    }
 }
 
 /// Returns `MAX_CONNECTIONS`: this system has no such limit.

@@ -22,6 +22,27 @@ fn user_names(work_dir: &WorkDir) -> Vec<String> {
     work_dir.sql().query(sql, [], |row| row.get(0)).unwrap()
 }
 
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn migrate_says_which_build_it_needs() {
+    let work_dir = WorkDir::new();
+    let build = "this program is built without PostgreSQL: build it with `cargo build --release --features postgres`";
+    let url = "postgres://u:S3cret@h/d";
+    let refused = work_dir.run(&["migrate", "--from", "sqlite:///a.db", "--to", url]);
+    assert_eq!(refused.code, Some(2));
+    assert_eq!(
+        refused.error_line(),
+        format!("task-api: invalid value for '--to <DATABASE_URL>': {build}")
+    );
+    let other = "sqlite:///b.db";
+    let refused = work_dir.run(&["migrate", "--from", "sqlite:///a.db", "--to", other]);
+    assert_eq!(refused.code, Some(1));
+    assert_eq!(
+        refused.error_line(),
+        format!("task-api: migrate copies between SQLite and PostgreSQL, and {build}")
+    );
+}
+
 // ---- commands ---------------------------------------------------------------------------------
 
 #[test]
@@ -37,6 +58,7 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
                 "audit",
                 "backup",
                 "restore",
+                "migrate",
                 "check",
                 "openapi",
                 "healthcheck",
@@ -174,6 +196,19 @@ fn each_command_lists_its_arguments_and_settings_with_help() {
                 "--discard-wal",
                 "--allow-broken-audit-log",
                 "DATABASE_URL",
+                "Examples:",
+            ],
+        ),
+        (
+            "migrate",
+            &[
+                "--from",
+                "--to",
+                "MIGRATE_FROM",
+                "MIGRATE_TO",
+                "--convert",
+                "--allow-broken-audit-log",
+                "servers are stopped",
                 "Examples:",
             ],
         ),
@@ -1178,12 +1213,6 @@ fn a_link_that_cannot_be_made_is_refused_with_the_reason() {
             "{arguments:?} {refused:?}"
         );
     }
-    let missing = WorkDir::new();
-    let refused = missing.run(&["invite", "--role", "admin", "--port", "80"]);
-    assert!(
-        refused.error_line().contains("there is no database"),
-        "{refused:?}"
-    );
     for url in [
         "",
         "tasks.example",
@@ -1779,6 +1808,17 @@ fn a_password_in_an_invalid_database_url_is_not_printed() {
 
 mod sqlite_only {
     use super::*;
+
+    /// On PostgreSQL the command makes the tables in an empty database, as `user create` does.
+    #[test]
+    fn a_link_is_not_made_before_there_is_a_database() {
+        let missing = WorkDir::new();
+        let refused = missing.run(&["invite", "--role", "admin", "--port", "80"]);
+        assert!(
+            refused.error_line().contains("there is no database"),
+            "{refused:?}"
+        );
+    }
 
     #[test]
     fn only_user_create_creates_a_database() {

@@ -90,6 +90,7 @@ mod postgres {
     mod compose;
     mod connecting;
     mod hanging;
+    mod moving;
     mod operating;
     mod proxy;
     mod server_checks;

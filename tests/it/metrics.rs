@@ -988,7 +988,7 @@ fn run_until_dropped<'s>(
 
 #[test]
 fn a_queue_counts_the_requests_that_wait_run_and_leave() {
-    let app = TestApp::new();
+    let app = TestApp::with(|config| config.concurrency.write_threads = 1);
     let admin = app.admin();
     let server = app.serve();
     let queue = |scrape: &Scrape, name: &str| scrape.value(name, &[("kind", "write")]);

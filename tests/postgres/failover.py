@@ -26,8 +26,9 @@ from servers import (
 WRITERS, READERS = 4, 2
 # The time in which the API has to work again after the promotion.
 RECOVERY_LIMIT = 5
-# The time in which each request must be answered while there is no primary.
-ANSWER_LIMIT = 5
+# The time in which each request must be answered: src/store/postgres/database.rs waits up to 2 seconds for a connection,
+# and repeats a transaction for up to 5 seconds.
+ANSWER_LIMIT = 8
 # A client that waits for as long as Retry-After says would not show when the API works again.
 PAUSE = 0.1
 STEADY_PAUSE = 0.01
@@ -157,7 +158,8 @@ def check_data(node, server, loads):
 def summary(loads, figures, has_standby_reads):
     """The figures of a round as text; fails if one is too high."""
     answers = [item for load in loads for item in load.answers]
-    longest = max(answer.seconds for _, _, answer in answers)
+    _, kind, slowest = max(answers, key=lambda item: item[2].seconds)
+    longest = slowest.seconds
     failed = Counter(kind for _, kind, answer in answers if answer.status == 503)
     reads_without_primary = sum(
         kind == "read" and answer.status < 300 and figures["killed"] + 0.1 < at - answer.seconds
@@ -166,7 +168,7 @@ def summary(loads, figures, has_standby_reads):
     )
     worst = max(figures["recovered"])
     check(worst < RECOVERY_LIMIT, f"the API works again only {worst:.1f} s after the promotion")
-    check(longest < ANSWER_LIMIT, f"a request took {longest:.1f} s")
+    check(longest < ANSWER_LIMIT, f"a {kind} is too slow: {slowest}")
     if has_standby_reads:
         check(reads_without_primary and not failed["read"], f"{reads_without_primary} reads without a primary, {failed}")
     writes, sign_ins, reads = figures["recovered"]
@@ -174,7 +176,7 @@ def summary(loads, figures, has_standby_reads):
         f"primary away {figures['promoted'] - figures['killed']:.1f} s, promotion {figures['promotion']:.1f} s; after "
         f"its begin writes work at {writes:.1f} s, sign-ins {sign_ins:.1f} s, reads {reads:.1f} s; "
         f"{len(answers)} responses, 503 for {failed['write']} writes, {failed['sign-in']} sign-ins, {failed['read']} "
-        f"reads, {reads_without_primary} reads without a primary, longest {longest:.1f} s; "
+        f"reads, {reads_without_primary} reads without a primary, longest a {kind} of {longest:.1f} s; "
         f"{sum(load.replayed for load in loads)} repeated requests found done"
     )
 

@@ -210,12 +210,15 @@ class Server:
         self.environment = {
             "DATABASE_URL": url,
             "PORT": str(self.port),
-            # Shared, as with a secret that is mounted on each machine.
+            # The keys are shared, as with secrets that are mounted on each machine.
+            "JWT_SECRET_KEY": "the key of the servers under test",
             "KEYS_PATH": str(folder / f"keys-{database_of(url)}"),
             "RATE_LIMITS": "off",
             "RUST_LOG": "warn",
             "PASSWORD_ITERATIONS": "1000",
         } | settings
+        # `None` leaves a variable out.
+        self.environment = {name: value for name, value in self.environment.items() if value is not None}
         self.process = None
 
     def start(self, is_ready=True):

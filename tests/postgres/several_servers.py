@@ -62,7 +62,9 @@ def start_together(stage, node, database):
     """Ten servers on an empty database come up. Each logs a link for the first admin, and one link can be used."""
     node.sql(f"CREATE DATABASE {database}")
     url = node.url(database)
-    servers = [stage.server(url, PUBLIC_URL="http://127.0.0.1") for _ in range(SERVERS)]
+    # They generate one signing key, which they share.
+    settings = {"PUBLIC_URL": "http://127.0.0.1", "JWT_SECRET_KEY": None}
+    servers = [stage.server(url, **settings) for _ in range(SERVERS)]
     in_parallel([lambda server=server: server.start(is_ready=False) for server in servers])
     for server in servers:
         server.wait_until_ready()

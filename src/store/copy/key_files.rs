@@ -61,16 +61,23 @@ impl KeyPlan {
     /// One line about the keys, for the operator.
     pub fn describe(&self) -> String {
         let target = self.target.database().display();
-        let copied = format!("copied the {} to {target}.*", names(&self.missing));
-        let present = format!(
-            "the {} at {target}.* is the same already",
-            names(&self.present)
-        );
-        match (self.missing.is_empty(), self.present.is_empty()) {
-            (true, true) => "the source has no key files".to_owned(),
-            (false, true) => copied,
-            (true, false) => present,
-            (false, false) => format!("{copied}; {present}"),
+        let mut parts = Vec::new();
+        if !self.missing.is_empty() {
+            parts.push(format!("copied the {} to {target}.*", names(&self.missing)));
         }
+        if !self.present.is_empty() {
+            let present = names(&self.present);
+            parts.push(format!("the {present} at {target}.* is the same already"));
+        }
+        let mut keys = self.missing.iter().chain(&self.present);
+        if !keys.any(|key| key.name == "signing key") {
+            parts.push(NO_SIGNING_KEY.to_owned());
+        }
+        parts.join("; ")
     }
 }
+
+/// The Flask app has its key in a setting, and a server may have. On PostgreSQL a server makes no key of its own once
+/// there are accounts.
+const NO_SIGNING_KEY: &str =
+    "the source has no signing key in a file: set JWT_SECRET_KEY to the key that it was used with";

@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_table_and_column_of_both_schemas_is_copied_but_the_mark_of_the_file() {
-        let copied: Vec<_> = tables().unwrap().into_iter().map(|table| {
+        let copied = tables().unwrap().into_iter().map(|table| {
             let columns = table.columns.into_iter().map(|column| column.name);
             (table.name, columns.collect())
         });

@@ -31,7 +31,7 @@ const CANONICAL: &str = "zoë@xn--bcher-kva.example";
 
 /// A folder with a database of the Flask app that has these accounts: username and e-mail.
 fn flask_database(accounts: &[(&str, &str)]) -> DataDir {
-    let folder = DataDir::new();
+    let folder = DataDir::empty();
     let db = folder.sql();
     // The types that SQLAlchemy chooses.
     let (id, time) = match Engine::current() {

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use task_api::config::database::{DatabaseArgs, DatabaseUrl};
 
-use crate::support::program::{WorkDir, run_command};
+use crate::support::PASSWORD;
+use crate::support::program::{WorkDir, run_command, run_command_with_input};
 
 /// The program with these arguments, on SQLite's file in each test run.
 fn command(work_dir: &WorkDir, arguments: &[&str]) -> Command {
@@ -58,10 +59,11 @@ fn settings_of_postgresql_are_refused_with_sqlite() {
 #[test]
 fn settings_of_postgresql_are_refused_by_each_command() {
     let work_dir = WorkDir::new();
-    assert_eq!(
-        run_command(&mut command(&work_dir, &["invite"])).code,
-        Some(0)
-    );
+    let create = "user create --username ada --email ada@example.com --password-stdin";
+    let create: Vec<&str> = create.split(' ').collect();
+    let input = format!("{PASSWORD}\n");
+    let created = run_command_with_input(&mut command(&work_dir, &create), &input);
+    assert_eq!(created.code, Some(0), "{created:?}");
     for arguments in [&["user", "list"][..], &["audit", "verify"], &["check"]] {
         let output = run_command(command(&work_dir, arguments).env("KEYS_PATH", "keys"));
         assert_ne!(output.code, Some(0), "{arguments:?}");

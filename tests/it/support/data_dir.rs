@@ -42,6 +42,15 @@ impl DataDir {
         tempfile::tempdir().unwrap().into()
     }
 
+    /// With a database that is empty on PostgreSQL too, where the others have the schema from the beginning.
+    pub fn empty() -> DataDir {
+        DataDir {
+            folder: tempfile::tempdir().unwrap(),
+            #[cfg(feature = "postgres")]
+            postgres: (Engine::current() == Engine::Postgres).then(TestDatabase::new),
+        }
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
