@@ -118,6 +118,8 @@ thread_local! {
     static COMMITTED_BEFORE: Cell<i64> = const { Cell::new(0) };
     /// The number of rows in the transaction that this thread is about to commit.
     static PENDING: Cell<i64> = const { Cell::new(0) };
+    /// Whether the rows in the transaction of this thread have a seal, or why not: not known yet if `None`.
+    static OUTCOME: RefCell<Option<Result<(), String>>> = const { RefCell::new(None) };
 }
 
 /// Notes the head that a row is about to follow. Only the first one of a transaction counts.
@@ -158,6 +160,7 @@ impl AuditSealer {
     /// A new transaction begins on this thread.
     pub(in crate::store) fn begin(&self) {
         BASE.take();
+        OUTCOME.take();
         PENDING.set(0);
         COMMITTED_BEFORE.set(self.committed.load(Ordering::Relaxed));
     }
@@ -177,13 +180,24 @@ impl AuditSealer {
             PENDING.set(head.count);
             Seal::new(key, last.began_at, head).write(db)?;
         }
-        self.report(key.err().as_ref());
+        match db {
+            Connection::Sqlite(_) => self.report(key.err().as_ref()),
+            // The transaction fails, and is run again, if another server has ended the epoch since it has begun: the key
+            // in the file is newer than the last seal that it sees.
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => {
+                OUTCOME.set(Some(key.map(|_| ())));
+            }
+        }
         Ok(())
     }
 
     /// The transaction whose rows were sealed is committed.
     pub(in crate::store) fn note_commit(&self) {
         self.committed.fetch_max(PENDING.get(), Ordering::Relaxed);
+        if let Some(outcome) = OUTCOME.take() {
+            self.report(outcome.err().as_ref());
+        }
     }
 
     /// The key of the last seal, which has to be of this head: the key in memory or, if another process has replaced
@@ -264,15 +278,22 @@ impl AuditSealer {
     /// Brings the key file to the epoch of the last seal, which deletes the older key. The file is one epoch behind
     /// if the process was killed between the two steps of [`end_epoch`].
     fn save_key(&self, store: &Store) -> Result<(), Error> {
-        let newer_key = |db: &Connection| {
+        let key = |db: &Connection| {
             let (head, last) = (ChainHead::read(db)?, Seal::last(db)?);
-            let key = self.key_of(last.as_ref(), &head);
-            self.report(key.as_ref().err());
+            Ok(self.key_of(last.as_ref(), &head))
+        };
+        let newer_key = |db: &Connection| {
             let stored = AuditKey::read(&self.files.audit_key()).map_err(internal)?;
             let is_newer =
                 |key: &AuditKey| stored.is_none_or(|stored| stored.epoch() < key.epoch());
-            Ok(key.ok().filter(is_newer))
+            Ok::<_, Error>(key(db)?.ok().filter(is_newer))
         };
+        let mut found = store.read(key)?;
+        if found.is_err() {
+            // Another server may have ended the epoch since this transaction has begun. The next one sees its seal.
+            found = store.read(key)?;
+        }
+        self.report(found.as_ref().err());
         if store.read(newer_key)?.is_none() {
             return Ok(());
         }

@@ -347,7 +347,7 @@ fn an_operator_sees_a_lost_key_and_seals_the_log_anew() {
     let sealed = work_dir.run(&["audit", "reseal"]);
     assert_eq!(
         (sealed.code, sealed.out.as_str()),
-        (Some(0), "sealed the audit log with a new key, of epoch 2\n")
+        (Some(0), "sealed the audit log with a new key, of epoch 3\n")
     );
     assert_eq!(verify().code, Some(0));
     // The running server takes the new key over.

@@ -32,7 +32,8 @@ impl Site {
         let mut command = self.work_dir.command(arguments);
         command
             .env("DATABASE_URL", &self.database.url)
-            .env("KEYS_PATH", keys);
+            .env("KEYS_PATH", keys)
+            .env("PUBLIC_URL", "https://tasks.example");
         command
     }
 
