@@ -10,7 +10,7 @@ use rouille::Response;
 use serde_json::{Value, json};
 
 use super::request::RequestContext;
-use crate::error::Error;
+use crate::error::{Error, StorageFault};
 use crate::logging::FAILURE;
 
 /// The longest `Retry-After` after a queue timeout: the queue may become shorter faster than it looks.
@@ -82,6 +82,10 @@ pub fn error_header(error: &Error) -> Option<(&'static str, Cow<'static, str>)> 
             ("Retry-After", whole_seconds(wait).to_string().into())
         }
         Error::Busy(_) | Error::WriteConflict | Error::Stopping => ("Retry-After", "1".into()),
+        // A standby takes over within seconds; a full disk takes longer.
+        Error::StorageUnavailable(why) if why.fault == StorageFault::Unreachable => {
+            ("Retry-After", "2".into())
+        }
         Error::StorageUnavailable(_) => ("Retry-After", "10".into()),
         _ => return None,
     })

@@ -167,7 +167,7 @@ impl PostgresDatabase {
             }
             if !is_lost(&why) {
                 self.conflicts.add(1);
-                turn.get_or_insert_with(|| self.retries.lock());
+                turn = turn.or_else(|| self.retries.try_lock_for(RETRY_LIMIT));
                 std::thread::sleep(pause(attempt));
             }
             attempt += 1;
