@@ -709,7 +709,7 @@ fn key_files_are_never_replaced() {
     let done = site.migrate(PROJECT, Side::Postgres, &[]);
     assert_done(&done);
     assert!(
-        done.out.contains("keys.* is the same already\n"),
+        done.out.contains("keys.* is the same already; "),
         "{}",
         done.out
     );
