@@ -11,7 +11,7 @@ use crate::support::program::{WorkDir, run_command, run_command_with_input};
 /// The program with these arguments, on SQLite's file in each test run.
 fn command(work_dir: &WorkDir, arguments: &[&str]) -> Command {
     let mut command = work_dir.command(arguments);
-    command.env_remove("DATABASE_URL");
+    command.env_remove("DATABASE_URL").env_remove("KEYS_PATH");
     command
 }
 
