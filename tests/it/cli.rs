@@ -1809,7 +1809,7 @@ fn a_password_in_an_invalid_database_url_is_not_printed() {
 mod sqlite_only {
     use super::*;
 
-    /// On PostgreSQL the command makes the tables in an empty database, as `user create` does.
+    /// On PostgreSQL the line names the database: see `tests/it/postgres/operating.rs`.
     #[test]
     fn a_link_is_not_made_before_there_is_a_database() {
         let missing = WorkDir::new();

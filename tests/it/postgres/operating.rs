@@ -117,7 +117,7 @@ fn a_command_on_an_empty_database_creates_no_tables() {
         &["audit", "verify"][..],
         &["audit", "reseal"],
         &["user", "list"],
-        &["invite", "--role", "admin"],
+        &["invite", "--role", "admin", "--port", "80"],
     ] {
         let refused = site.run("a", arguments);
         let line = refused.error_line();
