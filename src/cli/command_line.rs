@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::config::server::AddressArgs;
 use crate::logging;
 
-/// Task-management API on SQLite: accounts, roles, tasks
+/// Task-management API: accounts, roles, tasks
 ///
 /// Without a command it runs the server, like `serve`. Each setting is a flag and an environment variable of
 /// the same name; `task-api serve --help` lists them.

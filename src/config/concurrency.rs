@@ -21,6 +21,8 @@ pub struct Concurrency {
     pub write_threads: usize,
     /// The database connections.
     pub connections: Connections,
+    /// The number of connection pools.
+    pub pools: usize,
 }
 
 /// The numbers of database connections. Those that write are apart: when all of them wait for a lock, reads go on.
@@ -40,9 +42,12 @@ impl Connections {
     };
 }
 
-/// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, timer, and
-/// three of the connection pool (r2d2). Main and [`EARLY_THREADS`] run before.
-const OTHER_THREADS: usize = 7;
+/// Threads that start besides those of [`Concurrency`]: maintenance, storage watch, accept, and timer. Main and
+/// [`EARLY_THREADS`] run before.
+const OTHER_THREADS: usize = 4;
+
+/// Threads of a connection pool (r2d2).
+const POOL_THREADS: usize = 3;
 
 impl Concurrency {
     /// The numbers for a machine with this many cores.
@@ -58,6 +63,7 @@ impl Concurrency {
                 reads: 3 * cores + 2,
                 writes: 1,
             },
+            pools: 1,
         }
     }
 
@@ -65,7 +71,7 @@ impl Concurrency {
     /// quick reads as `quick_reads`, and half as many that write. Each thread that handles requests has a connection
     /// for what it mainly does.
     #[cfg(feature = "postgres")]
-    pub fn for_postgres(self, quick_reads: usize) -> Concurrency {
+    pub fn for_postgres(self, quick_reads: usize, has_standby: bool) -> Concurrency {
         let write_threads = quick_reads.div_ceil(2).max(2);
         Concurrency {
             quick_read_threads: quick_reads,
@@ -74,6 +80,7 @@ impl Concurrency {
                 reads: quick_reads + self.search_threads,
                 writes: write_threads + self.hash_threads,
             },
+            pools: 2 + usize::from(has_standby),
             ..self
         }
     }
@@ -92,7 +99,8 @@ impl Concurrency {
     /// The threads that the server starts in any case.
     pub fn new_threads(&self) -> usize {
         let lanes = self.hash_threads + self.search_threads + self.write_threads;
-        self.event_loops + self.quick_read_threads + lanes + OTHER_THREADS
+        let pools = self.pools * POOL_THREADS;
+        self.event_loops + self.quick_read_threads + lanes + pools + OTHER_THREADS
     }
 }
 

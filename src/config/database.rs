@@ -66,6 +66,13 @@ impl DatabaseArgs {
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(_) => ("KEYS_PATH", self.postgres.keys_path()),
         };
+        if name == "KEYS_PATH" && path.is_dir() {
+            return Err(format!(
+                "KEYS_PATH: {} is a folder; name the beginning of the files in it, such as {}",
+                path.display(),
+                path.join("task-api").display()
+            ));
+        }
         let files = DatabaseFiles::at(path)
             .map_err(|why| format!("{name}: cannot open {}: {why}", path.display()))?;
         Ok(DatabaseFiles {

@@ -140,8 +140,9 @@ impl Config {
         #[cfg(feature = "postgres")]
         if let DatabaseUrl::Postgres(_) = &self.database.database_url {
             let cores = self.concurrency.event_loops;
+            let has_standby = self.database.postgres.read_database_url.is_some();
             let connections = self.database.postgres.connections(cores);
-            self.concurrency = self.concurrency.for_postgres(connections);
+            self.concurrency = self.concurrency.for_postgres(connections, has_standby);
         }
     }
 

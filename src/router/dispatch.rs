@@ -29,7 +29,8 @@ pub fn dispatch(
     if app.store.confirm_assumption()? {
         return result;
     }
-    // The account has changed since it was last read, or the session has ended.
+    // The account has changed since it was last read, or the session has ended. Only a request that reads begins with an
+    // assumption, so running it again is harmless; the rate limit counts it twice.
     forget_account(app, context);
     dispatch_once(app, context, matched, username)
 }

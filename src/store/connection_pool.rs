@@ -41,10 +41,11 @@ impl<M: ManageConnection> ConnectionPool<M> {
         Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
             .connection_timeout(timeout)
-            // A connection to a file does not become stale, and an idle one costs nothing.
+            // An idle connection costs little, and its prepared statements are kept.
             .idle_timeout(None)
             .max_lifetime(None)
-            // Unlike a network connection it does not break; the test would cost a statement per checkout.
+            // The test would cost a statement per checkout. One to a file does not break, and one to PostgreSQL that is
+            // lost is replaced when its first statement fails.
             .test_on_check_out(false)
             // The caller of `get` receives and reports the error.
             .error_handler(Box::new(NopErrorHandler))

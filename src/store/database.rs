@@ -150,10 +150,12 @@ impl Store {
     }
 
     /// Runs `f` in one transaction: if `f` returns an error, it is rolled back; otherwise it is committed and
-    /// on the disk when this returns. Within [`Store::write_group`] it is on the disk when the group ends.
+    /// on the disk when this returns. Within [`Store::write_group`] it is on the disk when the group ends. With PostgreSQL
+    /// `f` may run several times, until no other transaction interferes, so it must do nothing but statements.
     ///
     /// # Errors
-    /// Those of `f`; [`Error::Busy`] if another process keeps the database locked;
+    /// Those of `f`; [`Error::Busy`] if another process keeps the database locked, if other transactions interfere for
+    /// too long, or if the connection is lost during the commit, so that its result is unknown;
     /// [`Error::StorageUnavailable`] if it cannot be written.
     pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         match &self.database {

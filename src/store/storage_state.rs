@@ -65,7 +65,11 @@ impl StorageState {
             Some(outage) => outage.begin,
             None => Instant::now(),
         };
-        log::error!(target: FAILURE, "requests that write get 503, since {error}");
+        let which = match error.fault {
+            StorageFault::Unreachable => "requests",
+            _ => "requests that write",
+        };
+        log::error!(target: FAILURE, "{which} get 503, since {error}");
         let error = error.clone();
         *current = Some(Outage { error, begin });
     }
@@ -98,7 +102,7 @@ impl StorageState {
         .sample(&[], u8::from(self.fault().is_none()));
         let mut errors = text.counter(
             "storage_errors_total",
-            "Errors of the database file or its disk.",
+            "Errors of the database, its file or its disk.",
         );
         for fault in StorageFault::VARIANTS {
             let count = self.errors[*fault as usize].get();

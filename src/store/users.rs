@@ -98,8 +98,8 @@ fn unassign_tasks(db: &Connection, id: Id) -> Result<(), Error> {
     Ok(())
 }
 
-/// Uniqueness is checked before a write, since the keys cannot be UNIQUE (see `schema.sql`). There is no race: the
-/// transaction holds SQLite's one write lock already.
+/// Uniqueness is checked before a write, since the keys cannot be UNIQUE (see `schema.sql`). There is no race:
+/// SQLite has one writer at a time, and in PostgreSQL the transaction is serializable.
 fn check_is_free(is_taken: bool) -> Result<(), Error> {
     if is_taken {
         Err(Error::AccountExists)

@@ -1,7 +1,7 @@
 //! The layer between the statements and the database: the same calls for SQLite and for PostgreSQL.
 //!
 //! A statement is written once, with parameters `?1`, `?2` and so on. A function with statements gets a [`Connection`]
-//! and decodes each [`Row`]; which database runs them is known here alone.
+//! and decodes each [`Row`], whichever database runs it.
 
 mod connection;
 mod database_error;

@@ -4,12 +4,13 @@
 //! that the next connection begins with the server to which the last one succeeded: after a failover none waits for
 //! the machine that is gone.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postgres::config::{SslMode as Tls, SslNegotiation};
 use postgres::{Client, Error};
-use r2d2::ManageConnection;
+use r2d2::ManageConnection as _;
 use r2d2_postgres::PostgresConnectionManager;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -24,19 +25,31 @@ use crate::config::postgres::{PostgresUrl, ServerAddress, SslMode};
 /// # Errors
 /// Why no server of the URL can be used.
 pub fn connect(url: &PostgresUrl) -> Result<Client, String> {
+    connect_beginning_with(url, &LastServer::default())
+}
+
+/// As [`connect`], beginning with the server to which the last connection was made.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_beginning_with(url: &PostgresUrl, last: &LastServer) -> Result<Client, String> {
     let limit = ResponseLimit::new(url.connect_timeout());
-    let manager = ConnectionManager::with_limit(url, &limit)?;
+    let manager = ConnectionManager::with_limit(url, &limit, last)?;
     let client = manager.connect().map_err(|why| why.to_string())?;
     limit.set(None);
     Ok(client)
 }
 
+/// The index of the server to which the last connection was made. Pools of one URL share it: none of them waits for a
+/// machine that is gone while another one knows which server answers.
+#[derive(Debug, Clone, Default)]
+pub struct LastServer(Arc<AtomicUsize>);
+
 /// Makes the connections of a pool.
 pub struct ConnectionManager {
     servers: Vec<Server>,
     is_random_order: bool,
-    /// The index of the server to which the last connection was made.
-    last: AtomicUsize,
+    last: LastServer,
 }
 
 /// A server, and how to connect to it.
@@ -53,11 +66,38 @@ impl ConnectionManager {
     ///
     /// # Errors
     /// One line for the operator: the trusted certificates cannot be read.
-    pub fn new(url: &PostgresUrl, response_limit: Duration) -> Result<ConnectionManager, String> {
-        ConnectionManager::with_limit(url, &ResponseLimit::new(Some(response_limit)))
+    pub fn new(
+        url: &PostgresUrl,
+        response_limit: Duration,
+        last: &LastServer,
+    ) -> Result<ConnectionManager, String> {
+        ConnectionManager::with_limit(url, &ResponseLimit::new(Some(response_limit)), last)
     }
 
-    fn with_limit(url: &PostgresUrl, limit: &ResponseLimit) -> Result<ConnectionManager, String> {
+    /// Connects to the first server that can be used.
+    ///
+    /// # Errors
+    /// Why none can.
+    pub fn connect(&self) -> Result<Client, ConnectError> {
+        let mut failures = Vec::new();
+        for index in self.order() {
+            let server = &self.servers[index];
+            match server.connect() {
+                Ok(client) => {
+                    self.last.0.store(index, Ordering::Relaxed);
+                    return Ok(client);
+                }
+                Err(why) => failures.push((server.address.clone(), why)),
+            }
+        }
+        Err(ConnectError::new(&failures))
+    }
+
+    fn with_limit(
+        url: &PostgresUrl,
+        limit: &ResponseLimit,
+        last: &LastServer,
+    ) -> Result<ConnectionManager, String> {
         let config = tls::client_config(&url.ssl().verification)?;
         let tls = MakeRustlsConnect::new(config);
         let connector = |encryption| Connector {
@@ -77,7 +117,7 @@ impl ConnectionManager {
         Ok(ConnectionManager {
             servers: servers.collect::<Result<_, String>>()?,
             is_random_order: url.is_random_order(),
-            last: AtomicUsize::new(0),
+            last: last.clone(),
         })
     }
 
@@ -87,7 +127,7 @@ impl ConnectionManager {
         if self.is_random_order {
             order.sort_by_cached_key(|_| getrandom::u32().unwrap_or_default());
         } else {
-            order.rotate_left(self.last.load(Ordering::Relaxed));
+            order.rotate_left(self.last.0.load(Ordering::Relaxed));
         }
         order
     }
@@ -133,34 +173,3 @@ impl Server {
         }
     }
 }
-
-impl ManageConnection for ConnectionManager {
-    type Connection = Client;
-    type Error = ConnectError;
-
-    fn connect(&self) -> Result<Client, ConnectError> {
-        let mut failures = Vec::new();
-        for index in self.order() {
-            let server = &self.servers[index];
-            match server.connect() {
-                Ok(client) => {
-                    self.last.store(index, Ordering::Relaxed);
-                    return Ok(client);
-                }
-                Err(why) => failures.push((server.address.clone(), why)),
-            }
-        }
-        Err(ConnectError::new(&failures))
-    }
-
-    fn is_valid(&self, client: &mut Client) -> Result<(), ConnectError> {
-        Ok(client.is_valid(IS_VALID_TIMEOUT)?)
-    }
-
-    fn has_broken(&self, client: &mut Client) -> bool {
-        client.is_closed()
-    }
-}
-
-/// The time within which a connection of the pool must answer.
-const IS_VALID_TIMEOUT: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use parking_lot::FairMutex;
 use r2d2::PooledConnection;
 
-use super::connect::ConnectionManager;
+use super::connect::{ConnectionManager, LastServer};
 use super::migrate;
 use super::session::{Abort, Session};
 use super::session_manager::SessionManager;
@@ -71,19 +71,26 @@ impl PostgresDatabase {
         files: &DatabaseFiles,
         connections: Connections,
     ) -> Result<PostgresDatabase, String> {
-        migrate::run(url)?;
-        let manager = |name: &str, url: &PostgresUrl| {
-            let manager = ConnectionManager::new(url, RESPONSE_LIMIT);
+        let last = LastServer::default();
+        migrate::run(url, &last)?;
+        let manager = |name: &str, url: &PostgresUrl, last: &LastServer| {
+            let manager = ConnectionManager::new(url, RESPONSE_LIMIT, last);
             let manager = manager.map_err(|why| format!("{name}: {why}"))?;
             Ok::<_, String>(SessionManager(manager))
         };
-        let primary = || manager("DATABASE_URL", url);
-        let standby = standby.map(|url| manager("READ_DATABASE_URL", url));
+        // Many connections take longer to open than a start may wait. One of each pool shows that they can be opened.
+        let pool = |size| {
+            let manager = manager("DATABASE_URL", url, &last)?;
+            let pool = ConnectionPool::open_in_background(manager, size, WAIT_TIMEOUT);
+            match pool.get() {
+                Ok(_) => Ok(pool),
+                Err(why) => Err(format!("DATABASE_URL: {why}")),
+            }
+        };
+        let standby = standby.map(|url| manager("READ_DATABASE_URL", url, &LastServer::default()));
         Ok(PostgresDatabase {
-            reads: ConnectionPool::open(primary()?, connections.reads, WAIT_TIMEOUT)
-                .map_err(|why| format!("DATABASE_URL: {why}"))?,
-            writes: ConnectionPool::open(primary()?, connections.writes, WAIT_TIMEOUT)
-                .map_err(|why| format!("DATABASE_URL: {why}"))?,
+            reads: pool(connections.reads)?,
+            writes: pool(connections.writes)?,
             // A server without its standby can start.
             standby: standby.transpose()?.map(|manager| {
                 ConnectionPool::open_in_background(manager, connections.reads, WAIT_TIMEOUT)

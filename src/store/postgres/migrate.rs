@@ -7,7 +7,7 @@
 
 use postgres::{Client, GenericClient};
 
-use super::connect::connect;
+use super::connect::{LastServer, connect_beginning_with};
 use super::connect_error::explain;
 use super::server_checks::check_server;
 use super::session::Session;
@@ -34,8 +34,9 @@ const WIDEN_FLASK_TABLES: &str = r#"ALTER TABLE "user" ALTER COLUMN password_has
 ///
 /// # Errors
 /// One line for the operator: this program cannot use the database or must not change it.
-pub fn run(url: &PostgresUrl) -> Result<(), String> {
-    let mut client = connect(url).map_err(|why| format!("DATABASE_URL: {why}"))?;
+pub fn run(url: &PostgresUrl, last: &LastServer) -> Result<(), String> {
+    let mut client =
+        connect_beginning_with(url, last).map_err(|why| format!("DATABASE_URL: {why}"))?;
     check_server(&mut client)?;
     // A start on a current database takes no lock.
     match schema_version(&mut client)? {

@@ -15,7 +15,7 @@ mod tls;
 mod transaction;
 mod values;
 
-pub use self::connect::{ConnectionManager, connect};
+pub use self::connect::{ConnectionManager, LastServer, connect};
 pub use self::connect_error::ConnectError;
 pub use self::database::PostgresDatabase;
 pub(in crate::store) use self::key_file_lock::lock_key_file;

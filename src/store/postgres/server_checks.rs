@@ -23,8 +23,9 @@ const QUESTIONS: &str = r#"
            (SELECT coalesce(bool_and(has_table_privilege(to_regclass(name), privilege)), true)
               FROM unnest(ARRAY['task', '"user"']) AS name,
                    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege),
-           (SELECT coalesce(bool_and(has_sequence_privilege(to_regclass(name), 'USAGE, UPDATE')), true)
-              FROM unnest(ARRAY['task_id_seq', 'user_id_seq']) AS name)
+           (SELECT coalesce(bool_and(has_sequence_privilege(to_regclass(name), privilege)), true)
+              FROM unnest(ARRAY['task_id_seq', 'user_id_seq']) AS name,
+                   unnest(ARRAY['USAGE', 'UPDATE']) AS privilege)
 "#;
 
 /// The answers of the server.
@@ -134,8 +135,9 @@ impl Answers {
             let rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN";
             ("use the tables", rights)
         } else if !self.may_use_sequences {
-            // The ids of accounts and tasks come from sequences, to which a right to the tables does not extend.
-            ("use the sequences", "USAGE ON ALL SEQUENCES IN")
+            // The ids of tasks come from a sequence, and that of accounts is moved along (`setval`). A right to the
+            // tables does not extend to sequences.
+            ("use the sequences", "USAGE, UPDATE ON ALL SEQUENCES IN")
         } else if !self.may_create && !self.has_tables {
             ("create tables", "CREATE ON")
         } else {

@@ -108,11 +108,6 @@ impl Session {
         self.is_discarded.set(true);
     }
 
-    /// The connection itself.
-    pub fn client(&mut self) -> &mut Client {
-        self.client.get_mut()
-    }
-
     pub fn execute(&self, sql: &str, values: &[Value]) -> Result<usize, DatabaseError> {
         let statement = self.prepare(sql, values)?;
         let result = self

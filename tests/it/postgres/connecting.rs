@@ -3,9 +3,8 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use r2d2::ManageConnection;
 use task_api::config::postgres::PostgresUrl;
-use task_api::store::postgres::{ConnectionManager, connect};
+use task_api::store::postgres::{ConnectionManager, LastServer, connect};
 
 use super::cluster::{Cluster, PASSWORD};
 
@@ -103,7 +102,8 @@ fn the_next_connection_begins_with_the_server_that_answered_last() {
     let silent = silent.local_addr().unwrap();
     let servers = format!("{silent},127.0.0.1:{}", Cluster::with_tls().port);
     let url = url(&servers, "postgres?connect_timeout=1");
-    let manager = ConnectionManager::new(&url, Duration::from_secs(1)).unwrap();
+    let manager =
+        ConnectionManager::new(&url, Duration::from_secs(1), &LastServer::default()).unwrap();
     let time = || {
         let start = Instant::now();
         manager.connect().unwrap();
@@ -118,7 +118,12 @@ fn in_random_order_each_server_is_used() {
     let (first, second) = (Cluster::with_tls().port, Cluster::read_only().port);
     let servers = format!("127.0.0.1:{first},127.0.0.1:{second}");
     let rest = "postgres?target_session_attrs=any&load_balance_hosts=random";
-    let manager = ConnectionManager::new(&url(&servers, rest), Duration::from_secs(5)).unwrap();
+    let manager = ConnectionManager::new(
+        &url(&servers, rest),
+        Duration::from_secs(5),
+        &LastServer::default(),
+    )
+    .unwrap();
     let used = |port| (0..100).any(|_| port_of(&mut manager.connect().unwrap()) == port);
     assert!(used(first) && used(second));
 }

@@ -4,9 +4,8 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use r2d2::ManageConnection;
 use task_api::config::postgres::PostgresUrl;
-use task_api::store::postgres::{ConnectionManager, connect};
+use task_api::store::postgres::{ConnectionManager, LastServer, connect};
 
 use super::cluster::{Cluster, PASSWORD};
 use super::proxy::Proxy;
@@ -65,12 +64,12 @@ fn a_statement_ends_when_the_server_hangs() {
     for mode in ["disable", "require"] {
         let proxy = Proxy::start(Cluster::with_tls().port);
         let url = url(proxy.address, &format!("sslmode={mode}"));
-        let manager = ConnectionManager::new(&url, LIMIT).unwrap();
+        let manager = ConnectionManager::new(&url, LIMIT, &LastServer::default()).unwrap();
         let mut client = manager.connect().unwrap();
         client.simple_query("SELECT 1").unwrap();
         proxy.hang_after(0);
         assert_takes_the_limit(|| assert!(client.simple_query("SELECT 1").is_err(), "{mode}"));
-        assert!(manager.has_broken(&mut client));
+        assert!(client.is_closed());
     }
 }
 
@@ -79,7 +78,7 @@ fn a_statement_ends_when_the_server_hangs_in_the_middle_of_its_answer() {
     for mode in ["disable", "require"] {
         let proxy = Proxy::start(Cluster::with_tls().port);
         let url = url(proxy.address, &format!("sslmode={mode}"));
-        let manager = ConnectionManager::new(&url, LIMIT).unwrap();
+        let manager = ConnectionManager::new(&url, LIMIT, &LastServer::default()).unwrap();
         let mut client = manager.connect().unwrap();
         proxy.hang_after(50_000);
         assert_takes_the_limit(|| {
@@ -96,21 +95,21 @@ fn a_statement_ends_when_the_server_hangs_in_the_middle_of_its_answer() {
 fn a_connection_may_be_idle_for_longer_than_the_limit() {
     for mode in ["disable", "require"] {
         let url = Cluster::with_tls().url("postgres", &format!("sslmode={mode}"));
-        let manager = ConnectionManager::new(&url, LIMIT).unwrap();
+        let manager = ConnectionManager::new(&url, LIMIT, &LastServer::default()).unwrap();
         let mut client = manager.connect().unwrap();
         for _ in 0..2 {
             thread::sleep(LIMIT * 3 / 2);
             // The time before the request does not count.
             client.simple_query("SELECT pg_sleep(0.75)").unwrap();
         }
-        manager.is_valid(&mut client).unwrap();
+        client.simple_query("SELECT 1").unwrap();
     }
 }
 
 #[test]
 fn a_statement_may_take_longer_only_on_a_connection_without_limit() {
     let url = Cluster::with_tls().url("postgres", "connect_timeout=1");
-    let manager = ConnectionManager::new(&url, LIMIT).unwrap();
+    let manager = ConnectionManager::new(&url, LIMIT, &LastServer::default()).unwrap();
     let mut client = manager.connect().unwrap();
     assert_takes_the_limit(|| assert!(client.simple_query("SELECT pg_sleep(5)").is_err()));
     connect(&url)

@@ -59,12 +59,12 @@ fn a_role_without_rights_is_told_which_it_needs() {
     assert_eq!(
         check(cluster, "poor", "poor_rights", ""),
         Err(
-            "DATABASE_URL: the role \"poor\" may not use the sequences in the schema \"public\": GRANT USAGE ON ALL \
+            "DATABASE_URL: the role \"poor\" may not use the sequences in the schema \"public\": GRANT USAGE, UPDATE ON ALL \
              SEQUENCES IN SCHEMA \"public\" TO \"poor\""
                 .to_owned()
         )
     );
-    let grant = "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO poor";
+    let grant = "GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA public TO poor";
     admin.batch_execute(grant).unwrap();
     assert_eq!(check(cluster, "poor", "poor_rights", ""), Ok(()));
 }
