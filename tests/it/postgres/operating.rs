@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::process::Command;
+use std::thread;
 
 use serde_json::json;
 use task_api::config::postgres::PostgresUrl;
@@ -399,4 +401,35 @@ fn the_password_is_found_in_the_file_that_passfile_names() {
     let missing: PostgresUrl = "postgres://u@db/d?passfile=no/such/file".parse().unwrap();
     let why = missing.stored_password(&missing.servers()[0]).unwrap_err();
     assert!(why.starts_with("passfile no/such/file: "), "{why}");
+}
+
+/// A machine that is gone answers nothing, also after the failover that it has caused.
+#[test]
+fn a_server_starts_while_the_first_host_of_its_url_is_silent() {
+    let mut site = Site::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let first = format!("@{},", silent.local_addr().unwrap());
+    site.database.url = site.database.url.replacen('@', &first, 1);
+    let server = site.serve("keys");
+    assert_eq!(server.client().send("GET /readyz", None, None).status, 200);
+}
+
+/// The start checks that the system grants this many threads.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_starts_as_many_threads_as_it_has_checked() {
+    let site = Site::new();
+    let cores = thread::available_parallelism().unwrap().get().min(64);
+    for standby in [None, Some(&site.database.url)] {
+        let mut command = site.command("keys", &[]);
+        command.envs(standby.map(|url| ("READ_DATABASE_URL", url)));
+        let server = RunningServer::start(&mut command);
+        let quick_reads = 2 * cores + 2;
+        let lanes = quick_reads.max(4) + quick_reads.max(4).div_ceil(2) + 2 * cores;
+        let pools = 3 * (2 + usize::from(standby.is_some()));
+        // Main, log, signals, maintenance, storage watch, accept, timer.
+        let expected = lanes + cores + pools + 7;
+        let threads = fs::read_dir(format!("/proc/{}/task", server.child.0.id())).unwrap();
+        assert_eq!(threads.count(), expected, "{standby:?}");
+    }
 }

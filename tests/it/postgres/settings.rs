@@ -111,6 +111,15 @@ fn the_keys_lie_at_keys_path() {
         why.starts_with("KEYS_PATH: cannot open no/such/folder/api: "),
         "{why}"
     );
+    database.postgres.keys_path = Some(folder.clone());
+    assert_eq!(
+        database.files().unwrap_err(),
+        format!(
+            "KEYS_PATH: {} is a folder; name the beginning of the files in it, such as {}/task-api",
+            folder.display(),
+            folder.display()
+        )
+    );
 }
 
 fn postgres() -> DatabaseArgs {
