@@ -505,7 +505,7 @@ fn an_operator_verifies_the_audit_log_which_has_the_operators_own_commands() {
         "task-api: the audit log is not intact: row 2 is not what was written"
     );
     assert_eq!(broken.code, Some(1));
-    let empty = WorkDir::new();
+    let empty = WorkDir::empty();
     let nothing = match Engine::current() {
         Engine::Sqlite => "there is no database",
         Engine::Postgres => "is empty",

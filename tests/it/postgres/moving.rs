@@ -79,7 +79,7 @@ impl Site {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.folder.command(arguments);
-        command.env_remove("DATABASE_URL");
+        command.env_remove("DATABASE_URL").env_remove("KEYS_PATH");
         command
     }
 

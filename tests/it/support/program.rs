@@ -30,6 +30,11 @@ impl WorkDir {
         WorkDir(DataDir::new())
     }
 
+    /// Without a database, or with an empty one.
+    pub fn empty() -> WorkDir {
+        WorkDir(DataDir::empty())
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
