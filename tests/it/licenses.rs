@@ -38,7 +38,14 @@ fn noticed() -> BTreeSet<String> {
 /// `name version` of every crate that this system's binary is compiled from, as cargo says.
 fn compiled() -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--all-features", "--edges", "normal"])
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--all-features",
+            "--edges",
+            "normal",
+        ])
         .args(["--prefix", "none", "--no-dedupe", "--format", "{p}"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
