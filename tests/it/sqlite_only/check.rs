@@ -1007,7 +1007,12 @@ fn the_table_in_docs_operations_md_lists_the_checks_of_the_program() {
     let help = WorkDir::new().run(&["check", "--help"]).out;
     let (_, values) = help.split_once("[possible values: ").unwrap();
     let (values, _) = values.split_once(']').unwrap();
-    let values: Vec<_> = values.split(',').map(str::trim).collect();
+    // A build with PostgreSQL has more, which docs/postgres.md lists.
+    let only_postgres = ["encryption", "connections", "read-database"];
+    let values = values.split(',').map(str::trim);
+    let values: Vec<_> = values
+        .filter(|name| !only_postgres.contains(name))
+        .collect();
     assert_eq!(values, NAMES);
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let page = fs::read_to_string(page).unwrap();
