@@ -27,6 +27,7 @@ pub mod pending_accounts;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod query_builder;
+mod schema;
 pub mod sessions;
 pub mod sqlite;
 mod storage_state;

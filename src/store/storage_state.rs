@@ -10,7 +10,6 @@ use crate::error::{Error, StorageError, StorageFault};
 use crate::logging::FAILURE;
 use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
-use crate::store::sqlite::error_codes::database_locked;
 
 /// The faults that end when a write succeeds.
 pub const TRANSIENT_FAULTS: [StorageFault; 5] = [
@@ -109,4 +108,10 @@ impl StorageState {
             errors.sample(&[("code", fault.into())], count);
         }
     }
+}
+
+/// 503: another process holds the lock. Writers of this process never wait for the lock on the file, since
+/// they share one connection (see [`crate::store::Store`]).
+pub fn database_locked() -> Error {
+    Error::Busy("another process is using the database".to_owned())
 }

@@ -8,13 +8,13 @@ use super::table::Table;
 use crate::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use crate::error::Error;
 use crate::store::engine::{Connection, values};
-use crate::store::postgres::Session;
-use crate::store::sqlite::TUTORIAL_TABLES;
+use crate::store::postgres::DatabaseSession;
+use crate::store::schema::TUTORIAL_TABLES;
 
 /// An open database.
 pub enum Database {
     Sqlite(rusqlite::Connection),
-    Postgres(Box<Session>),
+    Postgres(Box<DatabaseSession>),
 }
 
 impl Database {

@@ -7,8 +7,8 @@ use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::store::postgres::migrate::{Content, find_content, upgrade_locked};
 use crate::store::postgres::server_checks::check_server;
-use crate::store::postgres::{ConnectError, Session, connect};
-use crate::store::sqlite::VERSION;
+use crate::store::postgres::{ConnectError, DatabaseSession, connect};
+use crate::store::schema::VERSION;
 
 /// The other side may take any time between two statements.
 const SETTINGS: &str = "SET client_min_messages = warning;
@@ -28,7 +28,7 @@ const SET_SEQUENCE: &str = r#"SELECT setval(pg_get_serial_sequence('"TABLE"', 'i
 ///
 /// # Errors
 /// [`Error::Internal`] if a server uses it, or if it is another version's.
-pub fn open_source(url: &PostgresUrl) -> Result<(Session, bool), Error> {
+pub fn open_source(url: &PostgresUrl) -> Result<(DatabaseSession, bool), Error> {
     let mut client = open(url)?;
     if client.query_one(IS_USED, &[]).map_err(failure)?.get(0) {
         return Err(internal("a server uses it: stop all servers first"));
@@ -50,7 +50,7 @@ pub fn open_source(url: &PostgresUrl) -> Result<(Session, bool), Error> {
 ///
 /// # Errors
 /// [`Error::Internal`] if this program cannot use the database.
-pub fn open_target(url: &PostgresUrl) -> Result<Session, Error> {
+pub fn open_target(url: &PostgresUrl) -> Result<DatabaseSession, Error> {
     let mut client = open(url)?;
     check_server(&mut client).map_err(unnamed)?;
     client.batch_execute("BEGIN").map_err(failure)?;
@@ -68,7 +68,7 @@ fn open(url: &PostgresUrl) -> Result<Client, Error> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn set_sequences(session: &Session) -> Result<(), Error> {
+pub fn set_sequences(session: &DatabaseSession) -> Result<(), Error> {
     for table in ["user", "task"] {
         session.batch(&SET_SEQUENCE.replace("TABLE", table))?;
     }
@@ -76,8 +76,8 @@ pub fn set_sequences(session: &Session) -> Result<(), Error> {
 }
 
 /// From here on each statement runs in a transaction.
-fn in_transaction(client: Client) -> Session {
-    let session = Session::new(client);
+fn in_transaction(client: Client) -> DatabaseSession {
+    let session = DatabaseSession::new(client);
     session.set_in_transaction(true);
     session
 }

@@ -7,11 +7,12 @@ use rusqlite::Connection;
 use super::database::internal;
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
+use crate::store::schema::VERSION;
 use crate::store::sqlite::backup::partial_file::PartialFile;
 use crate::store::sqlite::backup::restore::{Owner, lock_database};
 use crate::store::sqlite::backup::snapshot_copy::open_copy;
 use crate::store::sqlite::migrate::{
-    VERSION, check_before_open, check_has_tables, open_compatible, schema_version, upgrade,
+    check_before_open, check_has_tables, open_compatible, schema_version, upgrade,
 };
 use crate::store::sqlite::storage::start_checks::check_log_belongs;
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use crate::store::sqlite::{SCHEMA, TUTORIAL_TABLES};
+use crate::store::schema::{SCHEMA, TUTORIAL_TABLES};
 
 /// The table whose row describes a SQLite file and no data; see `sqlite/storage/mark.rs`.
 const OF_THE_FILE: &str = "storage_mark";

@@ -11,7 +11,7 @@ pub enum Connection<'a> {
     Sqlite(&'a rusqlite::Connection),
     /// PostgreSQL.
     #[cfg(feature = "postgres")]
-    Postgres(&'a crate::store::postgres::Session),
+    Postgres(&'a crate::store::postgres::DatabaseSession),
 }
 
 /// How many rows a query returns.

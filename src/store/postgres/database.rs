@@ -7,7 +7,7 @@ use r2d2::PooledConnection;
 
 use super::connect::{ConnectionManager, LastServer};
 use super::migrate;
-use super::session::{Abort, Session};
+use super::session::{Abort, DatabaseSession};
 use super::session_manager::SessionManager;
 use super::transaction::{Kind, Transaction};
 use crate::config::concurrency::Connections;
@@ -198,7 +198,7 @@ impl PostgresDatabase {
 
     fn attempt<T>(
         &self,
-        session: &Session,
+        session: &DatabaseSession,
         kind: Kind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Attempt<T> {

@@ -7,16 +7,16 @@ use super::connect::connect;
 use super::connect_error::explain;
 use super::migrate::{self, Content};
 use super::server_checks::check_server;
-use super::session::Session;
+use super::session::DatabaseSession;
 use super::transaction::{Kind, Transaction};
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::store::engine::Connection;
-use crate::store::sqlite::VERSION;
+use crate::store::schema::VERSION;
 
 /// An open database that has tables.
 pub struct PostgresInspection {
-    session: Session,
+    session: DatabaseSession,
     server: String,
     content: Content,
 }
@@ -41,7 +41,7 @@ impl PostgresInspection {
         }
         Ok(Some(PostgresInspection {
             server: server_version(&mut client)?,
-            session: Session::new(client),
+            session: DatabaseSession::new(client),
             content,
         }))
     }

@@ -10,12 +10,12 @@ use postgres::{Client, GenericClient};
 use super::connect::{LastServer, connect_beginning_with};
 use super::connect_error::explain;
 use super::server_checks::check_server;
-use super::session::Session;
+use super::session::DatabaseSession;
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::model::Timestamp;
 use crate::store::engine::{Connection, values};
-use crate::store::sqlite::{TUTORIAL_TABLES, VERSION};
+use crate::store::schema::{TUTORIAL_TABLES, VERSION};
 
 const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
 
@@ -204,7 +204,7 @@ pub fn check_not_newer(db: &Connection) -> Result<(), Error> {
 ///
 /// # Errors
 /// Why it cannot be used.
-pub fn probe(session: &Session) -> Result<(), Error> {
+pub fn probe(session: &DatabaseSession) -> Result<(), Error> {
     let db = Connection::Postgres(session);
     let sql = "UPDATE schema_version SET version = version WHERE id = 1 AND version <= ?1";
     match db.execute(sql, values![VERSION])? {

@@ -19,4 +19,4 @@ pub use self::connect::{ConnectionManager, LastServer, connect};
 pub use self::connect_error::ConnectError;
 pub use self::database::PostgresDatabase;
 pub(in crate::store) use self::key_file_lock::lock_key_file;
-pub(super) use self::session::{FoundRow, Session};
+pub(super) use self::session::{DatabaseSession, FoundRow};

@@ -18,7 +18,10 @@ use crate::store::engine::{Column, DatabaseError, Rows, Value};
 use crate::store::query_builder::shift_parameters;
 
 /// The most prepared statements of a session: more than this program has.
-const MAX_STATEMENTS: NonZeroUsize = NonZeroUsize::new(512).expect("a constant");
+const MAX_STATEMENTS: NonZeroUsize = match NonZeroUsize::new(512) {
+    Some(count) => count,
+    None => NonZeroUsize::MIN,
+};
 
 /// The rows that a query returns at a time: a list with a search text rarely needs more.
 const FETCH_ROWS: usize = 200;
@@ -38,7 +41,7 @@ pub enum Abort {
 }
 
 /// A connection with its prepared statements.
-pub struct Session {
+pub struct DatabaseSession {
     client: RefCell<Client>,
     statements: RefCell<LruCache<String, Statement>>,
     abort: Cell<Option<Abort>>,
@@ -67,10 +70,10 @@ impl FoundRow {
     }
 }
 
-impl Session {
+impl DatabaseSession {
     /// Takes over an open connection.
-    pub fn new(client: Client) -> Session {
-        Session {
+    pub fn new(client: Client) -> DatabaseSession {
+        DatabaseSession {
             client: RefCell::new(client),
             statements: RefCell::new(LruCache::new(MAX_STATEMENTS)),
             abort: Cell::new(None),
@@ -168,7 +171,7 @@ impl Session {
         result.map_err(|why| self.explain(&why))
     }
 
-    /// Fetches many rows in batches from a cursor, which needs a transaction.
+    /// Runs a query and passes its rows to `step`, until `step` breaks.
     pub fn query_each<E: From<DatabaseError>>(
         &self,
         rows: Rows,
@@ -176,14 +179,24 @@ impl Session {
         values: &[Value],
         mut step: impl FnMut(&FoundRow) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
-        if rows == Rows::Few {
-            for row in &self.query(sql, values)? {
-                if step(row)?.is_break() {
-                    break;
-                }
-            }
-            return Ok(());
+        if rows == Rows::Many {
+            return self.query_by_cursor(sql, values, step);
         }
+        for row in &self.query(sql, values)? {
+            if step(row)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches the rows in batches from a cursor, which needs a transaction.
+    fn query_by_cursor<E: From<DatabaseError>>(
+        &self,
+        sql: &str,
+        values: &[Value],
+        mut step: impl FnMut(&FoundRow) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
         if !self.is_in_transaction.get() {
             self.abort.set(Some(Abort::NeedsTransaction));
             let cause = "a cursor needs a transaction".to_owned();
@@ -238,7 +251,7 @@ fn cursor_name(sql: &str) -> String {
 
 // ---- errors -------------------------------------------------------------------------------------
 
-impl Session {
+impl DatabaseSession {
     fn explain(&self, why: &postgres::Error) -> DatabaseError {
         let explained = explain(why, self.client.borrow().is_closed());
         match &explained {

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::session::{Abort, Session};
+use super::session::{Abort, DatabaseSession};
 use crate::error::Error;
 use crate::store::engine::Connection;
 
@@ -30,7 +30,7 @@ impl Kind {
 
 /// An open transaction. If this is dropped without [`Transaction::commit`], it is rolled back.
 pub struct Transaction<'a> {
-    session: &'a Session,
+    session: &'a DatabaseSession,
     is_open: bool,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// Why the database cannot begin it.
-    pub fn begin(session: &'a Session, kind: Kind) -> Result<Transaction<'a>, Error> {
+    pub fn begin(session: &'a DatabaseSession, kind: Kind) -> Result<Transaction<'a>, Error> {
         session.take_abort();
         if let Some(begin) = kind.begin() {
             session.batch(begin)?;

@@ -6,6 +6,7 @@
 use rusqlite::ErrorCode;
 
 use crate::error::{Error, StorageError, StorageFault};
+use crate::store::storage_state::database_locked;
 
 /// Whether another connection holds a lock that the statement needs.
 pub fn is_busy(why: &rusqlite::Error) -> bool {
@@ -13,12 +14,6 @@ pub fn is_busy(why: &rusqlite::Error) -> bool {
         why.sqlite_error_code(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
-}
-
-/// 503: another process holds the lock. Writers of this process never wait for the lock on the file, since
-/// they share one connection (see [`super::Store`]).
-pub fn database_locked() -> Error {
-    Error::Busy("another process is using the database".to_owned())
 }
 
 /// Whether the statement violates exactly this kind of constraint, such as `UNIQUE` or `FOREIGN KEY`.

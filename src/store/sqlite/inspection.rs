@@ -16,6 +16,7 @@ use super::storage::start_checks::check_log_belongs;
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 use crate::store::engine;
+use crate::store::schema::VERSION;
 
 pub use super::storage::disk::{FileSystem, file_system, free_bytes};
 
@@ -66,7 +67,7 @@ impl SqliteInspection {
     pub fn version(&self) -> Result<String, Error> {
         Ok(match migrate::schema_version(&self.db)? {
             0 => "of the Flask app; the next start takes it over".to_owned(),
-            migrate::VERSION => format!("schema version {}", migrate::VERSION),
+            VERSION => format!("schema version {}", VERSION),
             version => format!("schema version {version}; the next start migrates it"),
         })
     }
@@ -76,7 +77,7 @@ impl SqliteInspection {
     /// # Errors
     /// The database cannot be read.
     pub fn is_current(&self) -> Result<bool, Error> {
-        Ok(migrate::schema_version(&self.db)? == migrate::VERSION)
+        Ok(migrate::schema_version(&self.db)? == VERSION)
     }
 
     /// Looks for damaged pages.

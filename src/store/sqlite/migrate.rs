@@ -20,40 +20,7 @@ use crate::config::database::DatabaseFiles;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
 use crate::store::flask_takeover;
-
-/// The script that creates the tables and indexes.
-pub const SCHEMA: &str = include_str!("../../../schema.sql");
-
-/// The version of `schema.sql`. The Flask app's files have version 0.
-pub const VERSION: i64 = 5;
-
-/// The tutorial's tables and columns, on which all statements rely. They identify a file.
-pub const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
-    (
-        "user",
-        &[
-            "id",
-            "username",
-            "email",
-            "password_hash",
-            "role",
-            "is_approved",
-            "created_at",
-        ],
-    ),
-    (
-        "task",
-        &[
-            "id",
-            "title",
-            "description",
-            "status",
-            "deadline",
-            "created_at",
-            "assigned_user_id",
-        ],
-    ),
-];
+use crate::store::schema::{SCHEMA, TUTORIAL_TABLES, VERSION};
 
 /// Creates the file if it does not exist, checks it, and migrates it.
 ///

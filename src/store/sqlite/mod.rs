@@ -13,5 +13,4 @@ pub mod storage;
 mod write_group;
 
 pub use self::database::SqliteDatabase;
-pub use self::migrate::{SCHEMA, TUTORIAL_TABLES, VERSION};
 pub use self::reader::KeptReader;

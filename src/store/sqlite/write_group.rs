@@ -17,7 +17,7 @@ use parking_lot::{FairMutex, Mutex, RawFairMutex};
 use rusqlite::Connection;
 
 use super::connection_settings::{WAIT_TIMEOUT, keep_log_on_close};
-use super::error_codes::{database_locked, is_busy};
+use super::error_codes::is_busy;
 use super::migrate::check_version;
 use super::reader::release_snapshot_of_thread;
 use super::storage::checkpointer::{CHECKPOINT_PAGES, Checkpoint, CheckpointMode, checkpoint};
@@ -28,7 +28,7 @@ use crate::metrics::RecentSummary;
 use crate::metrics::exposition::Exposition;
 use crate::store::audit::seal::AuditSealer;
 use crate::store::engine;
-use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS};
+use crate::store::storage_state::{StorageState, TRANSIENT_FAULTS, database_locked};
 
 /// The connection that writes, and its queue.
 ///

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 use super::partial_file::PartialFile;
 use super::watch::{Phase, Watch};
 use crate::error::Error;
-use crate::store::sqlite::error_codes::database_locked;
+use crate::store::storage_state::database_locked;
 
 /// Pages in one step: 1 MiB of the usual 4 KiB.
 const STEP: i32 = 256;
