@@ -93,6 +93,7 @@ mod postgres {
     mod moving;
     mod operating;
     mod proxy;
+    mod round_trips;
     mod server_checks;
     mod settings;
     mod test_databases;
