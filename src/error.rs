@@ -66,7 +66,7 @@ impl StorageFault {
             StorageFault::Full => "the disk is full",
             StorageFault::Failing => "the disk reports an error",
             StorageFault::ReadOnly => "the database is read-only",
-            StorageFault::Replaced => "the database file was moved, removed or replaced",
+            StorageFault::Replaced => "the database was moved, removed or replaced",
             StorageFault::Newer => "a newer version of this program has migrated the database",
             StorageFault::Damaged => "the database file is damaged",
         }

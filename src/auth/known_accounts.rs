@@ -28,11 +28,6 @@ impl KnownAccounts {
     pub fn insert(&self, session: SessionId, user: &User) {
         self.0.lock().put(session.get(), user.clone());
     }
-
-    /// Forgets the account of a session.
-    pub fn forget(&self, session: SessionId) {
-        self.0.lock().pop(&session.get());
-    }
 }
 
 impl Default for KnownAccounts {

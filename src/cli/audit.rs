@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::database::open_existing;
+use super::database::open_existing_for_audit;
 use super::os_user::os_user;
 use super::terminal::{explain, print, print_to_stderr};
 use crate::config::database::DatabaseArgs;
@@ -62,7 +62,7 @@ fn run_verify(command: &Verify) -> Result<(), String> {
     /// Rows between two progress messages.
     const STEP: i64 = 100_000;
     let kept = command.kept()?;
-    let store = open_existing(&command.database)?;
+    let store = open_existing_for_audit(&command.database)?;
     let progress = |row| {
         if row % STEP == 0 {
             print_to_stderr(format_args!("{row} rows so far"));
@@ -115,7 +115,7 @@ fn parse_head(values: &[String]) -> Result<ChainHead, String> {
 }
 
 fn run_reseal(command: &Reseal) -> Result<(), String> {
-    let (store, os_user) = (open_existing(&command.database)?, os_user());
+    let (store, os_user) = (open_existing_for_audit(&command.database)?, os_user());
     let actor = Actor::operator(&os_user, Timestamp::now());
     let epoch = reseal(&store, &actor).map_err(explain)?;
     print(format_args!(

@@ -20,6 +20,20 @@ pub fn open(database: &DatabaseArgs) -> Result<Store, String> {
 /// # Errors
 /// One line for the operator: there is no such file, the PostgreSQL database is empty, or an error of [`open`].
 pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
+    check_exists(database)?;
+    open(database)
+}
+
+/// As [`open_existing`], also if there is no key for the seals of the audit log.
+///
+/// # Errors
+/// As [`open_existing`].
+pub fn open_existing_for_audit(database: &DatabaseArgs) -> Result<Store, String> {
+    check_exists(database)?;
+    Store::open_for_audit(database, Connections::ONE)
+}
+
+fn check_exists(database: &DatabaseArgs) -> Result<(), String> {
     existing_files(database)?;
     #[cfg(feature = "postgres")]
     if let DatabaseUrl::Postgres(url) = &database.database_url
@@ -29,7 +43,7 @@ pub fn open_existing(database: &DatabaseArgs) -> Result<Store, String> {
             "DATABASE_URL: the database {url} is empty: the first start of the server creates its tables"
         ));
     }
-    open(database)
+    Ok(())
 }
 
 /// The files of a database; a SQLite file must exist.

@@ -13,6 +13,15 @@ use crate::model::{ApiTokenSecret, Credential, SessionId, SignInToken, SignedIn,
 use crate::store::api_tokens::{self, FoundToken};
 use crate::store::{Connection, sessions, users};
 
+/// What is known of the account of a session before a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// What this server has last read, until the store has confirmed it.
+    LastRead,
+    /// Only what the database says now.
+    Database,
+}
+
 /// Returns the account whose token the request carries. `username` receives its name, for the access log. The rate
 /// limit counts a request per account or token for scripts, or per session if `limit` is that of own sessions, and a
 /// request without a valid token per network.
@@ -24,8 +33,9 @@ pub fn caller(
     context: &RequestContext,
     limit: Limit,
     username: &mut Option<String>,
+    trust: Trust,
 ) -> Result<SignedIn, Error> {
-    let caller = authenticate(app, context);
+    let caller = authenticate(app, context, trust);
     let (limit, key) = match &caller {
         Ok(caller) if limit == Limit::OwnSessions => (limit, RateLimitKey::of_session(caller)),
         Ok(caller) => (limit, RateLimitKey::of_caller(caller)),
@@ -49,7 +59,7 @@ pub fn caller(
 ///
 /// # Errors
 /// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
-fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> {
+fn authenticate(app: &App, context: &RequestContext, trust: Trust) -> Result<SignedIn, Error> {
     let (token, now) = (context.bearer_token()?, app.now());
     if let Some(secret) = ApiTokenSecret::from_bearer(token) {
         return by_api_token(app, &secret, now);
@@ -59,7 +69,11 @@ fn authenticate(app: &App, context: &RequestContext) -> Result<SignedIn, Error> 
         app.flask_tokens.check(&claims, now)?;
         return app.store.read(|db| by_flask_token(app, db, token, &claims));
     };
-    let user = match assume_known(app, context, session, &claims, now) {
+    let known = match trust {
+        Trust::LastRead => assume_known(app, context, session, &claims, now),
+        Trust::Database => None,
+    };
+    let user = match known {
         Some(user) => user,
         None => {
             let user = app
@@ -97,17 +111,6 @@ fn assume_known(
     }
     app.store.assume(condition);
     Some(user)
-}
-
-/// Forgets the account of the session that a token names, after an assumption about it was wrong.
-pub fn forget_account(app: &App, context: &RequestContext) {
-    let token = context.bearer_token();
-    let claims = token.and_then(|token| app.jwt.verify(token, TokenKind::Access, app.now()));
-    if let Ok(claims) = claims
-        && let Some(session) = claims.session
-    {
-        app.known_accounts.forget(session);
-    }
 }
 
 /// Reads a token for scripts with its account, and checks that it has neither expired nor been revoked.

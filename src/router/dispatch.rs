@@ -3,7 +3,7 @@
 
 use rouille::Response;
 
-use super::authenticate::{caller, forget_account};
+use super::authenticate::{Trust, caller};
 use super::authenticate_refresh::refresh_caller;
 use super::match_route::Match;
 use super::routes::Access;
@@ -25,14 +25,18 @@ pub fn dispatch(
     username: &mut Option<String>,
 ) -> HandlerResult {
     app.store.forget_assumption();
-    let result = dispatch_once(app, context, matched, username);
+    let result = dispatch_once(app, context, matched, username, Trust::LastRead);
+    // The database was asked in vain already.
+    if let Err(Error::Busy(_) | Error::StorageUnavailable(_)) = result {
+        return result;
+    }
     if app.store.confirm_assumption()? {
         return result;
     }
     // The account has changed since it was last read, or the session has ended. Only a request that reads begins with an
-    // assumption, so running it again is harmless; the rate limit counts it twice.
-    forget_account(app, context);
-    dispatch_once(app, context, matched, username)
+    // assumption, so running it again is harmless; the rate limit counts it twice. The second run assumes nothing: no
+    // query would confirm it.
+    dispatch_once(app, context, matched, username, Trust::Database)
 }
 
 fn dispatch_once(
@@ -40,6 +44,7 @@ fn dispatch_once(
     context: &RequestContext,
     matched: &Match,
     username: &mut Option<String>,
+    trust: Trust,
 ) -> HandlerResult {
     let (route, params) = match matched {
         Match::Route { route, params } => (route, params),
@@ -54,7 +59,8 @@ fn dispatch_once(
         Match::NotFound => return Err(Error::NotFound),
     };
     let limit = route.access.rate_limit();
-    let mut signed_in = || caller(app, context, limit, username)?.check_scope(context.method());
+    let mut signed_in =
+        || caller(app, context, limit, username, trust)?.check_scope(context.method());
     match route.access {
         Access::Anyone(handler) => handler(app, context),
         Access::SignIn(handler) => {

@@ -33,46 +33,53 @@ enum Database {
 }
 
 impl Store {
-    /// Opens the database with this many connections. Migrates it to the current schema. Creates a SQLite file that does not exist.
+    /// Opens the database with this many connections. Migrates it to the current schema. Creates a SQLite file that does
+    /// not exist.
     ///
     /// # Errors
     /// One line for the operator; it names the setting and the file.
     pub fn open(args: &DatabaseArgs, connections: Connections) -> Result<Store, String> {
-        let (files, url) = (args.files()?, &args.database_url);
-        let explain = |why: Error| match url {
+        let store = Store::connect(args, connections)?;
+        seal::check_key(&store)?;
+        store.prepare()
+    }
+
+    /// As [`Store::open`], also if there is no key for the seals of the audit log: to verify the log, or to seal it anew.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_for_audit(args: &DatabaseArgs, connections: Connections) -> Result<Store, String> {
+        Store::connect(args, connections)?.prepare()
+    }
+
+    fn connect(args: &DatabaseArgs, connections: Connections) -> Result<Store, String> {
+        let files = args.files()?;
+        match &args.database_url {
             DatabaseUrl::Sqlite(_) => {
-                format!(
-                    "DATABASE_URL: cannot open {}: {why}",
-                    files.database().display()
-                )
+                let path = files.database().display().to_string();
+                let database = SqliteDatabase::open(&files, connections.reads);
+                Ok(Store {
+                    database: Database::Sqlite(database.map_err(|why| cannot_open(&path, &why))?),
+                    location: path,
+                })
             }
             #[cfg(feature = "postgres")]
-            DatabaseUrl::Postgres(_) => format!("DATABASE_URL: {why}"),
-        };
-        let database = match url {
-            DatabaseUrl::Sqlite(_) => {
-                Database::Sqlite(SqliteDatabase::open(&files, connections.reads).map_err(explain)?)
-            }
-            #[cfg(feature = "postgres")]
-            DatabaseUrl::Postgres(primary) => {
+            DatabaseUrl::Postgres(url) => {
                 let standby = args.postgres.read_database_url.as_ref();
-                Database::Postgres(PostgresDatabase::open(
-                    primary,
-                    standby,
-                    &files,
-                    connections,
-                )?)
+                let database = PostgresDatabase::open(url, standby, &files, connections)?;
+                Ok(Store {
+                    database: Database::Postgres(database),
+                    location: url.to_string(),
+                })
             }
-        };
-        let location = match url {
-            DatabaseUrl::Sqlite(_) => files.database().display().to_string(),
-            #[cfg(feature = "postgres")]
-            DatabaseUrl::Postgres(url) => url.to_string(),
-        };
-        let store = Store { database, location };
-        store.synchronise_accounts().map_err(explain)?;
-        seal::open(&store)?;
-        Ok(store)
+        }
+    }
+
+    fn prepare(self) -> Result<Store, String> {
+        let synchronised = self.synchronise_accounts();
+        synchronised.map_err(|why| cannot_open(&self.location, &why))?;
+        seal::open(&self)?;
+        Ok(self)
     }
 
     /// Where the database is, for the log: the file, or the URL without its password.
@@ -325,4 +332,8 @@ impl Store {
             Database::Postgres(_) => Ok(()),
         }
     }
+}
+
+fn cannot_open(location: &str, why: &Error) -> String {
+    format!("DATABASE_URL: cannot open {location}: {why}")
 }

@@ -92,6 +92,7 @@ mod postgres {
     mod hanging;
     mod moving;
     mod operating;
+    mod other_programs;
     mod proxy;
     mod round_trips;
     mod server_checks;

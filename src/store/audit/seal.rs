@@ -394,6 +394,30 @@ pub(in crate::store) fn authenticate(
     }
 }
 
+/// Whether the log has neither a row nor a seal.
+#[cfg(feature = "postgres")]
+pub(in crate::store) fn is_new(db: &Connection) -> Result<bool, Error> {
+    Ok(ChainHead::read(db)?.count == 0 && Seal::last(db)?.is_none())
+}
+
+/// Checks that this server or command can seal what it writes. With PostgreSQL the key is not beside the database, so a
+/// wrong `KEYS_PATH` would leave the log without a seal for all servers.
+///
+/// # Errors
+/// One line for the operator: the log is sealed, and there is no key.
+pub(in crate::store) fn check_key(store: &Store) -> Result<(), String> {
+    let files = store.audit().files();
+    let key = files.audit_key();
+    let is_sealed = || store.read(|db| Ok(Seal::last(db)?.is_some()));
+    if files.has_database() || key.exists() || !is_sealed().map_err(|why| why.to_string())? {
+        return Ok(());
+    }
+    Err(format!(
+        "KEYS_PATH: the file {} does not exist, and the audit log is sealed: copy the file of another server",
+        key.display()
+    ))
+}
+
 /// Loads the key, and makes it if neither the database nor the folder has ever had one. Without a valid key the
 /// program goes on; the log says what that means.
 ///

@@ -12,6 +12,7 @@ use super::table::{self, Table, quote};
 use crate::config::database::{DatabaseArgs, DatabaseFiles};
 use crate::error::Error;
 use crate::model::Timestamp;
+use crate::store::audit::seal;
 use crate::store::audit::verification::{Verification, verify_all};
 use crate::store::engine::Connection;
 use crate::store::flask_takeover;
@@ -198,9 +199,10 @@ impl Copy<'_> {
         }
     }
 
-    /// Verifies the audit log of the source with its own key. `None` for the Flask app, which has none.
+    /// Verifies the audit log of the source with its own key. `None` if there is none yet: in a database of the Flask
+    /// app, or in a copy of one that no server has used.
     fn check_audit_log(&self) -> Result<Option<Verification>, Error> {
-        if self.source.is_flask {
+        if self.source.is_flask || seal::is_new(&self.source.connection()).map_err(of_source)? {
             return Ok(None);
         }
         let found = verify_all(&self.source.connection(), &self.source_files).map_err(of_source)?;

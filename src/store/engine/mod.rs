@@ -10,6 +10,8 @@ mod value;
 
 pub use self::connection::{Connection, Rows};
 pub use self::database_error::DatabaseError;
+#[cfg(feature = "postgres")]
+pub use self::row::OTHER_MOMENT;
 pub use self::row::{Column, Row};
 pub use self::value::Value;
 pub(crate) use self::value::values;

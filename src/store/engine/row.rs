@@ -33,7 +33,13 @@ pub enum Column<'a> {
     Bytes(&'a [u8]),
     /// A moment of PostgreSQL; SQLite stores text.
     Timestamp(Timestamp),
+    /// A moment of PostgreSQL that is no [`Timestamp`], such as `infinity`: its number of microseconds. It reads as NULL,
+    /// and keeps its place in a sorted list.
+    OtherMoment(i64),
 }
+
+/// What the stored text of [`Column::OtherMoment`] begins with.
+pub const OTHER_MOMENT: char = '@';
 
 /// A type that a column can be read as.
 pub trait FromColumn<'a>: Sized {
@@ -100,6 +106,7 @@ impl Column<'_> {
         match self {
             Column::Integer(number) => Some(number.to_string()),
             Column::Real(number) => Some(format!("{number:?}")),
+            Column::OtherMoment(micros) => Some(format!("{OTHER_MOMENT}{micros}")),
             other => String::from_column(other),
         }
     }

@@ -263,7 +263,9 @@ impl PostgresDatabase {
         match self.state.fault() {
             Some(fault) if TRANSIENT_FAULTS.contains(&fault) => self.probe(),
             _ => match self.read_one(migrate::check_not_newer) {
-                Ok(()) => self.state.end(&[StorageFault::Newer]),
+                Ok(()) => self
+                    .state
+                    .end(&[StorageFault::Newer, StorageFault::Replaced]),
                 Err(why) => self.state.report_failure(&why),
             },
         }

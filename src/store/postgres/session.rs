@@ -305,6 +305,10 @@ fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
             unavailable(StorageFault::Unreachable, cause)
         }
         // A role that has lost its rights is also a database that cannot be written.
+        // The database was dropped and created anew, or a restore is in progress.
+        &SqlState::UNDEFINED_TABLE
+        | &SqlState::UNDEFINED_COLUMN
+        | &SqlState::INVALID_SCHEMA_NAME => unavailable(StorageFault::Replaced, cause),
         &SqlState::READ_ONLY_SQL_TRANSACTION | &SqlState::INSUFFICIENT_PRIVILEGE => {
             unavailable(StorageFault::ReadOnly, cause)
         }

@@ -7,7 +7,7 @@ use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::model::Timestamp;
-use crate::store::engine::{Column, Value};
+use crate::store::engine::{Column, OTHER_MOMENT, Value};
 
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -43,10 +43,10 @@ impl ToSql for Value<'_> {
             Value::Bytes(value) => value.to_sql(ty, out),
             Value::Timestamp(moment) => micros(*moment).to_sql(&Type::INT8, out),
             Value::Stored(text) if *ty == Type::TIMESTAMP => {
-                let moment = text.as_deref().map(Timestamp::from_stored);
-                match moment {
+                let micros = text.as_deref().map(stored_micros);
+                match micros {
                     Some(None) => Err("a sort key is no timestamp".into()),
-                    moment => micros(moment.flatten()).to_sql(&Type::INT8, out),
+                    micros => micros.flatten().to_sql(&Type::INT8, out),
                 }
             }
             Value::Text(text) | Value::Stored(text) => text.as_deref().to_sql(ty, out),
@@ -87,11 +87,18 @@ impl<'a> FromSql<'a> for Typed<'a> {
     }
 }
 
-/// A moment that this program cannot represent, such as `infinity`, counts as NULL.
 fn moment<'a>(micros: i64) -> Column<'a> {
     let unix = micros.checked_add(EPOCH_MICROS);
     let moment = unix.and_then(Timestamp::from_unix_micros);
-    moment.map_or(Column::Null, Column::Timestamp)
+    moment.map_or(Column::OtherMoment(micros), Column::Timestamp)
+}
+
+/// The number of microseconds of a moment in its stored form.
+fn stored_micros(text: &str) -> Option<i64> {
+    match text.strip_prefix(OTHER_MOMENT) {
+        Some(number) => number.parse().ok(),
+        None => micros(Timestamp::from_stored(text)),
+    }
 }
 
 /// Reads a column of a row.
