@@ -2,7 +2,7 @@
 --
 -- This script is also the migration. It runs on an empty file, on the Flask app's file and on a file of an
 -- older version, so each statement must be idempotent (IF NOT EXISTS, IF EXISTS): it does nothing if its work
--- is already done. After a change here, raise VERSION in src/store/sqlite/migrate.rs.
+-- is already done. After a change here, raise VERSION in src/store/schema.rs.
 --
 -- Every DATETIME is text in UTC, as SQLAlchemy writes it: 2026-11-23 04:22:41.136817.
 
