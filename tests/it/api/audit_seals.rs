@@ -322,59 +322,6 @@ fn a_key_file_that_is_removed_under_the_server_is_written_again() {
 }
 
 #[test]
-fn an_operator_sees_a_lost_key_and_seals_the_log_anew() {
-    let work_dir = WorkDir::new();
-    // With an admin, the start makes no link, of which the log would have an entry.
-    work_dir.create_account("ada", &["--role", "admin", "--approved"]);
-    let verify = || work_dir.run(&["audit", "verify"]);
-    // On PostgreSQL a server without the audit key does not make a signing key.
-    work_dir.serve().log();
-    assert_eq!(verify().code, Some(0));
-    fs::remove_file(work_dir.path("project.db.audit_key")).unwrap();
-    let missing = verify();
-    assert!(
-        missing
-            .error_line()
-            .starts_with("task-api: the audit log is not authentic: there is no audit key"),
-        "{missing:?}"
-    );
-    let mut server = work_dir.serve();
-    let body = json!({ "email": "ada@example.com", "password": PASSWORD });
-    let sign_in = |client: &mut crate::support::http_client::Client| {
-        client.send("POST /login", None, Some(&body)).status
-    };
-    assert_eq!(sign_in(&mut server.client()), 200);
-    let sealed = work_dir.run(&["audit", "reseal"]);
-    assert_eq!(
-        (sealed.code, sealed.out.as_str()),
-        (Some(0), "sealed the audit log with a new key, of epoch 3\n")
-    );
-    assert_eq!(verify().code, Some(0));
-    // The running server takes the new key over.
-    assert_eq!(sign_in(&mut server.client()), 200);
-    server.wait_for_line("the audit log is authenticated again");
-    let log = server.log();
-    let errors: Vec<_> = log
-        .iter()
-        .filter(|line| line.contains("the audit log is no longer authenticated"))
-        .collect();
-    assert_eq!(errors.len(), 1, "{log:?}");
-    let verified = verify();
-    assert_eq!(verified.code, Some(0), "{verified:?}");
-    assert!(verified.out.starts_with("4 rows, intact"), "{verified:?}");
-    let (detail, os_user): (String, String) = work_dir
-        .sql()
-        .query_row(
-            "SELECT detail, os_user FROM audit WHERE action = 'audit_resealed'",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .unwrap();
-    assert!(detail.contains("there is no audit key"), "{detail}");
-    assert!(!os_user.is_empty());
-}
-
-#[test]
 fn a_key_file_that_is_not_the_owners_alone_is_refused() {
     for name in ["project.db.audit_key", "project.db.jwt_secret"] {
         let work_dir = WorkDir::new();
@@ -548,6 +495,59 @@ fn an_entry_has_the_request_id_or_the_operating_system_user() {
 
 mod sqlite_only {
     use super::*;
+
+    /// On PostgreSQL a server without the key does not start, see `postgres::operating`.
+    #[test]
+    fn an_operator_sees_a_lost_key_and_seals_the_log_anew() {
+        let work_dir = WorkDir::new();
+        // With an admin, the start makes no link, of which the log would have an entry.
+        work_dir.create_account("ada", &["--role", "admin", "--approved"]);
+        let verify = || work_dir.run(&["audit", "verify"]);
+        work_dir.serve().log();
+        assert_eq!(verify().code, Some(0));
+        fs::remove_file(work_dir.path("project.db.audit_key")).unwrap();
+        let missing = verify();
+        assert!(
+            missing
+                .error_line()
+                .starts_with("task-api: the audit log is not authentic: there is no audit key"),
+            "{missing:?}"
+        );
+        let mut server = work_dir.serve();
+        let body = json!({ "email": "ada@example.com", "password": PASSWORD });
+        let sign_in = |client: &mut crate::support::http_client::Client| {
+            client.send("POST /login", None, Some(&body)).status
+        };
+        assert_eq!(sign_in(&mut server.client()), 200);
+        let sealed = work_dir.run(&["audit", "reseal"]);
+        assert_eq!(
+            (sealed.code, sealed.out.as_str()),
+            (Some(0), "sealed the audit log with a new key, of epoch 3\n")
+        );
+        assert_eq!(verify().code, Some(0));
+        // The running server takes the new key over.
+        assert_eq!(sign_in(&mut server.client()), 200);
+        server.wait_for_line("the audit log is authenticated again");
+        let log = server.log();
+        let errors: Vec<_> = log
+            .iter()
+            .filter(|line| line.contains("the audit log is no longer authenticated"))
+            .collect();
+        assert_eq!(errors.len(), 1, "{log:?}");
+        let verified = verify();
+        assert_eq!(verified.code, Some(0), "{verified:?}");
+        assert!(verified.out.starts_with("4 rows, intact"), "{verified:?}");
+        let (detail, os_user): (String, String) = work_dir
+            .sql()
+            .query_row(
+                "SELECT detail, os_user FROM audit WHERE action = 'audit_resealed'",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap();
+        assert!(detail.contains("there is no audit key"), "{detail}");
+        assert!(!os_user.is_empty());
+    }
 
     #[test]
     fn an_older_database_beside_a_newer_key_is_noticed() {

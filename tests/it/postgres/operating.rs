@@ -347,6 +347,23 @@ fn servers_that_share_their_keys_can_start_at_the_same_moment() {
 }
 
 #[test]
+fn a_lost_audit_key_is_replaced_by_a_reseal() {
+    let site = Site::new();
+    site.serve("a").log();
+    fs::remove_file(site.work_dir.path("a.audit_key")).unwrap();
+    site.assert_needs_audit_key("a", &["serve"]);
+    let verified = site.run("a", &["audit", "verify"]);
+    assert!(
+        verified.err.contains("there is no audit key"),
+        "{verified:?}"
+    );
+    assert_eq!(site.run("a", &["audit", "reseal"]).code, Some(0));
+    assert_eq!(site.run("a", &["audit", "verify"]).code, Some(0));
+    let log = site.serve("a").log();
+    assert!(!log.iter().any(|line| line.contains("ERROR")), "{log:?}");
+}
+
+#[test]
 fn after_a_reseal_the_other_servers_need_the_new_key() {
     let site = Site::new();
     site.serve("a").log();
