@@ -29,8 +29,9 @@ the code `invalid` the member `errors` names each refused field or parameter and
 fields and parameters are refused too; a query parameter with a blank value counts as absent. After a 429 \
 or 503 wait for the number of seconds in `Retry-After`. A 503 says why: `busy` (the request has waited too long \
 for its turn, or memory is used up), `stopping` (the server is about to end) or `storage_unavailable` (the \
-database cannot be written, for the reason in `msg`). A request that got a 503 has changed nothing, except that a \
-sign-out may have taken effect.
+database cannot be reached or written, for the reason in `msg`). A request that got a 503 has changed nothing, except \
+that a sign-out may have taken effect; if the connection to a PostgreSQL database broke during its commit, only the same \
+request with the same `Idempotency-Key` can tell.
 
 **Lists** use keyset pagination: a response has at most `limit` items and a `next_cursor`. Send that as \
 `cursor` to get the next page; the `Link` header has its complete URL. On the last page `next_cursor` is \
@@ -93,8 +94,8 @@ pub struct Endpoint {
     pub path: &'static str,
     /// The callers that the router admits.
     pub caller: Caller,
-    /// Whether a request may write to the database.
-    pub writes: bool,
+    /// Whether a request can fail since the database is not available.
+    pub can_lose_storage: bool,
     /// Describes the handler: parameters, body, responses.
     pub describe: fn() -> Operation,
 }
@@ -114,7 +115,7 @@ fn add_endpoint(
     operation.errors.push(Error::Internal(String::new()));
     operation.errors.push(Error::Busy(String::new()));
     operation.errors.push(Error::Stopping);
-    if endpoint.writes {
+    if endpoint.can_lose_storage {
         let error = StorageError::new(StorageFault::Full, "");
         operation.errors.push(Error::StorageUnavailable(error));
     }

@@ -78,6 +78,11 @@ impl RouteWork {
     fn writes(self) -> bool {
         matches!(self, Hash | Write)
     }
+
+    /// Whether a request can fail since the database is not available: with PostgreSQL also one that reads.
+    fn can_lose_storage(self) -> bool {
+        self.writes() || cfg!(feature = "postgres") && self != Memory
+    }
 }
 
 /// The parameters of lists that indexes answer for every role: with these alone, a page looks only at the rows
@@ -206,7 +211,7 @@ impl Route {
             method: self.method,
             path: self.path,
             caller: self.access.caller(),
-            writes: self.work.writes(),
+            can_lose_storage: self.work.can_lose_storage(),
             describe: self.describe,
         }
     }

@@ -124,7 +124,7 @@ fn the_cause_of_a_500_is_logged_whatever_the_filter() {
         let server = RunningServer::start(work_dir.command(&[]).env("RUST_LOG", filter));
         let mut client = server.client();
         let token = client.sign_in_for_token("ada");
-        work_dir.sql().execute_batch("DROP TABLE task").unwrap();
+        work_dir.sql().break_tasks();
         let failed = client.send("GET /tasks", Some(&token), None);
         assert_eq!(failed.status, 500, "{failed:?}");
         let log = server.log();
@@ -308,7 +308,7 @@ fn the_cause_of_a_500_and_a_name_with_a_line_break_are_json_too() {
     let renamed = sql.execute(r#"UPDATE "user" SET username = ?1"#, [name]);
     assert_eq!(renamed, Ok(1));
     let token = client.sign_in_for_token("ada");
-    sql.execute_batch("DROP TABLE task").unwrap();
+    sql.break_tasks();
     let failed = client.send("GET /tasks", Some(&token), None);
     assert_eq!(failed.status, 500);
     let lines = parse_lines(&server.log());

@@ -158,7 +158,7 @@ class Scene:
 
     def outages(self):
         lines = self.log_lines()
-        return [sum(text in line for line in lines) for text in ("requests that write get 503", "writes succeed again")]
+        return [sum(text in line for line in lines) for text in ("get 503, since", "writes succeed again")]
 
     @contextlib.contextmanager
     def outage(self, limit, reads_fail=True):

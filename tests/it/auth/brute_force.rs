@@ -771,8 +771,13 @@ fn a_request_that_fails_does_not_count_and_one_that_is_refused_does() {
         app.sql().execute_batch(&sql).unwrap();
     };
     rename("task", "gone");
+    // A PostgreSQL database whose tables are gone is being restored.
+    let failed = match Engine::current() {
+        Engine::Sqlite => 500,
+        Engine::Postgres => 503,
+    };
     for _ in 0..100 {
-        assert_eq!(get("GET /tasks").status, 500);
+        assert_eq!(get("GET /tasks").status, failed);
     }
     rename("gone", "task");
     assert_eq!(count_until_another(404, |_| get("GET /tasks/999")), 60);

@@ -127,6 +127,19 @@ impl TestSql {
         rows.iter().map(read).collect()
     }
 
+    /// From now on, reading tasks is an internal error.
+    pub fn break_tasks(&self) {
+        let sql = match self {
+            TestSql::Sqlite(_) => "DROP TABLE task",
+            // A table that is gone would be an outage.
+            #[cfg(feature = "postgres")]
+            TestSql::Postgres(_) => {
+                "ALTER TABLE task ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE text"
+            }
+        };
+        self.execute_batch(sql).unwrap();
+    }
+
     /// From now on this connection can break foreign keys, as the Flask app does on SQLite.
     pub fn without_foreign_keys(&self) {
         let sql = match self {
