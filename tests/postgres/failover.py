@@ -20,7 +20,7 @@ import time
 from collections import Counter
 
 from servers import (
-    PASSWORD, Client, Stage, check, fail, free_port, parse_arguments, random_name, say, url_of, wait_for,
+    PASSWORD, Client, Stage, check, fail, free_port, outages, parse_arguments, random_name, say, url_of, wait_for,
 )
 
 WRITERS, READERS = 4, 2
@@ -185,7 +185,7 @@ def check_log(server, rounds, password):
     """An outage has one line when it begins and one when it ends. No line has the password."""
     log = server.log()
     check(password not in log, f"the password is in the log of port {server.port}")
-    begun, ended = log.count("get 503, since"), log.count("writes succeed again")
+    begun, ended = outages(log)
     # Requests wait for a connection for a moment, so that the log need not tell of a short outage.
     check(begun == ended <= rounds, f"{begun} outages begin and {ended} end in the log, in {rounds} rounds:\n{log}")
 

@@ -18,7 +18,7 @@ import threading
 import time
 
 from servers import (
-    Client, Stage, TIMEOUT, check, fail, in_parallel, parse_arguments, random_name, say, url_of, wait_for,
+    Client, Stage, TIMEOUT, check, fail, in_parallel, outages, parse_arguments, random_name, say, url_of, wait_for,
 )
 
 DATABASE, ROLE, ROLE_PASSWORD = "tasks", "app", "pass4app"
@@ -157,8 +157,7 @@ class Scene:
         return log.splitlines()
 
     def outages(self):
-        lines = self.log_lines()
-        return [sum(text in line for line in lines) for text in ("get 503, since", "writes succeed again")]
+        return outages("\n".join(self.log_lines()))
 
     @contextlib.contextmanager
     def outage(self, limit, reads_fail=True):
@@ -322,7 +321,7 @@ def no_rights(scene):
     scene.check_start(f'the role "{ROLE}" may not use the tables')
     scene.sql(f"GRANT ALL ON {tables} TO {ROLE}", DATABASE)
     scene.check_start(f'the role "{ROLE}" may not use the sequences')
-    scene.sql(f"GRANT USAGE ON {sequences} TO {ROLE}", DATABASE)
+    scene.sql(f"GRANT USAGE, UPDATE ON {sequences} TO {ROLE}", DATABASE)
     return scene.check_recovery()
 
 

@@ -64,6 +64,18 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def outages(log):
+    """The numbers of outages that begin and that end in a log. A worse fault has a line of its own in an outage."""
+    begun = ended = 0
+    is_out = False
+    for line in log.splitlines():
+        if "get 503, since" in line:
+            begun, is_out = begun + (not is_out), True
+        elif "writes succeed again" in line:
+            ended, is_out = ended + 1, False
+    return [begun, ended]
+
+
 def terminate(*_):
     sys.exit("terminated")
 
