@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
@@ -42,6 +43,10 @@ pub fn start(settings: &LogArgs) -> Result<(), String> {
     let _ = FORMAT.set(format);
     std::panic::set_hook(Box::new(|panic| {
         log::error!(target: FAILURE, panic = panic.to_string(); "");
+        // The main thread's panic ends the process, and the line with it.
+        if thread::current().name() == Some("main") {
+            flush();
+        }
     }));
     Ok(())
 }
