@@ -26,7 +26,7 @@ pub fn dispatch(
 ) -> HandlerResult {
     app.store.forget_assumption();
     let result = dispatch_once(app, context, matched, username, Trust::LastRead);
-    // The database was asked in vain already.
+    // The database has just failed: another query would wait for it again.
     if let Err(Error::Busy(_) | Error::StorageUnavailable(_)) = result {
         return result;
     }

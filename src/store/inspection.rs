@@ -1,7 +1,7 @@
 //! Reads facts about a database for the operator, without a change to it, on whichever engine `DATABASE_URL` names.
 
 use super::audit::seal::{Seal, authenticate};
-use super::audit::verification::{Verification, verify_all};
+use super::audit::verification::verify_all;
 use super::audit::{self, AuditClient};
 use super::engine::Connection;
 #[cfg(feature = "postgres")]
@@ -80,13 +80,7 @@ impl Inspection {
     /// # Errors
     /// The database cannot be read.
     pub fn audit_fault(&self, files: &DatabaseFiles) -> Result<Option<String>, Error> {
-        let verify = |db: &Connection| {
-            Ok(match verify_all(db, files)? {
-                Verification::Intact { .. } => None,
-                Verification::Broken(row, how) => Some(format!("row {row} {how}")),
-                Verification::NotAuthentic(why) => Some(why),
-            })
-        };
+        let verify = |db: &Connection| Ok(verify_all(db, files)?.fault());
         match self {
             Inspection::Sqlite(database) => database.read_whole(verify),
             #[cfg(feature = "postgres")]

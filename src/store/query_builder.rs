@@ -8,6 +8,11 @@ use super::engine::Value;
 #[cfg(test)]
 use super::engine::{Connection, DatabaseError};
 
+/// A name as an identifier of SQL: it may be a reserved word, as `user` is in PostgreSQL.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// A SELECT to which conditions are added one by one, joined by AND: those that an index searches as a filter,
 /// all others as a test (see [`super::page_reader`]).
 pub struct SelectBuilder {

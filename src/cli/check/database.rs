@@ -53,7 +53,7 @@ pub fn audit_log(subject: &Subject) -> Outcome {
         match database.audit_fault(&subject.files) {
             Ok(None) => right("intact"),
             Ok(Some(fault)) => Err(format!(
-                "{fault}; find out who wrote to the database or its key, then restore a backup or run \
+                "it {fault}; find out who wrote to the database or its key, then restore a backup or run \
              `task-api audit reseal`"
             )),
             Err(why) => Err(explain(why)),

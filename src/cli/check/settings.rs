@@ -91,7 +91,9 @@ pub fn signing_key(subject: &Subject) -> Outcome {
 /// A start generates a key, unless other servers have one already.
 fn check_new_key(subject: &Subject) -> Result<(), String> {
     let is_in_use = match &subject.database {
-        Ok(Some(database)) => database.is_in_use(&subject.files).unwrap_or_default(),
+        Ok(Some(database)) => database
+            .is_in_use(&subject.files)
+            .map_err(|why| format!("cannot read whether other servers have a key: {why}"))?,
         _ => false,
     };
     SigningKey::check_generation(&subject.files, is_in_use)

@@ -42,6 +42,17 @@ pub enum Verification {
     NotAuthentic(String),
 }
 
+impl Verification {
+    /// What is wrong with the log, for a sentence that begins with it. `None` if it is intact.
+    pub fn fault(&self) -> Option<String> {
+        match self {
+            Verification::Intact { .. } => None,
+            Verification::Broken(row, how) => Some(format!("is not intact: row {row} {how}")),
+            Verification::NotAuthentic(why) => Some(format!("is not authentic: {why}")),
+        }
+    }
+}
+
 const CHANGED: &str = "is not what was written";
 const REMOVED: &str = "has been removed";
 const INSERTED: &str = "has been inserted";

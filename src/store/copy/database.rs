@@ -9,6 +9,7 @@ use crate::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use crate::error::Error;
 use crate::store::engine::{Connection, values};
 use crate::store::postgres::DatabaseSession;
+use crate::store::query_builder::quote;
 use crate::store::schema::TUTORIAL_TABLES;
 
 /// An open database.
@@ -177,10 +178,7 @@ impl Target {
             if WRITTEN_BY_SCHEMA.contains(&table.name.as_str()) {
                 continue;
             }
-            let sql = format!(
-                "SELECT EXISTS (SELECT 1 FROM {})",
-                super::table::quote(&table.name)
-            );
+            let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(&table.name));
             if self.connection().query_one(&sql, &[], |row| row.get(0))? {
                 return Err(internal(format!(
                     "it is not empty: its table {} has rows; name a new database",
@@ -225,6 +223,9 @@ impl Target {
 pub fn files(args: &DatabaseArgs) -> Result<DatabaseFiles, Error> {
     args.files().map_err(internal)
 }
+
+/// A copy does not change its source, and so does not migrate it.
+pub(super) const EARLIER_VERSION: &str = "it is of an earlier version of this program: start `task-api serve` on it once, which migrates it";
 
 pub(super) fn internal(why: impl ToString) -> Error {
     Error::Internal(why.to_string())

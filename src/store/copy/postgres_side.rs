@@ -2,7 +2,7 @@
 
 use postgres::Client;
 
-use super::database::internal;
+use super::database::{EARLIER_VERSION, internal};
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::store::postgres::migrate::{Content, find_content, upgrade_locked};
@@ -36,11 +36,7 @@ pub fn open_source(url: &PostgresUrl) -> Result<(DatabaseSession, bool), Error> 
     let is_flask = match find_content(&mut client).map_err(unnamed)? {
         Content::Flask => true,
         Content::Version(VERSION) => false,
-        Content::Version(_) => {
-            return Err(internal(
-                "it is of an earlier version of this program: start `task-api serve` on it once, which migrates it",
-            ));
-        }
+        Content::Version(_) => return Err(internal(EARLIER_VERSION)),
         Content::Nothing => return Err(internal("it is no database of Task API")),
     };
     Ok((in_transaction(client), is_flask))

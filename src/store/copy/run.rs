@@ -8,7 +8,7 @@ use super::database::{Source, Target, files, internal};
 use super::key_files::KeyPlan;
 use super::progress::{Observer, Step};
 use super::row_reader::RowReader;
-use super::table::{self, Table, quote};
+use super::table::{self, Table};
 use crate::config::database::{DatabaseArgs, DatabaseFiles};
 use crate::error::Error;
 use crate::model::Timestamp;
@@ -16,6 +16,7 @@ use crate::store::audit::seal;
 use crate::store::audit::verification::{Verification, verify_all};
 use crate::store::engine::Connection;
 use crate::store::flask_takeover;
+use crate::store::query_builder::quote;
 use crate::store::sqlite::backup::partial_file::PartialFile;
 
 /// Rows in one statement: with 13 columns at most, fewer parameters than either engine allows.
@@ -206,9 +207,9 @@ impl Copy<'_> {
             return Ok(None);
         }
         let found = verify_all(&self.source.connection(), &self.source_files).map_err(of_source)?;
-        match fault(&found) {
+        match found.fault() {
             Some(fault) if !self.job.allow_broken_audit_log => Err(internal(format!(
-                "the audit log of the source is not intact: {fault}; --allow-broken-audit-log copies it all the same"
+                "the audit log of the source {fault}; --allow-broken-audit-log copies it all the same"
             ))),
             _ => Ok(Some(found)),
         }
@@ -306,11 +307,11 @@ impl Copy<'_> {
             return Ok(());
         };
         let found = verify_all(&self.target.connection(), &self.source_files).map_err(of_target)?;
-        match (found == *expected, fault(&found)) {
+        match (found == *expected, found.fault()) {
             (true, None) => self.done("the audit log is intact".to_owned()),
-            (true, Some(fault)) => self.done(format!(
-                "the audit log is copied as it is, not intact: {fault}"
-            )),
+            (true, Some(fault)) => {
+                self.done(format!("the audit log is copied, although it {fault}"))
+            }
             (false, _) => Err(internal(
                 "the audit log of the copy is not that of the source",
             )),
@@ -355,15 +356,6 @@ impl Faults {
 
 fn total(tables: &[Checked]) -> u64 {
     tables.iter().map(|(_, checksum)| checksum.rows()).sum()
-}
-
-/// What is wrong with an audit log.
-fn fault(found: &Verification) -> Option<String> {
-    match found {
-        Verification::Intact { .. } => None,
-        Verification::Broken(row, how) => Some(format!("row {row} {how}")),
-        Verification::NotAuthentic(why) => Some(why.clone()),
-    }
 }
 
 fn of_source(why: Error) -> Error {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::database::internal;
+use super::database::{EARLIER_VERSION, internal};
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
 use crate::store::schema::VERSION;
@@ -36,9 +36,7 @@ pub fn open_source(files: &DatabaseFiles) -> Result<(Connection, bool), Error> {
     match schema_version(&db)? {
         0 => Ok((db, true)),
         VERSION => Ok((db, false)),
-        _ => Err(internal(
-            "it is of an earlier version of this program: start `task-api serve` on it once, which migrates it",
-        )),
+        _ => Err(internal(EARLIER_VERSION)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
+use crate::store::query_builder::quote;
 use crate::store::schema::{SCHEMA, TUTORIAL_TABLES};
 
 /// The table whose row describes a SQLite file and no data; see `sqlite/storage/mark.rs`.
@@ -177,11 +178,6 @@ impl Table {
             (0..rows).map(row).collect::<Vec<_>>().join(", ")
         )
     }
-}
-
-/// A name as an identifier of SQL: `user` is a reserved word in PostgreSQL.
-pub fn quote(name: &str) -> String {
-    format!("\"{name}\"")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::connect_error::explain;
 use super::server_checks::check_server;
 use super::session::DatabaseSession;
 use crate::config::postgres::PostgresUrl;
-use crate::error::Error;
+use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
 use crate::store::engine::{Connection, values};
 use crate::store::schema::{TUTORIAL_TABLES, VERSION};
@@ -215,8 +215,5 @@ pub fn probe(session: &DatabaseSession) -> Result<(), Error> {
 
 fn newer() -> Error {
     let cause = "the schema has another version than this program knows; stop this server";
-    Error::StorageUnavailable(crate::error::StorageError::new(
-        crate::error::StorageFault::Newer,
-        cause,
-    ))
+    Error::StorageUnavailable(StorageError::new(StorageFault::Newer, cause))
 }

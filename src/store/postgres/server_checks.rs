@@ -4,6 +4,7 @@
 use postgres::{Client, Error, Row};
 
 use super::connect_error::explain;
+use crate::store::query_builder::quote;
 
 /// The oldest version that works, as `server_version_num` has it.
 const MIN_VERSION: i32 = 13_00_00;
@@ -147,11 +148,6 @@ impl Answers {
             "the role {role} may not {cannot} in the schema {schema}: GRANT {grant} SCHEMA {schema} TO {role}"
         ))
     }
-}
-
-/// A name as an identifier of SQL.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

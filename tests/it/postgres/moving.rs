@@ -678,7 +678,8 @@ fn an_audit_log_that_is_not_intact_is_refused_unless_allowed() {
     site.assert_no_table();
     let done = site.migrate(PROJECT, Side::Postgres, &["--allow-broken-audit-log"]);
     assert_done(&done);
-    let line = "the audit log is copied as it is, not intact: row 1 is not what was written\n";
+    let line =
+        "the audit log is copied, although it is not intact: row 1 is not what was written\n";
     assert!(done.out.contains(line), "{}", done.out);
     assert_eq!(site.rows(Side::Postgres), site.rows(PROJECT));
 }

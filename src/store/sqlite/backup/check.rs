@@ -9,7 +9,8 @@ use super::keys::KEY_TABLE;
 use super::snapshot_copy::open_copy;
 use super::watch::{Phase, Watch};
 use crate::error::Error;
-use crate::store::audit::verification::{Verification, verify_chain};
+use crate::store::audit::verification::verify_chain;
+use crate::store::query_builder::quote;
 use crate::store::sqlite::migrate;
 
 /// The number of rows of each table, and of the rows that refer to a row which does not exist: the Flask app does not
@@ -24,7 +25,7 @@ impl Contents {
     /// Counts the rows.
     pub fn read(db: &Connection) -> Result<Contents, Error> {
         let tables = table_names(db)?.into_iter().map(|name| {
-            let sql = format!(r#"SELECT count(*) FROM "{}""#, name.replace('"', r#""""#));
+            let sql = format!("SELECT count(*) FROM {}", quote(&name));
             Ok((name, db.query_row(&sql, [], |row| row.get(0))?))
         });
         let tables = tables.collect::<rusqlite::Result<_>>()?;
@@ -115,13 +116,8 @@ fn check_pages(db: &Connection) -> Result<(), Error> {
 fn audit_fault(copy: &mut Connection) -> Result<Option<String>, Error> {
     let transaction = copy.transaction()?;
     migrate::upgrade(&transaction)?;
-    Ok(match verify_chain(&(&*transaction).into())? {
-        Verification::Intact { .. } => None,
-        Verification::Broken(row, how) => {
-            Some(format!("the audit log is not intact: row {row} {how}"))
-        }
-        Verification::NotAuthentic(why) => Some(format!("the audit log is not authentic: {why}")),
-    })
+    let fault = verify_chain(&(&*transaction).into())?.fault();
+    Ok(fault.map(|fault| format!("the audit log {fault}")))
 }
 
 /// The error of a damaged file.
