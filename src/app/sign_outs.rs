@@ -22,6 +22,9 @@ pub struct SignOuts {
     waiting: Mutex<Waiting>,
     /// Spares each request the mutex.
     has_any: AtomicBool,
+    /// Held by the one thread that writes what waits. A second one would take what it has written out of `waiting` once
+    /// more, and with it what came later.
+    flushing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -155,6 +158,7 @@ impl SignOuts {
     /// # Errors
     /// The database cannot be written; everything waits on then.
     pub fn flush(&self, store: &Store) -> Result<(), Error> {
+        let _only = self.flushing.lock();
         let sign_outs = self.waiting.lock().sign_outs.clone();
         if sign_outs.is_empty() {
             return Ok(());

@@ -482,6 +482,8 @@ browserTest('a browser keeps the device token of a sign-in, and sends it with th
     await fillSignIn(page, email, PASSWORD);
     const response = await responded;
     const { device_token: received } = await response.json();
+    // Of two servers, one may serve the lists after the other has ended the session.
+    await page.waitForLoadState('networkidle');
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('You are signed out.').waitFor();
     return { sent: response.request().postDataJSON().device_token, received };

@@ -565,6 +565,34 @@ fn an_admin_who_loses_the_role_while_waiting_for_a_lock_gets_403() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // it looks into /proc
+fn two_threads_write_the_waiting_sign_outs_at_the_same_time_and_lose_none() {
+    let app = TestApp::new();
+    let mine = log_in(&app, &app.employee());
+    assert_eq!(app.send_token("POST /logout", &mine.access).status, 204);
+    let lock = app.sql();
+    lock.lock_writes();
+    thread::scope(|scope| {
+        let (started, threads) = mpsc::channel();
+        let flushes: Vec<_> = (0..2)
+            .map(|_| {
+                let (app, started) = (&app.app, started.clone());
+                scope.spawn(move || {
+                    started.send(rustix::thread::gettid()).unwrap();
+                    app.sign_outs.flush(&app.store)
+                })
+            })
+            .collect();
+        threads.iter().take(2).for_each(wait_until_blocked);
+        lock.execute_batch("COMMIT").unwrap();
+        for flush in flushes {
+            flush.join().unwrap().unwrap();
+        }
+    });
+    assert!(!is_accepted(&app, &mine.access));
+}
+
+#[test]
 fn a_changed_role_applies_at_once_and_ends_no_session() {
     let app = TestApp::new();
     let (admin, anna) = (app.admin(), app.manager());
