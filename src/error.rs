@@ -49,11 +49,11 @@ pub enum StorageFault {
     Failing,
     /// The file or its file system is read-only.
     ReadOnly,
-    /// The open file is no longer the file at the path of the database.
+    /// The open file is no longer the file at the path of the database, or a table of PostgreSQL is gone.
     Replaced,
-    /// A newer version of this program has migrated the file.
+    /// A newer version of this program has migrated the database.
     Newer,
-    /// The content of the file is damaged.
+    /// The content of the database is damaged.
     Damaged,
 }
 
@@ -68,7 +68,7 @@ impl StorageFault {
             StorageFault::ReadOnly => "the database is read-only",
             StorageFault::Replaced => "the database was moved, removed or replaced",
             StorageFault::Newer => "a newer version of this program has migrated the database",
-            StorageFault::Damaged => "the database file is damaged",
+            StorageFault::Damaged => "the database is damaged",
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::logging;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::router::{self, ROUTES};
-use crate::server::{ListenOn, STOP_DEADLINE, Server};
+use crate::server::{ListenOn, STOP_DEADLINE, Server, max_connections};
 use crate::store::audit::seal;
 use crate::store::{Store, inspection};
 
@@ -51,6 +51,8 @@ fn serve(mut config: Config, listen_on: ListenOn) -> Result<(), String> {
     }
     let signals = StopSignals::catch()?;
     check_threads(config.new_threads())?;
+    // Before the database opens its connections, which need descriptors too.
+    config.limits.max_connections = max_connections(&config)?;
     let files = config.database.files()?;
     manager.status("opening the database");
     let store = Store::open(&config.database, config.concurrency.connections)?;

@@ -54,6 +54,17 @@ impl DatabaseArgs {
         Ok(())
     }
 
+    /// The files with passwords that the URLs of PostgreSQL name.
+    pub fn password_files(&self) -> Vec<&Path> {
+        #[cfg(feature = "postgres")]
+        if let DatabaseUrl::Postgres(url) = &self.database_url {
+            let standby = self.postgres.read_database_url.as_ref();
+            let urls = [Some(&**url), standby].into_iter().flatten();
+            return urls.filter_map(PostgresUrl::passfile).collect();
+        }
+        Vec::new()
+    }
+
     /// The database file, and the files beside it. With PostgreSQL there is no database file, and the key files are
     /// at `KEYS_PATH`. Follows symbolic links; the file itself need not exist.
     ///

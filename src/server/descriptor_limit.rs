@@ -20,7 +20,7 @@ const RESERVED: u64 = 32;
 /// # Errors
 /// One line for the operator: there are too few descriptors for the program itself.
 #[cfg(unix)]
-pub fn max_connections(config: &Config) -> Result<usize, String> {
+pub fn max_connections(config: &Config) -> Result<u32, String> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);
@@ -41,14 +41,14 @@ pub fn max_connections(config: &Config) -> Result<usize, String> {
         ));
     }
     let possible = descriptors - reserved;
-    let wanted = u64::from(config.limits.max_connections);
-    if wanted > possible {
+    let wanted = config.limits.max_connections;
+    if u64::from(wanted) > possible {
         log::warn!(
             "MAX_CONNECTIONS is {wanted}, but the system's limit of {descriptors} file descriptors allows \
              {possible} connections"
         );
     }
-    Ok(wanted.min(possible) as usize)
+    Ok(u32::try_from(possible).map_or(wanted, |possible| wanted.min(possible)))
 }
 
 /// The descriptors of the database's connections.
@@ -72,6 +72,6 @@ fn of_database(config: &Config) -> usize {
 /// # Errors
 /// None.
 #[cfg(not(unix))]
-pub fn max_connections(config: &Config) -> Result<usize, String> {
-    Ok(config.limits.max_connections as usize)
+pub fn max_connections(config: &Config) -> Result<u32, String> {
+    Ok(config.limits.max_connections)
 }

@@ -45,7 +45,7 @@ impl EventServer {
     /// descriptors.
     pub fn start(app: Arc<App>, listen_on: ListenOn) -> Result<EventServer, String> {
         let max_connections = descriptor_limit::max_connections(&app.config)?;
-        EventServer::start_threads(app, listen_on.open()?, max_connections)
+        EventServer::start_threads(app, listen_on.open()?, max_connections as usize)
             .map_err(|why| format!("cannot start the server: {why}"))
     }
 

@@ -78,6 +78,12 @@ impl<M: ManageConnection> ConnectionPool<M> {
         [connections.saturating_sub(idle), idle, self.pool.max_size()]
     }
 
+    /// The most connections.
+    #[cfg(feature = "postgres")]
+    pub fn max_size(&self) -> usize {
+        usize::try_from(self.pool.max_size()).unwrap_or(usize::MAX)
+    }
+
     /// How long requests waited for a connection.
     pub fn waits(&self) -> &Histogram {
         &self.waits.0

@@ -11,7 +11,7 @@ use super::sqlite::{KeptReader, SqliteDatabase};
 use super::{account_keys, audit, pending_accounts};
 use crate::config::concurrency::Connections;
 use crate::config::database::{DatabaseArgs, DatabaseUrl};
-use crate::error::{Error, StorageError, StorageFault};
+use crate::error::Error;
 use crate::metrics::exposition::Exposition;
 
 /// The open database.
@@ -214,7 +214,8 @@ impl Store {
     /// Readiness: the database can be read and written, and is the right one.
     ///
     /// # Errors
-    /// [`Error::StorageUnavailable`]; [`Error::Busy`] while another program keeps the database locked.
+    /// [`Error::StorageUnavailable`]; [`Error::Busy`] while another program keeps the database locked; [`Error::Internal`]
+    /// for any other error of the database.
     pub fn check_ready(&self) -> Result<(), Error> {
         match &self.database {
             Database::Sqlite(database) => {
@@ -224,12 +225,7 @@ impl Store {
             #[cfg(feature = "postgres")]
             Database::Postgres(database) => database.check_state()?,
         }
-        self.ping().map_err(|why| match why {
-            Error::Internal(cause) => {
-                Error::StorageUnavailable(StorageError::new(StorageFault::Failing, cause))
-            }
-            other => other,
-        })
+        self.ping()
     }
 
     /// Checks that the open database is the right one and not known to be damaged, such as for a backup.

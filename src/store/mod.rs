@@ -15,6 +15,7 @@ pub mod copy;
 pub mod credentials;
 mod database;
 pub(crate) mod engine;
+mod files;
 pub mod flask_takeover;
 pub mod id_sequence;
 pub mod idempotency;

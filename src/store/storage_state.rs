@@ -64,11 +64,11 @@ impl StorageState {
             Some(outage) => outage.begin,
             None => Instant::now(),
         };
-        let which = match error.fault {
-            StorageFault::Unreachable => "requests",
-            _ => "requests that write",
+        let also = match error.fault {
+            StorageFault::Unreachable => ", and reads too unless READ_DATABASE_URL is set",
+            _ => "",
         };
-        log::error!(target: FAILURE, "{which} get 503, since {error}");
+        log::error!(target: FAILURE, "requests that write get 503{also}, since {error}");
         let error = error.clone();
         *current = Some(Outage { error, begin });
     }
@@ -87,7 +87,7 @@ impl StorageState {
         if faults.contains(&outage.error.fault) {
             let seconds = outage.begin.elapsed().as_secs();
             let reason = outage.error.fault.reason();
-            log::warn!(target: FAILURE, "writes succeed again after {seconds} s ({reason})");
+            log::warn!(target: FAILURE, "the outage ended after {seconds} s ({reason})");
             *current = None;
         }
     }

@@ -69,9 +69,9 @@ def outages(log):
     begun = ended = 0
     is_out = False
     for line in log.splitlines():
-        if "get 503, since" in line:
+        if "requests that write get 503" in line:
             begun, is_out = begun + (not is_out), True
-        elif "writes succeed again" in line:
+        elif "the outage ended" in line:
             ended, is_out = ended + 1, False
     return [begun, ended]
 

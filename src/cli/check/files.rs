@@ -1,7 +1,7 @@
 //! Checks of the files and of the disk below them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::finding::{Outcome, not_checked, right};
@@ -34,14 +34,16 @@ pub fn keys(subject: &Subject) -> Outcome {
 }
 
 /// The files that settings name.
-fn secret_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
+fn secret_files(config: &Config) -> impl Iterator<Item = &Path> {
     let files = [
         &config.signing_key.jwt_secret_key_file,
         &config.signing_key.jwt_secret_key_previous_file,
         &config.admin.admin_password_file,
         &config.metrics.metrics_token_file,
     ];
-    files.into_iter().flatten()
+    let passwords = config.database.password_files();
+    let files = files.into_iter().flatten();
+    files.map(PathBuf::as_path).chain(passwords)
 }
 
 /// This user, and no other one, can read, write and replace the database, which lies where its path says.

@@ -15,7 +15,7 @@ pub fn threads(subject: &Subject) -> Outcome {
 
 /// The system grants the file descriptors for `MAX_CONNECTIONS`.
 pub fn file_descriptors(subject: &Subject) -> Outcome {
-    let wanted = subject.config.limits.max_connections as usize;
+    let wanted = subject.config.limits.max_connections;
     match max_connections(subject.config)? {
         possible if possible < wanted => Err(format!(
             "the limit allows {possible} connections, and MAX_CONNECTIONS is {wanted}: raise the limit (ulimit -n, \

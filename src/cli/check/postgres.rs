@@ -58,7 +58,9 @@ pub fn connections(subject: &Subject) -> Outcome {
         return not_checked("the database cannot be opened or is empty, see database");
     };
     let Connections { reads, writes } = subject.config.concurrency.connections;
-    let wanted = reads + writes;
+    // After a failover both URLs may lead to one server.
+    let has_standby = subject.config.database.postgres.read_database_url.is_some();
+    let wanted = reads + writes + if has_standby { reads } else { 0 };
     match database.max_connections() {
         Ok(Some(limit)) if usize::try_from(limit).is_ok_and(|limit| limit < wanted) => {
             Err(format!(
@@ -69,7 +71,8 @@ pub fn connections(subject: &Subject) -> Outcome {
         Ok(Some(limit)) => right(format!(
             "{wanted} of {limit}; other servers and programs have theirs"
         )),
-        Ok(None) | Err(_) => not_checked("the server does not tell how many it permits"),
+        Ok(None) => not_checked("the server does not tell how many it permits"),
+        Err(why) => Err(why.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -112,6 +112,11 @@ impl PostgresUrl {
     /// The time within which a server must accept a connection. `None` stands for no limit.
     pub fn connect_timeout(&self) -> Option<Duration> {
         self.config.get_connect_timeout().copied()
+    }
+
+    /// The file that `passfile` names.
+    pub fn passfile(&self) -> Option<&Path> {
+        self.passfile.as_deref()
     }
 
     /// The role with which to connect.

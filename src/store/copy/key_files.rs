@@ -3,9 +3,8 @@
 use super::database::internal;
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
-use crate::store::sqlite::backup::keys::{KeyFile, names, read_files, write_files};
-use crate::store::sqlite::backup::partial_file::{PartialFile, sync_folder};
-use crate::store::sqlite::backup::restore::Owner;
+use crate::store::files::key_files::{KeyFile, names, read_files, write_files};
+use crate::store::files::{Owner, PartialFile, sync_folder};
 
 /// The keys that the target needs, and those that it has already.
 pub struct KeyPlan {

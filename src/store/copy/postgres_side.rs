@@ -30,16 +30,17 @@ const SET_SEQUENCE: &str = r#"SELECT setval(pg_get_serial_sequence('"TABLE"', 'i
 /// [`Error::Internal`] if a server uses it, or if it is another version's.
 pub fn open_source(url: &PostgresUrl) -> Result<(DatabaseSession, bool), Error> {
     let mut client = open(url)?;
-    if client.query_one(IS_USED, &[]).map_err(failure)?.get(0) {
+    let row = client.query_one(IS_USED, &[]).map_err(failure)?;
+    if row.try_get(0).map_err(failure)? {
         return Err(internal("a server uses it: stop all servers first"));
     }
-    let is_flask = match find_content(&mut client).map_err(unnamed)? {
+    let is_flask = match find_content(&mut client).map_err(internal)? {
         Content::Flask => true,
         Content::Version(VERSION) => false,
         Content::Version(_) => return Err(internal(EARLIER_VERSION)),
         Content::Nothing => return Err(internal("it is no database of Task API")),
     };
-    Ok((in_transaction(client), is_flask))
+    Ok((session_in_transaction(client), is_flask))
 }
 
 /// Begins a transaction and creates the tables in it. A server that starts meanwhile waits for its end.
@@ -48,10 +49,10 @@ pub fn open_source(url: &PostgresUrl) -> Result<(DatabaseSession, bool), Error> 
 /// [`Error::Internal`] if this program cannot use the database.
 pub fn open_target(url: &PostgresUrl) -> Result<DatabaseSession, Error> {
     let mut client = open(url)?;
-    check_server(&mut client).map_err(unnamed)?;
+    check_server(&mut client).map_err(internal)?;
     client.batch_execute("BEGIN").map_err(failure)?;
-    upgrade_locked(&mut client).map_err(unnamed)?;
-    Ok(in_transaction(client))
+    upgrade_locked(&mut client).map_err(internal)?;
+    Ok(session_in_transaction(client))
 }
 
 fn open(url: &PostgresUrl) -> Result<Client, Error> {
@@ -71,8 +72,8 @@ pub fn set_sequences(session: &DatabaseSession) -> Result<(), Error> {
     Ok(())
 }
 
-/// From here on each statement runs in a transaction.
-fn in_transaction(client: Client) -> DatabaseSession {
+/// A session whose statements run in a transaction: the one that is open, or the snapshot of the source.
+fn session_in_transaction(client: Client) -> DatabaseSession {
     let session = DatabaseSession::new(client);
     session.set_in_transaction(true);
     session
@@ -80,9 +81,4 @@ fn in_transaction(client: Client) -> DatabaseSession {
 
 fn failure(why: postgres::Error) -> Error {
     internal(ConnectError::from(why))
-}
-
-/// The errors of a start name the setting, which is another one here.
-fn unnamed(why: String) -> Error {
-    internal(why.strip_prefix("DATABASE_URL: ").unwrap_or(&why))
 }

@@ -15,9 +15,9 @@ use crate::model::Timestamp;
 use crate::store::audit::seal;
 use crate::store::audit::verification::{Verification, verify_all};
 use crate::store::engine::Connection;
+use crate::store::files::PartialFile;
 use crate::store::flask_takeover;
 use crate::store::query_builder::quote;
-use crate::store::sqlite::backup::partial_file::PartialFile;
 
 /// Rows in one statement: with 13 columns at most, fewer parameters than either engine allows.
 const BATCH: usize = 500;

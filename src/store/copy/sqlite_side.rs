@@ -7,9 +7,9 @@ use rusqlite::Connection;
 use super::database::{EARLIER_VERSION, internal};
 use crate::config::database::DatabaseFiles;
 use crate::error::Error;
+use crate::store::files::{Owner, PartialFile};
 use crate::store::schema::VERSION;
-use crate::store::sqlite::backup::partial_file::PartialFile;
-use crate::store::sqlite::backup::restore::{Owner, lock_database};
+use crate::store::sqlite::backup::restore::lock_database;
 use crate::store::sqlite::backup::snapshot_copy::open_copy;
 use crate::store::sqlite::migrate::{
     check_before_open, check_has_tables, open_compatible, schema_version, upgrade,

@@ -33,6 +33,8 @@ pub enum Column<'a> {
     Bytes(&'a [u8]),
     /// A moment of PostgreSQL; SQLite stores text.
     Timestamp(Timestamp),
+    /// A value that this program cannot decode: of another type of PostgreSQL, such as an enum.
+    Other,
     /// A moment of PostgreSQL that is no [`Timestamp`], such as `infinity`: its number of microseconds. It reads as NULL,
     /// and keeps its place in a sorted list.
     OtherMoment(i64),
@@ -81,7 +83,8 @@ impl Row<'_> {
                 Ok(ValueRef::Real(number)) => Column::Real(number),
                 Ok(ValueRef::Text(text)) => Column::Text(text),
                 Ok(ValueRef::Blob(bytes)) => Column::Bytes(bytes),
-                Ok(ValueRef::Null) | Err(_) => Column::Null,
+                Ok(ValueRef::Null) => Column::Null,
+                Err(_) => Column::Other,
             },
             #[cfg(feature = "postgres")]
             Row::Postgres(row) => row.column(column),

@@ -4,6 +4,7 @@
 //! that the next connection begins with the server to which the last one succeeded: after a failover none waits for
 //! the machine that is gone.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use r2d2::ManageConnection as _;
 use r2d2_postgres::PostgresConnectionManager;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::connect_error::{ConnectError, is_about_encryption};
+use super::connect_error::{ConnectError, explain, is_about_encryption};
 use super::connector::{Connector, Encryption};
 use super::timed_stream::ResponseLimit;
 use super::tls;
@@ -87,7 +88,7 @@ impl ConnectionManager {
                     self.last.0.store(index, Ordering::Relaxed);
                     return Ok(client);
                 }
-                Err(why) => failures.push((server.address.clone(), why)),
+                Err(why) => failures.push((&server.address, why)),
             }
         }
         Err(ConnectError::new(&failures))
@@ -166,7 +167,16 @@ fn manager(
 }
 
 impl Server {
-    fn connect(&self) -> Result<Client, Error> {
+    /// Connects. The client panics where the system grants no descriptor for its runtime (`postgres::Config::connect`); a
+    /// pool that met the panic would never open this connection again.
+    fn connect(&self) -> Result<Client, String> {
+        match panic::catch_unwind(AssertUnwindSafe(|| self.connect_or_panic())) {
+            Ok(result) => result.map_err(|why| explain(&why)),
+            Err(_) => Err("the system grants too few file descriptors".to_owned()),
+        }
+    }
+
+    fn connect_or_panic(&self) -> Result<Client, Error> {
         match (self.first.connect(), &self.second) {
             (Err(why), Some(second)) if is_about_encryption(&why) => second.connect(),
             (result, _) => result,

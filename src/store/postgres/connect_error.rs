@@ -16,12 +16,10 @@ pub struct ConnectError(String);
 
 impl ConnectError {
     /// The servers that were tried, and why each of them could not be used.
-    pub(super) fn new(failures: &[(ServerAddress, postgres::Error)]) -> ConnectError {
+    pub(super) fn new(failures: &[(&ServerAddress, String)]) -> ConnectError {
         let lines: Vec<_> = failures
             .iter()
-            .map(|(server, why)| {
-                format!("connection to server at {server} failed: {}", explain(why))
-            })
+            .map(|(server, why)| format!("connection to server at {server} failed: {why}"))
             .collect();
         ConnectError(lines.join("; "))
     }

@@ -28,12 +28,8 @@ const RESPONSE_LIMIT: Duration = Duration::from_secs(10);
 /// this time at the latest, so this bounds how long a failover goes unnoticed.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a write is retried. A client waits meanwhile.
+/// How long a transaction is retried. A client waits meanwhile.
 const RETRY_LIMIT: Duration = Duration::from_secs(5);
-
-/// The most connections in a row that are found to be lost. All those of a pool may be, for example after a restart of
-/// the server.
-const MAX_LOST: usize = 100;
 
 /// The longest pause before a retry.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
@@ -72,7 +68,7 @@ impl PostgresDatabase {
         connections: Connections,
     ) -> Result<PostgresDatabase, String> {
         let last = LastServer::default();
-        migrate::run(url, &last)?;
+        migrate::run(url, &last).map_err(|why| format!("DATABASE_URL: {why}"))?;
         let manager = |name: &str, url: &PostgresUrl, last: &LastServer| {
             let manager = ConnectionManager::new(url, RESPONSE_LIMIT, last);
             let manager = manager.map_err(|why| format!("{name}: {why}"))?;
@@ -154,7 +150,9 @@ impl PostgresDatabase {
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let begin = Instant::now();
-        let (mut turn, mut attempt) = (None, 0);
+        let (mut retry_lock, mut attempt) = (None, 0);
+        // All connections of the pool may be lost, for example after a restart of the server.
+        let max_lost = pool.max_size();
         loop {
             let session = self.session(pool)?;
             let why = match self.attempt(&session, kind, &f) {
@@ -168,13 +166,14 @@ impl PostgresDatabase {
                 Attempt::Again(why) => why,
             };
             drop(session);
-            if begin.elapsed() > RETRY_LIMIT || attempt > MAX_LOST && is_lost(&why) {
+            if begin.elapsed() > RETRY_LIMIT || attempt > max_lost && is_lost(&why) {
                 self.state.report_failure(&why);
                 return Err(give_up(why));
             }
             if !is_lost(&why) {
                 self.conflicts.add(1);
-                turn = turn.or_else(|| self.retries.try_lock_for(RETRY_LIMIT));
+                retry_lock =
+                    retry_lock.or_else(|| self.retries.try_lock_until(begin + RETRY_LIMIT));
                 std::thread::sleep(pause(attempt));
             }
             attempt += 1;

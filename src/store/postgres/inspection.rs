@@ -23,7 +23,8 @@ pub struct PostgresInspection {
 
 /// How many connections a server accepts from this role to this database, those of other programs included.
 const CONNECTION_LIMITS: &str = "
-    SELECT current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8,
+    SELECT current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8
+             - coalesce(current_setting('reserved_connections', true), '0')::int8,
            nullif(rolconnlimit, -1)::int8, nullif(datconnlimit, -1)::int8
       FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()";
 
@@ -33,7 +34,11 @@ impl PostgresInspection {
     /// # Errors
     /// One line for the operator: why a start would refuse the database.
     pub fn open(url: &PostgresUrl) -> Result<Option<PostgresInspection>, String> {
-        let mut client = connect(url).map_err(|why| format!("DATABASE_URL: {why}"))?;
+        PostgresInspection::connect(url).map_err(|why| format!("DATABASE_URL: {why}"))
+    }
+
+    fn connect(url: &PostgresUrl) -> Result<Option<PostgresInspection>, String> {
+        let mut client = connect(url)?;
         check_server(&mut client)?;
         let content = migrate::find_content(&mut client)?;
         if content == Content::Nothing {
@@ -102,27 +107,28 @@ impl Standby {
     /// # Errors
     /// One line for the operator: it cannot be reached, or it is no copy of a database of this version.
     pub fn find(url: &PostgresUrl) -> Result<Standby, String> {
-        let named = |why: String| format!("READ_DATABASE_URL: {why}");
-        let mut client = connect(url).map_err(named)?;
+        Standby::connect(url).map_err(|why| format!("READ_DATABASE_URL: {why}"))
+    }
+
+    fn connect(url: &PostgresUrl) -> Result<Standby, String> {
+        let mut client = connect(url)?;
         let row = client.query_one("SELECT pg_is_in_recovery()", &[]);
-        let row = row.map_err(|why| named(explain(&why)))?;
+        let is_standby = row.and_then(|row| row.try_get(0));
+        let is_standby = is_standby.map_err(|why| explain(&why))?;
         match migrate::schema_version(&mut client)? {
-            Some(VERSION) => Ok(Standby {
-                is_standby: row.get(0),
-            }),
-            _ => Err(named(format!(
+            Some(VERSION) => Ok(Standby { is_standby }),
+            _ => Err(format!(
                 "the database has not the schema version {VERSION}: it must be a copy of that of DATABASE_URL"
-            ))),
+            )),
         }
     }
 }
 
 /// The name and the version of the server, such as `PostgreSQL 15.8`.
 fn server_version(client: &mut Client) -> Result<String, String> {
-    let row = client
-        .query_one("SELECT version()", &[])
-        .map_err(|why| format!("DATABASE_URL: {}", explain(&why)))?;
-    let text: String = row.get(0);
+    let row = client.query_one("SELECT version()", &[]);
+    let text = row.and_then(|row| row.try_get(0));
+    let text: String = text.map_err(|why| explain(&why))?;
     let name = text.split(" on ").next().unwrap_or(&text);
     Ok(name.split(" (").next().unwrap_or(name).to_owned())
 }

@@ -33,10 +33,9 @@ const WIDEN_FLASK_TABLES: &str = r#"ALTER TABLE "user" ALTER COLUMN password_has
 /// Checks the server and the database, and migrates it.
 ///
 /// # Errors
-/// One line for the operator: this program cannot use the database or must not change it.
+/// One line for the operator, without the name of the setting: this program cannot use the database or must not change it.
 pub fn run(url: &PostgresUrl, last: &LastServer) -> Result<(), String> {
-    let mut client =
-        connect_beginning_with(url, last).map_err(|why| format!("DATABASE_URL: {why}"))?;
+    let mut client = connect_beginning_with(url, last)?;
     check_server(&mut client)?;
     // A start on a current database takes no lock.
     match schema_version(&mut client)? {
@@ -52,10 +51,10 @@ fn migrate(client: &mut Client) -> Result<(), String> {
     // Without it each statement that has nothing to do would log a notice.
     client
         .batch_execute("SET client_min_messages = warning")
-        .map_err(failure)?;
-    let mut transaction = client.transaction().map_err(failure)?;
+        .map_err(|why| explain(&why))?;
+    let mut transaction = client.transaction().map_err(|why| explain(&why))?;
     upgrade_locked(&mut transaction)?;
-    transaction.commit().map_err(failure)
+    transaction.commit().map_err(|why| explain(&why))
 }
 
 /// Takes the lock and brings the schema to this version, in the transaction that is open. The lock ends with it.
@@ -66,7 +65,7 @@ pub fn upgrade_locked(transaction: &mut impl GenericClient) -> Result<(), String
     // CockroachDB has no advisory locks, and its transactions are serializable: the call does nothing there.
     transaction
         .query("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
-        .map_err(failure)?;
+        .map_err(|why| explain(&why))?;
     let found = schema_version(transaction)?;
     check_version(found)?;
     match found {
@@ -81,17 +80,23 @@ fn upgrade(transaction: &mut impl GenericClient) -> Result<(), String> {
     if is_made_by_flask {
         script += WIDEN_FLASK_TABLES;
     }
-    transaction.batch_execute(&script).map_err(failure)?;
+    transaction
+        .batch_execute(&script)
+        .map_err(|why| explain(&why))?;
     if is_made_by_flask {
         let now = Timestamp::now().to_stored();
         let sql = format!(
             "INSERT INTO flask_takeover (id, at) VALUES (1, '{now}') ON CONFLICT DO NOTHING"
         );
-        transaction.batch_execute(&sql).map_err(failure)?;
+        transaction
+            .batch_execute(&sql)
+            .map_err(|why| explain(&why))?;
     }
     let sql = "INSERT INTO schema_version (id, version) VALUES (1, $1)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version";
-    transaction.execute(sql, &[&VERSION]).map_err(failure)?;
+    transaction
+        .execute(sql, &[&VERSION])
+        .map_err(|why| explain(&why))?;
     Ok(())
 }
 
@@ -109,7 +114,7 @@ pub enum Content {
 /// Finds out whose tables the database has, without a change.
 ///
 /// # Errors
-/// One line for the operator: this program cannot use the database or must not change it.
+/// One line for the operator, without the name of the setting: this program cannot use the database or must not change it.
 pub fn find_content(client: &mut impl GenericClient) -> Result<Content, String> {
     let found = schema_version(client)?;
     check_version(found)?;
@@ -125,29 +130,26 @@ pub fn find_content(client: &mut impl GenericClient) -> Result<Content, String> 
     Ok(content)
 }
 
-fn failure(why: postgres::Error) -> String {
-    format!("DATABASE_URL: {}", explain(&why))
-}
-
 /// The version of the schema; `None` if this program has not created or taken over the database.
 ///
 /// # Errors
 /// One line for the operator: the database cannot be read.
 pub fn schema_version(client: &mut impl GenericClient) -> Result<Option<i64>, String> {
     let sql = "SELECT to_regclass('schema_version') IS NOT NULL";
-    let exists: bool = client.query_one(sql, &[]).map_err(failure)?.get(0);
-    if !exists {
+    let row = client.query_one(sql, &[]).map_err(|why| explain(&why))?;
+    if !row.try_get(0).map_err(|why| explain(&why))? {
         return Ok(None);
     }
     let sql = "SELECT version FROM schema_version WHERE id = 1";
-    let row = client.query_opt(sql, &[]).map_err(failure)?;
-    row.map(|row| row.try_get(0).map_err(failure)).transpose()
+    let row = client.query_opt(sql, &[]).map_err(|why| explain(&why))?;
+    row.map(|row| row.try_get(0).map_err(|why| explain(&why)))
+        .transpose()
 }
 
 fn check_version(found: Option<i64>) -> Result<(), String> {
     match found {
         Some(version) if version > VERSION => Err(format!(
-            "DATABASE_URL: a newer version of this program has migrated the database (schema version {version}; this \
+            "a newer version of this program has migrated the database (schema version {version}; this \
              program knows {VERSION}): use that version"
         )),
         _ => Ok(()),
@@ -161,30 +163,76 @@ fn check_table(
     table: &str,
     expected: &[&str],
 ) -> Result<bool, String> {
-    let sql = "SELECT column_name::text, is_nullable = 'NO' AND column_default IS NULL
-        FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1";
-    let rows = client.query(sql, &[&table]).map_err(failure)?;
-    let columns: Vec<(String, bool)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let columns = FoundColumn::all(client, table).map_err(|why| explain(&why))?;
     if columns.is_empty() {
         return Ok(false);
     }
     let foreign = |why: String| {
         Err(format!(
-            "DATABASE_URL: the database is neither this program's nor the tutorial's: its table {table} {why}"
+            "the database is neither this program's nor the tutorial's: its table {table} {why}"
         ))
     };
-    let has = |name: &str| columns.iter().any(|(column, _)| column == name);
-    if let Some(missing) = expected.iter().find(|name| !has(name)) {
-        return foreign(format!("has no column {missing}"));
+    for name in expected {
+        let Some(column) = columns.iter().find(|column| column.name == *name) else {
+            return foreign(format!("has no column {name}"));
+        };
+        let types = types(name);
+        if !types.contains(&column.type_name.as_str()) {
+            let types = types.join(" or ");
+            return foreign(format!(
+                "has a column {name} of the type {}, which must be {types}",
+                column.type_name
+            ));
+        }
     }
     let unknown = columns
         .iter()
-        .find(|(name, is_required)| *is_required && !expected.contains(&name.as_str()));
+        .find(|column| column.is_required && !expected.contains(&column.name.as_str()));
     match unknown {
-        Some((name, _)) => foreign(format!(
-            "requires a value for {name}, a column that this program does not know"
+        Some(column) => foreign(format!(
+            "requires a value for {}, a column that this program does not know",
+            column.name
         )),
         None => Ok(true),
+    }
+}
+
+/// A column of a table in the database.
+struct FoundColumn {
+    name: String,
+    /// An INSERT has to name it.
+    is_required: bool,
+    /// The name in `pg_type`.
+    type_name: String,
+}
+
+impl FoundColumn {
+    fn all(
+        client: &mut impl GenericClient,
+        table: &str,
+    ) -> Result<Vec<FoundColumn>, postgres::Error> {
+        let sql = "SELECT column_name::text, is_nullable = 'NO' AND column_default IS NULL, udt_name::text
+            FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1";
+        let rows = client.query(sql, &[&table])?;
+        let columns = rows.iter().map(|row| {
+            Ok(FoundColumn {
+                name: row.try_get(0)?,
+                is_required: row.try_get(1)?,
+                type_name: row.try_get(2)?,
+            })
+        });
+        columns.collect()
+    }
+}
+
+/// The types that a column of the tutorial's tables may have: those that SQLAlchemy creates, and those that hold the same
+/// values.
+fn types(column: &str) -> &'static [&'static str] {
+    match column {
+        "id" | "assigned_user_id" => &["int4", "int8"],
+        "is_approved" => &["bool"],
+        "created_at" | "deadline" => &["timestamp"],
+        _ => &["varchar", "text"],
     }
 }
 

@@ -48,15 +48,11 @@ struct Answers {
 /// Checks the version of the server, the encoding of the database and the rights of the role.
 ///
 /// # Errors
-/// One line for the operator, with what to do.
+/// One line for the operator, without the name of the setting, with what to do.
 pub fn check_server(client: &mut Client) -> Result<(), String> {
-    let row = client
-        .query_one(QUESTIONS, &[])
-        .map_err(|why| format!("DATABASE_URL: {}", explain(&why)))?;
-    let answers = Answers::read(&row).map_err(|why| format!("DATABASE_URL: {}", explain(&why)))?;
-    answers
-        .check()
-        .map_err(|why| format!("DATABASE_URL: {why}"))
+    let row = client.query_one(QUESTIONS, &[]);
+    let answers = row.and_then(|row| Answers::read(&row));
+    answers.map_err(|why| explain(&why))?.check()
 }
 
 impl Answers {

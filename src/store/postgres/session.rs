@@ -304,11 +304,11 @@ fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
         &SqlState::FEATURE_NOT_SUPPORTED if db.message().starts_with("cached plan") => {
             unavailable(StorageFault::Unreachable, cause)
         }
-        // A role that has lost its rights is also a database that cannot be written.
         // The database was dropped and created anew, or a restore is in progress.
         &SqlState::UNDEFINED_TABLE
         | &SqlState::UNDEFINED_COLUMN
         | &SqlState::INVALID_SCHEMA_NAME => unavailable(StorageFault::Replaced, cause),
+        // For a role that has lost its rights the database is read-only too.
         &SqlState::READ_ONLY_SQL_TRANSACTION | &SqlState::INSUFFICIENT_PRIVILEGE => {
             unavailable(StorageFault::ReadOnly, cause)
         }
@@ -323,11 +323,11 @@ fn explain(why: &postgres::Error, is_closed: bool) -> DatabaseError {
         &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
             unavailable(StorageFault::Unreachable, cause)
         }
-        code => match &code.code()[..2] {
+        code => match code.code().get(..2) {
             // Insufficient resources, such as memory.
-            "53" => DatabaseError::Other(Error::Busy(cause)),
+            Some("53") => DatabaseError::Other(Error::Busy(cause)),
             // Connection exceptions, operator intervention, errors of the system.
-            "08" | "57" | "58" => unavailable(StorageFault::Unreachable, cause),
+            Some("08" | "57" | "58") => unavailable(StorageFault::Unreachable, cause),
             _ => DatabaseError::Other(Error::Internal(cause)),
         },
     }

@@ -64,7 +64,7 @@ fn micros(moment: Option<Timestamp>) -> Option<i64> {
     moment.map(|moment| moment.unix_micros() - EPOCH_MICROS)
 }
 
-/// A column with its type. PostgreSQL has more types than this program; those that it never uses count as NULL.
+/// A column with its type. PostgreSQL has more types than this program.
 struct Typed<'a>(Column<'a>);
 
 impl<'a> FromSql<'a> for Typed<'a> {
@@ -78,7 +78,7 @@ impl<'a> FromSql<'a> for Typed<'a> {
             Type::BYTEA => Column::Bytes(raw),
             Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME => Column::Text(raw),
             Type::TIMESTAMP => moment(i64::from_sql(&Type::INT8, raw)?),
-            _ => Column::Null,
+            _ => Column::Other,
         }))
     }
 
@@ -105,6 +105,7 @@ fn stored_micros(text: &str) -> Option<i64> {
 pub fn column(row: &postgres::Row, column: usize) -> Column<'_> {
     match row.try_get::<_, Option<Typed>>(column) {
         Ok(Some(Typed(value))) => value,
-        Ok(None) | Err(_) => Column::Null,
+        Ok(None) => Column::Null,
+        Err(_) => Column::Other,
     }
 }

@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::backup::{KEY_TABLE, PartialFile, Watch, copy_snapshot};
+use super::backup::{KEY_TABLE, Watch, copy_snapshot};
 use super::connection_settings::{MAX_CACHE, WAIT_TIMEOUT, set_up_writer};
 use super::error_codes::is_busy;
 use super::storage::start_checks::{check_files_beside, check_log_belongs};
 use crate::config::database::DatabaseFiles;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
+use crate::store::files::PartialFile;
 use crate::store::flask_takeover;
 use crate::store::schema::{SCHEMA, TUTORIAL_TABLES, VERSION};
 

@@ -9,11 +9,11 @@ use std::thread;
 use serde_json::json;
 use task_api::config::postgres::PostgresUrl;
 
-use crate::support::PASSWORD;
 use crate::support::postgres::TestDatabase;
 use crate::support::program::{
     CommandOutput, RunningServer, WorkDir, run_command, run_command_with_input,
 };
+use crate::support::{PASSWORD, wait_for};
 
 /// A database, and a working directory in which each server has its keys at a path of its own.
 struct Site {
@@ -468,4 +468,59 @@ fn a_server_starts_as_many_threads_as_it_has_checked() {
         let threads = fs::read_dir(format!("/proc/{}/task", server.child.0.id())).unwrap();
         assert_eq!(threads.count(), expected, "{standby:?}");
     }
+}
+
+// ---- file descriptors ----------------------------------------------------------------------------
+
+/// Whether all connections for quick reads and searches are open.
+fn has_all_connections(server: &RunningServer) -> bool {
+    let metrics = server.client().send("GET /metrics", None, None);
+    let sample = |name: &str| {
+        let name = format!("database_connections_{name}{{pool=\"readers\"}} ");
+        let line = metrics
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(&name));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+    sample("idle") + sample("in_use") == sample("max")
+}
+
+#[test]
+fn too_few_descriptors_for_the_connections_are_one_line_before_the_database_changes() {
+    let site = Site::new();
+    let mut command = site.command("keys", &[]);
+    command.env("DATABASE_CONNECTIONS", "100");
+    let refused = run_command(&mut site.work_dir.run_after("ulimit -n 300", &command));
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let line = refused.error_line().to_owned();
+    assert!(line.contains("300 file descriptors is too low"), "{line}");
+    assert!(!site.has_tables());
+}
+
+#[test]
+#[cfg(target_os = "linux")] // it uses prlimit
+fn connections_that_are_lost_while_no_descriptor_is_left_are_opened_later() {
+    let site = Site::new();
+    let mut server = site.serve("keys");
+    wait_for("all connections", || {
+        has_all_connections(&server).then_some(())
+    });
+    let process = server.child.0.id().to_string();
+    let set_limit = |soft: &str| {
+        let limit = format!("--nofile={soft}:");
+        let mut prlimit = Command::new("prlimit");
+        let done = prlimit.args(["--pid", &process, &limit]).status();
+        assert!(done.unwrap().success());
+    };
+    set_limit("16");
+    let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    site.database.connect().query_one(sql, &[]).unwrap();
+    server.wait_for_line("Too many open files");
+    set_limit("20000");
+    wait_for("all connections", || {
+        has_all_connections(&server).then_some(())
+    });
+    assert_eq!(server.client().send("GET /readyz", None, None).status, 200);
 }

@@ -38,7 +38,7 @@ fn a_role_without_rights_is_told_which_it_needs() {
     assert_eq!(
         check(cluster, "poor", "poor_rights", ""),
         Err(
-            "DATABASE_URL: the role \"poor\" may not create tables in the schema \"public\": GRANT CREATE ON SCHEMA \
+            "the role \"poor\" may not create tables in the schema \"public\": GRANT CREATE ON SCHEMA \
              \"public\" TO \"poor\""
                 .to_owned()
         )
@@ -49,7 +49,7 @@ fn a_role_without_rights_is_told_which_it_needs() {
     assert_eq!(
         check(cluster, "poor", "poor_rights", ""),
         Err(
-            "DATABASE_URL: the role \"poor\" may not use the tables in the schema \"public\": GRANT SELECT, INSERT, \
+            "the role \"poor\" may not use the tables in the schema \"public\": GRANT SELECT, INSERT, \
              UPDATE, DELETE ON ALL TABLES IN SCHEMA \"public\" TO \"poor\""
                 .to_owned()
         )
@@ -59,7 +59,7 @@ fn a_role_without_rights_is_told_which_it_needs() {
     assert_eq!(
         check(cluster, "poor", "poor_rights", ""),
         Err(
-            "DATABASE_URL: the role \"poor\" may not use the sequences in the schema \"public\": GRANT USAGE, UPDATE ON ALL \
+            "the role \"poor\" may not use the sequences in the schema \"public\": GRANT USAGE, UPDATE ON ALL \
              SEQUENCES IN SCHEMA \"public\" TO \"poor\""
                 .to_owned()
         )
@@ -75,7 +75,7 @@ fn a_search_path_without_a_schema_is_refused() {
     assert_eq!(
         check(Cluster::with_tls(), "poor", "postgres", options),
         Err(
-            "DATABASE_URL: no schema of search_path exists or may be used by the role \"poor\": CREATE SCHEMA \
+            "no schema of search_path exists or may be used by the role \"poor\": CREATE SCHEMA \
              AUTHORIZATION \"poor\""
                 .to_owned()
         )
@@ -89,7 +89,7 @@ fn a_database_in_another_encoding_is_refused() {
     assert_eq!(
         check(cluster, "postgres", "latin", ""),
         Err(
-            "DATABASE_URL: the database \"latin\" has the encoding LATIN1: create one with CREATE DATABASE name \
+            "the database \"latin\" has the encoding LATIN1: create one with CREATE DATABASE name \
              ENCODING 'UTF8' TEMPLATE template0"
                 .to_owned()
         )
@@ -102,7 +102,7 @@ fn a_read_only_database_is_refused() {
     assert_eq!(
         check(Cluster::read_only(), "postgres", "postgres", parameters),
         Err(
-            "DATABASE_URL: default_transaction_read_only is on: ALTER DATABASE \"postgres\" SET \
+            "default_transaction_read_only is on: ALTER DATABASE \"postgres\" SET \
              default_transaction_read_only = off, or the same for the role \"postgres\""
                 .to_owned()
         )

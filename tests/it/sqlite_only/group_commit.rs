@@ -271,7 +271,7 @@ fn when_the_disk_is_full_each_write_is_either_stored_or_gets_503_and_reads_go_on
         1,
         "{log:?}"
     );
-    assert_eq!(count("writes succeed again"), 1, "{log:?}");
+    assert_eq!(count("the outage ended"), 1, "{log:?}");
     let mut expected = told.created;
     expected.insert("afterwards".to_owned());
     // Each acknowledged task is stored, and none that a client was told had failed.

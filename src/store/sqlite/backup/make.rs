@@ -8,8 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction};
 
 use super::check::{Checked, Contents, check_copy};
-use super::keys::{self, KeyFile};
-use super::partial_file::PartialFile;
+use super::keys;
 use super::snapshot_copy::{copy_snapshot, open_copy};
 use super::summary::Summary;
 use super::watch::{Watch, WatchedFile};
@@ -17,6 +16,8 @@ use crate::config::backups::KeyPlace;
 use crate::config::database::DatabaseFiles;
 use crate::crypto::copy_with_sha256;
 use crate::error::Error;
+use crate::store::files::PartialFile;
+use crate::store::files::key_files::{self, KeyFile};
 use crate::store::sqlite::migrate;
 
 /// A complete copy under a temporary name. It is removed unless it is [published](Draft::publish).
@@ -119,7 +120,7 @@ impl Draft {
     /// The files cannot be written, or exist. None of them stays.
     pub fn publish(self, target: &DatabaseFiles) -> io::Result<Summary> {
         let mut beside = match self.place {
-            KeyPlace::Beside => keys::write_files(&self.keys, target)?,
+            KeyPlace::Beside => key_files::write_files(&self.keys, target)?,
             KeyPlace::Inside | KeyPlace::None => Vec::new(),
         };
         beside.push(write_checksum(&self.summary.sha256, target)?);
@@ -174,11 +175,11 @@ fn begin<'a>(
     files: &DatabaseFiles,
 ) -> Result<(Transaction<'a>, Vec<KeyFile>), Error> {
     loop {
-        let found = keys::read_files(files)?;
+        let found = key_files::read_files(files)?;
         let snapshot = source.unchecked_transaction()?;
         // The transaction begins with its first read.
         snapshot.query_row("PRAGMA user_version", [], |_| Ok(()))?;
-        if keys::read_files(files)? == found {
+        if key_files::read_files(files)? == found {
             return Ok((snapshot, found));
         }
     }
@@ -216,7 +217,7 @@ fn describe_keys(place: KeyPlace, found: &[KeyFile], files: &DatabaseFiles) -> S
     };
     let mut parts = Vec::new();
     if !found.is_empty() {
-        parts.push(format!("{} {place}", keys::names(found)));
+        parts.push(format!("{} {place}", key_files::names(found)));
     }
     let [(signing_key, path), _] = files.keys();
     if !found.iter().any(|key| key.name == signing_key) {

@@ -3,9 +3,8 @@
 mod check;
 mod folder;
 mod folder_lock;
-pub(in crate::store) mod keys;
+mod keys;
 mod make;
-pub(in crate::store) mod partial_file;
 pub(in crate::store) mod restore;
 pub(in crate::store) mod snapshot_copy;
 mod summary;
@@ -15,7 +14,6 @@ pub use self::folder::BackupFolder;
 pub use self::folder_lock::FolderLock;
 pub(super) use self::keys::KEY_TABLE;
 pub use self::make::{Draft, back_up};
-pub(super) use self::partial_file::PartialFile;
 pub use self::restore::{Restore, Restored};
 pub(super) use self::snapshot_copy::copy_snapshot;
 pub use self::summary::Summary;

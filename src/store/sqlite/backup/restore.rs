@@ -6,17 +6,14 @@
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
 use super::check::{Checked, check_copy, damaged};
 use super::folder_lock::FolderLock;
-use super::keys::{self, KeyFile};
-use super::partial_file::{PartialFile, rename_to_free_name, sync_folder};
+use super::keys;
 use super::snapshot_copy::open_copy;
 use super::summary::Summary;
 use super::watch::{Watch, WatchedFile};
@@ -24,6 +21,8 @@ use crate::config::database::DatabaseFiles;
 use crate::crypto::copy_with_sha256;
 use crate::error::Error;
 use crate::model::Timestamp;
+use crate::store::files::key_files::{self, KeyFile};
+use crate::store::files::{Owner, PartialFile, rename_to_free_name, sync_folder};
 
 /// What to restore, and how.
 #[derive(Debug)]
@@ -165,7 +164,7 @@ impl Restore {
     fn take_keys(&self, copy: &Path) -> Result<Vec<KeyFile>, Error> {
         let inside = keys::take(&open_copy(copy)?)?;
         match inside.is_empty() {
-            true => keys::read_files(&self.from),
+            true => key_files::read_files(&self.from),
             false => Ok(inside),
         }
     }
@@ -174,7 +173,7 @@ impl Restore {
 fn describe_keys(keys: &[KeyFile]) -> String {
     match keys.is_empty() {
         true => "without keys".to_owned(),
-        false => keys::names(keys),
+        false => key_files::names(keys),
     }
 }
 
@@ -225,7 +224,7 @@ impl Copy {
         self.move_away(files, old)?;
         owner.give(self.partial.path())?;
         self.partial.publish(files.database())?;
-        for key in keys::write_files(&self.keys, files)? {
+        for key in key_files::write_files(&self.keys, files)? {
             owner.give(key.path())?;
             key.keep();
         }
@@ -280,32 +279,6 @@ fn write_marker(
     )?;
     marker.sync_all()?;
     sync_folder(files.folder())
-}
-
-/// The owner of the restored files. For root it is the owner of the files before, or of the folder: the server may
-/// run as another user.
-pub struct Owner(Option<(u32, u32)>);
-
-impl Owner {
-    /// The owner for new files beside this database.
-    pub fn of(files: &DatabaseFiles) -> io::Result<Owner> {
-        if !geteuid().is_root() {
-            return Ok(Owner(None));
-        }
-        let found = match fs::metadata(files.database()) {
-            Err(why) if why.kind() == ErrorKind::NotFound => fs::metadata(files.folder()),
-            found => found,
-        };
-        found.map(|found| Owner(Some((found.uid(), found.gid()))))
-    }
-
-    /// Gives a file to the owner.
-    pub fn give(&self, path: &Path) -> io::Result<()> {
-        match self.0 {
-            Some((user, group)) => chown(path, Some(user), Some(group)),
-            None => Ok(()),
-        }
-    }
 }
 
 fn internal(why: impl ToString) -> Error {

@@ -5,9 +5,9 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, Transaction};
 
-use super::partial_file::PartialFile;
 use super::watch::{Phase, Watch};
 use crate::error::Error;
+use crate::store::files::PartialFile;
 use crate::store::storage_state::database_locked;
 
 /// Pages in one step: 1 MiB of the usual 4 KiB.

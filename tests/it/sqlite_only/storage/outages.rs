@@ -94,7 +94,7 @@ fn a_disk_that_is_full_or_fails_is_an_outage_of_writes_only_and_ends_without_a_r
         let log = server.log();
         let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
         assert_eq!(count("requests that write get 503"), 1);
-        assert_eq!(count("writes succeed again"), 1);
+        assert_eq!(count("the outage ended"), 1);
         assert_eq!(count(reason), 2);
         assert_eq!(
             titles(&work_dir),
