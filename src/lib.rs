@@ -43,7 +43,7 @@
 //! | [`app`] | the state that handlers share, sign-outs in memory, and what runs in the background: maintenance, backups, the storage watch |
 //! | [`http`] | requests, responses and mechanisms of HTTP: ETags, cursors, idempotency, rate limiting |
 //! | [`auth`] | password hashes, JWTs, refresh tokens, signing keys |
-//! | [`store`] | every SQL statement, one file for each table. `engine`: what they see of the database. `sqlite`: snapshots, group commit, checkpoints, migration, backups. `postgres`: connecting, transactions with retries, migration. `copy`: moves between the two. Outages, and the seals of the audit log |
+//! | [`store`] | every SQL statement, one file for each table. `engine`: what they see of the database. `sqlite`: snapshots, group commit, checkpoints, migration, backups. `postgres`: connecting, transactions with retries, migration. `copy`: copies all rows from one to the other (`task-api migrate`). `files`: files that are complete or absent. Outages, and the seals of the audit log |
 //! | [`logging`] | the log: filter, text and JSON lines, and the thread that writes them |
 //! | [`config`] | every setting, and the numbers of threads and bytes that follow from the machine |
 //! | [`concurrency`] | kinds of work, fair queues, and the lanes in which threads wait for items (bulkhead pattern) |
@@ -81,9 +81,10 @@
 //! - A write is a transaction of its own to its caller: in SQLite a savepoint in a transaction that has taken the lock
 //!   first (`BEGIN IMMEDIATE`), in PostgreSQL a serializable transaction, which runs again after a conflict. Nothing that
 //!   a write returns leaves the process before the commit is on the disk.
-//! - Each SQL statement stands once, for both databases, and runs on a `store::Connection`. The few places that differ
-//!   ask [`store::Connection::is_remote`].
-//! - A read sees one snapshot, which contains each commit whose response has been sent.
+//! - Each SQL statement stands once, for both databases, and runs on a `store::Connection`. Where a round trip makes
+//!   the difference the code asks [`store::Connection::is_remote`]; where the dialect does, it matches on the engine.
+//! - A read sees one snapshot, which contains each commit whose response has been sent. Only reads from
+//!   `READ_DATABASE_URL` may be older.
 //! - An event loop never waits for a server, for the write lock, for a sync of the disk or for a password hash. The mutexes that
 //!   it shares with other threads are held for moments only.
 //! - No kind of work can take another's threads: each has a lane of its own, and with SQLite quick reads have the event loops.

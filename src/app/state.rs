@@ -10,11 +10,11 @@ use super::sign_outs::SignOuts;
 use crate::auth::device_token::DeviceTokens;
 use crate::auth::flask_tokens::FlaskTokens;
 use crate::auth::jwt::JwtSigner;
-use crate::auth::known_accounts::KnownAccounts;
 use crate::auth::last_used::LastUsed;
 use crate::auth::metrics_token::MetricsToken;
 use crate::auth::password_hash::PasswordHasher;
 use crate::auth::refresh_token_rotation::RefreshTokenChain;
+use crate::auth::session_accounts::SessionAccounts;
 use crate::auth::signing_key::SigningKeys;
 use crate::config::Config;
 use crate::error::Error;
@@ -48,7 +48,7 @@ pub struct App {
     /// Counts refused sign-ins, in memory until maintenance writes the sums to the audit log.
     pub refused_sign_ins: RefusedSignIns,
     /// The accounts of recent sessions.
-    pub known_accounts: KnownAccounts,
+    pub session_accounts: SessionAccounts,
     /// When sessions were last used, in memory until maintenance writes it to the database.
     pub session_activity: LastUsed<SessionId>,
     /// When tokens for scripts were last used, likewise.
@@ -99,7 +99,7 @@ impl App {
             rate_limits: RateLimits::new(config.rate_limiting),
             pending_accounts: PendingAccounts::new(&config.accounts),
             refused_sign_ins: RefusedSignIns::default(),
-            known_accounts: KnownAccounts::default(),
+            session_accounts: SessionAccounts::default(),
             session_activity: LastUsed::default(),
             api_token_activity: LastUsed::default(),
             sign_outs: SignOuts::default(),

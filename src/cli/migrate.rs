@@ -47,7 +47,7 @@ pub struct MigrateCommand {
     #[arg(long, env, hide_env_values = true)]
     keys_path: Option<PathBuf>,
 
-    /// Change what the target cannot hold, instead of an end of the command; each change is listed
+    /// Change what the target cannot hold, instead of failing; each change is listed
     #[arg(long)]
     convert: bool,
 

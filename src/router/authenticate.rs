@@ -54,8 +54,9 @@ pub fn caller(
     caller
 }
 
-/// Verifies the token, which names the account. The session, role and approval are read from the
-/// database for each request, so that a change takes effect with the next request.
+/// Verifies the token, which names the account. The session, role and approval are read from the database for each
+/// request, or checked by its first query (see `store/assumption.rs`), so that a change takes effect with the next
+/// request.
 ///
 /// # Errors
 /// [`Error::NoCredentials`] and [`Error::InvalidToken`], with flask-jwt-extended's messages.
@@ -69,26 +70,34 @@ fn authenticate(app: &App, context: &RequestContext, trust: Trust) -> Result<Sig
         app.flask_tokens.check(&claims, now)?;
         return app.store.read(|db| by_flask_token(app, db, token, &claims));
     };
-    let known = match trust {
+    let user = match trust {
         Trust::LastRead => assume_known(app, context, session, &claims, now),
         Trust::Database => None,
     };
-    let user = match known {
+    let user = match user {
         Some(user) => user,
-        None => {
-            let user = app
-                .store
-                .read_one(|db| in_session(db, session, &claims, now))?;
-            if app.store.is_remote() {
-                app.known_accounts.insert(session, &user);
-            }
-            user
-        }
+        None => read_account(app, session, &claims, now)?,
     };
     app.sign_outs.check_session(session)?;
     app.session_activity.record(session, now);
     let credential = Credential::SignIn(SignInToken::Session(session));
     Ok(SignedIn { user, credential })
+}
+
+/// The account of a session, from the database.
+fn read_account(
+    app: &App,
+    session: SessionId,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<User, Error> {
+    let user = app
+        .store
+        .read_one(|db| in_session(db, session, claims, now))?;
+    if app.store.is_remote() {
+        app.session_accounts.insert(session, &user);
+    }
+    Ok(user)
 }
 
 /// The account of a session as it was last read, if the request only reads and the database is a round trip away. The
@@ -104,7 +113,7 @@ fn assume_known(
     {
         return None;
     }
-    let user = app.known_accounts.get(session)?;
+    let user = app.session_accounts.get(session)?;
     let condition = sessions::is_unchanged(session, &user)?;
     if user.username != claims.username {
         return None;

@@ -1,9 +1,16 @@
 //! An assumption that the next query of this thread checks along, in the same round trip.
 //!
-//! A request with a session begins with what this server last read about its account, and does not wait for the
-//! database to say so again. The first query of its handler carries the condition that the session still exists and the
-//! account is unchanged. Nothing that was computed from a wrong assumption leaves the process
-//! ([`Store::confirm_assumption`](crate::store::Store::confirm_assumption)).
+//! Optimistic concurrency for requests that read, on a database that is a round trip away:
+//!
+//! 1. Each account that is read with its session is kept in a cache of this server (`auth/session_accounts.rs`).
+//! 2. A GET begins with the cached account, and assumes that it is still true (`router/authenticate.rs`). The condition
+//!    is SQL: the session exists, and the account is unchanged (`sessions::is_unchanged`).
+//! 3. The first query of the handler returns its rows together with the condition
+//!    (`store/postgres/session.rs`, `query_if`).
+//! 4. Before the response leaves, [`Store::confirm_assumption`](crate::store::Store::confirm_assumption) says whether the
+//!    condition was true. It asks the database if no query has done so.
+//! 5. After a wrong assumption the request runs once more, with the account from the database
+//!    (`router/dispatch.rs`). That run assumes nothing.
 
 use std::cell::RefCell;
 

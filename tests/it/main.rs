@@ -83,7 +83,7 @@ mod sqlite_only {
     mod takeover;
 }
 
-/// What only PostgreSQL has: its URL, and connecting to its servers.
+/// What only PostgreSQL has: connecting, TLS, round trips, outages, several servers, and copies between the engines.
 #[cfg(feature = "postgres")]
 mod postgres {
     mod cluster;

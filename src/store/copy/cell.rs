@@ -115,9 +115,9 @@ fn read_integer(column: &Column, number: i64, max: i64, is_orphan: bool) -> Resu
     match column.account {
         Some(OnDelete::Cascade) if is_orphan => Err((NO_ACCOUNT, Fix::LeaveOut, Cell::Null)),
         Some(OnDelete::Refuse) if is_orphan => Err(unfit(column, NO_ACCOUNT)),
-        // The tutorial's integers, which have 32 bits.
+        // The tutorial's integers, which have 32 bits, and whose sequences need one number more.
         _ if number > max || number < -max - 1 => {
-            Err(unfit(column, "is a number of more than 32 bits"))
+            Err(unfit(column, "is too large for the integers of PostgreSQL"))
         }
         _ => Ok(Cell::Integer(number)),
     }

@@ -17,9 +17,9 @@ pub enum Connection<'a> {
 /// How many rows a query returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
-    /// A few, or exactly those that are needed.
+    /// A few: PostgreSQL sends all of them in one round trip.
     Few,
-    /// Perhaps many, of which not all are needed, or not all fit into memory.
+    /// Perhaps many: PostgreSQL sends them in batches, through a cursor.
     Many,
 }
 
@@ -98,8 +98,8 @@ impl Connection<'_> {
         Ok(decoded)
     }
 
-    /// Runs a query and passes its rows to `step`, one after the other, until `step` breaks. The database computes
-    /// the rows as they are asked for; PostgreSQL only if there are many.
+    /// Runs a query and passes its rows to `step`, one after the other, until `step` breaks. SQLite computes each
+    /// row when it is asked for; PostgreSQL sends the rows as [`Rows`] says.
     ///
     /// # Errors
     /// As [`Connection::execute`], and those of `step`.

@@ -1,5 +1,5 @@
-//! The accounts of recent sessions as this server last read them. A request may begin with such an account while the
-//! database is a round trip away; the store confirms it before the response leaves.
+//! A cache of the accounts of recent sessions, as this server last read them. `store/assumption.rs` says how a request
+//! uses it.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -16,9 +16,9 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(10_000) {
 };
 
 /// The accounts by session; the least recently used one is evicted.
-pub struct KnownAccounts(Mutex<LruCache<i64, User>>);
+pub struct SessionAccounts(Mutex<LruCache<i64, User>>);
 
-impl KnownAccounts {
+impl SessionAccounts {
     /// The account of a session, if it was read before.
     pub fn get(&self, session: SessionId) -> Option<User> {
         self.0.lock().get(&session.get()).cloned()
@@ -30,14 +30,14 @@ impl KnownAccounts {
     }
 }
 
-impl Default for KnownAccounts {
-    fn default() -> KnownAccounts {
-        KnownAccounts(Mutex::new(LruCache::new(CAPACITY)))
+impl Default for SessionAccounts {
+    fn default() -> SessionAccounts {
+        SessionAccounts(Mutex::new(LruCache::new(CAPACITY)))
     }
 }
 
-impl fmt::Debug for KnownAccounts {
+impl fmt::Debug for SessionAccounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KnownAccounts").finish_non_exhaustive()
+        f.debug_struct("SessionAccounts").finish_non_exhaustive()
     }
 }
