@@ -11,7 +11,7 @@ pub(crate) mod last_used;
 pub mod metrics_token;
 pub(crate) mod password_hash;
 pub(crate) mod refresh_token_rotation;
-pub(crate) mod session_accounts;
+pub mod session_accounts;
 pub mod signing_key;
 mod stored_password_hash;
 mod token_cache;

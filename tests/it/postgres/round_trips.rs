@@ -1,12 +1,17 @@
 //! How often a request waits for the network.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use serde_json::json;
 use task_api::config::database::DatabaseUrl;
 use task_api::config::postgres::PostgresUrl;
+use task_api::model::Role;
+use task_api::store::users;
 
 use super::proxy::Proxy;
 use crate::support::postgres::TestDatabase;
-use crate::support::{Account, TestApp};
+use crate::support::{Account, TestApp, jwt};
 
 /// An application whose database is behind a proxy that counts round trips.
 fn app() -> (TestApp, Proxy) {
@@ -82,4 +87,35 @@ fn what_another_server_changes_counts_for_the_next_request() {
         assert_eq!(app.get(path, &admin).status, 401, "{path}");
         assert_eq!(app.get(path, &employee).status, 401, "{path}");
     }
+}
+
+/// Another request of the session, which has read the account before the change, may write the cache at any moment.
+#[test]
+fn a_request_that_runs_again_assumes_nothing_of_the_cache() {
+    let (app, _proxy) = app();
+    let (admin, _other) = (app.account("ada", Role::Admin, true), app.admin());
+    let session = jwt::payload(&admin.token)["sid"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let outdated = app
+        .app
+        .store
+        .read(|db| users::by_id(db, admin.id.try_into().unwrap()));
+    let outdated = outdated.unwrap();
+    let sql = r#"UPDATE "user" SET role = 'employee' WHERE username = 'ada'"#;
+    app.sql().execute(sql, []).unwrap();
+    let is_over = AtomicBool::new(false);
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                app.app.session_accounts.insert(session, &outdated);
+            }
+        });
+        let statuses = (0..50).map(|_| app.get("/users", &admin).status).collect();
+        is_over.store(true, Ordering::Relaxed);
+        statuses
+    });
+    assert_eq!(statuses, [403; 50]);
 }
