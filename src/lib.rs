@@ -81,8 +81,8 @@
 //! - A write is a transaction of its own to its caller: in SQLite a savepoint in a transaction that has taken the lock
 //!   first (`BEGIN IMMEDIATE`), in PostgreSQL a serializable transaction, which runs again after a conflict. Nothing that
 //!   a write returns leaves the process before the commit is on the disk.
-//! - Each SQL statement stands once, for both databases, and runs on a `store::Connection`. Where a round trip makes
-//!   the difference the code asks [`store::Connection::is_remote`]; where the dialect does, it matches on the engine.
+//! - Each SQL statement stands once, for both databases, and runs on a `store::Connection`. The few places that
+//!   differ ask [`store::Connection::is_remote`] or match on the engine.
 //! - A read sees one snapshot, which contains each commit whose response has been sent. Only reads from
 //!   `READ_DATABASE_URL` may be older.
 //! - An event loop never waits for a server, for the write lock, for a sync of the disk or for a password hash. The mutexes that

@@ -34,8 +34,7 @@ pub fn next_id(db: &Connection, sequence: Sequence, highest_used: i64) -> Result
 /// Makes sure that PostgreSQL's own sequence, from which the Flask app's rows get their ids, continues after this one.
 /// SQLite has none.
 pub fn skip_to(db: &Connection, table: &str, id: Id) -> Result<(), Error> {
-    #[cfg(feature = "postgres")]
-    if let Connection::Postgres(_) = db {
+    if db.is_remote() {
         let sql = "SELECT setval(pg_get_serial_sequence(?1, 'id'), ?2)";
         db.query_one(sql, values![table, id], |_| Ok(()))?;
     }
