@@ -1,73 +1,17 @@
-//! `task-api migrate`: copies the database from SQLite to PostgreSQL, or back.
+//! Runs the copy, and prints its progress.
 
-#[cfg(feature = "postgres")]
-use std::path::PathBuf;
-
-use clap::Args;
-#[cfg(feature = "postgres")]
 use indicatif::ProgressBar;
 
-#[cfg(feature = "postgres")]
-use super::progress::{progress_bar, stop_on_signal};
-#[cfg(feature = "postgres")]
-use super::terminal::{print, print_to_stderr};
-use crate::config::database::DatabaseUrl;
-#[cfg(feature = "postgres")]
-use crate::config::database::{DatabaseArgs, DatabaseFiles};
-#[cfg(feature = "postgres")]
+use super::MigrateCommand;
+use crate::cli::progress::{progress_bar, stop_on_signal};
+use crate::cli::terminal::{print, print_to_stderr};
+use crate::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use crate::store::copy::{CopyJob, Fault, Observer, Step, Summary};
 
-// Without the feature nothing reads the values.
-#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
-#[derive(Debug, Args)]
-#[allow(missing_docs)]
-pub struct MigrateCommand {
-    /// Database to copy: sqlite:///project.db or postgres://USER:PASSWORD@HOST/DATABASE; with a password as variable and
-    /// not as flag, since other users of the machine can read arguments
-    #[arg(
-        long,
-        env = "MIGRATE_FROM",
-        hide_env_values = true,
-        value_name = "DATABASE_URL"
-    )]
-    from: DatabaseUrl,
-
-    /// Database to create, as --from: a SQLite file that does not exist, or a PostgreSQL database that is empty
-    #[arg(
-        long,
-        env = "MIGRATE_TO",
-        hide_env_values = true,
-        value_name = "DATABASE_URL"
-    )]
-    to: DatabaseUrl,
-
-    /// Path of the keys of the PostgreSQL database, to which .jwt_secret and .audit_key are added; by default task-api,
-    /// in the working directory
-    #[cfg(feature = "postgres")]
-    #[arg(long, env, hide_env_values = true)]
-    keys_path: Option<PathBuf>,
-
-    /// Change what the target cannot hold, instead of failing; each change is listed
-    #[arg(long)]
-    convert: bool,
-
-    /// Copy a database whose audit log is not intact
-    #[arg(long)]
-    allow_broken_audit_log: bool,
-}
-
 /// Runs the command.
-#[cfg(not(feature = "postgres"))]
-pub fn run(_: MigrateCommand) -> Result<(), String> {
-    Err(
-        "migrate copies between SQLite and PostgreSQL, and this program is built without PostgreSQL: build it with \
-         `cargo build --release --features postgres`"
-            .to_owned(),
-    )
-}
-
-/// Runs the command.
-#[cfg(feature = "postgres")]
+///
+/// # Errors
+/// One line for the operator.
 pub fn run(command: MigrateCommand) -> Result<(), String> {
     check_engines(&command)?;
     let convert = command.convert;
@@ -93,7 +37,6 @@ pub fn run(command: MigrateCommand) -> Result<(), String> {
 }
 
 /// The engines have better tools of their own for a copy to the same engine.
-#[cfg(feature = "postgres")]
 fn check_engines(command: &MigrateCommand) -> Result<(), String> {
     match (&command.from, &command.to) {
         (DatabaseUrl::Sqlite(_), DatabaseUrl::Sqlite(_)) => {
@@ -108,13 +51,11 @@ fn check_engines(command: &MigrateCommand) -> Result<(), String> {
 }
 
 /// Prints each step, and draws a progress bar if standard error is a terminal.
-#[cfg(feature = "postgres")]
 fn observer(convert: bool) -> Result<Observer, String> {
     let (stop, bar) = (stop_on_signal()?, progress_bar());
     Ok(Observer::new(stop, move |step| show(&bar, convert, step)))
 }
 
-#[cfg(feature = "postgres")]
 fn show(bar: &ProgressBar, convert: bool, step: Step) {
     match step {
         Step::Begin(what, rows) => {
@@ -129,7 +70,6 @@ fn show(bar: &ProgressBar, convert: bool, step: Step) {
     }
 }
 
-#[cfg(feature = "postgres")]
 fn print_fault(fault: &Fault, convert: bool) {
     let (offered, done) = fault.fix.words();
     let fix = if convert { done } else { offered };
@@ -137,7 +77,6 @@ fn print_fault(fault: &Fault, convert: bool) {
 }
 
 /// Says what was copied, and what to do next.
-#[cfg(feature = "postgres")]
 fn conclude(job: &CopyJob, summary: &Summary) -> Result<(), String> {
     let rows = |table| summary.rows(table);
     let (accounts, tasks, audit) = (rows("user"), rows("task"), rows("audit"));
@@ -156,7 +95,6 @@ fn conclude(job: &CopyJob, summary: &Summary) -> Result<(), String> {
     ))
 }
 
-#[cfg(feature = "postgres")]
 fn next_step(target: &DatabaseUrl, files: &DatabaseFiles) -> String {
     let path = files.database().display();
     match target {
@@ -171,7 +109,6 @@ fn next_step(target: &DatabaseUrl, files: &DatabaseFiles) -> String {
     }
 }
 
-#[cfg(feature = "postgres")]
 fn describe(url: &DatabaseUrl) -> String {
     match url {
         DatabaseUrl::Sqlite(path) => path.display().to_string(),
