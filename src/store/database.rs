@@ -311,7 +311,10 @@ impl Store {
         match &self.database {
             Database::Sqlite(database) => database.check_integrity(),
             #[cfg(feature = "postgres")]
-            Database::Postgres(_) => Ok(()),
+            Database::Postgres(database) => {
+                database.check_standby();
+                Ok(())
+            }
         }
     }
 

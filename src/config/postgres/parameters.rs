@@ -120,7 +120,7 @@ impl Parameters {
                         .to_owned(),
                 );
             };
-            self.check_known(name)?;
+            self.check_known(name, query)?;
             let value = decode(value, &format!("the parameter `{name}`"))?;
             self.add(name, value)?;
         }
@@ -135,17 +135,17 @@ impl Parameters {
         }
     }
 
-    fn check_known(&self, name: &str) -> Result<(), String> {
+    fn check_known(&self, name: &str, query: &str) -> Result<(), String> {
         if kind(name).is_some() {
             return Ok(());
         }
-        // What looks like a name can be the rest of a password with a `&`.
-        match self.get("password") {
-            Some(_) => Err(format!(
+        // What looks like a name can be the rest of a password with a `&` or a `?`.
+        match self.get("password").is_some() || query.contains('@') {
+            true => Err(format!(
                 "one of the parameters is unknown; these are known: {}",
                 known_names()
             )),
-            None => Err(format!(
+            false => Err(format!(
                 "the parameter `{}` is unknown; these are known: {}",
                 name.escape_debug(),
                 known_names()

@@ -65,6 +65,11 @@ impl PostgresUrl {
         PostgresUrl::parse(text, "any")
     }
 
+    /// The same URL, for a connection that only reads: without `target_session_attrs` a standby will do.
+    pub fn for_any_server(&self) -> PostgresUrl {
+        PostgresUrl::for_reads(&self.text).unwrap_or_else(|_| self.clone())
+    }
+
     fn parse(text: &str, target_session_attrs: &str) -> Result<PostgresUrl, String> {
         let mut parameters = Parameters::of_url(text)?;
         parameters.require("user", "the user")?;

@@ -10,14 +10,15 @@ use crate::store::postgres::server_checks::check_server;
 use crate::store::postgres::{ConnectError, DatabaseSession, connect};
 use crate::store::schema::VERSION;
 
-/// The other side may take any time between two statements.
+/// The other side may take any time between two statements. Row-level security must fail and not hide rows.
 const SETTINGS: &str = "SET client_min_messages = warning;
     SET statement_timeout = 0;
+    SET row_security = off;
     SET idle_in_transaction_session_timeout = 0";
 
-/// Other connections of this program, by the name that it gives to them.
+/// Other connections of this program, by the name that it gives to them or that this URL does.
 const IS_USED: &str = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'task-api' AND pid <> pg_backend_pid())";
+    WHERE datname = current_database() AND application_name IN ('task-api', current_setting('application_name')) AND pid <> pg_backend_pid())";
 
 /// PostgreSQL numbers the rows of the Flask app from sequences of its own, which continue after the highest id.
 const SET_SEQUENCE: &str = r#"SELECT setval(pg_get_serial_sequence('"TABLE"', 'id'), greatest(highest, 1), highest > 0)
@@ -29,7 +30,7 @@ const SET_SEQUENCE: &str = r#"SELECT setval(pg_get_serial_sequence('"TABLE"', 'i
 /// # Errors
 /// [`Error::Internal`] if a server uses it, or if it is another version's.
 pub fn open_source(url: &PostgresUrl) -> Result<(DatabaseSession, bool), Error> {
-    let mut client = open(url)?;
+    let mut client = open(&url.for_any_server())?;
     let row = client.query_one(IS_USED, &[]).map_err(failure)?;
     if row.try_get(0).map_err(failure)? {
         return Err(internal("a server uses it: stop all servers first"));

@@ -1,11 +1,13 @@
 //! The open PostgreSQL database: reads, write transactions with retries, and the watch over its server.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::FairMutex;
 use r2d2::PooledConnection;
 
 use super::connect::{ConnectionManager, LastServer};
+use super::inspection::Standby;
 use super::migrate;
 use super::session::{Abort, DatabaseSession};
 use super::session_manager::SessionManager;
@@ -14,6 +16,7 @@ use crate::config::concurrency::Connections;
 use crate::config::database::DatabaseFiles;
 use crate::config::postgres::PostgresUrl;
 use crate::error::{Error, StorageError, StorageFault};
+use crate::logging::FAILURE;
 use crate::metrics::Counter;
 use crate::metrics::exposition::Exposition;
 use crate::store::audit::seal::AuditSealer;
@@ -40,6 +43,8 @@ pub struct PostgresDatabase {
     writes: ConnectionPool<SessionManager>,
     /// Of `READ_DATABASE_URL`: reads go there while the primary cannot be reached.
     standby: Option<ConnectionPool<SessionManager>>,
+    standby_url: Option<PostgresUrl>,
+    standby_has_failed: AtomicBool,
     state: StorageState,
     audit: AuditSealer,
     /// Retries of this process run one after the other: two that conflict would go on conflicting.
@@ -83,6 +88,7 @@ impl PostgresDatabase {
                 Err(why) => Err(format!("DATABASE_URL: {why}")),
             }
         };
+        let standby_url = standby.cloned();
         let standby = standby.map(|url| manager("READ_DATABASE_URL", url, &LastServer::default()));
         Ok(PostgresDatabase {
             reads: pool(connections.reads)?,
@@ -91,6 +97,8 @@ impl PostgresDatabase {
             standby: standby.transpose()?.map(|manager| {
                 ConnectionPool::open_in_background(manager, connections.reads, WAIT_TIMEOUT)
             }),
+            standby_url,
+            standby_has_failed: AtomicBool::new(false),
             state: StorageState::default(),
             audit: AuditSealer::new(files),
             retries: FairMutex::new(()),
@@ -111,17 +119,50 @@ impl PostgresDatabase {
         kind: Kind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match (self.state.fault(), &self.standby) {
-            (Some(StorageFault::Unreachable), Some(standby)) => self.retry(standby, kind, f),
-            (Some(StorageFault::Unreachable), None) => {
-                Err(self.state.check().err().unwrap_or_else(lost))
+        if self.state.fault() != Some(StorageFault::Unreachable) {
+            match self.run_on_primary(&self.reads, kind, &f) {
+                Err(why) if is_lost(&why) => {}
+                done => return done,
             }
-            (_, Some(standby)) => match self.retry(&self.reads, kind, &f) {
-                Err(why) if is_lost(&why) => self.retry(standby, kind, f),
-                done => done,
-            },
-            (_, None) => self.retry(&self.reads, kind, f),
         }
+        match &self.standby {
+            Some(standby) => self.read_from_standby(standby, kind, f),
+            None => Err(self.unreachable()),
+        }
+    }
+
+    /// A fault of the standby is none of the primary: it begins no outage.
+    fn read_from_standby<T>(
+        &self,
+        standby: &ConnectionPool<SessionManager>,
+        kind: Kind,
+        f: impl Fn(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let result = self.retry(standby, kind, f);
+        let fault = match &result {
+            Err(Error::StorageUnavailable(error)) => Some(error),
+            _ => None,
+        };
+        let had_failed = self
+            .standby_has_failed
+            .swap(fault.is_some(), Ordering::Relaxed);
+        match fault {
+            Some(why) if !had_failed => {
+                log::error!(target: FAILURE, "READ_DATABASE_URL: requests that read get 503, since {why}");
+            }
+            None if had_failed => {
+                log::warn!(target: FAILURE, "READ_DATABASE_URL: requests that read succeed again")
+            }
+            _ => {}
+        }
+        if fault.is_some() {
+            return Err(self.unreachable());
+        }
+        result
+    }
+
+    fn unreachable(&self) -> Error {
+        self.state.check().err().unwrap_or_else(lost)
     }
 
     /// Runs `f`, which runs one statement, without a transaction around it, unless it needs a cursor.
@@ -140,7 +181,17 @@ impl PostgresDatabase {
     /// reached or the database cannot be written.
     pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         self.state.check()?;
-        self.retry(&self.writes, Kind::Write, f)
+        self.run_on_primary(&self.writes, Kind::Write, f)
+    }
+
+    fn run_on_primary<T>(
+        &self,
+        pool: &ConnectionPool<SessionManager>,
+        kind: Kind,
+        f: impl Fn(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let result = self.retry(pool, kind, f);
+        result.inspect_err(|why| self.state.report_failure(why))
     }
 
     fn retry<T>(
@@ -156,9 +207,7 @@ impl PostgresDatabase {
         loop {
             let session = self.session(pool)?;
             let why = match self.attempt(&session, kind, &f) {
-                Attempt::Done(result) => {
-                    return result.inspect_err(|why| self.state.report_failure(why));
-                }
+                Attempt::Done(result) => return result,
                 Attempt::InTransaction => {
                     kind = Kind::Read;
                     continue;
@@ -167,7 +216,6 @@ impl PostgresDatabase {
             };
             drop(session);
             if begin.elapsed() > RETRY_LIMIT || attempt > max_lost && is_lost(&why) {
-                self.state.report_failure(&why);
                 return Err(give_up(why));
             }
             if !is_lost(&why) {
@@ -186,9 +234,8 @@ impl PostgresDatabase {
     ) -> Result<PooledConnection<SessionManager>, Error> {
         pool.get().map_err(|why| match pool.is_empty() {
             true => {
-                let error = StorageError::new(StorageFault::Unreachable, why.to_string());
-                self.state.report(&error);
-                Error::StorageUnavailable(error)
+                let cause = why.to_string();
+                Error::StorageUnavailable(StorageError::new(StorageFault::Unreachable, cause))
             }
             // Other requests have all connections.
             false => why,
@@ -259,22 +306,27 @@ impl PostgresDatabase {
     /// Looks after the database: whether it can be reached, and whether a newer version of this program has migrated it;
     /// while a fault lasts, whether it can be written again.
     pub fn watch(&self) {
-        match self.state.fault() {
-            Some(fault) if TRANSIENT_FAULTS.contains(&fault) => self.probe(),
-            _ => match self.read_one(migrate::check_not_newer) {
-                Ok(()) => self
-                    .state
-                    .end(&[StorageFault::Newer, StorageFault::Replaced]),
-                Err(why) => self.state.report_failure(&why),
-            },
+        let found = match self.state.fault() {
+            None => self.retry(&self.reads, Kind::OneRead, migrate::check_not_newer),
+            Some(_) => self.probe(),
+        };
+        if let Err(why) = found {
+            self.state.report_failure(&why);
         }
     }
 
-    fn probe(&self) {
-        if let Ok(session) = self.writes.get()
-            && migrate::probe(&session).is_ok()
-        {
-            self.state.end(&TRANSIENT_FAULTS);
+    fn probe(&self) -> Result<(), Error> {
+        migrate::probe(&*self.session(&self.writes)?)?;
+        self.state.end(&TRANSIENT_FAULTS);
+        self.state
+            .end(&[StorageFault::Newer, StorageFault::Replaced]);
+        Ok(())
+    }
+
+    /// Logs why reads could not go on from `READ_DATABASE_URL`, while they need not.
+    pub fn check_standby(&self) {
+        if let Some(Err(why)) = self.standby_url.as_ref().map(Standby::find) {
+            log::warn!("{why}; reads will fail while the primary cannot be reached");
         }
     }
 

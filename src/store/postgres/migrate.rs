@@ -9,15 +9,15 @@ use postgres::{Client, GenericClient};
 
 use super::connect::{LastServer, connect_beginning_with};
 use super::connect_error::explain;
-use super::server_checks::check_server;
+use super::declared::SCHEMA;
+use super::flask_tables::FlaskTables;
+use super::server_checks::{check_server, check_tables};
 use super::session::DatabaseSession;
 use crate::config::postgres::PostgresUrl;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
 use crate::store::engine::{Connection, values};
-use crate::store::schema::{TUTORIAL_TABLES, VERSION};
-
-const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
+use crate::store::schema::VERSION;
 
 /// The table with the version of the schema. The Flask app's databases have none.
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version
@@ -25,10 +25,6 @@ const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version
 
 /// The key of the advisory lock: "task-api" in ASCII.
 const LOCK: i64 = i64::from_be_bytes(*b"task-api");
-
-/// What SQLAlchemy creates differently. Both statements change the catalogue and no row.
-const WIDEN_FLASK_TABLES: &str = r#"ALTER TABLE "user" ALTER COLUMN password_hash TYPE VARCHAR(255);
-    ALTER TABLE task ALTER COLUMN title TYPE VARCHAR(255) COLLATE "C""#;
 
 /// Checks the server and the database, and migrates it.
 ///
@@ -75,15 +71,13 @@ pub fn upgrade_locked(transaction: &mut impl GenericClient) -> Result<(), String
 }
 
 fn upgrade(transaction: &mut impl GenericClient) -> Result<(), String> {
-    let is_made_by_flask = find_content(transaction)? == Content::Flask;
-    let mut script = format!("{VERSION_TABLE};\n{SCHEMA};\n");
-    if is_made_by_flask {
-        script += WIDEN_FLASK_TABLES;
-    }
+    let is_taken_over = schema_version(transaction)?.is_none();
+    let tables = FlaskTables::find(transaction)?;
+    let script = format!("{VERSION_TABLE};\n{SCHEMA};\n{}", tables.widen());
     transaction
         .batch_execute(&script)
         .map_err(|why| explain(&why))?;
-    if is_made_by_flask {
+    if is_taken_over && !tables.is_empty() {
         let now = Timestamp::now().to_stored();
         let sql = format!(
             "INSERT INTO flask_takeover (id, at) VALUES (1, '{now}') ON CONFLICT DO NOTHING"
@@ -121,13 +115,10 @@ pub fn find_content(client: &mut impl GenericClient) -> Result<Content, String> 
     if let Some(version) = found {
         return Ok(Content::Version(version));
     }
-    let mut content = Content::Nothing;
-    for (table, expected) in TUTORIAL_TABLES {
-        if check_table(client, table, expected)? {
-            content = Content::Flask;
-        }
+    match FlaskTables::find(client)?.is_empty() {
+        true => Ok(Content::Nothing),
+        false => Ok(Content::Flask),
     }
-    Ok(content)
 }
 
 /// The version of the schema; `None` if this program has not created or taken over the database.
@@ -156,86 +147,6 @@ fn check_version(found: Option<i64>) -> Result<(), String> {
     }
 }
 
-/// Checks that a table of the tutorial has the expected columns, and that an INSERT which names only those would
-/// succeed. Returns whether the table exists.
-fn check_table(
-    client: &mut impl GenericClient,
-    table: &str,
-    expected: &[&str],
-) -> Result<bool, String> {
-    let columns = FoundColumn::all(client, table).map_err(|why| explain(&why))?;
-    if columns.is_empty() {
-        return Ok(false);
-    }
-    let foreign = |why: String| {
-        Err(format!(
-            "the database is neither this program's nor the tutorial's: its table {table} {why}"
-        ))
-    };
-    for name in expected {
-        let Some(column) = columns.iter().find(|column| column.name == *name) else {
-            return foreign(format!("has no column {name}"));
-        };
-        let types = types(name);
-        if !types.contains(&column.type_name.as_str()) {
-            let types = types.join(" or ");
-            return foreign(format!(
-                "has a column {name} of the type {}, which must be {types}",
-                column.type_name
-            ));
-        }
-    }
-    let unknown = columns
-        .iter()
-        .find(|column| column.is_required && !expected.contains(&column.name.as_str()));
-    match unknown {
-        Some(column) => foreign(format!(
-            "requires a value for {}, a column that this program does not know",
-            column.name
-        )),
-        None => Ok(true),
-    }
-}
-
-/// A column of a table in the database.
-struct FoundColumn {
-    name: String,
-    /// An INSERT has to name it.
-    is_required: bool,
-    /// The name in `pg_type`.
-    type_name: String,
-}
-
-impl FoundColumn {
-    fn all(
-        client: &mut impl GenericClient,
-        table: &str,
-    ) -> Result<Vec<FoundColumn>, postgres::Error> {
-        let sql = "SELECT column_name::text, is_nullable = 'NO' AND column_default IS NULL, udt_name::text
-            FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1";
-        let rows = client.query(sql, &[&table])?;
-        let columns = rows.iter().map(|row| {
-            Ok(FoundColumn {
-                name: row.try_get(0)?,
-                is_required: row.try_get(1)?,
-                type_name: row.try_get(2)?,
-            })
-        });
-        columns.collect()
-    }
-}
-
-/// The types that a column of the tutorial's tables may have: those that SQLAlchemy creates, and those that hold the same
-/// values.
-fn types(column: &str) -> &'static [&'static str] {
-    match column {
-        "id" | "assigned_user_id" => &["int4", "int8"],
-        "is_approved" => &["bool"],
-        "created_at" | "deadline" => &["timestamp"],
-        _ => &["varchar", "text"],
-    }
-}
-
 /// Checks that no newer version of this program has migrated the database.
 ///
 /// # Errors
@@ -248,7 +159,8 @@ pub fn check_not_newer(db: &Connection) -> Result<(), Error> {
     }
 }
 
-/// Tests whether the database can be written, and whether a newer version of this program has migrated it.
+/// Tests whether the database can be written, whether it has all tables and the role all rights to them, and whether a
+/// newer version of this program has migrated it.
 ///
 /// # Errors
 /// Why it cannot be used.
@@ -257,7 +169,7 @@ pub fn probe(session: &DatabaseSession) -> Result<(), Error> {
     let sql = "UPDATE schema_version SET version = version WHERE id = 1 AND version <= ?1";
     match db.execute(sql, values![VERSION])? {
         0 => Err(newer()),
-        _ => Ok(()),
+        _ => check_tables(&db),
     }
 }
 

@@ -4,6 +4,8 @@ pub mod connect;
 mod connect_error;
 mod connector;
 mod database;
+mod declared;
+mod flask_tables;
 pub mod inspection;
 mod key_file_lock;
 pub(super) mod migrate;

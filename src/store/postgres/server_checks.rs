@@ -4,7 +4,13 @@
 use postgres::{Client, Error, Row};
 
 use super::connect_error::explain;
+use super::declared::tables;
+use crate::error::{self, StorageError, StorageFault};
+use crate::store::engine::{Connection, values};
 use crate::store::query_builder::quote;
+
+/// The table that `schema.postgres.sql` does not have, since SQLite has a pragma for it.
+const VERSION_TABLE: &str = "schema_version";
 
 /// The oldest version that works, as `server_version_num` has it.
 const MIN_VERSION: i32 = 13_00_00;
@@ -22,12 +28,22 @@ const QUESTIONS: &str = r#"
            coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
            to_regclass('task') IS NOT NULL AND to_regclass('"user"') IS NOT NULL,
            (SELECT coalesce(bool_and(has_table_privilege(to_regclass(name), privilege)), true)
-              FROM unnest(ARRAY['task', '"user"']) AS name,
+              FROM unnest($1::text[]) AS name,
                    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege),
            (SELECT coalesce(bool_and(has_sequence_privilege(to_regclass(name), privilege)), true)
               FROM unnest(ARRAY['task_id_seq', 'user_id_seq']) AS name,
-                   unnest(ARRAY['USAGE', 'UPDATE']) AS privilege)
+                   unnest(ARRAY['USAGE', 'UPDATE']) AS privilege),
+           (SELECT min(nspname::text) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+             WHERE pg_class.oid IN (to_regclass('task'), to_regclass('"user"'), to_regclass('schema_version'))
+               AND nspname <> current_schema())
 "#;
+
+/// Whether each of the tables exists, and whether the role may use it.
+const TABLES: &str = "
+    SELECT bool_and(to_regclass(name) IS NOT NULL),
+           bool_and(has_table_privilege(to_regclass(name), privilege))
+      FROM unnest(string_to_array(?1, ',')) AS name,
+           unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege";
 
 /// The answers of the server.
 struct Answers {
@@ -43,6 +59,8 @@ struct Answers {
     has_tables: bool,
     may_use_tables: bool,
     may_use_sequences: bool,
+    /// Another schema of `search_path` that has a table with a name of this program's.
+    other_schema: Option<String>,
 }
 
 /// Checks the version of the server, the encoding of the database and the rights of the role.
@@ -50,9 +68,30 @@ struct Answers {
 /// # Errors
 /// One line for the operator, without the name of the setting, with what to do.
 pub fn check_server(client: &mut Client) -> Result<(), String> {
-    let row = client.query_one(QUESTIONS, &[]);
+    let tables: Vec<String> = tables().chain([VERSION_TABLE.to_owned()]).collect();
+    let row = client.query_one(QUESTIONS, &[&tables]);
     let answers = row.and_then(|row| Answers::read(&row));
     answers.map_err(|why| explain(&why))?.check()
+}
+
+/// Checks that the database still has each table, and that the role may use it.
+///
+/// # Errors
+/// [`error::Error::StorageUnavailable`] if not, or if the database cannot be reached.
+pub fn check_tables(db: &Connection) -> Result<(), error::Error> {
+    let names: Vec<String> = tables().collect();
+    let names = names.join(",");
+    let answers = db.query_one(TABLES, values![names], |row| {
+        Ok((row.get::<Option<bool>>(0)?, row.get::<Option<bool>>(1)?))
+    })?;
+    let (fault, cause) = match answers {
+        (Some(true), Some(true)) => return Ok(()),
+        (Some(true), _) => (StorageFault::ReadOnly, "the role may not use all tables"),
+        _ => (StorageFault::Replaced, "a table is missing"),
+    };
+    Err(error::Error::StorageUnavailable(StorageError::new(
+        fault, cause,
+    )))
 }
 
 impl Answers {
@@ -70,6 +109,7 @@ impl Answers {
             has_tables: row.try_get(9)?,
             may_use_tables: row.try_get(10)?,
             may_use_sequences: row.try_get(11)?,
+            other_schema: row.try_get(12)?,
         })
     }
 
@@ -128,6 +168,13 @@ impl Answers {
                 "no schema of search_path exists or may be used by the role {role}: CREATE SCHEMA AUTHORIZATION {role}"
             ));
         };
+        if let Some(other) = self.other_schema.as_deref() {
+            return Err(format!(
+                "search_path leads to tables in the schema {}, and new tables would be in {schema}: name one schema, for \
+                 example options=-csearch_path%3D{other}",
+                quote(other)
+            ));
+        }
         let (cannot, grant) = if !self.may_use_tables {
             let rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN";
             ("use the tables", rights)
@@ -164,6 +211,7 @@ mod tests {
             has_tables: false,
             may_use_tables: true,
             may_use_sequences: true,
+            other_schema: None,
         };
         answers.check()
     }

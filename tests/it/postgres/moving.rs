@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::support::http_client::Client;
 use crate::support::postgres::TestDatabase;
@@ -429,7 +430,7 @@ const LISTED: [(&str, &str, &str); 10] = [
     ),
     ("task 8: title has a value of another type", CANNOT, CANNOT),
     (
-        "task 3000000000: id is a number of more than 32 bits",
+        "task 3000000000: id is too large for the integers of PostgreSQL",
         CANNOT,
         CANNOT,
     ),
@@ -646,6 +647,59 @@ fn a_source_that_a_server_uses_is_refused() {
     );
     server.stop("TERM");
     assert!(!site.folder.path("back.db").exists());
+}
+
+#[test]
+fn a_server_whose_url_names_another_application_is_found() {
+    let mut site = Site::new();
+    site.postgres.url += "?application_name=tasks";
+    let server = site.serve_with_key(Side::Postgres);
+    let refused = run_command(&mut site.migration(Side::Postgres, BACK, &[]));
+    assert_eq!(
+        reason(refused.error_line()),
+        "--from: a server uses it: stop all servers first"
+    );
+    server.stop("TERM");
+}
+
+#[test]
+fn a_source_may_be_read_only() {
+    let site = Site::with_account();
+    assert_done(&site.migrate(PROJECT, Side::Postgres, &[]));
+    let sql = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
+        END $$";
+    site.postgres.connect().batch_execute(sql).unwrap();
+    assert_done(&site.migrate(Side::Postgres, BACK, &[]));
+}
+
+/// The copy would lack the rows that the role does not see.
+#[test]
+fn row_level_security_of_the_source_is_an_error() {
+    let mut site = Site::with_account();
+    assert_done(&site.migrate(PROJECT, Side::Postgres, &[]));
+    let mut admin = site.postgres.connect();
+    let role = format!("limited_{}", std::process::id());
+    let mut url = Url::parse(&site.postgres.url).unwrap();
+    let password = url.password().unwrap().to_owned();
+    admin
+        .batch_execute(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};
+             ALTER TABLE task ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY visible ON task USING (title = 'visible')"
+        ))
+        .unwrap();
+    url.set_username(&role).unwrap();
+    site.postgres.url = url.into();
+    let refused = run_command(&mut site.migration(Side::Postgres, BACK, &[]));
+    admin
+        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .unwrap();
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let line = reason(refused.error_line());
+    assert!(
+        line.contains("row-level security policy for table"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What another program does to the database: values that this program never writes, and tables that are gone.
 
 use serde_json::json;
+use task_api::config::postgres::PostgresUrl;
 
 use crate::support::postgres::TestDatabase;
 use crate::support::program::{RunningServer, WorkDir, run_command};
-use crate::support::{Fixture, TestApp};
+use crate::support::{Fixture, PASSWORD, TestApp, wait_for};
 
 /// The tables as SQLAlchemy creates them.
 const FLASK_TABLES: &str = r#"
@@ -73,6 +74,9 @@ fn while_a_table_is_gone_requests_get_503_and_then_they_go_on() {
     assert_eq!(gone.status, 503, "{gone:?}");
     assert_eq!(gone.json()["code"], "storage_unavailable");
     assert!(gone.header("Retry-After").is_some());
+    // The outage does not end in between, and begin again.
+    app.app.store.watch();
+    assert_eq!(app.send_raw("GET /readyz", &[], b"").status, 503);
     db.execute_batch("ALTER TABLE hidden RENAME TO task")
         .unwrap();
     app.app.store.watch();
@@ -109,6 +113,14 @@ fn tables_that_are_not_the_tutorials_are_refused_and_stay_as_they_are() {
             "table task has a column id of the type numeric, which must be int4 or int8",
         ),
         (
+            "ALTER TABLE task DROP COLUMN id, ADD COLUMN id INTEGER GENERATED ALWAYS AS IDENTITY",
+            "table task has a column id whose values PostgreSQL generates",
+        ),
+        (
+            "ALTER TABLE task RENAME TO tasks; CREATE VIEW task AS SELECT * FROM tasks",
+            "table task is a view",
+        ),
+        (
             "ALTER TABLE task DROP COLUMN title",
             "table task has no column title",
         ),
@@ -134,18 +146,89 @@ fn tables_that_are_not_the_tutorials_are_refused_and_stay_as_they_are() {
     }
 }
 
-#[test]
-fn wider_types_and_further_columns_of_a_flask_app_are_accepted() {
+/// A server that has taken over tables which differ from the tutorial's.
+fn take_over(change: &str) -> (RunningServer, TestDatabase, WorkDir) {
     let (database, work_dir) = (TestDatabase::new(), WorkDir::new());
-    database
-        .connect()
-        .batch_execute(&format!(
-            r#"{FLASK_TABLES} ALTER TABLE task ALTER title TYPE TEXT, ALTER id TYPE BIGINT, ADD COLUMN team JSON,
-             ADD COLUMN weight NUMERIC NOT NULL DEFAULT 1; ALTER TABLE "user" ALTER email TYPE TEXT"#
-        ))
-        .unwrap();
+    let script = format!("{FLASK_TABLES} {change}");
+    database.connect().batch_execute(&script).unwrap();
     let mut command = work_dir.command(&[]);
     let server = RunningServer::start(command.env("DATABASE_URL", &database.url));
+    (server, database, work_dir)
+}
+
+#[test]
+fn wider_types_and_further_columns_of_a_flask_app_are_kept() {
+    let (server, database, _work_dir) = take_over(
+        r#"ALTER TABLE task ALTER title TYPE TEXT, ALTER id TYPE BIGINT, ALTER status TYPE VARCHAR(500),
+             ADD COLUMN team JSON, ADD COLUMN weight NUMERIC NOT NULL DEFAULT 1;
+           ALTER TABLE "user" ALTER email TYPE TEXT;
+           INSERT INTO task (title) VALUES (repeat('a', 255) || '    ')"#,
+    );
     assert_eq!(server.client().send("GET /readyz", None, None).status, 200);
-    server.log();
+    let sql = "SELECT length(title), pg_typeof(status)::text FROM task";
+    let row = database.connect().query_one(sql, &[]).unwrap();
+    assert_eq!(row.get::<_, i32>(0), 259);
+    let sql = "SELECT character_maximum_length FROM information_schema.columns WHERE table_name = 'task' AND column_name = 'status'";
+    let row = database.connect().query_one(sql, &[]).unwrap();
+    assert_eq!(row.get::<_, i32>(0), 500);
+}
+
+#[test]
+fn narrower_texts_of_a_flask_app_are_widened() {
+    let (server, _database, _work_dir) = take_over(
+        r#"ALTER TABLE task ALTER description TYPE VARCHAR(10), ALTER status TYPE VARCHAR(5), ALTER title TYPE VARCHAR(9);
+           ALTER TABLE "user" ALTER username TYPE VARCHAR(10), ALTER email TYPE VARCHAR(20), ALTER role TYPE VARCHAR(5)"#,
+    );
+    let mut client = server.client();
+    let name = "a".repeat(80);
+    let body =
+        json!({ "username": name, "email": format!("{name}@example.com"), "password": PASSWORD });
+    let signed_up = client.send("POST /signup", None, Some(&body));
+    assert_eq!(signed_up.status, 201, "{signed_up:?}");
+}
+
+/// The standby is another server: what is wrong with it is no fault of the primary.
+#[test]
+fn a_fault_of_the_standby_does_not_stop_writes() {
+    let database = TestDatabase::migrated();
+    let standby = database.copy();
+    let broken = "CREATE FUNCTION broken() RETURNS BIGINT LANGUAGE plpgsql AS
+          $$ BEGIN RAISE 'the page is damaged' USING ERRCODE = 'XX001'; END $$;
+        DROP TABLE session CASCADE; CREATE VIEW session AS SELECT broken() AS id, broken() AS user_id";
+    standby.connect().batch_execute(broken).unwrap();
+    let url: PostgresUrl = standby.url.parse().unwrap();
+    let app = TestApp::in_folder(database, |config| {
+        config.database.postgres.read_database_url = Some(url);
+    });
+    let admin = app.admin();
+    let db = app.sql();
+    let name: String = db
+        .query_row("SELECT current_database()", [], |row| row.get(0))
+        .unwrap();
+    let allow = |is_allowed: bool| {
+        let allow = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {is_allowed}");
+        standby.connect().batch_execute(&allow).unwrap();
+    };
+    allow(false);
+    db.execute_batch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .unwrap();
+    let read = app.get("/tasks", &admin);
+    assert_eq!(
+        (read.status, read.code().as_str()),
+        (503, "storage_unavailable")
+    );
+    assert!(read.text().contains("cannot be reached"), "{read:?}");
+    allow(true);
+    wait_for("the primary", || {
+        app.app.store.watch();
+        (app.send_raw("GET /readyz", &[], b"").status == 200).then_some(())
+    });
+    assert_eq!(app.get("/tasks", &admin).status, 200);
+    assert_eq!(
+        app.send("POST /tasks", admin, r#"{"title": "t"}"#).status,
+        201
+    );
 }

@@ -67,6 +67,37 @@ fn a_role_without_rights_is_told_which_it_needs() {
     let grant = "GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA public TO poor";
     admin.batch_execute(grant).unwrap();
     assert_eq!(check(cluster, "poor", "poor_rights", ""), Ok(()));
+    for table in ["audit", "schema_version"] {
+        let tables = format!("CREATE TABLE {table} (id serial); GRANT SELECT ON {table} TO poor");
+        admin.batch_execute(&tables).unwrap();
+        let why = check(cluster, "poor", "poor_rights", "").unwrap_err();
+        assert!(why.contains("may not use the tables"), "{table}: {why}");
+        admin
+            .batch_execute(&format!("GRANT ALL ON {table} TO poor"))
+            .unwrap();
+        assert_eq!(check(cluster, "poor", "poor_rights", ""), Ok(()));
+    }
+}
+
+#[test]
+fn tables_in_another_schema_than_new_ones_would_be_in_are_refused() {
+    let cluster = Cluster::with_tls();
+    let tables =
+        "CREATE TABLE task (id serial); CREATE TABLE \"user\" (id serial); CREATE SCHEMA app";
+    database(cluster, "two_schemas", "", tables);
+    let both = "options=-csearch_path%3Dapp,public";
+    assert_eq!(
+        check(cluster, "postgres", "two_schemas", both),
+        Err(
+            "search_path leads to tables in the schema \"public\", and new tables would be in \"app\": name one \
+             schema, for example options=-csearch_path%3Dpublic"
+                .to_owned()
+        )
+    );
+    for one in ["app", "public"] {
+        let one = format!("options=-csearch_path%3D{one}");
+        assert_eq!(check(cluster, "postgres", "two_schemas", &one), Ok(()));
+    }
 }
 
 #[test]

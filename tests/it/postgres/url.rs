@@ -172,6 +172,7 @@ fn a_wrong_part_is_named_and_the_password_is_not() {
         ),
         ("postgres://h/d?password=S3cret", &no_user),
         ("postgres://:S3cret@h/d", &no_user),
+        ("postgres://u:p/x?S3cret=1@h/d", &unknown_unnamed),
         ("postgres://u:S3cret@h", &no_database),
         ("postgres://u:S3cret@h/", &no_database),
         ("postgres://u:S3cret@h/?sslmode=disable", &no_database),

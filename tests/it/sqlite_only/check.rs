@@ -753,7 +753,7 @@ fn a_database_that_a_start_refuses_is_named() {
         ),
         (
             |healthy| write_private(healthy.path("project.db"), &"no database ".repeat(1000)),
-            "the database file is damaged: SQLite: file is not a database; restore a backup",
+            "the database is damaged: SQLite: file is not a database; restore a backup",
         ),
         (
             |healthy| {
@@ -877,11 +877,7 @@ fn a_missing_an_old_and_a_future_backup_are_named() {
     rename(now - 2 * DAY + 600);
     healthy.assert_ok(&[]);
     rename(now - 2 * DAY - 1);
-    healthy.assert_fails(
-        &[],
-        "backups",
-        "is 2days 1s old, more than twice BACKUP_EVERY",
-    );
+    healthy.assert_fails(&[], "backups", "old, more than twice BACKUP_EVERY");
     healthy.assert_ok(&[("BACKUP_EVERY", Some("48h"))]);
     rename(now + DAY);
     healthy.assert_fails(

@@ -438,7 +438,7 @@ fn a_damaged_database_is_told_and_no_file_stays() {
         // The rows are counted with this index, before the copy is checked.
         (
             "account_key_by_email",
-            "project.db: the database file is damaged: SQLite: database disk image is malformed",
+            "project.db: the database is damaged: SQLite: database disk image is malformed",
         ),
         ("audit_by_subject", "it is damaged: "),
     ] {

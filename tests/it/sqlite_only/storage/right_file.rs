@@ -218,7 +218,7 @@ fn wait_for_damage(server: RunningServer) {
     let log = server.log();
     let line = log
         .iter()
-        .find(|line| line.contains("since the database file is damaged"));
+        .find(|line| line.contains("since the database is damaged"));
     let line = line.unwrap();
     assert!(
         line.contains("project.db") || line.contains("malformed"),
