@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use postgres::Config;
 
 /// What the value of a parameter must be.
-enum Kind {
+enum ValueRule {
     Text,
     OneOf(&'static [&'static str]),
     /// A number up to this one. 0 stands for the default of the system, or for no limit.
@@ -19,19 +19,19 @@ enum Kind {
 }
 
 /// Every parameter that may be set, with libpq's name.
-const KNOWN: &[(&str, Kind)] = &[
-    ("user", Kind::Text),
-    ("password", Kind::Text),
-    ("passfile", Kind::Text),
-    ("host", Kind::Text),
-    ("hostaddr", Kind::Text),
-    ("port", Kind::Text),
-    ("dbname", Kind::Text),
-    ("options", Kind::Text),
-    ("application_name", Kind::Text),
+const KNOWN: &[(&str, ValueRule)] = &[
+    ("user", ValueRule::Text),
+    ("password", ValueRule::Text),
+    ("passfile", ValueRule::Text),
+    ("host", ValueRule::Text),
+    ("hostaddr", ValueRule::Text),
+    ("port", ValueRule::Text),
+    ("dbname", ValueRule::Text),
+    ("options", ValueRule::Text),
+    ("application_name", ValueRule::Text),
     (
         "sslmode",
-        Kind::OneOf(&[
+        ValueRule::OneOf(&[
             "disable",
             "allow",
             "prefer",
@@ -40,23 +40,26 @@ const KNOWN: &[(&str, Kind)] = &[
             "verify-full",
         ]),
     ),
-    ("sslrootcert", Kind::Text),
+    ("sslrootcert", ValueRule::Text),
     (
         "target_session_attrs",
-        Kind::OneOf(&["any", "read-write", "read-only"]),
+        ValueRule::OneOf(&["any", "read-write", "read-only"]),
     ),
     (
         "channel_binding",
-        Kind::OneOf(&["disable", "prefer", "require"]),
+        ValueRule::OneOf(&["disable", "prefer", "require"]),
     ),
-    ("load_balance_hosts", Kind::OneOf(&["disable", "random"])),
-    ("connect_timeout", Kind::UpTo(3600)),
-    ("tcp_user_timeout", Kind::UpTo(3_600_000)),
-    ("keepalives", Kind::UpTo(1)),
+    (
+        "load_balance_hosts",
+        ValueRule::OneOf(&["disable", "random"]),
+    ),
+    ("connect_timeout", ValueRule::UpTo(3600)),
+    ("tcp_user_timeout", ValueRule::UpTo(3_600_000)),
+    ("keepalives", ValueRule::UpTo(1)),
     // The limits of Linux.
-    ("keepalives_idle", Kind::UpTo(32_767)),
-    ("keepalives_interval", Kind::UpTo(32_767)),
-    ("keepalives_count", Kind::UpTo(127)),
+    ("keepalives_idle", ValueRule::UpTo(32_767)),
+    ("keepalives_interval", ValueRule::UpTo(32_767)),
+    ("keepalives_count", ValueRule::UpTo(127)),
 ];
 
 const FORM: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE";
@@ -196,7 +199,7 @@ impl Parameters {
     /// One line that names the parameter.
     pub fn to_config(&self) -> Result<Config, String> {
         let pairs = self.0.iter().filter(|(name, value)| {
-            let is_unset = matches!(kind(name), Some(Kind::UpTo(_))) && value == "0";
+            let is_unset = matches!(kind(name), Some(ValueRule::UpTo(_))) && value == "0";
             !is_unset || name == "keepalives"
         });
         let text: Vec<_> = pairs
@@ -253,7 +256,7 @@ fn decode(text: &str, part: &str) -> Result<String, String> {
     }
 }
 
-fn kind(name: &str) -> Option<&'static Kind> {
+fn kind(name: &str) -> Option<&'static ValueRule> {
     let found = KNOWN.iter().find(|(known, _)| *known == name);
     found.map(|(_, kind)| kind)
 }
@@ -268,10 +271,10 @@ fn known_names() -> String {
 
 fn check_value(name: &str, value: &str) -> Result<(), String> {
     match kind(name) {
-        Some(Kind::OneOf(values)) if !values.contains(&value) => {
+        Some(ValueRule::OneOf(values)) if !values.contains(&value) => {
             Err(format!("`{name}` must be one of {}", values.join(", ")))
         }
-        Some(Kind::UpTo(max)) if !value.parse().is_ok_and(|number: u32| number <= *max) => {
+        Some(ValueRule::UpTo(max)) if !value.parse().is_ok_and(|number: u32| number <= *max) => {
             Err(format!("`{name}` must be a number from 0 to {max}"))
         }
         // These are lists, in which an item may be empty; their parser follows.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::table::{Column, Kind, OnDelete};
+use super::table::{Column, ColumnType, OnDelete};
 use crate::model::Timestamp;
 use crate::store::engine::{Column as Stored, Value};
 
@@ -82,30 +82,30 @@ impl fmt::Display for Fault {
 /// What is wrong with a value, what a conversion does, and the value after it.
 pub type Wrong = (&'static str, Fix, Cell);
 
-/// Reads a value. `answer` is that to the question of its column, see [`super::table::Table::questions`].
+/// Reads a value. `flag` is that of its column, see [`super::table::Table::flags`].
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(column: &Column, stored: Stored, answer: bool) -> Result<Cell, Wrong> {
+pub fn read(column: &Column, stored: Stored, flag: bool) -> Result<Cell, Wrong> {
     match (column.kind, stored) {
-        (_, Stored::Null) if column.kind == Kind::Timestamp && answer => {
+        (_, Stored::Null) if column.kind == ColumnType::Timestamp && flag => {
             Err(unfit(column, "is outside the years 1 to 9999"))
         }
         (_, Stored::Null) if column.is_required => Err(unfit(column, "is NULL")),
         (_, Stored::Null) => Ok(Cell::Null),
-        (Kind::Integer { max }, Stored::Integer(number)) => {
-            read_integer(column, number, max, answer)
+        (ColumnType::Integer { max }, Stored::Integer(number)) => {
+            read_integer(column, number, max, flag)
         }
-        (Kind::Boolean, Stored::Integer(number @ 0..=1)) => Ok(Cell::Boolean(number == 1)),
-        (Kind::Text { .. }, Stored::Text(text)) => read_text(column, text),
-        (Kind::Timestamp, Stored::Timestamp(moment)) => Ok(Cell::Timestamp(moment)),
-        (Kind::Timestamp, Stored::Text(text)) => {
+        (ColumnType::Boolean, Stored::Integer(number @ 0..=1)) => Ok(Cell::Boolean(number == 1)),
+        (ColumnType::Text { .. }, Stored::Text(text)) => read_text(column, text),
+        (ColumnType::Timestamp, Stored::Timestamp(moment)) => Ok(Cell::Timestamp(moment)),
+        (ColumnType::Timestamp, Stored::Text(text)) => {
             let moment = str::from_utf8(text).ok().and_then(exact_moment);
             moment
                 .map(Cell::Timestamp)
                 .ok_or_else(|| unfit(column, "is no timestamp"))
         }
-        (Kind::Bytes, Stored::Bytes(bytes)) => Ok(Cell::Bytes(bytes.to_owned())),
+        (ColumnType::Bytes, Stored::Bytes(bytes)) => Ok(Cell::Bytes(bytes.to_owned())),
         _ => Err(unfit(column, "has a value of another type")),
     }
 }
@@ -141,7 +141,7 @@ fn read_text(column: &Column, bytes: &[u8]) -> Result<Cell, Wrong> {
 fn fit(column: &Column, text: &str) -> Result<Cell, Wrong> {
     const TOO_LONG: &str = "is too long";
     match column.kind {
-        Kind::Text { max_chars } if text.chars().nth(max_chars).is_some() => {
+        ColumnType::Text { max_chars } if text.chars().nth(max_chars).is_some() => {
             if column.name != "title" {
                 return Err(unfit(column, TOO_LONG));
             }
@@ -152,8 +152,11 @@ fn fit(column: &Column, text: &str) -> Result<Cell, Wrong> {
     }
 }
 
-/// A text that stays too long after its characters were replaced.
-pub fn fit_again(column: &Column, cell: &Cell) -> Result<(), Wrong> {
+/// Checks a text whose characters were replaced: it may still be too long.
+///
+/// # Errors
+/// It is too long.
+pub fn check_length(column: &Column, cell: &Cell) -> Result<(), Wrong> {
     match cell {
         Cell::Text(text) => fit(column, text).map(drop),
         _ => Ok(()),
@@ -176,7 +179,7 @@ fn exact_moment(text: &str) -> Option<Timestamp> {
 
 impl Cell {
     /// The parameter that writes it to a column of this kind.
-    pub fn to_value(&self, kind: Kind) -> Value<'_> {
+    pub fn to_value(&self, kind: ColumnType) -> Value<'_> {
         match self {
             Cell::Integer(number) => Value::Integer(Some(*number)),
             Cell::Boolean(value) => Value::Boolean(Some(*value)),
@@ -185,10 +188,10 @@ impl Cell {
             Cell::Bytes(bytes) => Value::Bytes(bytes),
             // A statement is prepared for the types of its parameters, of NULL too.
             Cell::Null => match kind {
-                Kind::Integer { .. } => Value::Integer(None),
-                Kind::Boolean => Value::Boolean(None),
-                Kind::Timestamp => Value::Timestamp(None),
-                Kind::Text { .. } | Kind::Bytes => Value::Text(None),
+                ColumnType::Integer { .. } => Value::Integer(None),
+                ColumnType::Boolean => Value::Boolean(None),
+                ColumnType::Timestamp => Value::Timestamp(None),
+                ColumnType::Text { .. } | ColumnType::Bytes => Value::Text(None),
             },
         }
     }
@@ -215,7 +218,7 @@ impl Cell {
 mod tests {
     use super::*;
 
-    fn column(name: &str, kind: Kind, is_required: bool) -> Column {
+    fn column(name: &str, kind: ColumnType, is_required: bool) -> Column {
         let name = name.to_owned();
         Column {
             name,
@@ -227,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_moment_is_read_only_if_microseconds_hold_it() {
-        let column = column("deadline", Kind::Timestamp, false);
+        let column = column("deadline", ColumnType::Timestamp, false);
         for (text, expected) in [
             ("2026-11-23 04:22:41.136817", true),
             ("2026-11-23 04:22:40", true),
@@ -245,11 +248,11 @@ mod tests {
 
     #[test]
     fn what_postgresql_cannot_hold_is_never_changed_silently() {
-        let short = Kind::Text { max_chars: 3 };
+        let short = ColumnType::Text { max_chars: 3 };
         let title = column("title", short, true);
         let role = column("role", short, false);
         let hash = column("password_hash", short, true);
-        let flag = column("is_approved", Kind::Boolean, false);
+        let flag = column("is_approved", ColumnType::Boolean, false);
         let text = |text: &str| Cell::Text(text.to_owned());
         for (column, stored, expected) in [
             (

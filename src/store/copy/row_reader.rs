@@ -12,8 +12,8 @@ use crate::store::engine::{Column as Stored, Connection, Row, Rows};
 /// Reads the rows of one table.
 pub struct RowReader<'a> {
     table: &'a Table,
-    /// For each column, the position of the answer to its question in a row.
-    answers: Vec<Option<usize>>,
+    /// For each column, the position of its flag in a row, see [`Table::flags`].
+    flags: Vec<Option<usize>>,
 }
 
 /// A row, converted, and what was wrong with it.
@@ -27,11 +27,11 @@ impl<'a> RowReader<'a> {
     /// A reader for this table.
     pub fn new(table: &'a Table) -> RowReader<'a> {
         let width = table.columns.len();
-        let mut answers = vec![None; width];
-        for (position, (column, _)) in table.questions().enumerate() {
-            answers[column] = Some(width + position);
+        let mut flags = vec![None; width];
+        for (position, (column, _)) in table.flags().enumerate() {
+            flags[column] = Some(width + position);
         }
-        RowReader { table, answers }
+        RowReader { table, flags }
     }
 
     /// Reads all rows, in the order of the primary key.
@@ -58,14 +58,14 @@ impl<'a> RowReader<'a> {
         let (mut cells, mut faults) = (Vec::new(), Vec::new());
         let mut is_left_out = false;
         for (at, column) in self.table.columns.iter().enumerate() {
-            let answer = self.answers[at]
+            let flag = self.flags[at]
                 .and_then(|at| row.or_null(at))
                 .unwrap_or(false);
-            let mut result = cell::read(column, row.column(at), answer);
+            let mut result = cell::read(column, row.column(at), flag);
             while let Err((what, fix, fixed)) = result {
                 faults.push(self.fault(row, at, what, fix));
                 is_left_out |= fix == Fix::LeaveOut;
-                result = self.settle(at, fix, fixed);
+                result = self.check_length(at, fix, fixed);
             }
             cells.extend(result);
         }
@@ -74,9 +74,9 @@ impl<'a> RowReader<'a> {
     }
 
     /// A text whose characters were replaced may still be too long.
-    fn settle(&self, column: usize, fix: Fix, fixed: Cell) -> Result<Cell, Wrong> {
+    fn check_length(&self, column: usize, fix: Fix, fixed: Cell) -> Result<Cell, Wrong> {
         if fix == Fix::Replace {
-            cell::fit_again(&self.table.columns[column], &fixed)?;
+            cell::check_length(&self.table.columns[column], &fixed)?;
         }
         Ok(fixed)
     }

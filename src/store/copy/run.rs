@@ -154,7 +154,7 @@ impl Copy<'_> {
             let checksum = self.check_table(&table, &mut faults)?;
             checked.push((table, checksum));
         }
-        self.judge(&faults)?;
+        self.refuse_faults(&faults)?;
         let rows = total(&checked);
         self.done(format!("checked the source: {rows} rows to copy"))?;
         Ok((checked, faults.count))
@@ -186,7 +186,8 @@ impl Copy<'_> {
         Ok(checksum)
     }
 
-    fn judge(&self, faults: &Faults) -> Result<(), Error> {
+    /// Fails if values would be lost or changed without the operator's consent.
+    fn refuse_faults(&self, faults: &Faults) -> Result<(), Error> {
         let Faults { count, impossible } = faults;
         match (self.job.convert, *count, *impossible) {
             (_, 0, _) | (true, _, 0) => Ok(()),

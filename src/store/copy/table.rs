@@ -24,7 +24,7 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     pub name: String,
-    pub kind: Kind,
+    pub kind: ColumnType,
     /// `NOT NULL`.
     pub is_required: bool,
     /// What a foreign key does when the account is deleted that it names; `None` without a foreign key.
@@ -33,7 +33,7 @@ pub struct Column {
 
 /// The type of a column in both engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnType {
     /// A whole number up to `max`.
     Integer { max: i64 },
     /// TRUE or FALSE; 0 or 1 in SQLite.
@@ -90,7 +90,7 @@ fn column(table: &str, row: &Row) -> rusqlite::Result<Column> {
     let (name, declared): (String, String) = (row.get(0)?, row.get(1)?);
     let on_delete: Option<String> = row.get(4)?;
     let kind = match name.as_str() {
-        "password_hash" => Kind::Text {
+        "password_hash" => ColumnType::Text {
             max_chars: PASSWORD_HASH_CHARS,
         },
         _ => kind(table, &declared),
@@ -106,19 +106,19 @@ fn column(table: &str, row: &Row) -> rusqlite::Result<Column> {
     })
 }
 
-fn kind(table: &str, declared: &str) -> Kind {
+fn kind(table: &str, declared: &str) -> ColumnType {
     let is_tutorial = TUTORIAL_TABLES.iter().any(|(name, _)| *name == table);
     match declared {
         // As SQLAlchemy declares them, the tutorial's integers have 32 bits in PostgreSQL.
-        "INTEGER" if is_tutorial => Kind::Integer {
-            // One more row needs an id too.
+        "INTEGER" if is_tutorial => ColumnType::Integer {
+            // PostgreSQL's sequence continues after the highest id.
             max: i64::from(i32::MAX) - 1,
         },
-        "INTEGER" => Kind::Integer { max: i64::MAX },
-        "BOOLEAN" => Kind::Boolean,
-        "DATETIME" => Kind::Timestamp,
-        "BLOB" => Kind::Bytes,
-        text => Kind::Text {
+        "INTEGER" => ColumnType::Integer { max: i64::MAX },
+        "BOOLEAN" => ColumnType::Boolean,
+        "DATETIME" => ColumnType::Timestamp,
+        "BLOB" => ColumnType::Bytes,
+        text => ColumnType::Text {
             max_chars: max_chars(text),
         },
     }
@@ -133,11 +133,11 @@ fn max_chars(declared: &str) -> usize {
 
 impl Table {
     /// The statement that reads all rows: the columns, and after them one truth value for each of
-    /// [`Table::questions`].
+    /// [`Table::flags`].
     pub fn select(&self) -> String {
         let columns = self.columns.iter().map(|column| quote(&column.name));
-        let questions = self.questions().map(|(_, sql)| sql);
-        let list: Vec<_> = columns.chain(questions).collect();
+        let flags = self.flags().map(|(_, sql)| sql);
+        let list: Vec<_> = columns.chain(flags).collect();
         let key = quote(&self.columns[self.key].name);
         format!(
             "SELECT {} FROM {} AS copied ORDER BY {key}",
@@ -146,9 +146,9 @@ impl Table {
         )
     }
 
-    /// What has to be known of a column besides its value: of a foreign key, whether its account is missing; of a
+    /// What has to be known of a column besides its value, as conditions in SQL: of a foreign key, whether its account is missing; of a
     /// timestamp that reads as NULL, whether it is something else, such as PostgreSQL's `infinity`.
-    pub fn questions(&self) -> impl Iterator<Item = (usize, String)> + '_ {
+    pub fn flags(&self) -> impl Iterator<Item = (usize, String)> + '_ {
         let columns = self.columns.iter().enumerate();
         columns.filter_map(|(at, column)| {
             let name = quote(&column.name);
@@ -156,7 +156,7 @@ impl Table {
                 (Some(_), _) => format!(
                     r#"({name} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "user" AS account WHERE account.id = copied.{name}))"#
                 ),
-                (None, Kind::Timestamp) => format!("({name} IS NOT NULL)"),
+                (None, ColumnType::Timestamp) => format!("({name} IS NOT NULL)"),
                 _ => return None,
             };
             Some((at, sql))
@@ -243,26 +243,32 @@ mod tests {
             let column = table.columns.iter().find(|found| found.name == column);
             column.unwrap().clone()
         };
-        let narrow = Kind::Integer { max: 2_147_483_646 };
+        let narrow = ColumnType::Integer { max: 2_147_483_646 };
         assert_eq!(kind("task", "assigned_user_id").kind, narrow);
         assert_eq!(
             kind("task", "assigned_user_id").account,
             Some(OnDelete::Refuse)
         );
         assert_eq!(kind("session", "user_id").account, Some(OnDelete::Cascade));
-        assert_eq!(kind("session", "id").kind, Kind::Integer { max: i64::MAX });
+        assert_eq!(
+            kind("session", "id").kind,
+            ColumnType::Integer { max: i64::MAX }
+        );
         assert_eq!(
             kind("user", "password_hash").kind,
-            Kind::Text { max_chars: 255 }
+            ColumnType::Text { max_chars: 255 }
         );
         assert_eq!(
             kind("task", "description").kind,
-            Kind::Text {
+            ColumnType::Text {
                 max_chars: usize::MAX
             }
         );
-        assert_eq!(kind("task", "title").kind, Kind::Text { max_chars: 255 });
-        assert_eq!(kind("idempotency", "key").kind, Kind::Bytes);
+        assert_eq!(
+            kind("task", "title").kind,
+            ColumnType::Text { max_chars: 255 }
+        );
+        assert_eq!(kind("idempotency", "key").kind, ColumnType::Bytes);
         assert!(kind("task", "title").is_required && !kind("task", "status").is_required);
     }
 }

@@ -11,7 +11,7 @@ use super::inspection::Standby;
 use super::migrate;
 use super::session::{Abort, DatabaseSession};
 use super::session_manager::SessionManager;
-use super::transaction::{Kind, Transaction};
+use super::transaction::{Transaction, TransactionKind};
 use crate::config::concurrency::Connections;
 use crate::config::database::DatabaseFiles;
 use crate::config::postgres::PostgresUrl;
@@ -111,12 +111,12 @@ impl PostgresDatabase {
     /// # Errors
     /// Those of `f`; [`Error::StorageUnavailable`] if the server cannot be reached.
     pub fn read<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        self.read_as(Kind::Read, f)
+        self.read_as(TransactionKind::Read, f)
     }
 
     fn read_as<T>(
         &self,
-        kind: Kind,
+        kind: TransactionKind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         if self.state.fault() != Some(StorageFault::Unreachable) {
@@ -135,7 +135,7 @@ impl PostgresDatabase {
     fn read_from_standby<T>(
         &self,
         standby: &ConnectionPool<SessionManager>,
-        kind: Kind,
+        kind: TransactionKind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let result = self.retry(standby, kind, f);
@@ -170,7 +170,7 @@ impl PostgresDatabase {
     /// # Errors
     /// As [`PostgresDatabase::read`].
     pub fn read_one<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        self.read_as(Kind::OneRead, f)
+        self.read_as(TransactionKind::OneRead, f)
     }
 
     /// Runs `f` in a serializable transaction. It may run several times, until no other transaction interferes.
@@ -181,13 +181,13 @@ impl PostgresDatabase {
     /// reached or the database cannot be written.
     pub fn write<T>(&self, f: impl Fn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         self.state.check()?;
-        self.run_on_primary(&self.writes, Kind::Write, f)
+        self.run_on_primary(&self.writes, TransactionKind::Write, f)
     }
 
     fn run_on_primary<T>(
         &self,
         pool: &ConnectionPool<SessionManager>,
-        kind: Kind,
+        kind: TransactionKind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let result = self.retry(pool, kind, f);
@@ -197,7 +197,7 @@ impl PostgresDatabase {
     fn retry<T>(
         &self,
         pool: &ConnectionPool<SessionManager>,
-        mut kind: Kind,
+        mut kind: TransactionKind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let begin = Instant::now();
@@ -209,7 +209,7 @@ impl PostgresDatabase {
             let why = match self.attempt(&session, kind, &f) {
                 Attempt::Done(result) => return result,
                 Attempt::InTransaction => {
-                    kind = Kind::Read;
+                    kind = TransactionKind::Read;
                     continue;
                 }
                 Attempt::Again(why) => why,
@@ -245,7 +245,7 @@ impl PostgresDatabase {
     fn attempt<T>(
         &self,
         session: &DatabaseSession,
-        kind: Kind,
+        kind: TransactionKind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Attempt<T> {
         let transaction = match Transaction::begin(session, kind) {
@@ -257,7 +257,7 @@ impl PostgresDatabase {
         self.audit.begin();
         let connection = transaction.connection();
         let result = f(&connection).and_then(|value| {
-            if kind == Kind::Write {
+            if kind == TransactionKind::Write {
                 self.audit.seal_head(&connection)?;
             }
             Ok(value)
@@ -272,10 +272,10 @@ impl PostgresDatabase {
         }
     }
 
-    fn commit<T>(&self, transaction: Transaction, kind: Kind, value: T) -> Attempt<T> {
+    fn commit<T>(&self, transaction: Transaction, kind: TransactionKind, value: T) -> Attempt<T> {
         match transaction.commit() {
             Ok(()) => {
-                if kind == Kind::Write {
+                if kind == TransactionKind::Write {
                     self.audit.note_commit();
                     self.state.end(&TRANSIENT_FAULTS);
                 }
@@ -307,7 +307,11 @@ impl PostgresDatabase {
     /// while a fault lasts, whether it can be written again.
     pub fn watch(&self) {
         let found = match self.state.fault() {
-            None => self.retry(&self.reads, Kind::OneRead, migrate::check_not_newer),
+            None => self.retry(
+                &self.reads,
+                TransactionKind::OneRead,
+                migrate::check_not_newer,
+            ),
             Some(_) => self.probe(),
         };
         if let Err(why) = found {

@@ -8,6 +8,7 @@ use crate::store::query_builder::quote;
 use crate::store::schema::TUTORIAL_TABLES;
 
 /// Those of the tutorial's tables that a database has.
+#[derive(Default)]
 pub struct FlaskTables(Vec<(&'static str, Vec<FoundColumn>)>);
 
 /// A column of a table in the database.

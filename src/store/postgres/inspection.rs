@@ -8,7 +8,7 @@ use super::connect_error::explain;
 use super::migrate::{self, Content};
 use super::server_checks::check_server;
 use super::session::DatabaseSession;
-use super::transaction::{Kind, Transaction};
+use super::transaction::{Transaction, TransactionKind};
 use crate::config::postgres::PostgresUrl;
 use crate::error::Error;
 use crate::store::engine::Connection;
@@ -75,7 +75,7 @@ impl PostgresInspection {
     /// # Errors
     /// Those of `f`, and why the database cannot be read.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        let transaction = Transaction::begin(&self.session, Kind::Read)?;
+        let transaction = Transaction::begin(&self.session, TransactionKind::Read)?;
         let result = f(&transaction.connection())?;
         transaction.commit()?;
         Ok(result)

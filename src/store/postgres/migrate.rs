@@ -71,13 +71,15 @@ pub fn upgrade_locked(transaction: &mut impl GenericClient) -> Result<(), String
 }
 
 fn upgrade(transaction: &mut impl GenericClient) -> Result<(), String> {
-    let is_taken_over = schema_version(transaction)?.is_none();
-    let tables = FlaskTables::find(transaction)?;
-    let script = format!("{VERSION_TABLE};\n{SCHEMA};\n{}", tables.widen());
+    let flask_tables = match schema_version(transaction)? {
+        None => FlaskTables::find(transaction)?,
+        Some(_) => FlaskTables::default(),
+    };
+    let script = format!("{VERSION_TABLE};\n{SCHEMA};\n{}", flask_tables.widen());
     transaction
         .batch_execute(&script)
         .map_err(|why| explain(&why))?;
-    if is_taken_over && !tables.is_empty() {
+    if !flask_tables.is_empty() {
         let now = Timestamp::now().to_stored();
         let sql = format!(
             "INSERT INTO flask_takeover (id, at) VALUES (1, '{now}') ON CONFLICT DO NOTHING"

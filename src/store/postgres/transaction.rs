@@ -8,7 +8,7 @@ use crate::store::engine::Connection;
 
 /// The kinds of transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TransactionKind {
     /// One statement that reads, which needs no `BEGIN`.
     OneRead,
     /// Reads only, in one snapshot.
@@ -18,12 +18,12 @@ pub enum Kind {
     Write,
 }
 
-impl Kind {
+impl TransactionKind {
     fn begin(self) -> Option<&'static str> {
         match self {
-            Kind::OneRead => None,
-            Kind::Read => Some("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
-            Kind::Write => Some("BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE"),
+            TransactionKind::OneRead => None,
+            TransactionKind::Read => Some("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
+            TransactionKind::Write => Some("BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE"),
         }
     }
 }
@@ -39,12 +39,15 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// Why the database cannot begin it.
-    pub fn begin(session: &'a DatabaseSession, kind: Kind) -> Result<Transaction<'a>, Error> {
+    pub fn begin(
+        session: &'a DatabaseSession,
+        kind: TransactionKind,
+    ) -> Result<Transaction<'a>, Error> {
         session.take_abort();
         if let Some(begin) = kind.begin() {
             session.batch(begin)?;
         }
-        let is_open = kind != Kind::OneRead;
+        let is_open = kind != TransactionKind::OneRead;
         session.set_in_transaction(is_open);
         Ok(Transaction { session, is_open })
     }
