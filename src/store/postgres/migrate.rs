@@ -66,12 +66,12 @@ pub fn upgrade_locked(transaction: &mut impl GenericClient) -> Result<(), String
     check_version(found)?;
     match found {
         Some(VERSION) => Ok(()),
-        _ => upgrade(transaction),
+        _ => upgrade(transaction, found),
     }
 }
 
-fn upgrade(transaction: &mut impl GenericClient) -> Result<(), String> {
-    let flask_tables = match schema_version(transaction)? {
+fn upgrade(transaction: &mut impl GenericClient, found: Option<i64>) -> Result<(), String> {
+    let flask_tables = match found {
         None => FlaskTables::find(transaction)?,
         Some(_) => FlaskTables::default(),
     };
