@@ -2,6 +2,8 @@
 
 use std::iter;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
@@ -197,7 +199,7 @@ struct Background {
 /// Graceful shutdown: completes the requests in progress, then empties the write-ahead log of SQLite (checkpoint), so
 /// that the whole database is in one file.
 fn stop(signal: &str, background: Background, server: Server, app: &App) {
-    let seconds = STOP_DEADLINE.as_secs();
+    let (begin, seconds) = (Instant::now(), STOP_DEADLINE.as_secs());
     info!("{signal}: completing the requests in progress, within {seconds} s");
     drop(background);
     if !server.stop(STOP_DEADLINE) {
@@ -206,15 +208,30 @@ fn stop(signal: &str, background: Background, server: Server, app: &App) {
     if let Err(why) = maintenance::record_refused_sign_ins(app) {
         warn!("the last refused sign-ins are not in the audit log: {why}");
     }
-    // The disk may have room again since the last look at it.
-    app.store.watch();
-    if let Err(why) = app.sign_outs.flush(&app.store) {
-        warn!("sign-outs are lost, their sessions are valid again after the next start: {why}");
-    }
+    write_sign_outs(app, begin + STOP_DEADLINE);
     end_audit_epoch(app);
     match app.store.checkpoint() {
         Ok(()) if app.config.database.database_url.path().is_none() => info!("stopped"),
         Ok(()) => info!("stopped; the write-ahead log is empty"),
         Err(why) => warn!("stopped; the write-ahead log stays beside the database: {why}"),
+    }
+}
+
+/// Writes the sign-outs that wait in memory. During an outage it tries again until `end`: they are lost with the process.
+fn write_sign_outs(app: &App, end: Instant) {
+    /// The pause before the next try.
+    const PAUSE: Duration = Duration::from_millis(200);
+    loop {
+        app.store.watch();
+        match app.sign_outs.flush(&app.store) {
+            Ok(()) => return,
+            Err(_) if Instant::now() < end => thread::sleep(PAUSE),
+            Err(why) => {
+                warn!(
+                    "sign-outs are lost, their sessions are valid again after the next start: {why}"
+                );
+                return;
+            }
+        }
     }
 }

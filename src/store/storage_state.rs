@@ -1,7 +1,7 @@
 //! A circuit breaker for writes: after a fault of the database or its disk they fail at once and `/readyz` is 503,
 //! until a probe has written again. A fault is logged once when it begins and once when it ends.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use strum::VariantArray;
@@ -20,10 +20,21 @@ pub const TRANSIENT_FAULTS: [StorageFault; 5] = [
     StorageFault::ReadOnly,
 ];
 
+/// An outage with the same fault that begins so soon after the last one is a relapse: the probe succeeds, and requests do
+/// not.
+const RELAPSE: Duration = Duration::from_secs(10);
+
+/// How long the first relapse lasts at least. Each further one lasts twice as long, up to [`MAX_HOLD`].
+const MIN_HOLD: Duration = Duration::from_secs(1);
+
+/// The longest time for which an outage lasts although the probe succeeds.
+const MAX_HOLD: Duration = Duration::from_secs(60);
+
 /// The present state, and the number of errors since the start.
 #[derive(Debug, Default)]
 pub struct StorageState {
     current: Mutex<Option<Outage>>,
+    last: Mutex<Option<Ended>>,
     /// By the position in [`StorageFault::VARIANTS`].
     errors: [Counter; StorageFault::VARIANTS.len()],
 }
@@ -33,6 +44,16 @@ pub struct StorageState {
 struct Outage {
     error: StorageError,
     begin: Instant,
+    /// How long it lasts at least.
+    hold: Duration,
+}
+
+/// The last outage.
+#[derive(Debug)]
+struct Ended {
+    fault: StorageFault,
+    at: Instant,
+    hold: Duration,
 }
 
 impl StorageState {
@@ -59,10 +80,10 @@ impl StorageState {
     pub fn report(&self, error: &StorageError) {
         self.errors[error.fault as usize].add(1);
         let mut current = self.current.lock();
-        let begin = match &*current {
+        let (begin, hold) = match &*current {
             Some(outage) if outage.error.fault as usize >= error.fault as usize => return,
-            Some(outage) => outage.begin,
-            None => Instant::now(),
+            Some(outage) => (outage.begin, outage.hold),
+            None => (Instant::now(), self.hold(error.fault)),
         };
         let also = match error.fault {
             StorageFault::Unreachable => ", and reads too unless READ_DATABASE_URL is set",
@@ -70,7 +91,18 @@ impl StorageState {
         };
         log::error!(target: FAILURE, "requests that write get 503{also}, since {error}");
         let error = error.clone();
-        *current = Some(Outage { error, begin });
+        *current = Some(Outage { error, begin, hold });
+    }
+
+    /// How long an outage that begins now lasts at least: exponential backoff, so that one which ends and begins all the
+    /// time fills no log. What cannot be reached ends with its first connection, since the probe needs one too.
+    fn hold(&self, fault: StorageFault) -> Duration {
+        let is_relapse = |last: &Ended| last.fault == fault && last.at.elapsed() < RELAPSE;
+        match &*self.last.lock() {
+            _ if fault == StorageFault::Unreachable => Duration::ZERO,
+            Some(last) if is_relapse(last) => (last.hold * 2).clamp(MIN_HOLD, MAX_HOLD),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Counts and reports the fault of a failed write, if the storage is its cause.
@@ -84,10 +116,16 @@ impl StorageState {
     pub fn end(&self, faults: &[StorageFault]) {
         let mut current = self.current.lock();
         let Some(outage) = &*current else { return };
-        if faults.contains(&outage.error.fault) {
-            let seconds = outage.begin.elapsed().as_secs();
+        let elapsed = outage.begin.elapsed();
+        if faults.contains(&outage.error.fault) && elapsed >= outage.hold {
+            let seconds = elapsed.as_secs();
             let reason = outage.error.fault.reason();
             log::warn!(target: FAILURE, "the outage ended after {seconds} s ({reason})");
+            *self.last.lock() = Some(Ended {
+                fault: outage.error.fault,
+                at: Instant::now(),
+                hold: outage.hold,
+            });
             *current = None;
         }
     }

@@ -46,8 +46,9 @@ impl Database {
         let sql = match self {
             Database::Sqlite(_) => "SELECT name FROM pragma_table_info(?1)",
             Database::Postgres(_) => {
-                "SELECT column_name::text FROM information_schema.columns
-                 WHERE table_schema = current_schema() AND table_name = ?1"
+                // Unlike information_schema it lists tables that the role may not read.
+                "SELECT attname::text FROM pg_attribute
+                 WHERE attrelid = to_regclass(quote_ident(?1)) AND attnum > 0 AND NOT attisdropped"
             }
         };
         let names = self

@@ -30,7 +30,7 @@ const SET_SEQUENCE: &str = r#"SELECT setval(pg_get_serial_sequence('"TABLE"', 'i
 /// # Errors
 /// [`Error::Internal`] if a server uses it, or if it is another version's.
 pub fn open_source(url: &PostgresUrl) -> Result<(DatabaseSession, bool), Error> {
-    let mut client = open(&url.for_any_server())?;
+    let mut client = open_primary(url)?;
     let row = client.query_one(IS_USED, &[]).map_err(failure)?;
     if row.try_get(0).map_err(failure)? {
         return Err(internal("a server uses it: stop all servers first"));
@@ -54,6 +54,22 @@ pub fn open_target(url: &PostgresUrl) -> Result<DatabaseSession, Error> {
     client.batch_execute("BEGIN").map_err(failure)?;
     upgrade_locked(&mut client).map_err(internal)?;
     Ok(session_in_transaction(client))
+}
+
+/// A primary may be read-only, so that nothing changes during the copy. A standby may lack what was written last, and
+/// does not know who uses the primary.
+fn open_primary(url: &PostgresUrl) -> Result<Client, Error> {
+    let Err(why) = open(url) else {
+        return open(url);
+    };
+    let mut client = open(&url.for_any_server()).map_err(|_| why)?;
+    let row = client.query_one("SELECT pg_is_in_recovery()", &[]);
+    match row.and_then(|row| row.try_get(0)).map_err(failure)? {
+        true => Err(internal(
+            "the server is a standby, which may lag behind: name the primary, or promote it",
+        )),
+        false => Ok(client),
+    }
 }
 
 fn open(url: &PostgresUrl) -> Result<Client, Error> {

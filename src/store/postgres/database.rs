@@ -1,9 +1,8 @@
 //! The open PostgreSQL database: reads, write transactions with retries, and the watch over its server.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::FairMutex;
+use parking_lot::{FairMutex, Mutex};
 use r2d2::PooledConnection;
 
 use super::connect::{ConnectionManager, LastServer};
@@ -34,6 +33,9 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a transaction is retried. A client waits meanwhile.
 const RETRY_LIMIT: Duration = Duration::from_secs(5);
 
+/// The time between two lines about the standby: each request that it fails is one fault.
+const STANDBY_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The longest pause before a retry.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
@@ -44,7 +46,7 @@ pub struct PostgresDatabase {
     /// Of `READ_DATABASE_URL`: reads go there while the primary cannot be reached.
     standby: Option<ConnectionPool<SessionManager>>,
     standby_url: Option<PostgresUrl>,
-    standby_has_failed: AtomicBool,
+    standby_fault_logged_at: Mutex<Option<Instant>>,
     state: StorageState,
     audit: AuditSealer,
     /// Retries of this process run one after the other: two that conflict would go on conflicting.
@@ -98,7 +100,7 @@ impl PostgresDatabase {
                 ConnectionPool::open_in_background(manager, connections.reads, WAIT_TIMEOUT)
             }),
             standby_url,
-            standby_has_failed: AtomicBool::new(false),
+            standby_fault_logged_at: Mutex::new(None),
             state: StorageState::default(),
             audit: AuditSealer::new(files),
             retries: FairMutex::new(()),
@@ -143,22 +145,21 @@ impl PostgresDatabase {
             Err(Error::StorageUnavailable(error)) => Some(error),
             _ => None,
         };
-        let had_failed = self
-            .standby_has_failed
-            .swap(fault.is_some(), Ordering::Relaxed);
         match fault {
-            Some(why) if !had_failed => {
-                log::error!(target: FAILURE, "READ_DATABASE_URL: requests that read get 503, since {why}");
+            None => result,
+            Some(why) => {
+                self.log_standby_fault(why);
+                Err(self.unreachable())
             }
-            None if had_failed => {
-                log::warn!(target: FAILURE, "READ_DATABASE_URL: requests that read succeed again")
-            }
-            _ => {}
         }
-        if fault.is_some() {
-            return Err(self.unreachable());
+    }
+
+    fn log_standby_fault(&self, why: &StorageError) {
+        let mut logged_at = self.standby_fault_logged_at.lock();
+        if logged_at.is_none_or(|at| at.elapsed() > STANDBY_LOG_INTERVAL) {
+            *logged_at = Some(Instant::now());
+            log::error!(target: FAILURE, "READ_DATABASE_URL: requests that read get 503, since {why}");
         }
-        result
     }
 
     fn unreachable(&self) -> Error {

@@ -18,21 +18,28 @@ struct FoundColumn {
     type_name: String,
     /// Of text with a limit.
     max_chars: Option<i32>,
-    /// An INSERT has to name it.
-    is_required: bool,
+    collation: Option<String>,
+    is_nullable: bool,
+    /// An INSERT need not name it.
+    has_default: bool,
     /// An INSERT must not name it.
     is_generated: bool,
 }
 
 const COLUMNS: &str = "
-    SELECT column_name::text, udt_name::text, character_maximum_length::int4,
-           is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO' AND is_generated = 'NEVER',
+    SELECT column_name::text, coalesce(domain_name, udt_name)::text, character_maximum_length::int4, collation_name::text,
+           is_nullable = 'YES',
+           column_default IS NOT NULL OR is_identity = 'YES' OR is_generated <> 'NEVER',
            is_generated <> 'NEVER' OR coalesce(identity_generation, '') = 'ALWAYS'
       FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1";
 
-const IS_TABLE: &str = "
-    SELECT EXISTS (SELECT 1 FROM information_schema.tables
-     WHERE table_schema = current_schema() AND table_name = $1 AND table_type = 'BASE TABLE')";
+/// Tables and partitioned tables are `r` and `p`; indexes and sequences have names of their own.
+const KIND: &str = "
+    SELECT relkind IN ('r', 'p') FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+     WHERE nspname = current_schema() AND relname = $1 AND relkind IN ('r', 'p', 'v', 'm', 'f')";
+
+/// The columns in which this program writes NULL.
+const OPTIONAL: [&str; 3] = ["description", "deadline", "assigned_user_id"];
 
 impl FlaskTables {
     /// Reads which of the tables there are.
@@ -42,13 +49,13 @@ impl FlaskTables {
     pub fn find(client: &mut impl GenericClient) -> Result<FlaskTables, String> {
         let mut found = Vec::new();
         for (table, _) in TUTORIAL_TABLES {
-            let columns = FoundColumn::all(client, table).map_err(|why| explain(&why))?;
-            if columns.is_empty() {
+            let row = client.query_opt(KIND, &[&table]);
+            let is_table = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
+            let Some(is_table) = is_table.map_err(|why| explain(&why))? else {
                 continue;
-            }
-            let row = client.query_one(IS_TABLE, &[&table]);
-            let is_table = row.and_then(|row| row.try_get(0));
-            check(table, &columns, is_table.map_err(|why| explain(&why))?).map_err(|why| {
+            };
+            let columns = FoundColumn::all(client, table).map_err(|why| explain(&why))?;
+            check(table, &columns, is_table).map_err(|why| {
                 format!("the database is neither this program's nor the tutorial's: its table {table} {why}")
             })?;
             found.push((table, columns));
@@ -61,21 +68,35 @@ impl FlaskTables {
         self.0.is_empty()
     }
 
-    /// The statements that make each text as long as this program needs it, and order titles by their bytes. They change
-    /// the catalogue and no row.
-    pub fn widen(&self) -> String {
-        let mut script = String::new();
+    /// Makes each text as long as this program needs it, and orders titles by their bytes. Changes the catalogue and no
+    /// row.
+    ///
+    /// # Errors
+    /// One line for the operator: something depends on the type, such as a view.
+    pub fn widen(&self, client: &mut impl GenericClient) -> Result<(), String> {
         for (table, columns) in &self.0 {
             for (name, wanted) in declared::columns(table) {
                 let column = columns.iter().find(|column| column.name == name);
                 let Some(wider) = column.and_then(|column| column.wider(wanted)) else {
                     continue;
                 };
-                let table = quote(table);
-                script += &format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {wider};\n");
+                let sql = format!(
+                    "ALTER TABLE {} ALTER COLUMN {name} TYPE {wider}",
+                    quote(table)
+                );
+                client.batch_execute(&sql).map_err(|why| {
+                    let detail = why
+                        .as_db_error()
+                        .and_then(|why| why.detail())
+                        .unwrap_or_default();
+                    let why = explain(&why);
+                    format!("{table}.{name} cannot become {wider}: {why} {detail}")
+                        .trim_end()
+                        .to_owned()
+                })?;
             }
         }
-        script
+        Ok(())
     }
 }
 
@@ -83,7 +104,7 @@ impl FlaskTables {
 /// succeeds.
 fn check(table: &str, columns: &[FoundColumn], is_table: bool) -> Result<(), String> {
     if !is_table {
-        return Err("is a view".to_owned());
+        return Err("is no table".to_owned());
     }
     for (name, wanted) in declared::columns(table) {
         let column = columns.iter().find(|column| column.name == name);
@@ -95,6 +116,14 @@ fn check(table: &str, columns: &[FoundColumn], is_table: bool) -> Result<(), Str
                 "has a column {name} of the type {found}, which must be {names}"
             ));
         }
+        if OPTIONAL.contains(&name) && !column.is_nullable {
+            return Err(format!(
+                "has a column {name} that must not be NULL, and a task need not have one"
+            ));
+        }
+        if name == "id" && !column.has_default {
+            return Err("has a column id without a default".to_owned());
+        }
         if column.is_generated {
             return Err(format!(
                 "has a column {name} whose values PostgreSQL generates"
@@ -104,7 +133,7 @@ fn check(table: &str, columns: &[FoundColumn], is_table: bool) -> Result<(), Str
     let is_known = |name: &str| declared::columns(table).any(|(known, _)| known == name);
     match columns
         .iter()
-        .find(|column| column.is_required && !is_known(&column.name))
+        .find(|column| column.is_required() && !is_known(&column.name))
     {
         Some(column) => Err(format!(
             "requires a value for {}, a column that this program does not know",
@@ -132,11 +161,17 @@ impl FoundColumn {
                 name: row.try_get(0)?,
                 type_name: row.try_get(1)?,
                 max_chars: row.try_get(2)?,
-                is_required: row.try_get(3)?,
-                is_generated: row.try_get(4)?,
+                collation: row.try_get(3)?,
+                is_nullable: row.try_get(4)?,
+                has_default: row.try_get(5)?,
+                is_generated: row.try_get(6)?,
             })
         });
         columns.collect()
+    }
+
+    fn is_required(&self) -> bool {
+        !self.is_nullable && !self.has_default
     }
 
     /// The type that the column must get, if it has another one.
@@ -146,7 +181,8 @@ impl FoundColumn {
         };
         let (is_title, found) = (self.name == "title", self.max_chars);
         let length = found.zip(wanted).map(|(found, wanted)| found.max(wanted));
-        if length == found && !is_title {
+        let is_in_order = !is_title || self.collation.as_deref() == Some("C");
+        if length == found && is_in_order {
             return None;
         }
         let text = length.map_or("TEXT".to_owned(), |length| format!("VARCHAR({length})"));

@@ -75,7 +75,8 @@ fn upgrade(transaction: &mut impl GenericClient, found: Option<i64>) -> Result<(
         None => FlaskTables::find(transaction)?,
         Some(_) => FlaskTables::default(),
     };
-    let script = format!("{VERSION_TABLE};\n{SCHEMA};\n{}", flask_tables.widen());
+    flask_tables.widen(transaction)?;
+    let script = format!("{VERSION_TABLE};\n{SCHEMA}");
     transaction
         .batch_execute(&script)
         .map_err(|why| explain(&why))?;

@@ -1,6 +1,7 @@
 //! Whether a server and its database can be used: checked at the start, so that an operator reads what to do and not
 //! an error of the first statement.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use postgres::{Client, Error, Row};
 
 use super::connect_error::explain;
@@ -27,10 +28,10 @@ const QUESTIONS: &str = r#"
            current_setting('default_transaction_read_only') = 'on',
            coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
            to_regclass('task') IS NOT NULL AND to_regclass('"user"') IS NOT NULL,
-           (SELECT coalesce(bool_and(has_table_privilege(to_regclass(name), privilege)), true)
+           (SELECT coalesce(bool_and(has_table_privilege(to_regclass(quote_ident(current_schema()) || '.' || name), privilege)), true)
               FROM unnest($1::text[]) AS name,
                    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege),
-           (SELECT coalesce(bool_and(has_sequence_privilege(to_regclass(name), privilege)), true)
+           (SELECT coalesce(bool_and(has_sequence_privilege(to_regclass(quote_ident(current_schema()) || '.' || name), privilege)), true)
               FROM unnest(ARRAY['task_id_seq', 'user_id_seq']) AS name,
                    unnest(ARRAY['USAGE', 'UPDATE']) AS privilege),
            (SELECT min(nspname::text) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -40,9 +41,9 @@ const QUESTIONS: &str = r#"
 
 /// Whether each of the tables exists, and whether the role may use it.
 const TABLES: &str = "
-    SELECT bool_and(to_regclass(name) IS NOT NULL),
-           bool_and(has_table_privilege(to_regclass(name), privilege))
+    SELECT bool_and(found IS NOT NULL), bool_and(has_table_privilege(found, privilege))
       FROM unnest(string_to_array(?1, ',')) AS name,
+           to_regclass(quote_ident(current_schema()) || '.' || name) AS found,
            unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege";
 
 /// The answers of the server.
@@ -171,8 +172,9 @@ impl Answers {
         if let Some(other) = self.other_schema.as_deref() {
             return Err(format!(
                 "search_path leads to tables in the schema {}, and new tables would be in {schema}: name one schema, for \
-                 example options=-csearch_path%3D{other}",
-                quote(other)
+                 example options=-csearch_path%3D{}",
+                quote(other),
+                in_options(other)
             ));
         }
         let (cannot, grant) = if !self.may_use_tables {
@@ -191,6 +193,16 @@ impl Answers {
             "the role {role} may not {cannot} in the schema {schema}: GRANT {grant} SCHEMA {schema} TO {role}"
         ))
     }
+}
+
+/// The name of a schema as a value in the parameter `options` of a URL, in which a backslash escapes a space.
+fn in_options(schema: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c == '_';
+    if schema.chars().all(is_plain) {
+        return schema.to_owned();
+    }
+    let escaped = quote(schema).replace('\\', "\\\\").replace(' ', "\\ ");
+    utf8_percent_encode(&escaped, NON_ALPHANUMERIC).to_string()
 }
 
 #[cfg(test)]

@@ -672,6 +672,37 @@ fn a_source_may_be_read_only() {
     assert_done(&site.migrate(Side::Postgres, BACK, &[]));
 }
 
+#[test]
+fn a_table_that_is_missing_or_may_not_be_read_is_an_error() {
+    let mut site = Site::with_account();
+    assert_done(&site.migrate(PROJECT, Side::Postgres, &[]));
+    let mut admin = site.postgres.connect();
+    let role = format!("reader_{}", std::process::id());
+    let mut url = Url::parse(&site.postgres.url).unwrap();
+    let password = url.password().unwrap().to_owned();
+    admin
+        .batch_execute(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
+             REVOKE SELECT ON session FROM {role}"
+        ))
+        .unwrap();
+    url.set_username(&role).unwrap();
+    site.postgres.url = url.into();
+    let unreadable = run_command(&mut site.migration(Side::Postgres, BACK, &[]));
+    admin.batch_execute("DROP TABLE session").unwrap();
+    let missing = run_command(&mut site.migration(Side::Postgres, BACK, &[]));
+    admin
+        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .unwrap();
+    for (output, text) in [
+        (unreadable, "permission denied for table session"),
+        (missing, "--from: its table session is missing"),
+    ] {
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.error_line().contains(text), "{output:?}");
+    }
+}
+
 /// The copy would lack the rows that the role does not see.
 #[test]
 fn row_level_security_of_the_source_is_an_error() {

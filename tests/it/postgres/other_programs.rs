@@ -1,5 +1,7 @@
 //! What another program does to the database: values that this program never writes, and tables that are gone.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use task_api::config::postgres::PostgresUrl;
 
@@ -118,7 +120,23 @@ fn tables_that_are_not_the_tutorials_are_refused_and_stay_as_they_are() {
         ),
         (
             "ALTER TABLE task RENAME TO tasks; CREATE VIEW task AS SELECT * FROM tasks",
-            "table task is a view",
+            "table task is no table",
+        ),
+        (
+            "ALTER TABLE task ALTER deadline SET NOT NULL",
+            "table task has a column deadline that must not be NULL, and a task need not have one",
+        ),
+        (
+            "ALTER TABLE task ALTER id DROP DEFAULT",
+            "table task has a column id without a default",
+        ),
+        (
+            "CREATE DOMAIN word AS VARCHAR(20) CHECK (VALUE <> 'x'); ALTER TABLE task ALTER status TYPE word",
+            "table task has a column status of the type word, which must be varchar or text",
+        ),
+        (
+            "ALTER TABLE task RENAME TO tasks; CREATE MATERIALIZED VIEW task AS SELECT * FROM tasks",
+            "table task is no table",
         ),
         (
             "ALTER TABLE task DROP COLUMN title",
@@ -144,6 +162,26 @@ fn tables_that_are_not_the_tutorials_are_refused_and_stay_as_they_are() {
         let tables: i64 = db.query_one(sql, &[]).unwrap().get(0);
         assert_eq!(tables, 2, "{change}");
     }
+}
+
+#[test]
+fn a_view_of_a_column_that_has_to_change_is_named() {
+    let (database, work_dir) = (TestDatabase::new(), WorkDir::new());
+    let mut db = database.connect();
+    let view = "CREATE VIEW titles AS SELECT title FROM task";
+    db.batch_execute(&format!("{FLASK_TABLES} {view}")).unwrap();
+    let mut command = work_dir.command(&[]);
+    let refused = run_command(command.env("DATABASE_URL", &database.url));
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for part in ["task.title cannot become", "view titles depends on column"] {
+        assert!(refused.err.contains(part), "{refused:?}");
+    }
+    // A title that is ordered by its bytes already need not change.
+    db.batch_execute(&format!(
+        r#"DROP VIEW titles; ALTER TABLE task ALTER title TYPE VARCHAR(255) COLLATE "C"; {view}"#
+    ))
+    .unwrap();
+    RunningServer::start(&mut command).log();
 }
 
 /// A server that has taken over tables which differ from the tutorial's.
@@ -231,4 +269,28 @@ fn a_fault_of_the_standby_does_not_stop_writes() {
         app.send("POST /tasks", admin, r#"{"title": "t"}"#).status,
         201
     );
+}
+
+/// The probe writes one row, which succeeds without this right.
+#[test]
+fn an_outage_that_the_probe_does_not_see_ends_and_begins_ever_more_rarely() {
+    let (database, work_dir) = (TestDatabase::migrated(), WorkDir::new());
+    let mut command = work_dir.command(&[]);
+    let server = RunningServer::start(command.env("DATABASE_URL", &database.url));
+    let broken = "CREATE FUNCTION refuse() RETURNS TRIGGER LANGUAGE plpgsql AS
+          $$ BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON \"user\" FOR EACH ROW EXECUTE FUNCTION refuse()";
+    database.connect().batch_execute(broken).unwrap();
+    let mut client = server.client();
+    let body = json!({ "username": "ada", "email": "ada@example.com", "password": PASSWORD });
+    let end = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < end {
+        assert_eq!(client.send("POST /signup", None, Some(&body)).status, 503);
+    }
+    let log = server.log();
+    let begins = log
+        .iter()
+        .filter(|line| line.contains("requests that write get 503"));
+    // At once, after half a second, and after each pause: 1 and 2 seconds.
+    assert!((2..=4).contains(&begins.count()), "{log:?}");
 }

@@ -94,6 +94,24 @@ fn tables_in_another_schema_than_new_ones_would_be_in_are_refused() {
                 .to_owned()
         )
     );
+    let mut admin = cluster.admin("two_schemas");
+    let odd = "My x&y% é\\";
+    let schema = format!(
+        "CREATE SCHEMA \"{odd}\"; ALTER TABLE task SET SCHEMA \"{odd}\"; DROP TABLE \"user\""
+    );
+    admin.batch_execute(&schema).unwrap();
+    let path = "options=-csearch_path%3Dapp,%22My%5C%20x%26y%25%5C%20%C3%A9%5C%5C%22";
+    let refused = check(cluster, "postgres", "two_schemas", path).unwrap_err();
+    let (_, hint) = refused.split_once("for example ").unwrap();
+    assert_eq!(check(cluster, "postgres", "two_schemas", hint), Ok(()));
+    // The tables of another program, which no statement would use.
+    admin
+        .batch_execute(
+            "CREATE TABLE public.session (id INTEGER); CREATE SCHEMA own AUTHORIZATION poor",
+        )
+        .unwrap();
+    let path = "options=-csearch_path%3Down,public";
+    assert_eq!(check(cluster, "poor", "two_schemas", path), Ok(()));
     for one in ["app", "public"] {
         let one = format!("options=-csearch_path%3D{one}");
         assert_eq!(check(cluster, "postgres", "two_schemas", &one), Ok(()));
