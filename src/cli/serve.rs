@@ -1,6 +1,7 @@
 //! `task-api serve`: starts the server, waits for a signal, and stops it (graceful shutdown).
 
 use std::iter;
+use std::mem;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -221,11 +222,17 @@ fn stop(signal: &str, background: Background, server: Server, app: &App) {
 fn write_sign_outs(app: &App, end: Instant) {
     /// The pause before the next try.
     const PAUSE: Duration = Duration::from_millis(200);
+    let mut is_logged = false;
     loop {
         app.store.watch();
         match app.sign_outs.flush(&app.store) {
             Ok(()) => return,
-            Err(_) if Instant::now() < end => thread::sleep(PAUSE),
+            Err(why) if Instant::now() < end => {
+                if !mem::replace(&mut is_logged, true) {
+                    warn!("the stop waits for the end of the outage, to write sign-outs: {why}");
+                }
+                thread::sleep(PAUSE);
+            }
             Err(why) => {
                 warn!(
                     "sign-outs are lost, their sessions are valid again after the next start: {why}"

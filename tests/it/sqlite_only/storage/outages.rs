@@ -254,6 +254,30 @@ fn a_sign_out_that_discovers_the_outage_takes_effect_and_a_stop_writes_it() {
 }
 
 #[test]
+fn a_stop_waits_for_the_end_of_the_outage_to_write_a_sign_out() {
+    let work_dir = WorkDir::new();
+    let disk = FailingDisk::new(&work_dir);
+    let mut server = serve_on(&work_dir, &disk);
+    let mut client = server.client();
+    let token = client.sign_in_for_token("admin");
+    disk.fail(Errno::NOSPC);
+    assert!(is_unavailable(&create_task(&mut client, &token, "refused")));
+    assert_eq!(client.send("POST /logout", Some(&token), None).status, 204);
+    server.signal("TERM");
+    server.wait_for_line("the stop waits for the end of the outage");
+    disk.repair();
+    let (status, log) = server.wait_for_exit();
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        !log.iter().any(|line| line.contains("sign-outs are lost")),
+        "{log:?}"
+    );
+    let server = work_dir.serve();
+    let mut client = server.client();
+    assert_eq!(client.send("GET /hello", Some(&token), None).status, 401);
+}
+
+#[test]
 fn a_lock_that_lasts_is_an_outage_and_is_waited_for_only_once() {
     let work_dir = WorkDir::new();
     work_dir.create_account("admin", &["--role", "admin", "--approved"]);
