@@ -14,6 +14,8 @@ mod connection_pool;
 pub mod copy;
 pub mod credentials;
 mod database;
+#[cfg(feature = "postgres")]
+mod declared;
 pub(crate) mod engine;
 mod files;
 pub mod flask_takeover;

@@ -33,3 +33,9 @@ pub const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [
         ],
     ),
 ];
+
+/// Whether this is a table of the tutorial.
+#[cfg(feature = "postgres")]
+pub fn is_tutorial(table: &str) -> bool {
+    TUTORIAL_TABLES.iter().any(|(name, _)| *name == table)
+}

@@ -5,8 +5,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::table::{Column, ColumnType, OnDelete};
 use crate::model::Timestamp;
+use crate::store::declared::{Column, ColumnType, OnDelete};
 use crate::store::engine::{Column as Stored, Value};
 
 /// A value that both engines hold.
@@ -82,7 +82,7 @@ impl fmt::Display for Fault {
 /// What is wrong with a value, what a conversion does, and the value after it.
 pub type Wrong = (&'static str, Fix, Cell);
 
-/// Reads a value. `flag` is that of its column, see [`super::table::Table::flags`].
+/// Reads a value. `flag` is that of its column, see [`Table::flags`](crate::store::declared::Table::flags).
 ///
 /// # Errors
 /// What is wrong with it.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::postgres_side;
 use super::sqlite_side::{self, NewFile};
-use super::table::Table;
 use crate::config::database::{DatabaseArgs, DatabaseFiles, DatabaseUrl};
 use crate::error::Error;
+use crate::store::declared::Table;
 use crate::store::engine::{Connection, values};
 use crate::store::postgres::DatabaseSession;
 use crate::store::query_builder::quote;

@@ -59,8 +59,9 @@ pub fn open_target(url: &PostgresUrl) -> Result<DatabaseSession, Error> {
 /// A primary may be read-only, so that nothing changes during the copy. A standby may lack what was written last, and
 /// does not know who uses the primary.
 fn open_primary(url: &PostgresUrl) -> Result<Client, Error> {
-    let Err(why) = open(url) else {
-        return open(url);
+    let why = match open(url) {
+        Ok(client) => return Ok(client),
+        Err(why) => why,
     };
     let mut client = open(&url.for_any_server()).map_err(|_| why)?;
     let row = client.query_one("SELECT pg_is_in_recovery()", &[]);

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use data_encoding::HEXLOWER;
 
 use super::cell::{self, Cell, Fault, Fix, Wrong};
-use super::table::Table;
 use crate::error::Error;
+use crate::store::declared::Table;
 use crate::store::engine::{Column as Stored, Connection, Row, Rows};
 
 /// Reads the rows of one table.

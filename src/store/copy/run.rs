@@ -8,12 +8,12 @@ use super::database::{Source, Target, files, internal};
 use super::key_files::KeyPlan;
 use super::progress::{Observer, Step};
 use super::row_reader::RowReader;
-use super::table::{self, Table};
 use crate::config::database::{DatabaseArgs, DatabaseFiles};
 use crate::error::Error;
 use crate::model::Timestamp;
 use crate::store::audit::seal;
 use crate::store::audit::verification::{Verification, verify_all};
+use crate::store::declared::{self, Table};
 use crate::store::engine::Connection;
 use crate::store::files::PartialFile;
 use crate::store::flask_takeover;
@@ -66,7 +66,7 @@ impl CopyJob {
 
     /// Copies everything, and commits nothing.
     fn prepare(&self, observer: &Observer) -> Result<(Ready, KeyPlan), Error> {
-        let all = table::tables()?;
+        let all = declared::tables()?;
         let source_files = files(&self.from).map_err(of_source)?;
         let target_files = files(&self.to).map_err(of_target)?;
         let keys = KeyPlan::new(&source_files, &target_files).map_err(of_target)?;

@@ -140,17 +140,12 @@ impl PostgresDatabase {
         kind: TransactionKind,
         f: impl Fn(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let result = self.retry(standby, kind, f);
-        let fault = match &result {
-            Err(Error::StorageUnavailable(error)) => Some(error),
-            _ => None,
-        };
-        match fault {
-            None => result,
-            Some(why) => {
-                self.log_standby_fault(why);
+        match self.retry(standby, kind, f) {
+            Err(Error::StorageUnavailable(why)) => {
+                self.log_standby_fault(&why);
                 Err(self.unreachable())
             }
+            result => result,
         }
     }
 

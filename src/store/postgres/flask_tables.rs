@@ -3,13 +3,13 @@
 use postgres::{Error, GenericClient};
 
 use super::connect_error::explain;
-use super::declared::{self, ColumnType};
+use crate::store::declared::{Column, ColumnType, Table, tables};
 use crate::store::query_builder::quote;
-use crate::store::schema::TUTORIAL_TABLES;
+use crate::store::schema::is_tutorial;
 
 /// Those of the tutorial's tables that a database has.
 #[derive(Default)]
-pub struct FlaskTables(Vec<(&'static str, Vec<FoundColumn>)>);
+pub struct FlaskTables(Vec<(Table, Vec<FoundColumn>)>);
 
 /// A column of a table in the database.
 struct FoundColumn {
@@ -48,15 +48,20 @@ impl FlaskTables {
     /// One line for the operator, without the name of the setting: a table is another program's.
     pub fn find(client: &mut impl GenericClient) -> Result<FlaskTables, String> {
         let mut found = Vec::new();
-        for (table, _) in TUTORIAL_TABLES {
-            let row = client.query_opt(KIND, &[&table]);
+        let declared = tables().map_err(|why| why.to_string())?;
+        for table in declared
+            .into_iter()
+            .filter(|table| is_tutorial(&table.name))
+        {
+            let name = &table.name;
+            let row = client.query_opt(KIND, &[name]);
             let is_table = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
             let Some(is_table) = is_table.map_err(|why| explain(&why))? else {
                 continue;
             };
-            let columns = FoundColumn::all(client, table).map_err(|why| explain(&why))?;
-            check(table, &columns, is_table).map_err(|why| {
-                format!("the database is neither this program's nor the tutorial's: its table {table} {why}")
+            let columns = FoundColumn::all(client, name).map_err(|why| explain(&why))?;
+            check(&table, &columns, is_table).map_err(|why| {
+                format!("the database is neither this program's nor the tutorial's: its table {name} {why}")
             })?;
             found.push((table, columns));
         }
@@ -75,11 +80,12 @@ impl FlaskTables {
     /// One line for the operator: something depends on the type, such as a view.
     pub fn widen(&self, client: &mut impl GenericClient) -> Result<(), String> {
         for (table, columns) in &self.0 {
-            for (name, wanted) in declared::columns(table) {
-                let column = columns.iter().find(|column| column.name == name);
-                let Some(wider) = column.and_then(|column| column.wider(wanted)) else {
+            for wanted in &table.columns {
+                let column = columns.iter().find(|column| column.name == wanted.name);
+                let Some(wider) = column.and_then(|column| column.wider(wanted.kind)) else {
                     continue;
                 };
+                let (table, name) = (&table.name, &wanted.name);
                 let sql = format!(
                     "ALTER TABLE {} ALTER COLUMN {name} TYPE {wider}",
                     quote(table)
@@ -102,21 +108,21 @@ impl FlaskTables {
 
 /// Checks that this program can read and write the columns, and that an INSERT which names only those that it knows
 /// succeeds.
-fn check(table: &str, columns: &[FoundColumn], is_table: bool) -> Result<(), String> {
+fn check(table: &Table, columns: &[FoundColumn], is_table: bool) -> Result<(), String> {
     if !is_table {
         return Err("is no table".to_owned());
     }
-    for (name, wanted) in declared::columns(table) {
-        let column = columns.iter().find(|column| column.name == name);
+    for Column { name, kind, .. } in &table.columns {
+        let column = columns.iter().find(|column| column.name == *name);
         let column = column.ok_or_else(|| format!("has no column {name}"))?;
-        let names = type_names(wanted);
+        let names = type_names(*kind);
         if !names.contains(&column.type_name.as_str()) {
             let (found, names) = (&column.type_name, names.join(" or "));
             return Err(format!(
                 "has a column {name} of the type {found}, which must be {names}"
             ));
         }
-        if OPTIONAL.contains(&name) && !column.is_nullable {
+        if OPTIONAL.contains(&name.as_str()) && !column.is_nullable {
             return Err(format!(
                 "has a column {name} that must not be NULL, and a task need not have one"
             ));
@@ -130,7 +136,7 @@ fn check(table: &str, columns: &[FoundColumn], is_table: bool) -> Result<(), Str
             ));
         }
     }
-    let is_known = |name: &str| declared::columns(table).any(|(known, _)| known == name);
+    let is_known = |name: &str| table.columns.iter().any(|known| known.name == name);
     match columns
         .iter()
         .find(|column| column.is_required() && !is_known(&column.name))
@@ -146,10 +152,11 @@ fn check(table: &str, columns: &[FoundColumn], is_table: bool) -> Result<(), Str
 /// The types that hold the same values: what SQLAlchemy creates, and what is wider.
 fn type_names(wanted: ColumnType) -> &'static [&'static str] {
     match wanted {
-        ColumnType::Number => &["int4", "int8"],
+        ColumnType::Integer { .. } => &["int4", "int8"],
         ColumnType::Boolean => &["bool"],
         ColumnType::Timestamp => &["timestamp"],
-        ColumnType::Text(_) => &["varchar", "text"],
+        ColumnType::Text { .. } => &["varchar", "text"],
+        ColumnType::Bytes => &["bytea"],
     }
 }
 
@@ -176,16 +183,23 @@ impl FoundColumn {
 
     /// The type that the column must get, if it has another one.
     fn wider(&self, wanted: ColumnType) -> Option<String> {
-        let ColumnType::Text(wanted) = wanted else {
+        let ColumnType::Text { max_chars: wanted } = wanted else {
             return None;
         };
-        let (is_title, found) = (self.name == "title", self.max_chars);
-        let length = found.zip(wanted).map(|(found, wanted)| found.max(wanted));
+        let is_title = self.name == "title";
+        let found = self
+            .max_chars
+            .and_then(|length| usize::try_from(length).ok());
+        let found = found.unwrap_or(usize::MAX);
+        let length = found.max(wanted);
         let is_in_order = !is_title || self.collation.as_deref() == Some("C");
         if length == found && is_in_order {
             return None;
         }
-        let text = length.map_or("TEXT".to_owned(), |length| format!("VARCHAR({length})"));
+        let text = match length {
+            usize::MAX => "TEXT".to_owned(),
+            length => format!("VARCHAR({length})"),
+        };
         Some(if is_title {
             text + r#" COLLATE "C""#
         } else {

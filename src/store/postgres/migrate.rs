@@ -9,7 +9,6 @@ use postgres::{Client, GenericClient};
 
 use super::connect::{LastServer, connect_beginning_with};
 use super::connect_error::explain;
-use super::declared::SCHEMA;
 use super::flask_tables::FlaskTables;
 use super::server_checks::{check_server, check_tables};
 use super::session::DatabaseSession;
@@ -18,6 +17,8 @@ use crate::error::{Error, StorageError, StorageFault};
 use crate::model::Timestamp;
 use crate::store::engine::{Connection, values};
 use crate::store::schema::VERSION;
+
+const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
 
 /// The table with the version of the schema. The Flask app's databases have none.
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version
@@ -135,9 +136,14 @@ pub fn schema_version(client: &mut impl GenericClient) -> Result<Option<i64>, St
         return Ok(None);
     }
     let sql = "SELECT version FROM schema_version WHERE id = 1";
-    let row = client.query_opt(sql, &[]).map_err(|why| explain(&why))?;
-    row.map(|row| row.try_get(0).map_err(|why| explain(&why)))
-        .transpose()
+    let row = client.query_opt(sql, &[]);
+    let version = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
+    version.map_err(|why| {
+        format!(
+            "the table schema_version is not this program's: {}",
+            explain(&why)
+        )
+    })
 }
 
 fn check_version(found: Option<i64>) -> Result<(), String> {

@@ -4,7 +4,6 @@ pub mod connect;
 mod connect_error;
 mod connector;
 mod database;
-mod declared;
 mod flask_tables;
 pub mod inspection;
 mod key_file_lock;

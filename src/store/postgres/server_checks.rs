@@ -5,8 +5,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use postgres::{Client, Error, Row};
 
 use super::connect_error::explain;
-use super::declared::tables;
 use crate::error::{self, StorageError, StorageFault};
+use crate::store::declared::tables;
 use crate::store::engine::{Connection, values};
 use crate::store::query_builder::quote;
 
@@ -69,8 +69,9 @@ struct Answers {
 /// # Errors
 /// One line for the operator, without the name of the setting, with what to do.
 pub fn check_server(client: &mut Client) -> Result<(), String> {
-    let tables: Vec<String> = tables().chain([VERSION_TABLE.to_owned()]).collect();
-    let row = client.query_one(QUESTIONS, &[&tables]);
+    let mut names = names().map_err(|why| why.to_string())?;
+    names.push(VERSION_TABLE.to_owned());
+    let row = client.query_one(QUESTIONS, &[&names]);
     let answers = row.and_then(|row| Answers::read(&row));
     answers.map_err(|why| explain(&why))?.check()
 }
@@ -80,8 +81,7 @@ pub fn check_server(client: &mut Client) -> Result<(), String> {
 /// # Errors
 /// [`error::Error::StorageUnavailable`] if not, or if the database cannot be reached.
 pub fn check_tables(db: &Connection) -> Result<(), error::Error> {
-    let names: Vec<String> = tables().collect();
-    let names = names.join(",");
+    let names = names()?.join(",");
     let answers = db.query_one(TABLES, values![names], |row| {
         Ok((row.get::<Option<bool>>(0)?, row.get::<Option<bool>>(1)?))
     })?;
@@ -93,6 +93,12 @@ pub fn check_tables(db: &Connection) -> Result<(), error::Error> {
     Err(error::Error::StorageUnavailable(StorageError::new(
         fault, cause,
     )))
+}
+
+/// The names of the tables, as identifiers of SQL.
+fn names() -> rusqlite::Result<Vec<String>> {
+    let tables = tables()?;
+    Ok(tables.iter().map(|table| quote(&table.name)).collect())
 }
 
 impl Answers {

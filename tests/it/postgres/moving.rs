@@ -139,6 +139,21 @@ impl Site {
         reason(refused.error_line()).to_owned()
     }
 
+    /// Lets the URL name a new role, which may use all tables. Returns its name. A role belongs to the whole cluster.
+    fn connect_as_new_role(&mut self, admin: &mut postgres::Client, prefix: &str) -> String {
+        let role = format!("{prefix}_{}", std::process::id());
+        let mut url = Url::parse(&self.postgres.url).unwrap();
+        let password = url.password().unwrap().to_owned();
+        admin
+            .batch_execute(&format!(
+                "CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"
+            ))
+            .unwrap();
+        url.set_username(&role).unwrap();
+        self.postgres.url = url.into();
+        role
+    }
+
     fn sqlite(&self, file: &str) -> rusqlite::Connection {
         rusqlite::Connection::open(self.folder.path(file)).unwrap()
     }
@@ -227,6 +242,11 @@ fn text_of(pipe: Option<impl std::io::Read>) -> String {
 }
 
 #[track_caller]
+fn drop_role(admin: &mut postgres::Client, role: &str) {
+    let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    admin.batch_execute(&drop).unwrap();
+}
+
 fn assert_done(output: &CommandOutput) {
     assert_eq!(
         (output.code, output.err.as_str()),
@@ -677,23 +697,13 @@ fn a_table_that_is_missing_or_may_not_be_read_is_an_error() {
     let mut site = Site::with_account();
     assert_done(&site.migrate(PROJECT, Side::Postgres, &[]));
     let mut admin = site.postgres.connect();
-    let role = format!("reader_{}", std::process::id());
-    let mut url = Url::parse(&site.postgres.url).unwrap();
-    let password = url.password().unwrap().to_owned();
-    admin
-        .batch_execute(&format!(
-            "CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
-             REVOKE SELECT ON session FROM {role}"
-        ))
-        .unwrap();
-    url.set_username(&role).unwrap();
-    site.postgres.url = url.into();
+    let role = site.connect_as_new_role(&mut admin, "reader");
+    let revoke = format!("REVOKE SELECT ON session FROM {role}");
+    admin.batch_execute(&revoke).unwrap();
     let unreadable = run_command(&mut site.migration(Side::Postgres, BACK, &[]));
     admin.batch_execute("DROP TABLE session").unwrap();
     let missing = run_command(&mut site.migration(Side::Postgres, BACK, &[]));
-    admin
-        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
-        .unwrap();
+    drop_role(&mut admin, &role);
     for (output, text) in [
         (unreadable, "permission denied for table session"),
         (missing, "--from: its table session is missing"),
@@ -709,22 +719,12 @@ fn row_level_security_of_the_source_is_an_error() {
     let mut site = Site::with_account();
     assert_done(&site.migrate(PROJECT, Side::Postgres, &[]));
     let mut admin = site.postgres.connect();
-    let role = format!("limited_{}", std::process::id());
-    let mut url = Url::parse(&site.postgres.url).unwrap();
-    let password = url.password().unwrap().to_owned();
-    admin
-        .batch_execute(&format!(
-            "CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};
-             ALTER TABLE task ENABLE ROW LEVEL SECURITY;
-             CREATE POLICY visible ON task USING (title = 'visible')"
-        ))
-        .unwrap();
-    url.set_username(&role).unwrap();
-    site.postgres.url = url.into();
+    let role = site.connect_as_new_role(&mut admin, "limited");
+    let policy = "ALTER TABLE task ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY visible ON task USING (title = 'visible')";
+    admin.batch_execute(policy).unwrap();
     let refused = run_command(&mut site.migration(Side::Postgres, BACK, &[]));
-    admin
-        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
-        .unwrap();
+    drop_role(&mut admin, &role);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let line = reason(refused.error_line());
     assert!(

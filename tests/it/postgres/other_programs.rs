@@ -165,6 +165,23 @@ fn tables_that_are_not_the_tutorials_are_refused_and_stay_as_they_are() {
 }
 
 #[test]
+fn a_version_table_of_another_program_is_refused() {
+    for table in [
+        "schema_version (id TEXT, version TEXT)",
+        "schema_version (name TEXT)",
+    ] {
+        let (database, work_dir) = (TestDatabase::new(), WorkDir::new());
+        let script = format!("CREATE TABLE {table}");
+        database.connect().batch_execute(&script).unwrap();
+        let mut command = work_dir.command(&[]);
+        let refused = run_command(command.env("DATABASE_URL", &database.url));
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        let text = "task-api: DATABASE_URL: the table schema_version is not this program's: ";
+        assert!(refused.err.contains(text), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_view_of_a_column_that_has_to_change_is_named() {
     let (database, work_dir) = (TestDatabase::new(), WorkDir::new());
     let mut db = database.connect();
