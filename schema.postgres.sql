@@ -63,6 +63,24 @@ CREATE TABLE IF NOT EXISTS flask_takeover (
   PRIMARY KEY (id)
 );
 
+-- Task history ----------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS task_history (
+  id              BIGSERIAL   NOT NULL,
+  task_id         BIGINT      NOT NULL,
+  task_created_at TIMESTAMP,
+  at              TIMESTAMP   NOT NULL,
+  action          VARCHAR(20) NOT NULL,
+  changed         VARCHAR(80),
+  status          VARCHAR(20),
+  assignee_id     BIGINT,
+  assignee        VARCHAR(80),
+  actor_id        BIGINT,
+  actor           VARCHAR(80),
+  actor_role      VARCHAR(20),
+  PRIMARY KEY (id)
+);
+
 -- One-time links ------------------------------------------------------------------------------
 CREATE TABLE IF NOT EXISTS invitation (
   id               BIGINT       NOT NULL,
@@ -240,6 +258,15 @@ CREATE INDEX IF NOT EXISTS task_by_status_title      ON task (status, title, id)
 CREATE INDEX IF NOT EXISTS task_by_created           ON task (created_at, id);
 CREATE INDEX IF NOT EXISTS task_by_deadline          ON task (deadline, id);
 CREATE INDEX IF NOT EXISTS task_by_title             ON task (title, id);
+
+CREATE INDEX IF NOT EXISTS task_unknown_status_created  ON task (created_at, id)
+  WHERE coalesce(status, '') NOT IN ('pending', 'in_progress', 'completed');
+CREATE INDEX IF NOT EXISTS task_unknown_status_deadline ON task (deadline, id)
+  WHERE coalesce(status, '') NOT IN ('pending', 'in_progress', 'completed');
+CREATE INDEX IF NOT EXISTS task_unknown_status_title    ON task (title, id)
+  WHERE coalesce(status, '') NOT IN ('pending', 'in_progress', 'completed');
+
+CREATE INDEX IF NOT EXISTS task_history_by_task ON task_history (task_id, id);
 
 DROP INDEX IF EXISTS audit_by_time;
 DROP INDEX IF EXISTS user_by_email;

@@ -81,6 +81,27 @@ CREATE TABLE IF NOT EXISTS flask_takeover (
   PRIMARY KEY (id)
 );
 
+-- Task history ----------------------------------------------------------------------------------
+-- Who did what to a task, and when: one row for each change, in the transaction of the change. A row names the fields
+-- that have changed and holds the new status and assignee only, so no old text is kept. HISTORY_KEEP removes old rows.
+-- The deletion of a task removes its rows and leaves one. The highest id is the version of all tasks (see
+-- src/store/task_history.rs), so each change of a task must add a row.
+CREATE TABLE IF NOT EXISTS task_history (
+  id              INTEGER     NOT NULL,  -- in the order of writing
+  task_id         INTEGER     NOT NULL,
+  task_created_at DATETIME,              -- of the task: differs if its id has been reused
+  at              DATETIME    NOT NULL,
+  action          VARCHAR(20) NOT NULL,  -- created, changed, deleted
+  changed         VARCHAR(80),           -- the names of the changed fields, separated by commas
+  status          VARCHAR(20),           -- the first one (created), or the new one if `changed` names it
+  assignee_id     INTEGER,               -- likewise; no foreign keys: accounts are deleted
+  assignee        VARCHAR(80),
+  actor_id        INTEGER,               -- NULL: the server, or the command line
+  actor           VARCHAR(80),
+  actor_role      VARCHAR(20),
+  PRIMARY KEY (id)
+);
+
 -- One-time links ------------------------------------------------------------------------------
 -- The random token of a link is stored as its SHA-256 only. A row is deleted when its link is used, withdrawn or
 -- expired. A link is valid only while the admin who made it is an approved admin; `made_by` is NULL for a link that the
@@ -136,9 +157,10 @@ CREATE TABLE IF NOT EXISTS api_token (
 -- row. The row holds no token, only the SHA-256 of the refresh token's random id, so a reader of the database
 -- cannot sign in with it.
 --
--- Refresh token rotation: each use of a refresh token replaces it. `previous_digest` detects the reuse of a
+-- Refresh token rotation: the use of a refresh token replaces it, but not while that of a browser is younger
+-- than 120 seconds (src/auth/refresh_token_rotation.rs). `previous_digest` detects the reuse of a
 -- token that has been replaced already, which means that it has been stolen; the session ends then. It is
--- still accepted for a few seconds, for retries and for two tabs of one browser.
+-- still accepted for a short time, for retries and for two tabs of one browser.
 CREATE TABLE IF NOT EXISTS session (
   id              INTEGER      NOT NULL, -- random
   user_id         INTEGER      NOT NULL,
@@ -305,6 +327,17 @@ CREATE INDEX IF NOT EXISTS task_by_status_title      ON task (status, title, id)
 CREATE INDEX IF NOT EXISTS task_by_created           ON task (created_at, id);
 CREATE INDEX IF NOT EXISTS task_by_deadline          ON task (deadline, id);
 CREATE INDEX IF NOT EXISTS task_by_title             ON task (title, id);
+
+-- The same for the tasks whose status is none of this program's: rows of the Flask app, usually none.
+CREATE INDEX IF NOT EXISTS task_unknown_status_created  ON task (created_at, id)
+  WHERE coalesce(status, '') NOT IN ('pending', 'in_progress', 'completed');
+CREATE INDEX IF NOT EXISTS task_unknown_status_deadline ON task (deadline, id)
+  WHERE coalesce(status, '') NOT IN ('pending', 'in_progress', 'completed');
+CREATE INDEX IF NOT EXISTS task_unknown_status_title    ON task (title, id)
+  WHERE coalesce(status, '') NOT IN ('pending', 'in_progress', 'completed');
+
+-- The history of a task.
+CREATE INDEX IF NOT EXISTS task_history_by_task ON task_history (task_id, id);
 
 -- Indexes of earlier versions.
 DROP INDEX IF EXISTS audit_by_time;

@@ -139,6 +139,8 @@ pub enum Error {
     WrongPassword,
     /// 403: the request is signed in with a token for scripts, which does not permit it.
     InsufficientScope,
+    /// 403: the request has `Refresh-Cookie`, and no page of this server sends it.
+    NotOwnPage,
     /// 403: `SIGNUPS` is closed, and the sign-up has no invitation.
     SignUpsClosed,
     /// 403: `MAX_PENDING_ACCOUNTS` accounts await approval.

@@ -18,7 +18,7 @@ use crate::model::{Action, Actor, Timestamp};
 use crate::store::audit::{pruning, seal};
 use crate::store::{
     Connection, api_tokens, audit, idempotency, invitations, password_resets, pending_accounts,
-    sessions,
+    sessions, task_history,
 };
 
 /// Time between two runs.
@@ -101,6 +101,7 @@ pub fn run(app: &App) -> Result<(), Error> {
     app.store.synchronise_accounts()?;
     expire_pending_accounts(app, now)?;
     prune_audit_log(app, now)?;
+    prune_task_history(app, now)?;
     let pause = || thread::sleep(PAUSE);
     app.store.release_free_space(BATCH, pause)?;
     seal::end_epoch(&app.store, now, EPOCH_SECONDS)
@@ -140,8 +141,8 @@ fn expire_pending_accounts(app: &App, now: Timestamp) -> Result<(), Error> {
         return Ok(());
     }
     delete_in_batches(app, |db| {
-        let deleted = pending_accounts::delete_expired(db, until, BATCH)?;
         let actor = Actor::server(now);
+        let deleted = pending_accounts::delete_expired(db, until, BATCH, &actor)?;
         deleted.iter().try_for_each(|user| {
             audit::record(db, &actor, Action::AccountExpired, Some(user), None)
         })?;
@@ -162,6 +163,13 @@ fn prune_audit_log(app: &App, now: Timestamp) -> Result<(), Error> {
     app.store
         .write(|db| pruning::announce(db, &Actor::server(app.now()), &end))?;
     delete_in_batches(app, |db| pruning::remove_batch(db, &end, BATCH))
+}
+
+/// Removes the history of tasks that is older than `HISTORY_KEEP`.
+fn prune_task_history(app: &App, now: Timestamp) -> Result<(), Error> {
+    let keep = app.config.history_keep;
+    let until = now.plus_seconds(-keep.seconds());
+    delete_in_batches(app, |db| task_history::delete_older(db, until, BATCH))
 }
 
 /// Calls `write` with a batch of the items after the other.

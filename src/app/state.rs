@@ -17,11 +17,13 @@ use crate::auth::refresh_token_rotation::RefreshTokenChain;
 use crate::auth::session_accounts::SessionAccounts;
 use crate::auth::signing_key::SigningKeys;
 use crate::config::Config;
+use crate::crypto::random_bytes;
 use crate::error::Error;
 use crate::http::cursor::CursorCodec;
 use crate::http::embedded_files::StaticFiles;
 use crate::http::idempotency_key::IdempotencyFingerprints;
 use crate::http::rate_limit::RateLimits;
+use crate::http::refresh_cookie::RefreshCookies;
 use crate::http::refused_sign_ins::RefusedSignIns;
 use crate::metrics::Metrics;
 use crate::model::{Id, SessionId, Timestamp};
@@ -39,6 +41,8 @@ pub struct App {
     pub flask_tokens: FlaskTokens,
     /// Computes the next refresh token.
     pub refresh_tokens: RefreshTokenChain,
+    /// The cookie that keeps the refresh token of a page of this server.
+    pub refresh_cookies: RefreshCookies,
     /// Issues and verifies device tokens.
     pub device_tokens: DeviceTokens,
     /// Rate limiting.
@@ -69,6 +73,8 @@ pub struct App {
     pub backups: Option<Backups>,
     /// The files of the board, the documentation page and the OpenAPI document.
     pub static_files: StaticFiles,
+    /// A random number of this process.
+    pub process_id: u64,
     clock: Clock,
 }
 
@@ -94,7 +100,8 @@ impl App {
             store,
             flask_tokens: FlaskTokens::new(config.accounts.accept_flask_tokens, taken_over_at),
             jwt: JwtSigner::new(keys, config.jwt_access_token_expires),
-            refresh_tokens: RefreshTokenChain::new(key),
+            refresh_tokens: RefreshTokenChain::new(keys),
+            refresh_cookies: RefreshCookies::new(keys, config.links.address.public_url.as_ref()),
             device_tokens: DeviceTokens::new(key),
             rate_limits: RateLimits::new(config.rate_limiting),
             pending_accounts: PendingAccounts::new(&config.accounts),
@@ -110,6 +117,7 @@ impl App {
             metrics,
             backups: Backups::new(&config)?,
             static_files,
+            process_id: u64::from_ne_bytes(random_bytes().map_err(|why| why.to_string())?),
             clock,
             config,
         })

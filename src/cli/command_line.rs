@@ -11,6 +11,7 @@ use super::stop_signals::survive_file_size_limit;
 use super::terminal::print_to_stderr;
 use super::{audit, backup, check, healthcheck, invite, licenses, migrate, openapi, serve, user};
 use crate::config::Config;
+use crate::config::links::PublicUrlArgs;
 use crate::config::server::AddressArgs;
 use crate::logging;
 
@@ -81,9 +82,9 @@ enum Command {
     Check(Box<check::Check>),
     /// Print the OpenAPI 3.1 description of the API
     ///
-    /// The same document as GET /openapi.json. It needs no database, no settings and no running server:
-    /// `task-api openapi > openapi.json` is enough for a client generator.
-    Openapi,
+    /// The same document as GET /openapi.json. It needs no database and no running server: `task-api openapi >
+    /// openapi.json` is enough for a client generator. The only setting is PUBLIC_URL, whose path is in `servers`.
+    Openapi(PublicUrlArgs),
     /// Check whether the server on this machine is ready: exit code 0 if it is, else 1
     Healthcheck(AddressArgs),
     /// Print the licence, and the licences of the software inside this program
@@ -135,7 +136,7 @@ pub fn run() -> ExitCode {
         Command::Restore(command) => backup::restore(command),
         Command::Migrate(command) => migrate::run(command),
         Command::Check(command) => check::run(&command),
-        Command::Openapi => openapi::run(),
+        Command::Openapi(address) => openapi::run(&address),
         Command::Healthcheck(address) => healthcheck::run(&address),
         Command::Licenses => licenses::run(),
     };

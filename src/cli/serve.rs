@@ -114,7 +114,7 @@ fn new_app(
     metrics_token: Option<MetricsToken>,
 ) -> Result<App, String> {
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
-    let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);
+    let static_files = StaticFiles::new(router::openapi_json, &config);
     let clock = Box::new(Timestamp::now);
     App::new(
         config,

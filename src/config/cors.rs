@@ -8,6 +8,10 @@ use url::{Position, Url};
 
 use super::boolean::boolean;
 
+/// The request header by which a page of this server uses the refresh cookie. A page of another origin cannot send it: it
+/// needs a preflight (Fetch Standard, 3.2.2), and no preflight response lists it.
+pub const REFRESH_COOKIE: &str = "Refresh-Cookie";
+
 /// The websites that may call the API from a browser.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CorsArgs {
@@ -17,7 +21,7 @@ pub struct CorsArgs {
     pub cors_origins: CorsOrigins,
 
     /// Request headers that websites may send besides those that the API reads and those of common tracing
-    /// libraries: a comma-separated list of names, or * for all
+    /// libraries: a comma-separated list of names (not Refresh-Cookie), or * for all
     #[arg(
         long,
         env,
@@ -91,8 +95,14 @@ impl FromStr for AllowedHeaders {
     }
 }
 
-/// Checks that an entry is a header name (a token; RFC 9110, 5.6.2). `*` would be one too, but not mean all headers.
+/// Checks that an entry is a header name (a token; RFC 9110, 5.6.2), and not the one that keeps other origins from the
+/// refresh cookie. `*` would be a name too, but not mean all headers.
 fn checked_name(name: &str) -> Result<&str, String> {
+    if name.eq_ignore_ascii_case(REFRESH_COOKIE) {
+        return Err(format!(
+            "'{name}' must not be listed: only pages of this server may use the refresh cookie"
+        ));
+    }
     let is_in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte);
     if !name.is_empty() && name.bytes().all(is_in_token) {
         Ok(name)

@@ -10,7 +10,7 @@ use super::cors::{CorsArgs, CorsOrigins};
 use super::database::DatabaseArgs;
 #[cfg(feature = "postgres")]
 use super::database::DatabaseUrl;
-use super::duration::Lifetime;
+use super::duration::{Lifetime, Retention};
 use super::links::LinkArgs;
 use super::logging::LogArgs;
 use super::passwords::PasswordArgs;
@@ -39,6 +39,10 @@ pub struct Config {
 
     #[command(flatten)]
     pub audit: AuditArgs,
+
+    /// How long the history of tasks is kept, such as 90d
+    #[arg(long, env, hide_env_values = true, default_value = "365d")]
+    pub history_keep: Retention,
 
     #[command(flatten)]
     pub signing_key: SigningKeyArgs,

@@ -12,10 +12,12 @@ use crate::app::App;
 use crate::app::sign_outs::{Ended, SignOut};
 use crate::auth::device_token::DeviceId;
 use crate::auth::password_hash::Verified;
+use crate::auth::refresh_token_rotation::{OF_CLIENTS, OF_PAGES};
 use crate::error::Error;
 use crate::http::json_body::parse_json;
+use crate::http::refresh_cookie::OwnPage;
 use crate::http::request::RequestContext;
-use crate::http::response::{self, HandlerResult};
+use crate::http::response::{self, HandlerResult, with_cookies};
 use crate::model::{
     Action, Credentials, InSession, RefreshId, RefreshToken, SessionId, Timestamp, User, email_key,
 };
@@ -28,6 +30,8 @@ pub type SignInResult = Result<(User, Response), Error>;
 /// Starts a session. An unknown e-mail and a wrong password get the same response after the same time (OWASP
 /// ASVS 5.0, 6.3.8). Returns the account too, for the access log.
 pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
+    // Refuses pages of other origins before a password is checked.
+    app.refresh_cookies.page(context)?;
     let given = parse_json(context, Credentials::from_fields)?;
     let device = known_device(app, &given);
     count_sign_in_attempt(app, context, &given.email, device)?;
@@ -37,7 +41,7 @@ pub fn log_in(app: &App, context: &RequestContext) -> SignInResult {
         tokens,
         device_token,
     };
-    let response = response::json(&signed_in);
+    let response = with_cookies(response::json(&signed_in), signed_in.tokens.cookie);
     Ok((signed_in.tokens.user, response))
 }
 
@@ -117,36 +121,38 @@ fn start_session(
         audit::record(db, &actor, Action::SignIn, Some(user), None)
     })?;
     let validity = (now, session.expires_at);
-    TokenResponse::issue(app, user, session.id, &refresh_id, validity)
+    TokenResponse::issue(app, context, user, session.id, &refresh_id, validity)
 }
 
 /// Refresh token rotation: exchanges a refresh token for new tokens. A token is valid for one exchange. If it
-/// is used again, two clients hold it, so its session ends (RFC 9700, 4.14.2); only a retry shortly after the
-/// exchange gets the same tokens again.
+/// is used again, two clients hold it, so its session ends (RFC 9700, 4.14.2). The exceptions are
+/// those of [`crate::model::RotationTimes`].
 pub fn refresh(app: &App, context: &RequestContext, presented: &RefreshToken) -> HandlerResult {
-    let next = app.refresh_tokens.next_id(&presented.id);
-    match exchange(app, context, presented, &next)? {
-        Exchange::Next(from, until) => {
+    match exchange(app, context, presented)? {
+        Exchange::Next(next, from, until) => {
             let RefreshToken { user, session, .. } = presented;
-            let tokens = TokenResponse::issue(app, user, *session, &next, (from, until))?;
-            Ok(response::json(&tokens))
+            let tokens = TokenResponse::issue(app, context, user, *session, &next, (from, until))?;
+            Ok(with_cookies(response::json(&tokens), tokens.cookie))
         }
         Exchange::Reused | Exchange::Unknown => Err(Error::revoked()),
     }
 }
 
-/// Replaces the presented refresh token by the next one. The reuse of an old token goes to the audit log.
+/// Finds the refresh token that the client gets. The reuse of an old token goes to the audit log.
 fn exchange(
     app: &App,
     context: &RequestContext,
     RefreshToken { user, session, id }: &RefreshToken,
-    next: &RefreshId,
 ) -> Result<Exchange, Error> {
     let now = app.now();
+    let times = match app.refresh_cookies.page(context)? {
+        Some(_) => OF_PAGES,
+        None => OF_CLIENTS,
+    };
+    let successors = app.refresh_tokens.successors(id);
     app.store.write(|db| {
-        let digests = (id.digest(), next.digest());
         let expiry = |began| app.session_expiry(began, now);
-        let exchange = sessions::exchange(db, *session, &digests, now, expiry)?;
+        let exchange = sessions::exchange(db, *session, id, &successors, now, times, expiry)?;
         if exchange == Exchange::Reused {
             let actor = anonymous_actor(app, context);
             audit::record(db, &actor, Action::RefreshReused, Some(user), None)?;
@@ -183,16 +189,23 @@ pub struct TokenResponse {
     token_type: &'static str,
     /// How long the access token is valid, in seconds.
     expires_in: i64,
-    /// Valid for one POST /refresh.
-    refresh_token: String,
+    /// Valid for one POST /refresh. Absent with `Refresh-Cookie`: the cookie has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false, value_type = String)]
+    refresh_token: Option<String>,
     user: User,
+    /// The `Set-Cookie` with the refresh token of a page of this server.
+    #[serde(skip)]
+    cookie: Option<String>,
 }
 
 impl TokenResponse {
     /// Signs a new access token, and the refresh token with this id, which is valid from `from` until
-    /// `until`, the end of the session. The access token expires then at the latest.
+    /// `until`, the end of the session. The access token expires then at the latest. A page of this server gets the
+    /// refresh token in its cookie.
     fn issue(
         app: &App,
+        context: &RequestContext,
         user: &User,
         session: SessionId,
         refresh_id: &RefreshId,
@@ -203,12 +216,12 @@ impl TokenResponse {
         let token = app.jwt.access(user, session, now, expires_at)?;
         let refresh_token = app.jwt.refresh(user, session, refresh_id, from, until)?;
         let expires_in = expires_at.unix_seconds() - now.unix_seconds();
-        Ok(TokenResponse::new(
-            token,
-            refresh_token,
-            expires_in,
-            user.clone(),
-        ))
+        let tokens = TokenResponse::new(token, refresh_token, expires_in, user.clone());
+        let page = app.refresh_cookies.page(context)?;
+        Ok(match page {
+            Some(page) => tokens.in_cookie(page, until.unix_seconds() - now.unix_seconds()),
+            None => tokens,
+        })
     }
 
     /// The response with these tokens.
@@ -218,8 +231,16 @@ impl TokenResponse {
             token,
             token_type: "Bearer",
             expires_in,
-            refresh_token,
+            refresh_token: Some(refresh_token),
             user,
+            cookie: None,
         }
+    }
+
+    /// Moves the refresh token from the body to the page's cookie.
+    fn in_cookie(mut self, page: OwnPage, seconds: i64) -> TokenResponse {
+        let token = self.refresh_token.take();
+        self.cookie = token.map(|token| page.keep(&token, seconds));
+        self
     }
 }

@@ -76,8 +76,8 @@ pub fn delete(app: &App, context: &RequestContext, admin: &Admin, id: Id) -> Han
         recheck_permissions(db, admin)?;
         let before = users::by_id(db, id)?;
         preconditions.check_before_write(&before)?;
-        users::delete(db, id)?;
         let actor = actor(app, context, admin);
+        users::delete(db, id, &actor)?;
         audit::record(db, &actor, Action::AccountDeleted, Some(&before), None)
     })?;
     Ok(response::no_content())

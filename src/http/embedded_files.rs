@@ -14,6 +14,7 @@ use flate2::read::{GzDecoder, GzEncoder};
 #[cfg(any(feature = "board", feature = "docs"))]
 use super::content_security_policy;
 use super::etag::ETag;
+use crate::config::Config;
 use crate::config::accounts::SignUps;
 use crate::error::Error;
 
@@ -53,13 +54,15 @@ pub struct FileForm {
 struct SharedBytes(Arc<Cow<'static, [u8]>>);
 
 impl StaticFiles {
-    /// The files of this build; none is loaded yet. `openapi_json` generates the content of `/openapi.json`. The board
-    /// shows its form for sign-ups according to `sign_ups`.
-    pub fn new(openapi_json: fn() -> Result<String, Error>, sign_ups: SignUps) -> StaticFiles {
+    /// The files of this build; none is loaded yet. `openapi_json` generates the content of `/openapi.json` for the path
+    /// of `PUBLIC_URL`. The board shows its form for sign-ups according to `SIGNUPS`.
+    pub fn new(openapi_json: fn(&str) -> Result<String, Error>, config: &Config) -> StaticFiles {
+        let path_prefix = config.links.address.path_prefix().to_owned();
         let openapi = StaticFile::new("/openapi.json", "application/json", move || {
-            Ok(Content::Plain(openapi_json()?.into_bytes().into()))
+            let json = openapi_json(&path_prefix)?;
+            Ok(Content::Plain(json.into_bytes().into()))
         });
-        let files = std::iter::once(openapi).chain(pages(sign_ups));
+        let files = std::iter::once(openapi).chain(pages(config.accounts.signups));
         StaticFiles(files.map(|file| (file.path, file)).collect())
     }
 
@@ -172,8 +175,30 @@ fn read(mut from: impl Read) -> Result<Vec<u8>, Error> {
 #[cfg(any(feature = "board", feature = "docs"))]
 fn text(path: &'static str, media_type: &'static str, text: &'static str) -> StaticFile {
     StaticFile::new(path, media_type, move || {
-        Ok(Content::Plain(text.as_bytes().into()))
+        let bytes = match media_type {
+            JAVASCRIPT | CSS => without_comments_and_indentation(text).into_bytes().into(),
+            _ => text.as_bytes().into(),
+        };
+        Ok(Content::Plain(bytes))
     })
+}
+
+/// A script or style sheet without indentation and with its comment lines, `//` and `/* */`, left empty: comments are a
+/// third of the board on the wire. The lines keep their numbers, so an error in the browser names the line of the source.
+#[cfg(any(feature = "board", feature = "docs"))]
+fn without_comments_and_indentation(script: &str) -> String {
+    let mut is_in_block = false;
+    let mut code = String::with_capacity(script.len());
+    for line in script.lines() {
+        let start = line.trim_start();
+        let begins_block = start.starts_with("/*");
+        if !is_in_block && !begins_block && !start.starts_with("//") {
+            code.push_str(start);
+        }
+        is_in_block = (is_in_block || begins_block) && !line.contains("*/");
+        code.push('\n');
+    }
+    code
 }
 
 /// A script, style sheet or icon by its path in `web/`, which is its URL path too.
@@ -233,29 +258,35 @@ fn board(sign_ups: SignUps) -> Vec<StaticFile> {
         web!("board/style.css", CSS),
         web!("board/icon.svg", SVG),
         web!("board/account-dialog.js", JAVASCRIPT),
-        web!("board/account-names.js", JAVASCRIPT),
+        web!("board/accounts.js", JAVASCRIPT),
         web!("board/api-tokens.js", JAVASCRIPT),
-        web!("board/api.js", JAVASCRIPT),
         web!("board/app-error.js", JAVASCRIPT),
         web!("board/board.js", JAVASCRIPT),
+        web!("board/cards.js", JAVASCRIPT),
+        web!("board/connection-banner.js", JAVASCRIPT),
         web!("board/device-token.js", JAVASCRIPT),
         web!("board/dom.js", JAVASCRIPT),
         web!("board/drag-and-drop.js", JAVASCRIPT),
         web!("board/entry-list.js", JAVASCRIPT),
+        web!("board/http.js", JAVASCRIPT),
         web!("board/infinite-list.js", JAVASCRIPT),
         web!("board/invitations.js", JAVASCRIPT),
+        web!("board/live-updates.js", JAVASCRIPT),
         web!("board/main.js", JAVASCRIPT),
         web!("board/notifications.js", JAVASCRIPT),
         web!("board/one-time-link.js", JAVASCRIPT),
         web!("board/own-sessions.js", JAVASCRIPT),
         web!("board/people.js", JAVASCRIPT),
-        web!("board/role.js", JAVASCRIPT),
         web!("board/secret-dialog.js", JAVASCRIPT),
+        web!("board/session.js", JAVASCRIPT),
         web!("board/sign-in.js", JAVASCRIPT),
+        web!("board/submit.js", JAVASCRIPT),
         web!("board/task-dialog.js", JAVASCRIPT),
+        web!("board/task-history.js", JAVASCRIPT),
         web!("board/task.js", JAVASCRIPT),
         web!("board/time.js", JAVASCRIPT),
-        web!("board/user-agent.js", JAVASCRIPT),
+        web!("board/unsaved-changes.js", JAVASCRIPT),
+        web!("board/views.js", JAVASCRIPT),
     ]
 }
 
@@ -269,6 +300,8 @@ fn docs() -> Vec<StaticFile> {
             include_str!("../../web/docs/index.html"),
         ),
         web!("docs/main.js", JAVASCRIPT),
+        web!("docs/session.js", JAVASCRIPT),
+        web!("docs/sign-in.js", JAVASCRIPT),
         web!("docs/style.css", CSS),
         swagger_ui("/docs/swagger-ui.css", CSS, "swagger-ui.css"),
         swagger_ui(

@@ -148,6 +148,13 @@ impl Error {
                 "insufficient_scope",
                 "This token does not permit the request; sign in instead".into(),
             ),
+            Error::NotOwnPage => (
+                StatusCode::FORBIDDEN,
+                "not_own_page",
+                "Only a page of this server may use the refresh cookie: send no Refresh-Cookie, and the token in \
+                 Authorization"
+                    .into(),
+            ),
             Error::SignUpsClosed => (
                 StatusCode::FORBIDDEN,
                 "sign_ups_closed",

@@ -3,6 +3,14 @@
 //! Reads use them for revalidation: 304 if `If-None-Match` names the current version. Writes use them for
 //! optimistic concurrency: 412 if `If-Match` names another version, so that a client cannot overwrite a
 //! change that it has not seen (a lost update).
+//!
+//! Both headers are compared in one way, by [`Tag::names`]. RFC 9110, 13.1.1 asks for the strong comparison in `If-Match`,
+//! in which a weak tag matches nothing. A proxy that compresses makes tags weak (nginx) or appends the coding (Apache,
+//! Caddy), since the bytes have changed; behind it the strong comparison would refuse every change. The purpose of
+//! the strong comparison is met: the tag of a resource that can be changed is the hash of its state, this server
+//! makes none of them weak, and what a proxy adds does not change the hash. So a tag that names another state never
+//! matches, and no update is lost. A static file has a tag for each form that this server sends, and none of them is the
+//! other with a suffix.
 
 use std::fmt;
 
@@ -15,9 +23,12 @@ use crate::error::Error;
 /// Bytes of the hash in a tag. With 128 bits, two versions do not get the same tag in practice.
 const LENGTH: usize = 16;
 
-/// The strong entity tag of a representation: a truncated SHA-256, so equal bytes have equal tags.
+/// The entity tag of a representation: a truncated SHA-256, so equal bytes have equal tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ETag(String);
+pub struct ETag {
+    opaque: String,
+    is_weak: bool,
+}
 
 impl ETag {
     /// Computes the tag of a value from its JSON.
@@ -31,16 +42,32 @@ impl ETag {
         }
     }
 
+    /// Computes the weak tag of a value: responses with this tag may differ in bytes.
+    ///
+    /// # Errors
+    /// Those of [`ETag::of`].
+    pub fn weak(value: &impl Serialize) -> Result<ETag, Error> {
+        let ETag { opaque, .. } = ETag::of(value)?;
+        Ok(ETag {
+            opaque,
+            is_weak: true,
+        })
+    }
+
     /// Computes the tag of bytes.
     pub fn of_bytes(bytes: &[u8]) -> ETag {
-        ETag(BASE64URL_NOPAD.encode(&Sha256::digest(bytes)[..LENGTH]))
+        ETag {
+            opaque: BASE64URL_NOPAD.encode(&Sha256::digest(bytes)[..LENGTH]),
+            is_weak: false,
+        }
     }
 }
 
-/// Writes the tag as the `ETag` header has it: in quotes.
+/// Writes the tag as the `ETag` header has it: in quotes, and with `W/` if it is weak.
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0)
+        let mark = if self.is_weak { "W/" } else { "" };
+        write!(f, "{mark}\"{}\"", self.opaque)
     }
 }
 
@@ -72,6 +99,11 @@ impl Preconditions {
         })
     }
 
+    /// Whether the request has no precondition.
+    pub fn is_empty(&self) -> bool {
+        self.if_match.is_none() && self.if_none_match.is_none()
+    }
+
     /// For a read: whether `If-None-Match` names the current version, which makes the response a 304.
     /// `If-Match` is evaluated first (RFC 9110, 13.2.2).
     ///
@@ -79,11 +111,11 @@ impl Preconditions {
     /// [`Error::PreconditionFailed`] if `If-Match` does not name the current version.
     pub fn is_not_modified(&self, current: &ETag) -> Result<bool, Error> {
         let if_match = self.if_match.as_ref();
-        if if_match.is_some_and(|tags| !tags.contains(current, Tag::strongly_matches)) {
+        if if_match.is_some_and(|tags| !tags.contains(current)) {
             return Err(Error::PreconditionFailed);
         }
         let if_none_match = self.if_none_match.as_ref();
-        Ok(if_none_match.is_some_and(|tags| tags.contains(current, Tag::weakly_matches)))
+        Ok(if_none_match.is_some_and(|tags| tags.contains(current)))
     }
 
     /// For a write: checks both preconditions against `before`, the resource before the change. Callers call
@@ -148,24 +180,23 @@ impl Tags {
         (!tags.is_empty()).then_some(Tags::Listed(tags))
     }
 
-    /// Whether one of the tags matches the current version. `matches` is [`Tag::strongly_matches`] or
-    /// [`Tag::weakly_matches`].
-    fn contains(&self, current: &ETag, matches: fn(&Tag, &ETag) -> bool) -> bool {
+    /// Whether one of the tags names the current version.
+    fn contains(&self, current: &ETag) -> bool {
         match self {
             Tags::Any => true,
-            Tags::Listed(tags) => tags.iter().any(|tag| matches(tag, current)),
+            Tags::Listed(tags) => tags.iter().any(|tag| tag.names(current)),
         }
     }
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// An entity tag as a client sends it: `"abc"`, or weak: `W/"abc"`.
+/// What proxies append to a tag when they compress the response.
+const CODING_SUFFIXES: [&str; 4] = ["-gzip", "-br", "-zstd", "-deflate"];
+
+/// An entity tag as a client sends it, without the mark of a weak one: `"abc"` and `W/"abc"` are `abc`.
 #[derive(Debug)]
-struct Tag {
-    is_weak: bool,
-    opaque: String,
-}
+struct Tag(String);
 
 impl Tag {
     /// Splits the text into its first tag and the rest. Tags have no escaping: the next quote ends them.
@@ -173,21 +204,12 @@ impl Tag {
         let quoted = text.strip_prefix("W/").unwrap_or(text);
         let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
         let is_valid = !opaque.contains(|c: char| c == ' ' || c.is_ascii_control());
-        let tag = Tag {
-            is_weak: quoted.len() < text.len(),
-            opaque: opaque.to_owned(),
-        };
-        is_valid.then_some((tag, rest))
+        is_valid.then(|| (Tag(opaque.to_owned()), rest))
     }
 
-    /// The strong comparison (RFC 9110, 8.8.3.2), for `If-Match`. A weak tag never matches, since two
-    /// versions may share it.
-    fn strongly_matches(&self, version: &ETag) -> bool {
-        !self.is_weak && self.weakly_matches(version)
-    }
-
-    /// The weak comparison (RFC 9110, 8.8.3.2), for `If-None-Match`.
-    fn weakly_matches(&self, version: &ETag) -> bool {
-        self.opaque == version.0
+    /// Whether this is the tag of the version, with or without the suffix of a content coding.
+    fn names(&self, version: &ETag) -> bool {
+        let suffix = self.0.strip_prefix(&version.opaque);
+        suffix.is_some_and(|suffix| suffix.is_empty() || CODING_SUFFIXES.contains(&suffix))
     }
 }

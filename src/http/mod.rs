@@ -13,6 +13,7 @@ pub mod idempotency_key;
 pub(crate) mod json_body;
 pub(crate) mod rate_limit;
 pub(crate) mod rate_limit_key;
+pub mod refresh_cookie;
 pub(crate) mod refused_sign_ins;
 pub(crate) mod request;
 pub(crate) mod response;

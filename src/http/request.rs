@@ -13,7 +13,7 @@ use uuid::Builder;
 
 use super::client_address::{self, Client};
 use super::etag::Preconditions;
-use super::foreign_website::is_foreign_website;
+use super::foreign_website::{is_foreign_website, is_own};
 use super::rate_limit::RateLimitCharge;
 use crate::config::Config;
 use crate::config::proxies::TrustedProxies;
@@ -77,6 +77,11 @@ impl<'a> RequestContext<'a> {
         self.request.raw_url().split('?').next().unwrap_or_default()
     }
 
+    /// The query, as sent: not decoded.
+    pub fn raw_query(&self) -> &str {
+        self.request.raw_query_string()
+    }
+
     /// The first value of a header. Names are case-insensitive (RFC 9110, 5.1).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.request.header(name)
@@ -127,6 +132,11 @@ impl<'a> RequestContext<'a> {
     /// Those of [`bearer_token`].
     pub fn bearer_token(&self) -> Result<&str, Error> {
         bearer_token(self.request)
+    }
+
+    /// Whether an `Origin` is the server's own; see [`is_own`].
+    pub fn is_own_origin(&self, origin: &str) -> bool {
+        is_own(self.request, origin, self.client.is_proxied)
     }
 
     /// Whether the request is a preflight (Fetch Standard, 3.2.2): a browser asks before it sends the actual

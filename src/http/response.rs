@@ -74,12 +74,16 @@ fn full_or_304(
     etag: &ETag,
     full: impl FnOnce() -> Response,
 ) -> HandlerResult {
-    let response = if context.preconditions()?.is_not_modified(etag)? {
-        no_content().with_status_code(304)
+    if context.preconditions()?.is_not_modified(etag)? {
+        Ok(not_modified(etag))
     } else {
-        full()
-    };
-    Ok(with_etag(response, etag))
+        Ok(with_etag(full(), etag))
+    }
+}
+
+/// 304: the client has this version.
+pub fn not_modified(etag: &ETag) -> Response {
+    with_etag(no_content().with_status_code(304), etag)
 }
 
 /// 201 with an account or a task, and the entity tag of its version in `ETag`.
@@ -90,7 +94,15 @@ pub fn created(body: &impl Serialize) -> HandlerResult {
     Ok(json_with_etag(body)?.with_status_code(201))
 }
 
-fn with_etag(response: Response, etag: &ETag) -> Response {
+/// Adds a `Set-Cookie` for each of these cookies.
+pub fn with_cookies(response: Response, cookies: impl IntoIterator<Item = String>) -> Response {
+    cookies.into_iter().fold(response, |response, cookie| {
+        response.with_additional_header("Set-Cookie", cookie)
+    })
+}
+
+/// Adds `ETag`.
+pub fn with_etag(response: Response, etag: &ETag) -> Response {
     response.with_additional_header("ETag", etag.to_string())
 }
 

@@ -8,6 +8,7 @@ use rouille::{Request, Response};
 use super::access_log::observe;
 use super::catch_panic::catch_panic;
 use super::cors::cors;
+use super::refresh_cookie::refresh_cookie;
 use super::security_headers::security_headers;
 use crate::app::App;
 use crate::error::Error;
@@ -113,7 +114,9 @@ impl<'a> Handled<'a> {
             || {
                 security_headers(context, || {
                     cors(&app.config.cors, context, || {
-                        result.unwrap_or_else(|error| error_response(context, &error))
+                        refresh_cookie(app, context, pattern, || {
+                            result.unwrap_or_else(|error| error_response(context, &error))
+                        })
                     })
                 })
             },

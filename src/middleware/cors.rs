@@ -39,7 +39,12 @@ pub fn cors(
         response = response.with_additional_header("Access-Control-Allow-Credentials", "true");
     }
     if !context.is_preflight() {
-        return response.with_additional_header("Access-Control-Expose-Headers", EXPOSED_HEADERS);
+        // A page of the server's own origin can read every header, and each file of the board would carry the list. No
+        // `Vary`: caches revalidate these responses or do not store them.
+        return match context.header("Origin") {
+            Some(origin) if context.is_own_origin(origin) => response,
+            _ => response.with_additional_header("Access-Control-Expose-Headers", EXPOSED_HEADERS),
+        };
     }
     response
         .with_additional_header("Access-Control-Allow-Methods", METHODS)

@@ -8,6 +8,7 @@ mod access_log;
 mod catch_panic;
 mod chain;
 mod cors;
+mod refresh_cookie;
 mod security_headers;
 
 pub use self::chain::{Handled, handle, path, reject, reject_queued};

@@ -59,9 +59,11 @@ impl Action {
 
 impl PartialSchema for Action {
     fn schema() -> Schema {
-        closed_enum::schema::<Action>().into()
+        closed_enum::schema::<Action>()
     }
 }
+
+impl ToSchema for Action {}
 
 /// Who acts, from which client address, and when. Each entry of the audit log has an actor.
 #[derive(Debug, Clone, Copy)]
@@ -138,9 +140,8 @@ pub struct AuditEntry {
 }
 
 fn stored_action() -> Schema {
-    open_enum::schema(
+    open_enum::schema::<Action>(
         "The action. An entry that another program has written may have any text, or null.",
-        closed_enum::schema::<Action>(),
     )
 }
 

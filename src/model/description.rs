@@ -14,7 +14,7 @@ pub struct Description(String);
 
 impl Description {
     /// The pattern of a task's description: control characters are refused except tabs and line breaks.
-    pub const PATTERN: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+    pub const PATTERN: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
     const MAX_CHARS: usize = 10_000;
 

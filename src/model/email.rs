@@ -6,10 +6,20 @@ use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 use utoipa::PartialSchema;
 
-use super::json_schema::{self, Schema, without_invisible};
+use super::json_schema::{self, Schema, white_space};
 use super::text_rules::{
     fold_case, is_control, is_letter_mark_or_number, nfc_of_at_most, parse_line,
 };
+
+/// The pattern of a label of a domain: letters, digits and hyphens, with no hyphen at its ends.
+macro_rules! label {
+    () => {
+        concat!(
+            r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x9f]",
+            r"([^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x60\x7b-\x9f]*[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x9f])?"
+        )
+    };
+}
 
 /// An e-mail address in its canonical form: at most 120 characters, the part before the `@` in lower case and in
 /// NFC, the domain in ASCII (UTS 46). So one mailbox cannot have two accounts, and an address that a browser
@@ -22,11 +32,18 @@ impl Email {
 
     /// The pattern in the JSON Schema. The schema does not use `format: email`, which refuses addresses that
     /// the parser accepts, such as `.a.@example.com` and addresses with an `é`. No pattern can tell whether a domain
-    /// is valid by UTS 46.
-    pub const PATTERN: &str = without_invisible!(
-        r"[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]+"
-        r"@[\p{L}\p{M}\p{N}]([\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?"
-        r"(\.[\p{L}\p{M}\p{N}]([\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?)*$"
+    /// is valid by UTS 46. Of ASCII, the first class has the characters of an atom, the last two those of a label.
+    pub const PATTERN: &str = concat!(
+        "^",
+        white_space!(),
+        r"[^\x00-\x20\x22\x28\x29\x2c\x3a-\x3c\x3e\x40\x5b-\x5d\x7f-\x9f]+",
+        "@",
+        label!(),
+        "([.]",
+        label!(),
+        ")*",
+        white_space!(),
+        "$"
     );
 
     /// The address in its canonical form.
@@ -104,7 +121,9 @@ impl PartialSchema for Email {
         json_schema::string_of_length(3, Self::MAX_CHARS)
             .pattern(Some(Self::PATTERN))
             .description(Some(
-                "Stored in lower case, in Unicode's form NFC, and with the domain in its ASCII form \
+                "White space around it is removed. Before the `@` letters, digits and marks of every script and \
+                 ``.!#$%&'*+/=?^_`{|}~-`` are allowed; then follows a valid domain (UTS 46), with labels of at most 63 \
+                 characters. Stored in lower case, in Unicode's form NFC, and with the domain in its ASCII form \
                  (`bücher.example` as `xn--bcher-kva.example`), which has at most 120 characters too.",
             ))
             .into()

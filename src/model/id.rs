@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::json_schema::Schema;
 
 /// The primary key of a row: a 64-bit integer from 1, as SQLite assigns it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(into = "i64")]
 pub struct Id(i64);
 

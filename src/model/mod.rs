@@ -7,11 +7,12 @@
 //! Each type also describes its JSON form as a JSON Schema ([`utoipa::PartialSchema`]), next to the parser
 //! that the schema has to agree with.
 
+mod account_name;
 mod api_token;
 mod api_token_secret;
 mod audit;
 mod audit_query;
-mod closed_enum;
+pub mod closed_enum;
 mod context_words;
 mod credentials;
 mod description;
@@ -37,9 +38,11 @@ mod search_text;
 mod session;
 mod status;
 mod task;
+mod task_history;
 mod task_patch;
 mod task_query;
 mod task_sort;
+mod task_summary;
 mod text_rules;
 mod time;
 mod title;
@@ -50,6 +53,7 @@ mod user_patch;
 mod user_query;
 mod username;
 
+pub use account_name::AccountName;
 pub use api_token::{ApiToken, CreatedApiToken, OwnApiTokens};
 pub use api_token_secret::ApiTokenSecret;
 pub use audit::{Action, Actor, AuditEntry};
@@ -74,14 +78,16 @@ pub use profile_patch::ProfilePatch;
 pub use role::Role;
 pub use search_text::SearchText;
 pub use session::{
-    Credential, LEEWAY_SECONDS, OwnSession, OwnSessions, RefreshId, RefreshToken, Session,
-    SessionId, SignInToken, SignedIn,
+    Credential, LEEWAY_SECONDS, OwnSession, OwnSessions, RefreshId, RefreshToken, RotationTimes,
+    Session, SessionId, SignInToken, SignedIn, Successors,
 };
 pub use status::Status;
 pub use task::Task;
+pub use task_history::{HistoryEntry, HistoryQuery, TaskAction, TaskField};
 pub use task_patch::TaskPatch;
-pub use task_query::{Deadlines, TaskQuery};
+pub use task_query::{Deadlines, Expand, StatusFilter, TaskQuery};
 pub use task_sort::{Sort, SortKey};
+pub use task_summary::{StatusCounts, TaskSummary};
 pub use text_rules::{is_control, nfc};
 pub use time::Timestamp;
 pub use title::Title;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa::openapi::schema::AnyOf;
-use utoipa::openapi::{Object, ObjectBuilder, Type};
+use utoipa::openapi::{Object, Type};
 
 use super::json_schema::{self, Schema};
 
@@ -42,10 +43,10 @@ impl<T: fmt::Display> fmt::Display for OpenEnum<T> {
 
 /// The schema of an [`OpenEnum`]: the known values, or any string or `null` that
 /// another program has written.
-pub fn schema(description: &str, known: ObjectBuilder) -> Schema {
+pub fn schema<T: ToSchema>(description: &str) -> Schema {
     AnyOf::builder()
         .description(Some(description))
-        .item(known)
+        .item(T::schema())
         .item(json_schema::nullable(
             Object::builder().schema_type(Type::String).into(),
         ))

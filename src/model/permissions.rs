@@ -4,15 +4,17 @@
 //! exclude tokens for scripts. Only a check of the account creates a value of such a type, so a handler that takes one
 //! as its argument cannot run without the check. The route table is built from these types.
 //!
-//! Access to a single row: the functions on [`User`], [`Task`] and [`TaskPatch`]. Handlers call them in the
-//! transaction that reads or changes the row.
+//! Access to a single row: the functions on [`User`], [`Task`], [`HistoryEntry`] and [`TaskPatch`]. Handlers call them
+//! in the transaction that reads or changes the row.
 
 use std::ops::Deref;
 
+use super::account_name::AccountName;
 use super::id::Id;
 use super::role::Role;
 use super::session::{Credential, SessionId, SignInToken, SignedIn};
 use super::task::Task;
+use super::task_history::HistoryEntry;
 use super::task_patch::TaskPatch;
 use super::user::User;
 use crate::error::Error;
@@ -47,6 +49,25 @@ impl Task {
     pub fn visible_to(&self, user: &User) -> bool {
         let assignee = user.task_visibility();
         assignee.is_none() || assignee == self.assigned_user_id
+    }
+}
+
+impl HistoryEntry {
+    /// The entry as the account may see it. An employee learns no more than the task says: no other employee who had the
+    /// task before. Managers and admins are named, since they act for the whole team.
+    pub fn shown_to(self, user: &User) -> HistoryEntry {
+        if user.manages_tasks() {
+            return self;
+        }
+        // The Flask app gives the id of a deleted account to a new one.
+        let is_self =
+            |account: &AccountName| account.id == user.id && account.username == user.username;
+        let is_employee = self.actor_role == Some(Role::Employee);
+        HistoryEntry {
+            assignee: self.assignee.filter(is_self),
+            actor: self.actor.filter(|actor| !is_employee || is_self(actor)),
+            ..self
+        }
     }
 }
 

@@ -45,7 +45,7 @@ impl Role {
 
 impl PartialSchema for Role {
     fn schema() -> Schema {
-        closed_enum::schema::<Role>().into()
+        closed_enum::schema::<Role>()
     }
 }
 

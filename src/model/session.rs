@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
@@ -109,6 +110,25 @@ impl RefreshId {
     pub fn digest(&self) -> String {
         sha256_hex(&self.0)
     }
+}
+
+/// The times of refresh token rotation (RFC 9700, 4.14.2).
+#[derive(Debug, Clone, Copy)]
+pub struct RotationTimes {
+    /// How long a token is kept: a client that exchanges it earlier gets its id again, and the session is prolonged.
+    pub min_age: Duration,
+    /// How long a token is still accepted after its exchange, and gets the same next token: two tabs of a browser, or a
+    /// retry after a lost response, send it again, and nothing is stolen. A token that is sent later counts as stolen.
+    pub grace: Duration,
+}
+
+/// The ids that the token after a refresh token can have: one for each signing key.
+#[derive(Debug)]
+pub struct Successors {
+    /// The id by the current key, for a token that is exchanged now.
+    pub current: RefreshId,
+    /// The ids by the previous keys, for a token that was exchanged before the key was changed.
+    pub previous: Vec<RefreshId>,
 }
 
 impl From<String> for RefreshId {

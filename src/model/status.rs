@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-use utoipa::PartialSchema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::closed_enum::{self, must_be_one_of};
 use super::json_schema::Schema;
@@ -43,6 +43,8 @@ impl Status {
 
 impl PartialSchema for Status {
     fn schema() -> Schema {
-        closed_enum::schema::<Status>().into()
+        closed_enum::schema::<Status>()
     }
 }
+
+impl ToSchema for Status {}

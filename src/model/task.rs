@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::closed_enum;
+use super::account_name::AccountName;
 use super::id::Id;
 use super::json_schema::Schema;
 use super::open_enum::{self, OpenEnum};
@@ -32,11 +32,14 @@ pub struct Task {
     /// The id of the account that the task is assigned to.
     #[schema(required)]
     pub assigned_user_id: Option<Id>,
+    /// The account that the task is assigned to. Only in the response to a request with `expand=assignee`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub assignee: Option<AccountName>,
 }
 
 fn stored_status() -> Schema {
-    open_enum::schema(
+    open_enum::schema::<Status>(
         "The progress. A task that another program has written may have any text, or null.",
-        closed_enum::schema::<Status>(),
     )
 }

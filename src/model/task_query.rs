@@ -1,7 +1,12 @@
 //! The query parameters of lists of tasks.
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::closed_enum::{self, must_be_one_of};
 use super::id::Id;
 use super::json_fields::Fields;
+use super::json_schema::Schema;
 use super::page::PageSize;
 use super::search_text::SearchText;
 use super::status::Status;
@@ -25,6 +30,65 @@ impl Deadlines {
     }
 }
 
+/// The filter of a list of tasks by status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = String, parse_err_fn = must_be_one_of::<StatusFilter>)]
+pub enum StatusFilter {
+    /// Not started.
+    Pending,
+    /// Started.
+    InProgress,
+    /// Done.
+    Completed,
+    /// Another text than these, or none: rows that another program has written.
+    Unknown,
+}
+
+impl StatusFilter {
+    /// The status that the tasks have, unless it is unknown.
+    pub fn status(self) -> Option<Status> {
+        match self {
+            StatusFilter::Pending => Some(Status::Pending),
+            StatusFilter::InProgress => Some(Status::InProgress),
+            StatusFilter::Completed => Some(Status::Completed),
+            StatusFilter::Unknown => None,
+        }
+    }
+}
+
+impl PartialSchema for StatusFilter {
+    fn schema() -> Schema {
+        closed_enum::schema::<StatusFilter>()
+    }
+}
+
+impl ToSchema for StatusFilter {}
+
+/// What a response contains in addition, so that a client need not ask for each item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = String, parse_err_fn = must_be_one_of::<Expand>)]
+pub enum Expand {
+    /// The name of the account that a task is assigned to.
+    Assignee,
+}
+
+impl Expand {
+    /// Reads the parameter `expand`.
+    pub fn from_query(query: &mut Fields<String>) -> Option<Expand> {
+        query.parameter("expand")
+    }
+}
+
+impl PartialSchema for Expand {
+    fn schema() -> Schema {
+        closed_enum::schema::<Expand>()
+    }
+}
+
+impl ToSchema for Expand {}
+
 /// The query of a list of tasks: filter, order and page size. A filter that is `None` matches every task.
 #[derive(Debug, Default)]
 pub struct TaskQuery {
@@ -34,7 +98,7 @@ pub struct TaskQuery {
     /// Tasks assigned to this account.
     pub assigned_user_id: Option<Id>,
     /// Tasks with this status.
-    pub status: Option<Status>,
+    pub status: Option<StatusFilter>,
     /// Tasks whose title or description contains this text.
     pub q: Option<SearchText>,
     /// Tasks with a deadline in this range.
@@ -43,6 +107,8 @@ pub struct TaskQuery {
     pub sort: Sort,
     /// The maximum number of tasks in a page.
     pub page_size: PageSize,
+    /// What each task comes with.
+    pub expand: Option<Expand>,
 }
 
 impl TaskQuery {
@@ -59,6 +125,7 @@ impl TaskQuery {
             },
             sort: query.parameter("sort").unwrap_or_default(),
             page_size: query.parameter("limit").unwrap_or_default(),
+            expand: Expand::from_query(query),
         }
     }
 

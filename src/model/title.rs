@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use utoipa::PartialSchema;
 
-use super::json_schema::{self, Schema, visible_line};
+use super::json_schema::{self, Schema, line, white_space};
 use super::text_rules::parse_nfc_line;
 
 /// A task's title: one line of 1 to 255 characters in Unicode's form NFC, without white space around it. A
@@ -13,10 +13,8 @@ use super::text_rules::parse_nfc_line;
 pub struct Title(String);
 
 impl Title {
-    /// The pattern of a task's title: a tab and the directional marks are allowed.
-    pub const PATTERN: &str = visible_line!(
-        r"\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff"
-    );
+    /// The pattern of a task's title: a tab is allowed.
+    pub const PATTERN: &str = line!(r"[^\x00-\x08\x0a-\x1f\x7f-\x9f]");
 
     const MAX_CHARS: usize = 255;
 
@@ -39,7 +37,9 @@ impl PartialSchema for Title {
         json_schema::string_of_length(1, Self::MAX_CHARS)
             .pattern(Some(Self::PATTERN))
             .description(Some(
-                "Stored in Unicode's form NFC, in which its length is counted.",
+                "One line. White space around it is removed, and a tab becomes a space. Must have a visible \
+                 character, and none of the control characters, line breaks, zero-width spaces and invisible format \
+                 characters. Stored in Unicode's form NFC, in which its length is counted.",
             ))
             .into()
     }

@@ -37,6 +37,7 @@ impl PartialSchema for TokenName {
     fn schema() -> Schema {
         json_schema::string_of_length(1, Self::MAX_CHARS)
             .pattern(Some(Self::PATTERN))
+            .description(Some("One line, by the rules of a task's title."))
             .into()
     }
 }

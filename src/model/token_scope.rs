@@ -45,7 +45,7 @@ impl TokenScope {
 
 impl PartialSchema for TokenScope {
     fn schema() -> Schema {
-        closed_enum::schema::<TokenScope>().into()
+        closed_enum::schema::<TokenScope>()
     }
 }
 

@@ -3,7 +3,6 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::closed_enum;
 use super::id::Id;
 use super::json_schema::Schema;
 use super::open_enum::{self, OpenEnum};
@@ -32,10 +31,9 @@ pub struct User {
 }
 
 fn stored_role() -> Schema {
-    open_enum::schema(
+    open_enum::schema::<Role>(
         "The role. An account that another program has written may have any text, or null; it has the \
          rights of an employee.",
-        closed_enum::schema::<Role>(),
     )
 }
 

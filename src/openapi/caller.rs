@@ -14,17 +14,22 @@ pub const API_TOKEN: &str = "apiToken";
 /// The security scheme of `POST /refresh`.
 pub const REFRESH_TOKEN: &str = "refreshToken";
 
+/// The security scheme of what a page of this server calls with the refresh cookie.
+pub const REFRESH_COOKIE: &str = "refreshCookie";
+
 /// The access level of an endpoint: the callers that the router admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     /// Every client, with or without a token.
     Anyone,
-    /// Clients with a valid refresh token.
+    /// Clients with a valid refresh token, and pages of this server.
     RefreshToken,
     /// Accounts with a valid access token or a token for scripts, approved or not.
     SignedIn,
     /// Accounts with a valid access token, approved or not.
     InSession,
+    /// The same, and pages of this server with a valid refresh token in the cookie.
+    InSessionOrOwnPage,
     /// Approved accounts of any role.
     Approved,
     /// Approved managers and admins.
@@ -41,10 +46,11 @@ impl Caller {
         match self {
             Caller::Anyone => "Any client may call it.",
             Caller::RefreshToken => {
-                "Needs a refresh token, sent as `Authorization: Bearer <refresh_token>`."
+                "Needs a refresh token, sent as `Authorization: Bearer <refresh_token>` or, by a page of this server, \
+                 in the refresh cookie."
             }
             Caller::SignedIn => "Any signed-in account may call it, approved or not.",
-            Caller::InSession => {
+            Caller::InSession | Caller::InSessionOrOwnPage => {
                 "Any signed-in account may call it, approved or not, but not with a token for scripts."
             }
             Caller::Approved => "Approved accounts may call it.",
@@ -62,9 +68,10 @@ impl Caller {
         const ANY_TOKEN: &[&str] = &[ACCESS_TOKEN, API_TOKEN];
         let (schemes, scopes): (_, &[&str]) = match self {
             Caller::Anyone => return Vec::new(),
-            Caller::RefreshToken => (&[REFRESH_TOKEN][..], &[]),
+            Caller::RefreshToken => (&[REFRESH_TOKEN, REFRESH_COOKIE][..], &[]),
             Caller::SignedIn => (ANY_TOKEN, &[]),
             Caller::InSession => (&[ACCESS_TOKEN][..], &[]),
+            Caller::InSessionOrOwnPage => (&[ACCESS_TOKEN, REFRESH_COOKIE][..], &[]),
             Caller::Approved => (ANY_TOKEN, &["approved"]),
             Caller::ManagerOrAdmin => (ANY_TOKEN, &["manager", "admin"]),
             Caller::Admin => (ANY_TOKEN, &["admin"]),
@@ -76,7 +83,10 @@ impl Caller {
 
     /// Whether a token for scripts with the scope `full` is enough.
     fn accepts_api_token(self) -> bool {
-        !matches!(self, Caller::InSession | Caller::AdminInSession)
+        !matches!(
+            self,
+            Caller::InSession | Caller::InSessionOrOwnPage | Caller::AdminInSession
+        )
     }
 
     fn needs_approval(self) -> bool {

@@ -4,12 +4,15 @@
 use serde_json::Value;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::schema::Components;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, Object, Type};
 
-use super::caller::{ACCESS_TOKEN, API_TOKEN, REFRESH_TOKEN};
+use super::caller::{ACCESS_TOKEN, API_TOKEN, REFRESH_COOKIE, REFRESH_TOKEN};
 use super::error_responses::{ERROR, error_schema};
 use super::operation_builder::{EXAMPLE_ETAG, METRICS_TOKEN};
+use crate::model::closed_enum::component;
+use crate::model::json_schema::Schema;
+use crate::model::{Action, Expand, Role, Status, StatusFilter, TaskAction, TaskField, TokenScope};
 
 /// The response headers that belong to this API: name, description, example.
 const HEADERS: &[(&str, &str, &str)] = &[
@@ -39,6 +42,12 @@ const HEADERS: &[(&str, &str, &str)] = &[
         "The number of seconds to wait before the next attempt (RFC 9110, 10.2.3). With 503 `busy` after a wait \
          in a queue, this is how long the queue takes at its present speed",
         "30",
+    ),
+    (
+        "Set-Cookie",
+        "The refresh cookie, only for a page of this server that sends `Refresh-Cookie`. On POST /logout, and with a \
+         401 of POST /refresh, it deletes the cookie",
+        "__Host-task-api-5ca1ab1e=eyJhbGciOi...; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure",
     ),
     (
         "WWW-Authenticate",
@@ -81,6 +90,15 @@ pub fn common_components() -> ComponentsBuilder {
             REFRESH_TOKEN,
             token("The `refresh_token` that POST /login or the last POST /refresh returned."),
         )
+        .security_scheme(
+            REFRESH_COOKIE,
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+                "__Host-task-api-5ca1ab1e",
+                "The refresh token of a page of this server, which browsers send by themselves. It counts only together \
+                 with the header `Refresh-Cookie` and the server's own `Origin`. The digits at the end of its name \
+                 differ by signing key. Without TLS the name has no `__Host-`.",
+            ))),
+        )
         .security_scheme(METRICS_TOKEN, token("The value of the server's setting METRICS_TOKEN."))
         .schema(ERROR, error_schema());
     HEADERS
@@ -92,4 +110,18 @@ pub fn common_components() -> ComponentsBuilder {
                 .example(Some(Value::from(*example)));
             components.header(*name, header.build())
         })
+}
+
+/// The component schemas of the enums, to which bodies and parameters refer.
+pub fn closed_enums() -> [(String, Schema); 8] {
+    [
+        component::<Action>(),
+        component::<Expand>(),
+        component::<Role>(),
+        component::<Status>(),
+        component::<StatusFilter>(),
+        component::<TaskAction>(),
+        component::<TaskField>(),
+        component::<TokenScope>(),
+    ]
 }

@@ -1,13 +1,17 @@
 //! Assembles the OpenAPI document: an operation for each endpoint, and the components that operations refer to.
 
+use std::collections::BTreeSet;
+
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Paths, PathsBuilder};
 use utoipa::openapi::{
     ComponentsBuilder, Info, OpenApi, PathItem, Ref, ResponseBuilder, Server, Tag,
 };
 
 use super::caller::{Caller, add_access};
-use super::components::common_components;
-use super::error_responses::{error_response, group_by_status};
+use super::components::{closed_enums, common_components};
+use super::error_responses::{
+    ERROR_CODE, error_code_schema, error_response, errors_of_any_path, group_by_status,
+};
 use super::operation_builder::{Operation, header};
 use super::tags::TAGS;
 use crate::error::{Error, StorageError, StorageFault};
@@ -23,6 +27,9 @@ account needs any one of them. `approved` is an account that an admin has approv
 are approved accounts with that role. An empty list of scopes means any account. Scripts send a token that \
 POST /me/tokens has made in place of the access token, where `security` lists `apiToken`. With the scope `read` it \
 permits GET and HEAD only; everything else is 403 `insufficient_scope`.
+
+**Texts** have patterns that ECMAScript, Python, RE2 and Rust read alike. A pattern accepts every valid text, and some \
+that get 422 `invalid`: the description of the field says what else is refused.
 
 **Errors** are `{\"msg\": \"...\", \"code\": \"...\"}`: `msg` is for people, `code` is for programs. With \
 the code `invalid` the member `errors` names each refused field or parameter and the reason. Unknown \
@@ -52,12 +59,16 @@ Any path may also respond with 400 `bad_request` (not valid HTTP/1.1), 404 `not_
 `X-Request-Id`, which the server's log contains too. The server keeps the one of the request if it has 1 to \
 128 letters, digits or `-_.:=+/@~`.";
 
-/// Generates the document as indented JSON.
+/// Generates the document as indented JSON. The paths of the API are below `path_prefix`, which is empty or such as
+/// `/todo`.
 ///
 /// # Errors
 /// [`Error::Internal`] if it cannot be serialised.
-pub fn to_json(endpoints: impl Iterator<Item = Endpoint>) -> Result<String, Error> {
-    match document(endpoints).to_pretty_json() {
+pub fn to_json(
+    endpoints: impl Iterator<Item = Endpoint>,
+    path_prefix: &str,
+) -> Result<String, Error> {
+    match document(endpoints, path_prefix).to_pretty_json() {
         Ok(json) => Ok(json + "\n"),
         Err(why) => Err(Error::Internal(format!(
             "serialising the OpenAPI document: {why}"
@@ -65,20 +76,30 @@ pub fn to_json(endpoints: impl Iterator<Item = Endpoint>) -> Result<String, Erro
     }
 }
 
-fn document(endpoints: impl Iterator<Item = Endpoint>) -> OpenApi {
+fn document(endpoints: impl Iterator<Item = Endpoint>, path_prefix: &str) -> OpenApi {
+    let mut codes = errors_of_any_path().map(|error| error.public().code).into();
     let (paths, components) = endpoints.fold(
         (Paths::builder(), common_components()),
-        |(paths, components), endpoint| add_endpoint(paths, components, &endpoint),
+        |(paths, components), endpoint| add_endpoint(paths, components, &mut codes, &endpoint),
     );
+    let components = components
+        .schema(ERROR_CODE, error_code_schema(codes))
+        .schemas_from_iter(closed_enums());
     let mut info = Info::new("Task API", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
     let tags = TAGS
         .iter()
         .map(|(name, about)| Tag::builder().name(*name).description(Some(*about)).build());
+    // Relative to the URL of the document, so that it is correct for every name of the host. It is not `.`, which would
+    // need no prefix: not every program resolves that against the document's folder.
+    let server = if path_prefix.is_empty() {
+        "/"
+    } else {
+        path_prefix
+    };
     OpenApi::builder()
         .info(info)
-        // Relative to the URL of the document, so that it is correct behind every proxy.
-        .servers(Some([Server::new("/")]))
+        .servers(Some([Server::new(server)]))
         .paths(paths)
         .components(Some(components.build()))
         .tags(Some(tags))
@@ -100,10 +121,12 @@ pub struct Endpoint {
     pub describe: fn() -> Operation,
 }
 
-/// Adds the operation of an endpoint to the paths, and its schemas and error responses to the components.
+/// Adds the operation of an endpoint to the paths, its schemas and error responses to the components, and the codes of
+/// its errors to `codes`.
 fn add_endpoint(
     paths: PathsBuilder,
     components: ComponentsBuilder,
+    codes: &mut BTreeSet<&'static str>,
     endpoint: &Endpoint,
 ) -> (PathsBuilder, ComponentsBuilder) {
     let mut operation = (endpoint.describe)();
@@ -135,6 +158,7 @@ fn add_endpoint(
     }
     let mut components = components.schemas_from_iter(operation.schemas);
     for (status, errors) in group_by_status(operation.errors) {
+        codes.extend(errors.keys());
         let name = errors.keys().copied().collect::<Vec<_>>().join("-or-");
         documented = documented.response(status.to_string(), Ref::from_response_name(&name));
         components = components.response(name, error_response(&errors));

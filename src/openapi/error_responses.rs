@@ -1,9 +1,9 @@
-//! The error responses of the OpenAPI document, generated from [`Error`] itself.
+//! The error responses of the OpenAPI document, generated from [`Error`] itself. All have the same schema, so that a
+//! generated client has one type of errors; the examples of a response say which codes it may have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use utoipa::openapi::example::Example;
-use utoipa::openapi::schema::AllOf;
 use utoipa::openapi::{Content, Object, Ref, Response, Type};
 
 use super::operation_builder::{JSON, header};
@@ -13,6 +13,23 @@ use crate::model::json_schema::{self, Schema};
 
 /// The component schema of the body of every error response.
 pub const ERROR: &str = "Error";
+/// The component schema of the codes of errors.
+pub const ERROR_CODE: &str = "ErrorCode";
+
+/// The errors that no operation lists, since a request for any path can get them.
+pub fn errors_of_any_path() -> [Error; 9] {
+    [
+        Error::BadRequest(""),
+        Error::NotFound,
+        Error::MethodNotAllowed(String::new()),
+        Error::Timeout,
+        Error::BodyTooLarge(0),
+        Error::TargetTooLong(0),
+        Error::ExpectationFailed,
+        Error::HeaderTooLarge(String::new()),
+        Error::HttpVersion,
+    ]
+}
 
 /// Groups errors by status, and within a status by code. OpenAPI allows one response for each status.
 pub fn group_by_status(errors: Vec<Error>) -> BTreeMap<u16, BTreeMap<&'static str, Error>> {
@@ -32,15 +49,12 @@ pub fn error_response(errors: &BTreeMap<&'static str, Error>) -> Response {
         let msg = error.public().msg;
         format!("`{code}`: {msg}")
     });
-    let schema = AllOf::builder()
-        .item(Ref::from_schema_name(ERROR))
-        .item(Object::builder().property("code", json_schema::string_enum(errors.keys().copied())));
     let examples = errors.iter().map(|(code, error)| {
         let example = Example::builder().value(Some(error_body(error)));
         (*code, example.build())
     });
     let content = Content::builder()
-        .schema(Some(schema))
+        .schema(Some(Ref::from_schema_name(ERROR)))
         .examples_from_iter(examples);
     let response = Response::builder()
         .description(lines.collect::<Vec<_>>().join("\n\n"))
@@ -60,7 +74,7 @@ pub fn error_schema() -> Schema {
     Object::builder()
         .property("msg", text())
         .required("msg")
-        .property("code", text())
+        .property("code", Ref::from_schema_name(ERROR_CODE))
         .required("code")
         .property(
             "errors",
@@ -81,5 +95,12 @@ pub fn error_schema() -> Schema {
         .description(Some(
             "An error: `msg` is for people, `code` is for programs.",
         ))
+        .into()
+}
+
+/// The schema of the codes of all errors.
+pub fn error_code_schema(codes: BTreeSet<&'static str>) -> Schema {
+    json_schema::string_enum(codes)
+        .description(Some("What has gone wrong, for programs."))
         .into()
 }

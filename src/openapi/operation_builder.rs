@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder};
 use utoipa::openapi::{
@@ -15,6 +15,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::config::cors::REFRESH_COOKIE;
 use crate::error::{Error, RateLimitRefusal};
 use crate::model::json_fields::{Fields, Scalar};
 use crate::model::json_schema::{self, Schema};
@@ -101,18 +102,21 @@ impl Operation {
         self.error(Error::NotFound)
     }
 
-    fn header_parameter(
-        mut self,
-        name: &str,
-        description: &str,
-        pattern: &str,
-        example: &str,
-    ) -> Operation {
+    /// Adds an example to the parameter that was added last. The documentation page fills it in, so it must be a value
+    /// that works: that is why headers have none.
+    pub fn parameter_example(mut self, example: i64) -> Operation {
+        if let Some(parameter) = self.parameters.pop() {
+            let parameter = ParameterBuilder::from(parameter).example(Some(example.into()));
+            self.parameters.push(parameter.build());
+        }
+        self
+    }
+
+    fn header_parameter(mut self, name: &str, description: &str, pattern: &str) -> Operation {
         let parameter = Parameter::builder()
             .name(name)
             .parameter_in(ParameterIn::Header)
             .description(Some(description))
-            .example(Some(example.into()))
             .schema(Some(json_schema::string_matching(pattern)));
         self.parameters.push(parameter.build());
         self
@@ -142,17 +146,14 @@ impl Operation {
             .error(invalid())
     }
 
-    /// Adds a 200 response with a page of items, and the query parameters: those that `read` takes, and
-    /// `cursor`.
-    pub fn responds_with_page<T: Serialize + ToSchema, F>(
-        mut self,
-        read: impl FnOnce(&mut Fields<String>) -> F,
-        example: &T,
-    ) -> Operation {
-        let specs = Fields::describe(|query| {
-            let filter = read(query);
-            (filter, query.parameter::<String>("cursor"))
-        });
+    /// Adds the query parameters that `read` takes, and the error of an invalid one.
+    pub fn query<T>(mut self, read: impl FnOnce(&mut Fields<String>) -> T) -> Operation {
+        self.add_query(read);
+        self.error(invalid())
+    }
+
+    fn add_query<T>(&mut self, read: impl FnOnce(&mut Fields<String>) -> T) {
+        let specs = Fields::describe(read);
         self.parameters.extend(specs.into_iter().map(|spec| {
             let parameter = Parameter::builder()
                 .name(&spec.name)
@@ -161,6 +162,16 @@ impl Operation {
                 .schema(Some(spec.schema));
             parameter.build()
         }));
+    }
+
+    /// Adds a 200 response with a page of items, and the query parameters: those that `read` takes, and
+    /// `cursor`.
+    pub fn responds_with_page<T: Serialize + ToSchema, F>(
+        mut self,
+        read: impl FnOnce(&mut Fields<String>) -> F,
+        example: &T,
+    ) -> Operation {
+        self.add_query(|query| (read(query), query.parameter::<String>("cursor")));
         let name = format!("{}Page", T::name());
         let page = Object::builder()
             .property(
@@ -269,21 +280,23 @@ impl Operation {
 
     /// Adds the precondition headers `If-Match` and `If-None-Match` (RFC 9110, 13.1), and their 400 and 412.
     pub fn preconditions(self) -> Operation {
-        const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
+        // `*`, or a list of entity tags, in which elements may be empty (RFC 9110, 5.6.1).
+        const ENTITY_TAGS: &str = concat!(
+            r"^([*]|[\x09 ,]*(W/)?\x22[^\x00-\x20\x22\x7f]*\x22",
+            r"([\x09 ]*,[\x09 ,]*(W/)?\x22[^\x00-\x20\x22\x7f]*\x22)*[\x09 ,]*)$"
+        );
         self.header_parameter(
             "If-Match",
             "Optimistic concurrency: the request is carried out only if the current version is one of \
              these. One or more `ETag`s of earlier responses, or `*` for any version. Otherwise the \
              response is 412",
             ENTITY_TAGS,
-            EXAMPLE_ETAG,
         )
         .header_parameter(
             "If-None-Match",
             "The request is carried out only if the current version is none of these. Otherwise the \
              response is 304 to a GET, and 412 to other methods",
             ENTITY_TAGS,
-            EXAMPLE_ETAG,
         )
         .error(invalid_header())
         .error(Error::PreconditionFailed)
@@ -298,11 +311,24 @@ impl Operation {
              the same body is carried out only once within 24 hours; each retry returns the first response \
              again",
             "^[!-~]{1,255}$",
-            "8e03978e-40d5-43e8-bc93-6894a57f9324",
         )
         .response_header("Idempotency-Replayed")
         .error(invalid_header())
         .error(Error::IdempotencyKeyReused)
+    }
+
+    /// Adds the header `Refresh-Cookie`, the `Set-Cookie` of the response that was added last, and the errors of other
+    /// clients.
+    pub fn refresh_cookie(self) -> Operation {
+        self.header_parameter(
+            REFRESH_COOKIE,
+            "Only for pages of this server: the refresh token is in a cookie that no script can read, and in no body. \
+             Any other client that sends the header gets 403",
+            "^true$",
+        )
+        .response_header("Set-Cookie")
+        .error(invalid_header())
+        .error(Error::NotOwnPage)
     }
 
     /// Adds the security requirement of `GET /metrics`: METRICS_TOKEN or none, and the 401s and the 404.
@@ -385,7 +411,11 @@ fn query_parameter_description(name: &str) -> Option<&'static str> {
         "sort" => "The sort key. `-` in front means descending order",
         "deadline_after" => "Returns only tasks that are due after this moment",
         "deadline_before" => "Returns only tasks that are due before this moment",
-        "status" => "Returns only tasks with this status",
+        "status" => {
+            "Returns only tasks with this status; `unknown` are those with any other text, or none, which another \
+             program has written"
+        }
+        "expand" => "`assignee` adds the name of the account that a task is assigned to",
         "assigned_user_id" => "Returns only tasks that are assigned to this account",
         "role" => "Returns only accounts with this role",
         "approved" => "Returns only accounts that are approved, or only those that are not",

@@ -14,10 +14,11 @@ use crate::handlers::hello::Greeting;
 use crate::http::embedded_files;
 use crate::metrics::exposition::MEDIA_TYPE;
 use crate::model::{
-    Action, ApiToken, ApiTokenSecret, AuditEntry, AuditQuery, CreatedApiToken, Credentials, Id,
-    Invitation, Invitations, LinkToken, MadeInvitation, MadePasswordReset, NewApiToken,
-    NewInvitation, NewTask, NewUser, OpenEnum, OwnApiTokens, OwnSession, OwnSessions,
-    PasswordReset, ProfilePatch, Role, Session, SessionId, Status, Task, TaskPatch, TaskQuery,
+    AccountName, Action, ApiToken, ApiTokenSecret, AuditEntry, AuditQuery, CreatedApiToken,
+    Credentials, Expand, HistoryEntry, HistoryQuery, Id, Invitation, Invitations, LinkToken,
+    MadeInvitation, MadePasswordReset, NewApiToken, NewInvitation, NewTask, NewUser, OpenEnum,
+    OwnApiTokens, OwnSession, OwnSessions, PasswordReset, ProfilePatch, Role, Session, SessionId,
+    Status, StatusCounts, Task, TaskAction, TaskField, TaskPatch, TaskQuery, TaskSummary,
     Timestamp, TokenScope, User, UserPatch, UserQuery,
 };
 use crate::store::{api_tokens, invitations, sessions};
@@ -74,6 +75,7 @@ pub fn log_in() -> Operation {
             json!({ "email": "ada@example.com", "password": "correct horse" }),
         )
         .responds(200, "The tokens of the new session", &signed_in())
+        .refresh_cookie()
         .rate_limited()
         .error(Error::WrongEmailOrPassword)
 }
@@ -82,20 +84,26 @@ pub fn log_in() -> Operation {
 pub fn refresh() -> Operation {
     Operation::new("refresh", SIGN_IN, "Exchanges a refresh token for new tokens")
         .description(
-            "Refresh token rotation: each refresh token is valid for one exchange. For ten seconds it can \
-             be sent again and returns the same next refresh token. After that, a second use counts as \
-             theft and ends the session.",
+            "Refresh token rotation: each refresh token is valid for one exchange. For ten seconds (from the cookie: 120) \
+             it can be sent again and returns the same next refresh token. After that, a second use counts as \
+             theft and ends the session. A page of this server sends `Refresh-Cookie` in place of `Authorization`, and \
+             keeps its refresh token for at least 120 seconds; a 401 deletes its cookie.",
         )
+        .responds_204("The request has `Refresh-Cookie` and no cookie: the page is not signed in")
         .responds(200, "New tokens for the same session", &tokens())
+        .refresh_cookie()
 }
 
 /// `POST /logout`
 pub fn log_out() -> Operation {
     Operation::new("logOut", SIGN_IN, "Signs out")
         .description(
-            "Ends the session. Its access tokens and its refresh token stop working at once.",
+            "Ends the session. Its access tokens and its refresh token stop working at once. A page of this server that \
+             sends `Refresh-Cookie` can sign out without a valid access token. Its cookie is deleted, with 204 and with \
+             401.",
         )
         .responds_204("The session has ended")
+        .refresh_cookie()
 }
 
 /// `GET /hello`
@@ -220,6 +228,7 @@ pub fn revoke_api_token() -> Operation {
         "Revokes a token for scripts of the current user",
     )
     .path_id::<Id>("The token's id")
+    .parameter_example(1)
     .responds_204("The token has been revoked")
 }
 
@@ -233,6 +242,7 @@ pub fn list_users() -> Operation {
 pub fn show_user() -> Operation {
     Operation::new("showUser", USERS, "Returns an account")
         .path_id::<Id>("The account's id")
+        .parameter_example(OTHER_ACCOUNT)
         .responds(200, "The account", &ada())
         .conditional_get()
 }
@@ -245,6 +255,7 @@ pub fn update_user() -> Operation {
              account, and revokes its tokens for scripts.",
         )
         .path_id::<Id>("The account's id")
+        .parameter_example(OTHER_ACCOUNT)
         .json_body(
             UserPatch::from_fields,
             json!({ "role": "manager", "is_approved": true }),
@@ -260,6 +271,7 @@ pub fn delete_user() -> Operation {
     Operation::new("deleteUser", USERS, "Deletes an account")
         .description("The account's sessions end. Its tasks stay, unassigned.")
         .path_id::<Id>("The account's id")
+        .parameter_example(OTHER_ACCOUNT)
         .responds_204("The account has been deleted")
         .preconditions()
         .error(Error::LastAdmin)
@@ -279,6 +291,7 @@ pub fn make_reset_link() -> Operation {
              the `token`, which no later response shows. It replaces an earlier link of the account.",
         )
         .path_id::<Id>("The account's id")
+        .parameter_example(OTHER_ACCOUNT)
         .responds(201, "The link", &made)
         .preconditions()
 }
@@ -316,6 +329,7 @@ pub fn make_invitation() -> Operation {
 pub fn withdraw_invitation() -> Operation {
     Operation::new("withdrawInvitation", USERS, "Withdraws an invitation")
         .path_id::<Id>("The invitation's id")
+        .parameter_example(1)
         .responds_204("The invitation can no longer be used")
 }
 
@@ -328,6 +342,7 @@ pub fn end_sessions_of_user() -> Operation {
     )
     .description("Ends all sessions of the account, and revokes its tokens for scripts.")
     .path_id::<Id>("The account's id")
+    .parameter_example(OTHER_ACCOUNT)
     .responds_204("The account is signed out")
     .preconditions()
 }
@@ -335,8 +350,64 @@ pub fn end_sessions_of_user() -> Operation {
 /// `GET /tasks`
 pub fn list_tasks() -> Operation {
     Operation::new("listTasks", TASKS, "Lists tasks")
-        .description("Managers and admins see every task, employees the tasks assigned to them.")
+        .description(
+            "Managers and admins see every task, employees the tasks assigned to them. The entity tag is weak and valid \
+             for half a minute to a minute: a request with it in `If-None-Match` costs little, so a page may ask \
+             every few seconds.",
+        )
         .responds_with_page(|query| TaskQuery::from_query(query, &ada()), &task())
+        .conditional_get()
+}
+
+/// `GET /tasks/summary`
+pub fn summarize_tasks() -> Operation {
+    let summary = TaskSummary {
+        by_status: StatusCounts {
+            pending: 213,
+            in_progress: 7,
+            completed: 1024,
+            unknown: 0,
+        },
+        overdue: 3,
+        mine: 5,
+        limit: TaskSummary::LIMIT,
+    };
+    Operation::new("summarizeTasks", TASKS, "Counts tasks")
+        .description(
+            "Counts the tasks that the caller may see. Its entity tag changes with each change of any task, and expires \
+             after half a minute to a minute. So a page that asks for it with `If-None-Match` learns when its lists are \
+             out of date.",
+        )
+        .responds(200, "The numbers of tasks", &summary)
+        .conditional_get()
+}
+
+/// `GET /tasks/{id}/history`
+pub fn list_task_history() -> Operation {
+    let entry = HistoryEntry {
+        id: Id::FIRST,
+        at: Some(moment()),
+        action: TaskAction::Changed,
+        changed: vec![TaskField::Status, TaskField::AssignedUserId],
+        status: Some(Status::InProgress),
+        assignee: Some(AccountName {
+            id: Id::FIRST,
+            username: "ada".to_owned(),
+        }),
+        actor: Some(AccountName {
+            id: Id::FIRST,
+            username: "ada".to_owned(),
+        }),
+        actor_role: Some(Role::Manager),
+    };
+    Operation::new("listTaskHistory", TASKS, "Lists the history of a task")
+        .description(
+            "Who created, moved, assigned or changed the task, and when; the newest entry comes first. Accounts that may \
+             see the task may see its history; an employee does not see other employees in it. Entries are kept for a \
+             year, or for the time of the server's setting HISTORY_KEEP.",
+        )
+        .path_id::<Id>("The task's id")
+        .responds_with_page(HistoryQuery::from_query, &entry)
 }
 
 /// `POST /tasks`
@@ -359,8 +430,13 @@ pub fn create_task() -> Operation {
 /// `GET /tasks/{id}`
 pub fn show_task() -> Operation {
     Operation::new("showTask", TASKS, "Returns a task")
-        .description("For an employee, a task that is not assigned to them is 404.")
+        .description(
+            "For an employee, a task that is not assigned to them is 404. `ETag` is the version of the task, with and \
+             without `expand`.",
+        )
         .path_id::<Id>("The task's id")
+        .parameter_example(1)
+        .query(Expand::from_query)
         .responds(200, "The task", &task())
         .conditional_get()
 }
@@ -374,6 +450,7 @@ pub fn update_task() -> Operation {
              If `assigned_user_id` is not the id of an account, the response is 422.",
         )
         .path_id::<Id>("The task's id")
+        .parameter_example(1)
         .json_body(TaskPatch::from_fields, json!({ "status": "in_progress" }))
         .responds(200, "The task after the change", &task())
         .response_header("ETag")
@@ -387,6 +464,7 @@ pub fn update_task() -> Operation {
 pub fn delete_task() -> Operation {
     Operation::new("deleteTask", TASKS, "Deletes a task")
         .path_id::<Id>("The task's id")
+        .parameter_example(1)
         .responds_204("The task has been deleted")
         .preconditions()
 }
@@ -500,6 +578,9 @@ fn moment() -> Timestamp {
     Timestamp::EPOCH.plus_seconds(1_795_422_596)
 }
 
+/// The id of `ada` where the first account is that of an admin, who follows the examples in their order.
+const OTHER_ACCOUNT: i64 = 2;
+
 fn ada() -> User {
     User {
         id: Id::FIRST,
@@ -582,5 +663,6 @@ fn task() -> Task {
         deadline: Some(Timestamp::EPOCH.plus_seconds(1_796_061_600)), // 2026-11-30T18:00:00Z
         created_at: Some(moment()),
         assigned_user_id: Some(Id::FIRST),
+        assignee: None,
     }
 }

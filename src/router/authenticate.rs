@@ -13,12 +13,12 @@ use crate::model::{ApiTokenSecret, Credential, SessionId, SignInToken, SignedIn,
 use crate::store::api_tokens::{self, FoundToken};
 use crate::store::{Connection, sessions, users};
 
-/// What is known of the account of a session before a request.
+/// Where the account of a session may be taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// What this server has last read, until the store has confirmed it.
+    /// From memory, as this server has last read it. The query of the handler confirms it, see [`assume_known`].
     LastRead,
-    /// Only what the database says now.
+    /// From the database only.
     Database,
 }
 
@@ -44,14 +44,28 @@ pub fn caller(
             RateLimitKey::of_network(context.client.address),
         ),
     };
-    let known = caller.as_ref().ok();
-    *username = known.map(|caller| caller.username.clone());
-    let account = known.map(|caller| caller.id.get());
+    let user = caller.as_ref().ok().map(|caller| &caller.user);
+    count_request(app, context, limit, key, user, username)?;
+    caller
+}
+
+/// Counts a request of this account, or of none, and writes its name to `username` for the access log.
+///
+/// # Errors
+/// [`Error::TooManyRequests`].
+pub(super) fn count_request(
+    app: &App,
+    context: &RequestContext,
+    limit: Limit,
+    key: RateLimitKey,
+    user: Option<&User>,
+    username: &mut Option<String>,
+) -> Result<(), Error> {
+    *username = user.map(|user| user.username.clone());
     let checked = app
         .rate_limits
         .check_request(context, limit, key, app.now());
-    checked.map_err(|refused| refused.of_account(account))?;
-    caller
+    checked.map_err(|refused| refused.of_account(user.map(|user| user.id.get())))
 }
 
 /// Verifies the token, which names the account. The session, role and approval are read from the database for each

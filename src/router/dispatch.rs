@@ -4,13 +4,13 @@
 use rouille::Response;
 
 use super::authenticate::{Trust, caller};
-use super::authenticate_refresh::refresh_caller;
+use super::authenticate_refresh::{refresh_caller, sign_out_caller};
 use super::match_route::Match;
 use super::routes::Access;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::request::RequestContext;
-use crate::http::response::HandlerResult;
+use crate::http::response::{self, HandlerResult};
 
 /// Authenticates the caller as the route demands, checks the rate limits, and calls the handler.
 /// `username` receives the caller's name, for the access log.
@@ -24,7 +24,7 @@ pub fn dispatch(
     matched: &Match,
     username: &mut Option<String>,
 ) -> HandlerResult {
-    app.store.forget_assumption();
+    app.store.reset_request_state();
     let result = dispatch_once(app, context, matched, username, Trust::LastRead);
     // The database has just failed: another query would wait for it again.
     if let Err(Error::Busy(_) | Error::StorageUnavailable(_)) = result {
@@ -68,7 +68,18 @@ fn dispatch_once(
             *username = Some(user.username);
             Ok(response)
         }
-        Access::Refresh(handler) => handler(app, context, &refresh_caller(app, context, username)?),
+        Access::Refresh(handler) => match refresh_caller(app, context, username)? {
+            Some(caller) => handler(app, context, &caller),
+            None => Ok(response::no_content()),
+        },
+        Access::SignOut(handler) => {
+            let caller = sign_out_caller(app, context, limit, username, trust)?;
+            handler(
+                app,
+                context,
+                &caller.check_scope(context.method())?.try_into()?,
+            )
+        }
         Access::SignedInOnly(handler) => handler.call(app, context, &signed_in()?, params),
         Access::InSessionOnly(handler) => {
             handler.call(app, context, &signed_in()?.try_into()?, params)

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::handlers::auth::SignInResult;
 use crate::handlers::{
     api_tokens, audit, auth, health, hello, invitations, me, metrics, password_resets, sessions,
-    sign_up, static_files, tasks, users,
+    sign_up, static_files, task_history, tasks, users,
 };
 use crate::http::rate_limit::Limit;
 use crate::http::request::RequestContext;
@@ -21,7 +21,7 @@ use crate::openapi::{self, Caller, Endpoint, operations};
 use super::path_params::PathParams;
 use Access::{
     AdminInSessionOnly, AdminOnly, Anyone, ApprovedOnly, InSessionOnly, ManagerOrAdmin, Refresh,
-    SignIn, SignedInOnly,
+    SignIn, SignOut, SignedInOnly,
 };
 use Handler::{Plain, WithId, WithSessionId};
 use RouteWork::{Hash, List, Memory, Read, Write};
@@ -88,7 +88,7 @@ impl RouteWork {
 /// The parameters of lists that indexes answer for every role: with these alone, a page looks only at the rows
 /// that it shows. Names in another spelling, such as `%71` for `q`, are not in this list, so the request counts as
 /// a search.
-const INDEXED_PARAMETERS: [&str; 7] = [
+const INDEXED_PARAMETERS: [&str; 8] = [
     "",
     "limit",
     "cursor",
@@ -96,6 +96,7 @@ const INDEXED_PARAMETERS: [&str; 7] = [
     "assigned_user_id",
     "role",
     "approved",
+    "expand",
 ];
 
 /// The access level of a route: who may call it. The type of the handler's caller argument proves it: a
@@ -106,13 +107,16 @@ pub enum Access {
     Anyone(fn(&App, &RequestContext) -> HandlerResult),
     /// Every client; the handler authenticates by password and returns the account.
     SignIn(fn(&App, &RequestContext) -> SignInResult),
-    /// Clients with a refresh token.
+    /// Clients with a refresh token, and pages of this server with the refresh cookie.
     Refresh(fn(&App, &RequestContext, &RefreshToken) -> HandlerResult),
     /// Clients with an access token or a token for scripts.
     SignedInOnly(Handler<SignedIn>),
     /// Clients with an access token, but not with a token for scripts. These routes are for the sessions, tokens and
     /// password of the caller's own account, and have a [rate limit](Limit::OwnSessions) of their own.
     InSessionOnly(Handler<InSession>),
+    /// As [`Access::InSessionOnly`], and pages of this server with the refresh cookie: their access token may have
+    /// expired.
+    SignOut(fn(&App, &RequestContext, &InSession) -> HandlerResult),
     /// Accounts that an admin has approved.
     ApprovedOnly(Handler<Approved>),
     /// Approved managers and admins.
@@ -171,7 +175,7 @@ impl<C> Handler<C> {
 impl Access {
     const fn takes_id(self) -> bool {
         match self {
-            Anyone(_) | SignIn(_) | Refresh(_) => false,
+            Anyone(_) | SignIn(_) | Refresh(_) | SignOut(_) => false,
             SignedInOnly(handler) => handler.takes_id(),
             ApprovedOnly(handler) => handler.takes_id(),
             ManagerOrAdmin(handler) => handler.takes_id(),
@@ -184,7 +188,7 @@ impl Access {
     /// The limit that counts the requests of signed-in callers.
     pub fn rate_limit(self) -> Limit {
         match self {
-            InSessionOnly(_) => Limit::OwnSessions,
+            InSessionOnly(_) | SignOut(_) => Limit::OwnSessions,
             _ => Limit::Requests,
         }
     }
@@ -199,6 +203,7 @@ impl Access {
             ManagerOrAdmin(_) => Caller::ManagerOrAdmin,
             AdminOnly(_) => Caller::Admin,
             InSessionOnly(_) => Caller::InSession,
+            SignOut(_) => Caller::InSessionOrOwnPage,
             AdminInSessionOnly(_) => Caller::AdminInSession,
         }
     }
@@ -255,12 +260,13 @@ const fn has_id(path: &str) -> bool {
     false
 }
 
-/// The OpenAPI document of the whole API, as JSON.
+/// The OpenAPI document of the whole API, as JSON. A proxy serves the API below `path_prefix`, which is empty or such as
+/// `/todo`.
 ///
 /// # Errors
 /// [`Error::Internal`].
-pub fn openapi_json() -> Result<String, Error> {
-    openapi::to_json(ROUTES.iter().map(Route::endpoint))
+pub fn openapi_json(path_prefix: &str) -> Result<String, Error> {
+    openapi::to_json(ROUTES.iter().map(Route::endpoint), path_prefix)
 }
 
 /// The route table: the whole API, one line for each endpoint.
@@ -270,7 +276,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/login", Hash, SignIn(auth::log_in), operations::log_in),
     route("POST", "/password-reset", Hash, Anyone(password_resets::reset), operations::reset_password),
     route("POST", "/refresh", Write, Refresh(auth::refresh), operations::refresh),
-    route("POST", "/logout", Write, InSessionOnly(Plain(auth::log_out)), operations::log_out),
+    route("POST", "/logout", Write, SignOut(auth::log_out), operations::log_out),
     route("GET", "/hello", Read, SignedInOnly(Plain(hello::greet)), operations::hello),
     route("GET", "/me", Read, SignedInOnly(Plain(me::show)), operations::show_me),
     route("PATCH", "/me", Hash, InSessionOnly(Plain(me::update)), operations::update_me),
@@ -290,8 +296,10 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/invitations", Write, AdminInSessionOnly(Plain(invitations::create)), operations::make_invitation),
     route("DELETE", "/invitations/{id}", Write, AdminInSessionOnly(WithId(invitations::withdraw)), operations::withdraw_invitation),
     route("GET", "/tasks", List, ApprovedOnly(Plain(tasks::list)), operations::list_tasks),
+    route("GET", "/tasks/summary", Read, ApprovedOnly(Plain(tasks::summary)), operations::summarize_tasks),
     route("POST", "/tasks", Write, ManagerOrAdmin(Plain(tasks::create)), operations::create_task),
     route("GET", "/tasks/{id}", Read, ApprovedOnly(WithId(tasks::show)), operations::show_task),
+    route("GET", "/tasks/{id}/history", Read, ApprovedOnly(WithId(task_history::list)), operations::list_task_history),
     route("PATCH", "/tasks/{id}", Write, ApprovedOnly(WithId(tasks::update)), operations::update_task),
     route("DELETE", "/tasks/{id}", Write, ManagerOrAdmin(WithId(tasks::delete)), operations::delete_task),
     route("GET", "/audit", List, AdminOnly(Plain(audit::list)), operations::list_audit),

@@ -6,7 +6,7 @@
 //! 2. A GET begins with the cached account, and assumes that it is still true (`router/authenticate.rs`). The condition
 //!    is SQL: the session exists, and the account is unchanged (`sessions::is_unchanged`).
 //! 3. The first query of the handler returns its rows together with the condition
-//!    (`store/postgres/session.rs`, `query_if`).
+//!    (`store/postgres/session.rs`, `query_with`).
 //! 4. Before the response leaves, [`Store::confirm_assumption`](crate::store::Store::confirm_assumption) says whether the
 //!    condition was true. It asks the database if no query has done so.
 //! 5. After a wrong assumption the request runs once more, with the account from the database

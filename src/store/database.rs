@@ -8,7 +8,7 @@ use super::engine::Connection;
 #[cfg(feature = "postgres")]
 use super::postgres::PostgresDatabase;
 use super::sqlite::{KeptReader, SqliteDatabase};
-use super::{account_keys, audit, pending_accounts};
+use super::{account_keys, audit, pending_accounts, piggyback};
 use crate::config::concurrency::Connections;
 use crate::config::database::{DatabaseArgs, DatabaseUrl};
 use crate::error::Error;
@@ -123,9 +123,26 @@ impl Store {
         Assumption::Pending(condition).replace();
     }
 
-    /// Assumes nothing: a new request begins. A panic may have left an assumption of the one before.
-    pub fn forget_assumption(&self) {
+    /// Assumes and wants nothing: a new request begins. A panic may have left an assumption of the one before.
+    pub fn reset_request_state(&self) {
         Assumption::Confirmed.replace();
+        piggyback::take();
+    }
+
+    /// Runs `f`, whose first query returns the text of the scalar subquery `sql` along, in the same round trip and from
+    /// the same snapshot. Only for a database that is remote. The text is `None` if `f` has run no query.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn with_piggybacked_value<T>(
+        &self,
+        sql: String,
+        f: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<(T, Option<String>), Error> {
+        piggyback::want(sql);
+        let result = f();
+        let value = piggyback::take();
+        Ok((result?, value))
     }
 
     /// Whether what this thread has assumed is true. Asks the database unless a query has done so.

@@ -27,6 +27,7 @@ pub(crate) mod one_time_links;
 mod page_reader;
 pub mod password_resets;
 pub mod pending_accounts;
+mod piggyback;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod query_builder;
@@ -34,6 +35,8 @@ mod schema;
 pub mod sessions;
 pub mod sqlite;
 mod storage_state;
+pub mod task_history;
+pub(crate) mod task_summary;
 pub(crate) mod tasks;
 pub mod users;
 

@@ -6,7 +6,7 @@
 use super::engine::{Connection, values};
 use super::users;
 use crate::error::Error;
-use crate::model::{Id, Timestamp, User};
+use crate::model::{Actor, Id, Timestamp, User};
 
 /// Whether the account of a row still exists and awaits approval.
 const IS_PENDING: &str = r#"EXISTS (SELECT 1 FROM "user" WHERE id = user_id AND created_at = since
@@ -59,14 +59,19 @@ pub fn has_expired(db: &Connection, until: Timestamp) -> Result<bool, Error> {
 }
 
 /// Deletes the accounts that have awaited approval since this time or longer, at most `limit`, and returns them.
-pub fn delete_expired(db: &Connection, until: Timestamp, limit: u32) -> Result<Vec<User>, Error> {
+pub fn delete_expired(
+    db: &Connection,
+    until: Timestamp,
+    limit: u32,
+    actor: &Actor,
+) -> Result<Vec<User>, Error> {
     delete_outdated(db)?;
     let sql = "SELECT user_id FROM pending_account WHERE since <= ?1 ORDER BY since LIMIT ?2";
     let ids: Vec<i64> = db.query_all(sql, values![until, limit], |row| row.get(0))?;
     let delete = |id| {
         let id = Id::try_from(id).map_err(Error::Internal)?;
         let user = users::by_id(db, id)?;
-        users::delete(db, id)?;
+        users::delete(db, id, actor)?;
         Ok(user)
     };
     ids.into_iter().map(delete).collect()

@@ -78,6 +78,14 @@ impl SelectBuilder {
         self
     }
 
+    /// Adds a condition without a value to the tests if its filter is set.
+    pub fn test_plain_if(&mut self, is_set: bool, condition: &str) -> &mut SelectBuilder {
+        if is_set {
+            self.tests.push(condition.to_owned());
+        }
+        self
+    }
+
     fn bind(&mut self, condition: &str, value: Value<'static>) -> String {
         self.values.push(value);
         condition.replace('?', &format!("?{}", self.values.len()))

@@ -4,7 +4,7 @@
 pub const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of `schema.sql` and `schema.postgres.sql`. The Flask app's files have version 0.
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 
 /// The tutorial's tables and columns, on which all statements rely. They identify a database.
 pub const TUTORIAL_TABLES: [(&str, &[&str]); 2] = [

@@ -4,19 +4,20 @@
 //! the Flask app reuses the ids of deleted accounts, and deletes an account without its sessions. So a
 //! statement that shows a session or accepts its tokens compares `user_created_at` as well.
 
+use std::iter;
+use std::time::Duration;
+
 use super::assumption::Condition;
 use super::engine::{Connection, DatabaseError, Row, values};
 use super::users;
 use crate::error::Error;
-use crate::model::{Id, OpenEnum, Session, SessionId, Timestamp, User};
+use crate::model::{
+    Id, OpenEnum, RefreshId, RotationTimes, Session, SessionId, Successors, Timestamp, User,
+};
 
 /// The most sessions of one account. A further sign-in ends the least recently used one, so that repeated
 /// sign-ins do not fill the database.
 pub const MAX_PER_ACCOUNT: u32 = 100;
-
-/// How long a refresh token that has been exchanged is accepted once more and gets the same next token, in
-/// seconds. Two tabs of a browser, and a retry after a lost response, are not the reuse of a stolen token.
-const GRACE_SECONDS: i64 = 10;
 
 /// The values of a new session.
 #[derive(Debug)]
@@ -122,8 +123,8 @@ pub fn is_ended(db: &Connection, user: &User, digest: &str, issued_at: f64) -> R
 /// The result of [`exchange`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Exchange {
-    /// The next refresh token is valid from the first time to the second.
-    Next(Timestamp, Timestamp),
+    /// The next refresh token has this id, and is valid from the first time to the second.
+    Next(RefreshId, Timestamp, Timestamp),
     /// The token has been replaced already, so two clients hold it, and one of them may have stolen it. The
     /// session is deleted (reuse detection, RFC 9700, 4.14.2).
     Reused,
@@ -131,14 +132,16 @@ pub enum Exchange {
     Unknown,
 }
 
-/// Refresh token rotation: replaces the presented refresh token by the next one. `presented` and `next` are
-/// their digests. The token that was replaced last is accepted again for [`GRACE_SECONDS`]. `expiry` returns the new
-/// end of a session that began at the given time.
+/// Refresh token rotation: prolongs the session, and replaces the presented refresh token by the next one unless it is
+/// younger than `times.min_age`. The token that was replaced last is accepted again for `times.grace`, also if the
+/// signing key has been changed since. `expiry` returns the new end of a session that began at the given time.
 pub fn exchange(
     db: &Connection,
     id: SessionId,
-    (presented, next): &(String, String),
+    presented: &RefreshId,
+    successors: &Successors,
     now: Timestamp,
+    times: RotationTimes,
     expiry: impl Fn(Timestamp) -> Timestamp,
 ) -> Result<Exchange, Error> {
     let Some(stored) = StoredTokens::find(db, id, now)? else {
@@ -149,17 +152,27 @@ pub fn exchange(
     if expires_at <= now {
         return Ok(Exchange::Unknown);
     }
-    if *presented == stored.current {
+    let digest = presented.digest();
+    if digest == stored.current {
+        let (next, previous, from) = if stored.is_younger_than(times.min_age, now) {
+            (presented, stored.previous, stored.refreshed_at)
+        } else {
+            (&successors.current, Some(digest), now)
+        };
         // `last_used_at` never goes back, also if the clock does: it shows how late a token of the session can have
         // been issued.
         let sql = "UPDATE session SET refresh_digest = ?2, previous_digest = ?3, refreshed_at = ?4,
-            last_used_at = CASE WHEN last_used_at > ?4 THEN last_used_at ELSE ?4 END,
-            expires_at = ?5 WHERE id = ?1";
-        db.execute(sql, values![id, next, presented, now, expires_at])?;
-        return Ok(Exchange::Next(now, expires_at));
+            last_used_at = CASE WHEN last_used_at > ?5 THEN last_used_at ELSE ?5 END,
+            expires_at = ?6 WHERE id = ?1";
+        let values = values![id, next.digest(), &previous, from, now, expires_at];
+        db.execute(sql, values)?;
+        return Ok(Exchange::Next(next.clone(), from, expires_at));
     }
-    if stored.is_retry(presented, next, now) {
-        return Ok(Exchange::Next(stored.refreshed_at, stored.expires_at));
+    if stored.is_younger_than(times.grace, now)
+        && let Some(next) = stored.next_of(&digest, successors)
+    {
+        let (from, until) = (stored.refreshed_at, stored.expires_at);
+        return Ok(Exchange::Next(next.clone(), from, until));
     }
     end(db, id)?;
     Ok(Exchange::Reused)
@@ -191,13 +204,19 @@ impl StoredTokens {
         Ok(found)
     }
 
-    /// Whether the presented token is the one that was replaced last, a short time ago. The time is negative if the
-    /// clock has been set back since; without a bound the token would be accepted until it has caught up.
-    fn is_retry(&self, presented: &str, next: &str, now: Timestamp) -> bool {
+    /// Whether the current token is younger. The age is negative if the clock has been set back since; without a bound the
+    /// token would be kept, and the one before accepted, until the clock has caught up.
+    fn is_younger_than(&self, duration: Duration, now: Timestamp) -> bool {
         let age = now.unix_micros() - self.refreshed_at.unix_micros();
-        self.previous.as_deref() == Some(presented)
-            && next == self.current
-            && age.abs() <= GRACE_SECONDS * 1_000_000
+        u128::from(age.unsigned_abs()) < duration.as_micros()
+    }
+
+    /// The current token, if the presented one is the token before.
+    fn next_of<'a>(&self, presented: &str, successors: &'a Successors) -> Option<&'a RefreshId> {
+        let is_previous = self.previous.as_deref() == Some(presented);
+        iter::once(&successors.current)
+            .chain(&successors.previous)
+            .find(|next| is_previous && next.digest() == self.current)
     }
 }
 

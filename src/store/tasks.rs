@@ -24,11 +24,16 @@
 use super::engine::{Connection, DatabaseError, Row, Value, values};
 use super::page_reader::PageReader;
 use super::query_builder::{Query, SelectBuilder};
+use super::task_history;
 use crate::error::Error;
 use crate::model::{
-    Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, Task, TaskPatch, TaskQuery,
-    Timestamp,
+    Actor, Deadlines, Description, Id, NewTask, Page, Position, Sort, SortKey, StatusFilter, Task,
+    TaskField, TaskPatch, TaskQuery, Timestamp,
 };
+
+/// The condition that a task has none of this program's statuses, word for word as in the indexes of these tasks.
+pub(super) const UNKNOWN_STATUS: &str =
+    "coalesce(status, '') NOT IN ('pending', 'in_progress', 'completed')";
 
 const COLUMNS: &str = "id, title, description, status, deadline, created_at, assigned_user_id";
 
@@ -42,6 +47,7 @@ fn from_row(row: &Row) -> Result<Task, DatabaseError> {
         deadline: row.or_null::<Timestamp>(4),
         created_at: row.or_null::<Timestamp>(5),
         assigned_user_id: row.or_null::<i64>(6).and_then(|id| Id::try_from(id).ok()),
+        assignee: None,
     })
 }
 
@@ -49,7 +55,7 @@ fn from_row(row: &Row) -> Result<Task, DatabaseError> {
 ///
 /// # Errors
 /// [`Error::Invalid`] if the assigned account does not exist.
-pub fn insert(db: &Connection, new: &NewTask, created_at: Timestamp) -> Result<Task, Error> {
+pub fn insert(db: &Connection, new: &NewTask, actor: &Actor) -> Result<Task, Error> {
     let sql = format!(
         "INSERT INTO task (title, description, status, deadline, created_at, assigned_user_id)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING {COLUMNS}"
@@ -59,11 +65,14 @@ pub fn insert(db: &Connection, new: &NewTask, created_at: Timestamp) -> Result<T
         new.description.as_ref().map(Description::as_str),
         new.status.as_str(),
         new.deadline,
-        created_at,
+        actor.at,
         new.assigned_user_id,
     ];
-    db.query_one(&sql, values, from_row)
-        .map_err(no_such_assignee)
+    let task = db
+        .query_one(&sql, values, from_row)
+        .map_err(no_such_assignee)?;
+    task_history::record_created(db, &task, actor)?;
+    Ok(task)
 }
 
 /// The table has one foreign key, `assigned_user_id`.
@@ -86,59 +95,85 @@ pub fn by_id(db: &Connection, id: Id) -> Result<Task, Error> {
         .ok_or(Error::NotFound)
 }
 
-/// Changes the fields that the patch contains, and leaves the others as they are.
+/// Changes the fields that the patch contains, and leaves the others as they are. `before` is the task as this
+/// transaction has read it.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`] if the assigned account does not exist.
-pub fn update(db: &Connection, id: Id, patch: &TaskPatch) -> Result<Task, Error> {
-    let set = |sql: &str, value: Value| -> Result<(), Error> {
-        db.execute(sql, &[id.into(), value])
-            .map_err(no_such_assignee)?;
+pub fn update(
+    db: &Connection,
+    before: &Task,
+    patch: &TaskPatch,
+    actor: &Actor,
+) -> Result<Task, Error> {
+    // Each statement compares what is stored: a value of another program may differ although it is read as the same.
+    let mut changed = Vec::new();
+    let mut set = |field: TaskField, sql: &str, value: Value| -> Result<(), Error> {
+        let rows = db.execute(sql, &[before.id.into(), value]);
+        if rows.map_err(no_such_assignee)? > 0 {
+            changed.push(field);
+        }
         Ok(())
     };
     if let Some(title) = &patch.title {
         set(
-            "UPDATE task SET title = ?2 WHERE id = ?1",
+            TaskField::Title,
+            "UPDATE task SET title = ?2 WHERE id = ?1 AND title IS DISTINCT FROM ?2",
             title.as_str().into(),
         )?;
     }
     if let Some(description) = &patch.description {
         let text = description.as_ref().map(Description::as_str);
         set(
-            "UPDATE task SET description = ?2 WHERE id = ?1",
+            TaskField::Description,
+            "UPDATE task SET description = ?2 WHERE id = ?1 AND description IS DISTINCT FROM ?2",
             text.into(),
         )?;
     }
     if let Some(status) = patch.status {
         set(
-            "UPDATE task SET status = ?2 WHERE id = ?1",
+            TaskField::Status,
+            "UPDATE task SET status = ?2 WHERE id = ?1 AND status IS DISTINCT FROM ?2",
             status.as_str().into(),
         )?;
     }
     if let Some(deadline) = patch.deadline {
         set(
-            "UPDATE task SET deadline = ?2 WHERE id = ?1",
+            TaskField::Deadline,
+            "UPDATE task SET deadline = ?2 WHERE id = ?1 AND deadline IS DISTINCT FROM ?2",
             deadline.into(),
         )?;
     }
     if let Some(assignee) = patch.assigned_user_id {
         set(
-            "UPDATE task SET assigned_user_id = ?2 WHERE id = ?1",
+            TaskField::AssignedUserId,
+            "UPDATE task SET assigned_user_id = ?2 WHERE id = ?1
+                AND assigned_user_id IS DISTINCT FROM ?2",
             assignee.into(),
         )?;
     }
-    by_id(db, id)
+    let after = by_id(db, before.id)?;
+    task_history::record_changes(db, &after, &changed, actor)?;
+    Ok(after)
 }
 
 /// Deletes a task.
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
-    match db.execute("DELETE FROM task WHERE id = ?1", values![id])? {
+pub fn delete(db: &Connection, task: &Task, actor: &Actor) -> Result<(), Error> {
+    match db.execute("DELETE FROM task WHERE id = ?1", values![task.id])? {
         0 => Err(Error::NotFound),
-        _ => Ok(()),
+        _ => task_history::record_deleted(db, task, actor),
     }
+}
+
+/// Assigns the tasks of an account to none.
+pub fn unassign(db: &Connection, account: Id, actor: &Actor) -> Result<(), Error> {
+    task_history::record_unassigned(db, account, actor)?;
+    let sql = "UPDATE task SET assigned_user_id = NULL WHERE assigned_user_id = ?1";
+    db.execute(sql, values![account])?;
+    Ok(())
 }
 
 // ---- lists --------------------------------------------------------------------------------------
@@ -290,11 +325,15 @@ impl KeyBounds {
 /// Adds the filters that do not bound the sort key. The indexes begin with the assigned account or with the
 /// status; the status of an account's tasks is tested.
 fn add_filters(select: &mut SelectBuilder, filter: &TaskQuery) {
-    let status = filter.status.map(|status| status.as_str().to_owned());
+    let status = filter.status.and_then(StatusFilter::status);
+    let status = status.map(|status| status.as_str().to_owned());
+    let is_unknown = filter.status == Some(StatusFilter::Unknown);
     match filter.assignee() {
         Some(id) => select
             .filter("assigned_user_id = ?", id)
-            .test_some("status = ?", status),
+            .test_some("status = ?", status)
+            .test_plain_if(is_unknown, UNKNOWN_STATUS),
+        None if is_unknown => select.filter_plain(UNKNOWN_STATUS),
         None => select.filter_some("status = ?", status),
     };
     if filter.sort.key != SortKey::Deadline {

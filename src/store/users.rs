@@ -3,19 +3,19 @@
 //! Two rules live here because each needs the state of the whole table: names and e-mail addresses are unique by
 //! their keys, and one approved admin always remains.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use super::engine::{Connection, DatabaseError, Row, Rows, values};
+use super::engine::{Connection, DatabaseError, Row, Rows, Value, values};
 use super::id_sequence::{self, Sequence};
 use super::one_time_links;
 use super::page_reader::PageReader;
 use super::query_builder::{Query, SelectBuilder};
-use super::{account_keys, pending_accounts};
+use super::{account_keys, pending_accounts, tasks};
 use crate::error::Error;
 use crate::model::{
-    Email, Id, NameKeys, Page, Position, Role, Timestamp, User, UserPatch, UserQuery, Username,
-    email_key, nfc,
+    AccountName, Actor, Email, Id, NameKeys, Page, Position, Role, Timestamp, User, UserPatch,
+    UserQuery, Username, email_key, nfc,
 };
 
 const COLUMNS: &str = "id, username, email, role, is_approved, created_at";
@@ -82,7 +82,7 @@ pub fn insert(db: &Connection, new: &NewRow) -> Result<User, Error> {
     id_sequence::skip_to(db, r#""user""#, user.id)?;
     account_keys::write(db, user.id)?;
     // The Flask app deletes accounts without unassigning their tasks. Such tasks must not become the new account's.
-    unassign_tasks(db, user.id)?;
+    tasks::unassign(db, user.id, &Actor::server(new.created_at))?;
     Ok(user)
 }
 
@@ -90,12 +90,6 @@ fn next_id(db: &Connection) -> Result<Id, Error> {
     let sql = r#"SELECT coalesce(max(id), 0) FROM "user""#;
     let highest = db.query_one(sql, &[], |row| row.get(0))?;
     id_sequence::next_id(db, Sequence::User, highest)
-}
-
-fn unassign_tasks(db: &Connection, id: Id) -> Result<(), Error> {
-    let sql = "UPDATE task SET assigned_user_id = NULL WHERE assigned_user_id = ?1";
-    db.execute(sql, values![id])?;
-    Ok(())
 }
 
 /// Uniqueness is checked before a write, since the keys cannot be UNIQUE (see `schema.sql`). There is no race:
@@ -142,6 +136,26 @@ pub fn by_id(db: &Connection, id: Id) -> Result<User, Error> {
     let sql = format!(r#"SELECT {COLUMNS} FROM "user" WHERE id = ?1"#);
     db.query_optional(&sql, values![id], from_row)?
         .ok_or(Error::NotFound)
+}
+
+/// Reads the names of accounts, by id. An id without an account is not in the result.
+pub fn names(db: &Connection, ids: &BTreeSet<Id>) -> Result<BTreeMap<Id, AccountName>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let parameters: Vec<String> = (1..=ids.len()).map(|number| format!("?{number}")).collect();
+    let sql = format!(
+        r#"SELECT id, username FROM "user" WHERE id IN ({})"#,
+        parameters.join(", ")
+    );
+    let values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
+    let names = db.query_all(&sql, &values, |row| {
+        Ok(AccountName {
+            id: row.id(0)?,
+            username: row.get(1)?,
+        })
+    })?;
+    Ok(names.into_iter().map(|name| (name.id, name)).collect())
 }
 
 /// Reads the account with exactly this username.
@@ -249,9 +263,9 @@ pub fn update(db: &Connection, id: Id, patch: UserPatch) -> Result<User, Error> 
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::LastAdmin`] if no approved admin would remain.
-pub fn delete(db: &Connection, id: Id) -> Result<(), Error> {
+pub fn delete(db: &Connection, id: Id, actor: &Actor) -> Result<(), Error> {
     let before = by_id(db, id)?;
-    unassign_tasks(db, id)?;
+    tasks::unassign(db, id, actor)?;
     db.execute(r#"DELETE FROM "user" WHERE id = ?1"#, values![id])?;
     check_admin_remains(db, &before)
 }

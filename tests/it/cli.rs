@@ -1221,6 +1221,7 @@ fn a_link_that_cannot_be_made_is_refused_with_the_reason() {
         "https://a.example?x",
         "https://a.example/#x",
         "https://me:secret@a.example",
+        "https://a.example//b.example",
     ] {
         let refused = run_command(work_dir.command(&[]).env("PUBLIC_URL", url));
         assert!(
@@ -1377,17 +1378,19 @@ fn two_servers_that_create_the_same_database_at_once_both_start() {
 }
 
 #[test]
-fn the_openapi_command_needs_no_database_and_no_valid_settings() {
+fn the_openapi_command_needs_no_database_and_reads_no_setting_but_the_public_url() {
     let work_dir = WorkDir::new();
-    let mut command = work_dir.command(&["openapi"]);
-    let printed = run_command(
-        command
+    for (public_url, prefix) in [(None, ""), (Some("https://example.com/todo"), "/todo")] {
+        let mut command = work_dir.command(&["openapi"]);
+        let command = command
             .env("DATABASE_URL", "nonsense")
-            .env("PORT", "nonsense"),
-    );
-    assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
-    assert!(printed.out.ends_with("}\n"), "{}", printed.out);
-    assert_eq!(printed.out, task_api::router::openapi_json().unwrap());
+            .env("PORT", "nonsense")
+            .envs(public_url.map(|url| ("PUBLIC_URL", url)));
+        let printed = run_command(command);
+        assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""));
+        assert!(printed.out.ends_with("}\n"), "{}", printed.out);
+        assert_eq!(printed.out, task_api::router::openapi_json(prefix).unwrap());
+    }
     assert_eq!(fs::read_dir(work_dir.0.path()).unwrap().count(), 0);
 }
 

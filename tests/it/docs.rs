@@ -566,9 +566,10 @@ fn the_routes_in_docs_api_md_are_those_of_the_router() {
             let access = match route.access {
                 Access::Anyone(_) if route.path == "/metrics" => "this machine, or `METRICS_TOKEN`",
                 Access::Anyone(_) | Access::SignIn(_) => "public",
-                Access::Refresh(_) => "refresh token",
+                Access::Refresh(_) => "refresh token, or cookie",
                 Access::SignedInOnly(_) => "signed in",
                 Access::InSessionOnly(_) => "in session",
+                Access::SignOut(_) => "in session, or cookie",
                 Access::ApprovedOnly(_) => "approved",
                 Access::ManagerOrAdmin(_) => "manager, admin",
                 Access::AdminOnly(_) => "admin",

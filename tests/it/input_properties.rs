@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use regex::Regex;
 use task_api::config::cors::CorsOrigins;
 use task_api::config::database::DatabaseUrl;
 use task_api::config::duration::Lifetime;
@@ -173,6 +174,23 @@ proptest! {
         let minutes = if hours == 0 { 0 } else { minutes };
         let text = clock.replace('Z', &format!("{sign}{:02}:{minutes:02}", hours.abs()));
         prop_assert_eq!(text.parse::<Timestamp>(), Ok(timestamp(CLOCK_START * 1_000_000)), "{}", text);
+    }
+
+    #[test]
+    fn no_text_that_a_parser_accepts_is_refused_by_its_pattern(
+        text in "[ \t\n\r\u{b}\u{85}\u{a0}\u{2028}\u{3000}a1é水😀@.\u{301}-]{0,12}",
+    ) {
+        fn check<T: FromStr>(text: &str, pattern: &str) -> Result<(), TestCaseError> {
+            let is_refused = !Regex::new(pattern).unwrap().is_match(text);
+            prop_assert!(text.parse::<T>().is_err() || !is_refused, "{:?} {}", text, pattern);
+            Ok(())
+        }
+        check::<Username>(&text, Username::PATTERN)?;
+        check::<Title>(&text, Title::PATTERN)?;
+        check::<Description>(&text, Description::PATTERN)?;
+        check::<SearchText>(&text, SearchText::PATTERN)?;
+        check::<Email>(&text, Email::PATTERN)?;
+        check::<Email>(&format!("{text}a@b{text}"), Email::PATTERN)?;
     }
 
     #[test]

@@ -16,6 +16,9 @@ mod api {
     mod cors;
     mod idempotency;
     mod lists;
+    mod path_prefix;
+    mod task_history;
+    mod task_lists_on_a_board;
     mod tasks;
     mod text_rules;
     mod users;
@@ -32,6 +35,7 @@ mod auth {
     mod invitations;
     mod password_resets;
     mod passwords;
+    mod refresh_cookie;
     mod refused_sign_ins;
     mod roles;
     mod sessions;

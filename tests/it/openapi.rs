@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 
 use icu_properties::CodePointMapData;
 use icu_properties::props::GeneralCategory;
+use regex::Regex;
 use serde_json::{Value, json};
 use task_api::model::{Description, Email, SearchText, Title, Username};
 use task_api::router::ROUTES;
-use unicode_normalization::UnicodeNormalization;
 
 use crate::support::openapi_check::{OPENAPI, resolve_ref, strict_validator};
 use crate::support::{CONTRACT, TestApp};
@@ -104,10 +104,17 @@ fn each_operation_states_the_access_of_the_contract() {
                 "If the server's setting METRICS_TOKEN is set",
             ),
             "anyone" => (json!([]), "Any client may call it."),
-            "refresh" => (json!([{ "refreshToken": [] }]), "Needs a refresh token"),
+            "refresh" => (
+                json!([{ "refreshToken": [] }, { "refreshCookie": [] }]),
+                "Needs a refresh token",
+            ),
             "signed in" => (any_token(&[]), "Any signed-in account may call it"),
             "in session" => (
                 json!([{ "accessToken": [] }]),
+                "Any signed-in account may call it, approved or not, but not with a token for scripts",
+            ),
+            "sign out" => (
+                json!([{ "accessToken": [] }, { "refreshCookie": [] }]),
                 "Any signed-in account may call it, approved or not, but not with a token for scripts",
             ),
             "approved" => (any_token(&["approved"]), "Approved accounts"),
@@ -270,13 +277,9 @@ fn the_schemas_of_request_bodies_have_all_fields_and_their_lengths() {
 /// The error codes that an operation describes for this status.
 fn codes<'a>(operation: &'a Value, status: &str) -> Vec<&'a str> {
     let response = resolve_ref(&operation["responses"][status]);
-    let code = "/content/application~1json/schema/allOf/1/properties/code/enum";
-    let codes = response.pointer(code).and_then(Value::as_array);
-    codes
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    let examples = response.pointer("/content/application~1json/examples");
+    let examples = examples.and_then(Value::as_object).into_iter().flatten();
+    examples.map(|(code, _)| code.as_str()).collect()
 }
 
 #[test]
@@ -292,6 +295,13 @@ fn each_operation_lists_its_error_codes() {
         ("POST /signup", "410", &["link_used_or_expired"]),
         ("POST /password-reset", "410", &["link_used_or_expired"]),
         ("POST /invitations", "409", &["too_many_invitations"]),
+        ("POST /login", "403", &["not_own_page"]),
+        ("POST /refresh", "403", &["not_own_page"]),
+        (
+            "POST /logout",
+            "403",
+            &["insufficient_scope", "not_own_page"],
+        ),
         ("POST /login", "401", &["wrong_email_or_password"]),
         ("POST /refresh", "401", &["invalid_token", "unauthorized"]),
         (
@@ -368,47 +378,133 @@ fn the_server_serves_the_document() {
     let response = app.send("GET /openapi.json", None, "");
     assert_eq!(response.status, 200);
     assert_eq!(response.header("Content-Type"), Some("application/json"));
-    assert_eq!(response.text(), task_api::router::openapi_json().unwrap());
+    assert_eq!(response.text(), task_api::router::openapi_json("").unwrap());
 }
 
-/// The document restricts a text in NFC by a pattern, the program by a parser. For each Unicode character both must
-/// decide alike.
+/// The patterns of the document.
+fn patterns() -> BTreeSet<String> {
+    let mut patterns = BTreeSet::new();
+    walk(&OPENAPI, "", &mut |_, value| {
+        patterns.extend(value["pattern"].as_str().map(str::to_owned));
+    });
+    patterns
+}
+
+/// Rust's regular expressions are compiled here, the others by `tests/clients/patterns.py`. Beyond what all of them read
+/// alike, no pattern has a quotation mark, which generators write into code without an escape.
 #[test]
-fn each_pattern_accepts_exactly_the_characters_that_the_parser_accepts() {
-    fn compare<T: FromStr>(pattern: &str, text_around: fn(char) -> String) {
-        let schema = strict_validator(&json!({ "type": "string", "pattern": pattern }));
+fn each_pattern_means_the_same_in_every_regular_expression_language() {
+    assert!(patterns().len() >= 8, "{:?}", patterns());
+    for pattern in patterns() {
+        Regex::new(&pattern).unwrap();
+        assert!(
+            pattern.bytes().all(|b| (b' '..=b'~').contains(&b)),
+            "{pattern}"
+        );
+        assert!(
+            pattern.starts_with('^') && pattern.ends_with('$'),
+            "{pattern}"
+        );
+        for unlike in ["(?", "\"", "'", "`", "--", "&&", "||", "~~", "[[", "[:"] {
+            assert!(!pattern.contains(unlike), "{unlike} in {pattern}");
+        }
+        for escape in pattern.split('\\').skip(1) {
+            let code = escape.strip_prefix('x').and_then(|code| code.get(..2));
+            assert!(
+                code.is_some_and(|code| u8::from_str_radix(code, 16).is_ok()),
+                "\\{escape} in {pattern}"
+            );
+        }
+    }
+}
+
+/// A pattern accepts every text that the parser accepts. What it accepts beyond is for each character exactly the class
+/// in this test: characters that have no name which all regular expression languages know.
+#[test]
+fn each_pattern_accepts_what_the_parser_accepts_and_little_more() {
+    const INVISIBLE: &str = r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001107f\U00013441\U00013442\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff\u2028\u2029&&[^\x00-\xa0]]";
+    const UNSAFE_IN_LINE: &str = r"[\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff]";
+    // Categories other than letters, marks, numbers, punctuation, symbols and spaces, and what is invisible among these.
+    const NOT_IN_NAMES: &str = r"[[^\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}\x00-\x9f]\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001107f\U00013441\U00013442\U00016fe4\U0001d159\U000e0100-\U000e01ef]";
+    // Also symbols. U+1FEF becomes a grave accent of ASCII in NFC.
+    const NOT_IN_ADDRESSES: &str = r"[[^\p{L}\p{M}\p{N}\x00-\x9f\u1fef]\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U0001107f\U00013441\U00013442\U00016fe4\U0001d159\U000e0100-\U000e01ef]";
+    /// No character.
+    const NOTHING: &str = "[a&&b]";
+
+    fn compare<T: FromStr>(pattern: &str, wider: &str, text_around: fn(char) -> String) {
+        let wider = Regex::new(wider).unwrap();
+        let pattern = Regex::new(pattern).unwrap();
         for c in &*CHARACTERS {
             let text = text_around(*c);
-            let is_parsed = text.parse::<T>().is_ok();
-            assert_eq!(
-                schema.is_valid(&json!(text.nfc().collect::<String>())),
-                is_parsed,
+            let (is_parsed, is_matched) = (text.parse::<T>().is_ok(), pattern.is_match(&text));
+            let is_wider = wider.is_match(&c.to_string());
+            assert_eq!(is_matched, is_parsed || is_wider, "{text:?} {pattern}");
+            assert!(!(is_parsed && is_wider), "{text:?} {pattern}");
+        }
+    }
+    let alone: fn(char) -> String = |c| c.to_string();
+    let inside: fn(char) -> String = |c| format!("a{c}b");
+    compare::<Title>(
+        Title::PATTERN,
+        &format!("{INVISIBLE}|{UNSAFE_IN_LINE}"),
+        alone,
+    );
+    compare::<Title>(Title::PATTERN, UNSAFE_IN_LINE, inside);
+    compare::<Username>(
+        Username::PATTERN,
+        &format!("{INVISIBLE}|{NOT_IN_NAMES}"),
+        alone,
+    );
+    compare::<Username>(Username::PATTERN, NOT_IN_NAMES, inside);
+    for text_around in [alone, inside] {
+        compare::<Description>(Description::PATTERN, NOTHING, text_around);
+        compare::<SearchText>(SearchText::PATTERN, UNSAFE_IN_LINE, text_around);
+    }
+    compare::<Email>(Email::PATTERN, NOT_IN_ADDRESSES, |c| {
+        format!("{c}@example.com")
+    });
+    compare::<Email>(Email::PATTERN, NOT_IN_ADDRESSES, |c| {
+        format!("a{c}b@example.com")
+    });
+}
+
+/// Patterns match a text as it is sent: white space around a line, decomposed letters, characters of two UTF-16 units.
+#[test]
+fn each_pattern_accepts_and_refuses_these_texts() {
+    let texts: Value = serde_json::from_str(include_str!("../clients/patterns.json")).unwrap();
+    fn check<T: FromStr>(texts: &Value, pattern: &str) {
+        let regex = Regex::new(pattern).unwrap();
+        let schema = OPENAPI.pointer(texts["at"].as_str().unwrap()).unwrap();
+        assert_eq!(schema["pattern"], pattern);
+        for text in texts["valid"].as_array().unwrap() {
+            let text = text.as_str().unwrap();
+            assert!(
+                text.parse::<T>().is_ok() && regex.is_match(text),
+                "{text:?} {pattern}"
+            );
+        }
+        for text in texts["refused"].as_array().unwrap() {
+            let text = text.as_str().unwrap();
+            assert!(
+                text.parse::<T>().is_err() && !regex.is_match(text),
                 "{text:?} {pattern}"
             );
         }
     }
-    let alone = |c: char| c.to_string();
-    let inside = |c: char| format!("a{c}b");
-    for text_around in [alone, inside] {
-        compare::<Username>(Username::PATTERN, text_around);
-        compare::<Title>(Title::PATTERN, text_around);
-        compare::<Description>(Description::PATTERN, text_around);
-        compare::<SearchText>(SearchText::PATTERN, text_around);
-    }
-    let as_local_part = |c: char| format!("{c}@example.com");
-    let in_local_part = |c: char| format!("a{c}b@example.com");
-    for text_around in [as_local_part, in_local_part] {
-        compare::<Email>(Email::PATTERN, text_around);
-    }
+    check::<Username>(&texts["username"], Username::PATTERN);
+    check::<Title>(&texts["title"], Title::PATTERN);
+    check::<Description>(&texts["description"], Description::PATTERN);
+    check::<SearchText>(&texts["q"], SearchText::PATTERN);
+    check::<Email>(&texts["email"], Email::PATTERN);
 }
 
 /// All characters except those that were assigned after the version of Unicode that regular expressions know here. The
 /// program knows a later one.
 static CHARACTERS: LazyLock<Vec<char>> = LazyLock::new(|| {
-    let unassigned = strict_validator(&json!({ "type": "string", "pattern": r"^\p{Cn}$" }));
+    let unassigned = Regex::new(r"^\p{Cn}$").unwrap();
     let categories = CodePointMapData::<GeneralCategory>::new();
     let is_new = |c: char| {
-        categories.get(c) != GeneralCategory::Unassigned && unassigned.is_valid(&json!(c))
+        categories.get(c) != GeneralCategory::Unassigned && unassigned.is_match(&c.to_string())
     };
     ('\0'..=char::MAX).filter(|c| !is_new(*c)).collect()
 });

@@ -28,6 +28,10 @@ fn in_postgres(statement: &str) -> String {
         Some(table) if table.starts_with("task ") => statement
             .replace("( id INTEGER NOT NULL", "( id SERIAL NOT NULL")
             .replace("title VARCHAR(255)", "title VARCHAR(255) COLLATE \"C\""),
+        // Its ids come from a sequence too.
+        Some(table) if table.starts_with("task_history ") => statement
+            .replace("( id INTEGER", "( id BIGSERIAL")
+            .replace("INTEGER", "BIGINT"),
         Some(_) => statement.replace("INTEGER", "BIGINT"),
     };
     text.replace("DATETIME", "TIMESTAMP")

@@ -1,10 +1,13 @@
 // The dialog for the current user's own account: a new e-mail or password, the sessions and the tokens for scripts.
 
 import { initApiTokens } from './api-tokens.js';
-import { patch } from './api.js';
-import { byId, clearFormError, onSubmit, part } from './dom.js';
+import { byId, clearFormError, openDialog, part } from './dom.js';
+import { isUnanswered } from './http.js';
 import { announce } from './notifications.js';
 import { initOwnSessions } from './own-sessions.js';
+import { patch } from './session.js';
+import { onSubmit } from './submit.js';
+import { guardDialog, isChanged, markUnchanged, mayDiscard } from './unsaved-changes.js';
 
 const dialog = byId('account-dialog');
 const form = byId('profile-form');
@@ -18,22 +21,44 @@ export function initAccountDialog({ getUser, onChange, onSignOut }) {
   const loadSessions = initOwnSessions({ onSignOut });
   const loadTokens = initApiTokens();
   byId('open-account').addEventListener('click', () => {
-    form.reset();
-    clearFormError(form);
-    fields.email.value = getUser().email;
+    fillForm(getUser());
     loadSessions();
     loadTokens();
-    dialog.showModal();
+    openDialog(dialog);
   });
   onSubmit(form, async () => {
-    const { json } = await patch('me', {
-      current_password: fields.current_password.value,
-      ...(fields.email.value !== getUser().email && { email: fields.email.value }),
-      ...(fields.password.value && { password: fields.password.value }),
-    });
-    dialog.close();
-    onChange(json);
+    const user = await saveProfile();
+    onChange(user);
+    fillForm(user);
     announce('Your account is updated.');
+    // A new token may be half typed.
+    if (await mayDiscard(dialog)) dialog.close();
   });
-  part(dialog, 'close').addEventListener('click', () => dialog.close());
+  guardDialog(dialog, part(dialog, 'close'));
+}
+
+function fillForm({ email }) {
+  form.reset();
+  clearFormError(form);
+  fields.email.value = email;
+  markUnchanged(form);
+  isUnconfirmed = false;
+}
+
+/** Whether a new password was sent and got no answer: it may be the current one already. */
+let isUnconfirmed = false;
+
+async function saveProfile() {
+  const changes = {
+    ...(isChanged(fields.email) && { email: fields.email.value }),
+    ...(fields.password.value && { password: fields.password.value }),
+  };
+  const save = async (currentPassword) => (await patch('me', { current_password: currentPassword, ...changes })).json;
+  try {
+    return await save(fields.current_password.value);
+  } catch (error) {
+    if (error.code === 'wrong_password' && isUnconfirmed) return save(changes.password);
+    isUnconfirmed = isUnanswered(error) && Boolean(changes.password);
+    throw error;
+  }
 }

@@ -1,10 +1,12 @@
 // The current user's tokens for scripts in the account dialog: the list, making one (it is shown once), and revoking.
 
-import { post } from './api.js';
-import { byId, clearFormError, onSubmit, setOptions, showFormError } from './dom.js';
+import { byId, clearFormError, isolate, setOptions, showFormError } from './dom.js';
 import { createEntryList } from './entry-list.js';
 import { showSecret } from './secret-dialog.js';
+import { post } from './session.js';
+import { onSubmit } from './submit.js';
 import { formatMoment } from './time.js';
+import { markUnchanged } from './unsaved-changes.js';
 
 const section = byId('tokens-section');
 const disclosure = byId('new-token');
@@ -31,8 +33,10 @@ export function initApiTokens() {
     const { token, ...entry } = await createToken();
     closeForm();
     list.upsert(entry);
+    // Without an answer to an earlier try the server may have made one more.
+    list.refresh();
     const text = 'A script sends it in the header “Authorization: Bearer …”. It is shown only this once.';
-    showSecret(`Token “${entry.name}”`, text, token);
+    showSecret(`Token ${quoted(entry.name)}`, text, token);
   });
   return () => {
     clearFormError(section);
@@ -55,9 +59,12 @@ async function createToken() {
 function closeForm() {
   form.reset();
   form.elements.expires_in.value = 30 * DAY;
+  markUnchanged(form);
   clearFormError(form);
   disclosure.open = false;
 }
+
+const quoted = (name) => `“${isolate(name)}”`;
 
 function describeToken({ name, scope, last_used_at: lastUsedAt, expires_at: expiresAt }) {
   const lastUse = lastUsedAt ? `Last used on ${formatMoment(lastUsedAt)}` : 'Never used';
@@ -66,7 +73,7 @@ function describeToken({ name, scope, last_used_at: lastUsedAt, expires_at: expi
     badge: SCOPES.find(([value]) => value === scope)?.[1] ?? scope,
     details: `${lastUse}, ${expiresAt ? `expires on ${formatMoment(expiresAt)}` : 'does not expire'}`,
     end: 'Revoke',
-    question: `Revoke the token “${name}”? Scripts that use it no longer work.`,
-    ended: `The token “${name}” is revoked.`,
+    question: `Revoke the token ${quoted(name)}? Scripts that use it no longer work.`,
+    ended: `The token ${quoted(name)} is revoked.`,
   };
 }

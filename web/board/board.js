@@ -1,16 +1,17 @@
 // The board view: one infinite list of tasks for each status, filters, and moving a task to another column.
 // A move is an optimistic update: the card moves at once, and moves back if the server rejects the change.
 
-import { accountName, findAccount, suggestAccountNames } from './account-names.js';
-import { patch } from './api.js';
+import { findAccount, managesTasks, suggestAccountNames } from './accounts.js';
 import { toAppError } from './app-error.js';
-import { byId, clearFormError, cloneTemplate, debounce, part, showFormError } from './dom.js';
+import { createCard, updateCard, updateDeadline } from './cards.js';
+import { byId, clearFormError, cloneTemplate, debounce, part, setText, showFormError } from './dom.js';
 import { makeDraggable } from './drag-and-drop.js';
 import { InfiniteList, countText } from './infinite-list.js';
+import { announceChanges, countOf, forgetSummary, hasNoTasks, keepFocus, loadSummary } from './live-updates.js';
 import { announce, showErrorNotification, showNotification } from './notifications.js';
-import { SORT_ORDERS, STATUSES, adjacentStatus, statusLabel, taskTitle } from './task.js';
+import { patch } from './session.js';
 import { openTask } from './task-dialog.js';
-import { describeDeadline, formatDateTime } from './time.js';
+import { COLUMNS, SORT_ORDERS, UNKNOWN, adjacentStatus, listedStatus, quotedTitle, statusLabel } from './task.js';
 
 const filterForm = byId('task-filters');
 /** The list of each status. */
@@ -22,19 +23,25 @@ let filters = {};
 
 const lists = () => [...listsByStatus.values()];
 
-/** Shows the tasks of a user who has just signed in, with the filters reset. */
-export function openBoard(signedInUser) {
-  user = signedInUser;
+/** Shows the tasks of a user, with the filters reset: after a sign-in, and after a change of role or approval. */
+export function openBoard(currentUser) {
+  user = currentUser;
   filterForm.reset();
   clearFormError(filterForm);
   filters = readFilters();
-  const canManage = user.role !== 'employee';
+  const canManage = managesTasks(user);
   byId('new-task').hidden = !canManage;
   part(filterForm, 'assignee').hidden = !canManage;
   byId('tasks-title').textContent = canManage ? 'Tasks' : 'My tasks';
   byId('columns').replaceChildren();
-  listsByStatus = new Map(STATUSES.map(([status, label]) => [status, createColumn(status, label)]));
-  reloadLists();
+  forgetSummary();
+  listsByStatus = new Map(COLUMNS.map(([status, label]) => [status, createColumn(status, label)]));
+  // The summary comes first: with a version that is newer than the lists, the next poll would miss a change.
+  loadSummary().then(showCounts, () => {}).then(reloadLists);
+}
+
+function showCounts() {
+  for (const status of listsByStatus.keys()) updateColumn(status);
 }
 
 function reloadLists() {
@@ -46,6 +53,8 @@ function createColumn(status, label) {
   const title = element.querySelector('h2');
   title.id = `column-${status}`;
   element.dataset.status = status;
+  // A status of another program cannot be set.
+  if (status === UNKNOWN) element.dataset.noDrop = 'true';
   element.setAttribute('aria-labelledby', title.id);
   part(element, 'name').textContent = label;
   const scrollContainer = part(element, 'scroll-container');
@@ -53,16 +62,39 @@ function createColumn(status, label) {
     label,
     focusFallback: title,
     scrollContainer,
-    getQuery: () => ({ path: 'tasks', parameters: { ...filters, status } }),
-    createRow: createCard,
-    updateRow: updateCard,
+    getQuery: () => ({ path: 'tasks', parameters: { ...filters, status, expand: 'assignee' } }),
+    createRow: () => createCard({ open: openCard, moveBy }),
+    updateRow: (card, task) => updateCard(card, task, { withAssignee: managesTasks(user) }),
     compare: (a, b) => SORT_ORDERS[filters.sort](a, b),
     emptyText: 'No tasks here.',
-    onChange: (list) => { part(element, 'count').textContent = countText(list); },
+    onChange: () => updateColumn(status),
   });
   scrollContainer.append(list.element);
   byId('columns').append(element);
   return list;
+}
+
+const columnOf = (status) => byId('columns').querySelector(`[data-status="${status}"]`);
+
+/** Shows the number of tasks in the heading of a column. Tasks with an unknown status have a column if there are any. */
+function updateColumn(status) {
+  const [column, list] = [columnOf(status), listsByStatus.get(status)];
+  if (!column || !list) return;
+  setText(part(column, 'count'), hasFilters() ? countText(list) : countOf(status, list));
+  if (status === UNKNOWN) column.hidden = list.size === 0 && !list.hasMore;
+  updateEmptyBoard();
+}
+
+const hasFilters = () => Object.keys(filters).some((name) => name !== 'sort');
+
+/** Says what to do first while there is no task at all. */
+function updateEmptyBoard() {
+  const isEmpty = hasNoTasks() && !hasFilters() && lists().every(({ size, hasMore }) => size === 0 && !hasMore);
+  if (!isEmpty && byId('empty-board').contains(document.activeElement)) byId('tasks-title').focus();
+  byId('empty-board').hidden = !isEmpty;
+  if (!isEmpty) return;
+  const who = managesTasks(user) ? 'manager' : 'employee';
+  for (const text of byId('empty-board').children) text.hidden = ![who, user.role].includes(text.dataset.for);
 }
 
 // ---- filters ------------------------------------------------------------------------------------
@@ -96,7 +128,8 @@ async function applyFilters() {
     filters = readFilters(assignee);
     await reloadLists();
     if (generation !== filterGeneration) return;
-    announce([...listsByStatus].map(([status, list]) => `${statusLabel(status)}: ${progressText(list)}`).join(', '));
+    const shown = [...listsByStatus].filter(([status, { size }]) => status !== UNKNOWN || size > 0);
+    announce(shown.map(([status, list]) => `${statusLabel(status)}: ${progressText(list)}`).join(', '));
   } catch (error) {
     if (generation === filterGeneration) showFormError(filterForm, error);
   }
@@ -114,62 +147,6 @@ byId('toggle-filters').addEventListener('click', ({ target }) => {
   target.ariaExpanded = String(filterForm.classList.toggle('open'));
 });
 
-// ---- cards --------------------------------------------------------------------------------------
-
-function createCard() {
-  const card = cloneTemplate('card-template');
-  part(card, 'open').addEventListener('click', () => openCard(card.item));
-  part(card, 'move-left').addEventListener('click', () => moveBy(card.item, -1));
-  part(card, 'move-right').addEventListener('click', () => moveBy(card.item, 1));
-  return card;
-}
-
-function updateCard(card, task) {
-  part(card, 'open').textContent = taskTitle(task);
-  const description = part(card, 'description');
-  description.textContent = task.description ?? '';
-  description.hidden = !task.description;
-  updateDeadline(card, task);
-  updateAssignee(part(card, 'assignee'), task.assigned_user_id);
-  updateMoveButton(part(card, 'move-left'), task, -1);
-  updateMoveButton(part(card, 'move-right'), task, 1);
-}
-
-function updateDeadline(card, { deadline, status }) {
-  const line = part(card, 'deadline');
-  line.hidden = !deadline;
-  if (!deadline) return;
-  const { text, urgency } = describeDeadline(deadline, status === 'completed');
-  const time = part(card, 'time');
-  line.dataset.urgency = urgency;
-  time.textContent = text;
-  time.dateTime = deadline;
-  time.title = formatDateTime(deadline);
-}
-
-/** Shows the assignee's name, except to employees: all tasks on their board are their own. */
-async function updateAssignee(line, id) {
-  line.hidden = user.role === 'employee';
-  if (line.hidden || line.dataset.account === `${id}`) return;
-  line.dataset.account = id;
-  line.textContent = id ? '…' : 'Unassigned';
-  const name = id && await accountName(id);
-  // The card may show another assignee by now.
-  if (name && line.dataset.account === `${id}`) line.textContent = name;
-}
-
-function updateMoveButton(button, task, offset) {
-  const status = adjacentStatus(task.status, offset);
-  button.hidden = !status;
-  button.title = `Move to ${statusLabel(status)}`;
-  button.setAttribute('aria-label', `Move “${taskTitle(task)}” to ${statusLabel(status)}`);
-}
-
-// Deadline texts such as "Due in 5 hours" change as time passes.
-setInterval(() => {
-  for (const card of byId('columns').querySelectorAll('.card')) updateDeadline(card, card.item);
-}, 60_000);
-
 // ---- moves --------------------------------------------------------------------------------------
 
 /**
@@ -180,12 +157,46 @@ const pendingMoves = new Map();
 /** Whether the lists need a refresh as soon as no move is pending. */
 let needsRefresh = false;
 
-/** Shows changes that other users have made. */
-export async function refreshBoard() {
+/** The last refresh. Of two at the same time, each would discard what the other has loaded. */
+let lastRefresh = Promise.resolve();
+
+/** Loads the lists again, and shows the changes of all columns at the same moment. */
+export function refreshBoard() {
+  lastRefresh = lastRefresh.catch(() => {}).then(loadLists);
+  return lastRefresh;
+}
+
+/** While a move is pending or a card is dragged, it only notes that a refresh is due. */
+async function loadLists() {
   // A list that is requested before the server has saved a move would undo the move on the page.
   needsRefresh = pendingMoves.size > 0;
-  if (!needsRefresh) await Promise.all(lists().map((list) => list.refresh()));
+  if (needsRefresh) return;
+  const shows = await Promise.all(lists().map((list) => list.prepareRefresh()));
+  if (isDragging()) needsRefresh = true;
+  else keepFocus(() => shows.forEach((show) => show?.()), cardOf);
 }
+
+const isDragging = () => byId('columns').classList.contains('dragging');
+
+/**
+ * Asks the server whether tasks have changed, and shows what others have done. Resolves to whether they may have; fails if
+ * a list could not be loaded.
+ */
+export async function pollBoard() {
+  const failedList = () => lists().find(({ error }) => error);
+  const isDue = (needsRefresh && !isDragging()) || failedList();
+  const mayHaveChanged = await loadSummary();
+  if (!mayHaveChanged && !isDue) return false;
+  const before = shownTasks();
+  showCounts();
+  await refreshBoard();
+  announceChanges(before, shownTasks(), cardOf);
+  if (failedList()) throw failedList().error;
+  return mayHaveChanged;
+}
+
+/** The tasks that are shown. */
+const shownTasks = () => lists().flatMap(({ items }) => items);
 
 function moveBy(task, offset) {
   const status = adjacentStatus(task.status, offset);
@@ -199,20 +210,21 @@ function moveTask(task, status) {
   pendingMoves.set(task.id, pending);
   pending.count += 1;
   placeCard({ ...task, status })?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-  announce(`“${taskTitle(task)}” moved to ${statusLabel(status)}.`);
+  announce(`${quotedTitle(task)} moved to ${statusLabel(status)}.`);
   // Moves of one task are sent one after another, so that the last one takes effect last.
   pending.last = Promise.resolve(pending.last).then(() => sendMove(pending, task, status));
 }
 
 async function sendMove(pending, task, status) {
   try {
-    pending.saved = (await patch(`tasks/${task.id}`, { status })).json;
+    const { json } = await patch(`tasks/${task.id}`, { status });
+    pending.saved = { ...json, assignee: task.assignee };
   } catch (error) {
     const appError = toAppError(error);
     const isGone = appError.code === 'not_found';
     if (isGone) pending.saved = null;
     showErrorNotification(
-      appError.withPrefix(`“${taskTitle(task)}” was not moved.`),
+      appError.withPrefix(`${quotedTitle(task)} was not moved.`),
       isGone ? null : () => moveTask(pending.saved, status),
     );
   }
@@ -228,16 +240,18 @@ const cardOf = (id) => lists().map((list) => list.row(id)).find(Boolean);
 
 /** Puts a task's card into the column of its status, and returns the card. A card with the focus keeps it. */
 function placeCard(task) {
-  const focusedPart = cardOf(task.id)?.contains(document.activeElement) && document.activeElement.dataset.part;
-  const card = listsByStatus.get(task.status)?.upsert(task);
-  if (card && focusedPart) {
-    const target = part(card, focusedPart);
-    // In the first and the last column one of the move buttons is hidden.
-    (target.hidden ? part(card, 'open') : target).focus();
-  }
-  listsByStatus.forEach((list, status) => { if (status !== task.status) list.remove(task.id); });
-  return card;
+  const status = listedStatus(task);
+  keepFocus(() => {
+    listsByStatus.forEach((list, other) => { if (other !== status) list.remove(task.id); });
+    listsByStatus.get(status).upsert(task);
+  }, cardOf);
+  return cardOf(task.id);
 }
+
+// Deadline texts such as "Due in 5 hours" change as time passes.
+setInterval(() => {
+  for (const card of byId('columns').querySelectorAll('.card')) updateDeadline(card, card.item);
+}, 60_000);
 
 makeDraggable(byId('columns'), (card, { dataset: { status } }) => {
   if (status !== card.item.status) moveTask(card.item, status);
@@ -267,20 +281,22 @@ function focusColumn(card, direction) {
 // ---- opening a task -----------------------------------------------------------------------------
 
 async function openCard(task) {
+  // Otherwise the dialog would have the version before a move that the user has just made.
+  await pendingMoves.get(task?.id)?.last;
   const { saved, deleted } = await openTask(task, user);
   if (deleted) {
     lists().forEach((list) => list.remove(deleted.id));
-    announce(`“${taskTitle(deleted)}” is deleted.`);
+    announce(`${quotedTitle(deleted)} is deleted.`);
   }
   if (saved) {
     placeCard(saved);
-    announce(`“${taskTitle(saved)}” is saved.`);
+    announce(`${quotedTitle(saved)} is saved.`);
   }
   // The filters may exclude the task now, or the task turned out to be gone.
   await refreshBoard();
   if (saved && !cardOf(saved.id)) {
-    showNotification(`“${taskTitle(saved)}” is saved. It is further down the list, or the filters hide it.`);
+    showNotification(`${quotedTitle(saved)} is saved. It is further down the list, or the filters hide it.`);
   }
 }
 
-byId('new-task').addEventListener('click', () => openCard(null));
+for (const id of ['new-task', 'first-task']) byId(id).addEventListener('click', () => openCard(null));

@@ -96,7 +96,7 @@ const suppressEvent = (event) => {
 
 const columnAt = (columns, x, y) => [...columns.children].find((column) => {
   const box = column.getBoundingClientRect();
-  return x >= box.left && x < box.right && y >= box.top && y < box.bottom;
+  return !column.dataset.noDrop && x >= box.left && x < box.right && y >= box.top && y < box.bottom;
 }) ?? null;
 
 /** Scrolls the columns if the pointer is near an edge: on a narrow screen the next column is out of view. */

@@ -1,9 +1,9 @@
 // A list of short entries that can be ended one by one: sessions, tokens for scripts, open invitations.
 
-import { remove } from './api.js';
-import { cloneTemplate, confirmDialog, part } from './dom.js';
+import { cloneTemplate, confirmDialog, isolate, part } from './dom.js';
 import { InfiniteList } from './infinite-list.js';
 import { announce } from './notifications.js';
+import { remove } from './session.js';
 
 /**
  * Creates a list inside the element `container`, whose heading is `title`. Options:
@@ -56,5 +56,5 @@ function updateRow(row, { name, badge, details, tooltip, end }) {
   part(row, 'details').title = tooltip ?? '';
   part(row, 'end').hidden = !end;
   part(row, 'end').textContent = end ?? '';
-  part(row, 'end').setAttribute('aria-label', `${end}: ${name}, ${details}`);
+  part(row, 'end').setAttribute('aria-label', `${end}: ${isolate(name)}, ${details}`);
 }

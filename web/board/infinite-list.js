@@ -4,10 +4,10 @@
 // A page that looked at many rows ends before it is full: it may be short or empty although more items follow.
 // The list then says that it is searching, and the next page loads as long as the end of the list is in view.
 
-import { get } from './api.js';
 import { toAppError } from './app-error.js';
 import { cloneTemplate, part } from './dom.js';
 import { announce, showRetryButton } from './notifications.js';
+import { get } from './session.js';
 
 const PAGE_SIZE = 20;
 const MAX_PAGE_SIZE = 100;
@@ -19,6 +19,7 @@ export class InfiniteList {
   /** The cursor of the next page, or null after the last page. */
   #nextCursor = null;
   #isLoading = false;
+  #error = null;
   /** Whether the last page was short although it was not the last page of the list. */
   #isSearching = false;
   /** A generation counter: a response is ignored if the counter has changed since its request was sent. */
@@ -54,6 +55,11 @@ export class InfiniteList {
   get size() { return this.#rows.size; }
   get hasMore() { return this.#nextCursor !== null; }
   get isSearching() { return this.#isSearching; }
+  /** Why the last request failed, or null. */
+  get error() { return this.#error; }
+
+  /** The items that are shown. */
+  get items() { return [...this.#rows.values()].map(({ item }) => item); }
 
   /** The row that shows the item with this id. */
   row(id) { return this.#rows.get(id); }
@@ -69,9 +75,17 @@ export class InfiniteList {
 
   /** Loads as many items as the list shows now, in the state that the server has. */
   async refresh() {
+    (await this.prepareRefresh())?.();
+  }
+
+  /**
+   * The first half of `refresh`: resolves to a function that shows the result, so that several lists can change at the
+   * same moment. Resolves to null if the list has changed meanwhile.
+   */
+  prepareRefresh() {
     this.discardPendingLoad();
     const count = Math.max(this.size, PAGE_SIZE);
-    await this.#load(async () => {
+    return this.#prepare(async () => {
       const page = await this.#fetchPage(Math.min(count, MAX_PAGE_SIZE));
       while (page.items.length < count && page.next_cursor) {
         const { items, next_cursor: cursor } = await this.#fetchPage(MAX_PAGE_SIZE, page.next_cursor);
@@ -122,6 +136,11 @@ export class InfiniteList {
   }
 
   async #load(fetchItems, showItems) {
+    (await this.#prepare(fetchItems, showItems))?.();
+  }
+
+  /** Resolves to a function that shows the items or the error; to null if the list has changed meanwhile. */
+  async #prepare(fetchItems, showItems) {
     const generation = this.#generation;
     this.#isLoading = true;
     this.#retry.hidden = true;
@@ -133,13 +152,16 @@ export class InfiniteList {
     } catch (error) {
       showResult = () => this.#failed(toAppError(error), () => this.#load(fetchItems, showItems));
     }
-    if (generation !== this.#generation) return;
-    this.#isLoading = false;
-    this.#element.ariaBusy = 'false';
-    showResult();
+    if (generation !== this.#generation) return null;
+    return () => {
+      this.#isLoading = false;
+      this.#element.ariaBusy = 'false';
+      showResult();
+    };
   }
 
   #loaded(items, cursor, showItems) {
+    this.#error = null;
     const wasSearching = this.#isSearching;
     this.#nextCursor = cursor;
     this.#isSearching = this.hasMore && items.length < PAGE_SIZE;
@@ -156,6 +178,7 @@ export class InfiniteList {
   }
 
   #failed(error, retry) {
+    this.#error = error;
     this.#text.textContent = error.message;
     announce(`${this.#options.label}: ${error.message}`);
     showRetryButton(this.#retry, error, retry);
@@ -213,5 +236,5 @@ export class InfiniteList {
   }
 }
 
-/** The number of items that are shown, with a plus sign if there are or may be more. */
+/** The number of items: those that are shown, with a plus sign if there are or may be more. */
 export const countText = ({ size, hasMore }) => (hasMore ? `${size}+` : `${size}`);

@@ -1,13 +1,15 @@
 // The invitations on the people view: make one, which shows its link once, and withdraw open ones.
 
-import { newIdempotencyKey, post } from './api.js';
-import { byId, clearFormError, onSubmit, setOptions } from './dom.js';
+import { ROLES, roleLabel } from './accounts.js';
+import { byId, clearFormError, isolate, setOptions } from './dom.js';
 import { createEntryList } from './entry-list.js';
 import { showErrorNotification } from './notifications.js';
 import { linkUrl } from './one-time-link.js';
-import { ROLES, roleLabel } from './role.js';
 import { showSecret } from './secret-dialog.js';
+import { post } from './session.js';
+import { onSubmit } from './submit.js';
 import { formatMoment } from './time.js';
+import { markUnchanged } from './unsaved-changes.js';
 
 const form = byId('invite-form');
 /** The list of open invitations. Null for users who are not admins. */
@@ -49,13 +51,16 @@ onSubmit(form, async () => {
   const { token, ...invitation } = json;
   form.reset();
   list?.upsert(invitation);
+  // Without an answer to an earlier try the server may have made one more.
+  list?.refresh();
   showSecret('Invitation', invitationText(invitation), linkUrl('invitation', token));
 });
 
 function invitationText({ role, email, expires_at: expiresAt }) {
-  const person = email ? `the person with the address ${email}` : 'the person that you invite';
+  const person = email ? `the person with the address ${isolate(email)}` : 'the person that you invite';
   return `Send this link to ${person}. It creates one account with the role ${roleLabel(role)} and is valid until ${
     formatMoment(expiresAt)}. It is shown only this once.`;
 }
 
 setOptions(form.elements.role, ROLES);
+markUnchanged(form);

@@ -1,39 +1,27 @@
-// The entry point. Decides which view is shown (sign-in, one-time links, waiting for approval, tasks, people),
-// keeps the current user up to date by polling, and watches the connection.
+// The entry point. Finds out who is signed in, decides which view is shown (sign-in, one-time links, waiting for
+// approval, tasks, people), and keeps the current user up to date by polling.
 
 import { initAccountDialog } from './account-dialog.js';
-import { connection, get, ping, session, signOut } from './api.js';
-import { toAppError } from './app-error.js';
-import { openBoard, refreshBoard } from './board.js';
-import { byId } from './dom.js';
+import { openBoard, pollBoard, refreshBoard } from './board.js';
+import { initConnectionBanner } from './connection-banner.js';
+import { byId, topDialog } from './dom.js';
+import { isUnanswered, whenReachable } from './http.js';
+import { forgetVersion } from './live-updates.js';
 import { announce, clearNotifications, showErrorNotification, showNotification } from './notifications.js';
 import { isComplete, reopenLink, takeLink } from './one-time-link.js';
 import { openPeople, refreshPeople } from './people.js';
-import { initSignIn, showFormOfLink } from './sign-in.js';
-
-/** The views, each with the heading that takes the focus when the view opens. */
-const VIEWS = {
-  'sign-in-view': 'sign-in-title',
-  'dead-link-view': 'dead-link-title',
-  'signed-in-view': 'signed-in-title',
-  'approval-view': 'approval-title',
-  'tasks-view': 'tasks-title',
-  'people-view': 'people-title',
-};
+import { get, onSessionEnd, resume, session, signOut } from './session.js';
+import { askToSignInAgain, initSignIn, initSignInAgain, showFormOfLink } from './sign-in.js';
+import { adaptTaskDialog } from './task-dialog.js';
+import { closeDialogs, hasUnsavedChanges, mayDiscard, reload } from './unsaved-changes.js';
+import { showView } from './views.js';
 
 let user = null;
-
-function showView(view) {
-  for (const id of Object.keys(VIEWS)) byId(id).hidden = id !== view;
-  document.title = `${byId(VIEWS[view]).textContent} · Task board`;
-  byId(VIEWS[view]).focus();
-}
 
 /** Shows the page for a user: after the sign-in, and after a change of role or approval. */
 function showUser(currentUser) {
   user = currentUser;
   clearNotifications();
-  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   byId('current-user').hidden = false;
   byId('current-user-name').textContent = user.username;
   byId('current-user-role').textContent = user.role;
@@ -48,24 +36,72 @@ function showUser(currentUser) {
   showViewOfUrl();
 }
 
-/**
- * Returns to the sign-in view by reloading the page, so that no data and no open request of the old session
- * remains. The message survives the reload in `history.state`.
- */
+// ---- the end of the session ---------------------------------------------------------------------
+
+/** Returns to the sign-in view by reloading the page. The message survives the reload in `history.state`. */
 function returnToSignIn(message) {
   history.replaceState({ message }, '', location.pathname);
-  location.reload();
+  reload();
 }
+
+const isEditing = () => topDialog() !== undefined || hasUnsavedChanges();
+
+const END_TEXTS = {
+  expired: 'Your session has ended. Please sign in again.',
+  'signed-out': 'You are signed out.',
+  'other-account': 'Another account is signed in in this browser now.',
+};
+
+onSessionEnd((reason) => {
+  if (isEditing()) return askToSignInAgain(user, END_TEXTS[reason]);
+  if (reason === 'other-account') reload();
+  else returnToSignIn(END_TEXTS[reason]);
+  // Never resolves: the open requests show no error until the page is gone.
+  return new Promise(() => {});
+});
+
+byId('sign-out').addEventListener('click', async () => {
+  if (!await mayDiscard()) return;
+  try {
+    await signOut();
+    returnToSignIn('You are signed out.');
+  } catch (error) {
+    showErrorNotification(error.withPrefix('You are not signed out.'), () => byId('sign-out').click());
+  }
+});
+
+// ---- the view of the URL ------------------------------------------------------------------------
+
+/** The URL of the view that is shown. */
+let shownUrl;
 
 /** Hash routing: shows the view that the URL names, so that links and the back button work. */
 function showViewOfUrl() {
-  // "#main" is the target of the skip link, not a view.
-  if (!user?.is_approved || location.hash === '#main') return;
+  if (!user?.is_approved) return;
+  shownUrl = location.href;
   const isPeople = location.hash === '#people' && user.role === 'admin';
   for (const link of byId('view-links').querySelectorAll('a')) {
     link.ariaCurrent = (link.hash === '#people') === isPeople ? 'page' : null;
   }
   showView(isPeople ? 'people-view' : 'tasks-view');
+}
+
+addEventListener('hashchange', async () => {
+  const link = takeLink();
+  if (!link && (!user || location.hash === '#main' || location.href === shownUrl)) return;
+  if (link) history.replaceState(null, '', shownUrl);
+  if (await mayDiscard()) {
+    if (link) openLink(link);
+    else leaveView();
+  } else if (!link && location.href !== shownUrl) {
+    history.pushState(null, '', shownUrl);
+  }
+});
+
+function leaveView() {
+  closeDialogs();
+  showViewOfUrl();
+  if (changedUser) changeAccess(changedUser);
 }
 
 // ---- one-time links -----------------------------------------------------------------------------
@@ -75,8 +111,10 @@ let waitingLink = null;
 
 /** Shows the form of a one-time link. A user who is signed in on this page is asked first. */
 function openLink(link) {
-  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
-  if (user) {
+  closeDialogs();
+  if (topDialog() === byId('sign-in-again-dialog')) {
+    reopenLink(link);
+  } else if (user) {
     waitingLink = link;
     byId('signed-in-name').textContent = user.username;
     showView('signed-in-view');
@@ -99,9 +137,12 @@ byId('stay-signed-in').addEventListener('click', () => {
   showUser(user);
 });
 byId('sign-out-for-link').addEventListener('click', async () => {
-  // Without a connection the session ends when the page is left.
-  await signOut().catch(() => {});
-  reopenLink(waitingLink);
+  try {
+    await signOut();
+    reopenLink(waitingLink);
+  } catch (error) {
+    showErrorNotification(error.withPrefix('You are not signed out.'), () => byId('sign-out-for-link').click());
+  }
 });
 
 // ---- refreshing ---------------------------------------------------------------------------------
@@ -109,19 +150,44 @@ byId('sign-out-for-link').addEventListener('click', async () => {
 /** A generation counter of the refreshes: the response to an earlier one is ignored. */
 let refreshGeneration = 0;
 
-/** Loads the current user and the lists. A change of role or approval takes effect on the page at once. */
+/** Loads the current user and the lists. */
 async function refresh() {
-  if (!user) return;
+  if (await refreshUser() && user.is_approved) await Promise.all([refreshBoard(), refreshPeople()]);
+}
+
+/**
+ * Loads the current user. Resolves to whether the lists are still to be loaded: a new role or approval loads them when it
+ * is shown, and the response to an earlier refresh counts for nothing.
+ */
+async function refreshUser() {
+  if (!user) return false;
   refreshGeneration += 1;
   const generation = refreshGeneration;
   const { json } = await get('me');
-  if (generation !== refreshGeneration) return;
-  const before = user;
-  if (json.role !== before.role || json.is_approved !== before.is_approved) {
-    showUser(json);
-    showNotification(accessChangeText(before, json));
-  } else if (user.is_approved) {
-    await Promise.all([refreshBoard(), refreshPeople()]);
+  if (generation !== refreshGeneration) return false;
+  // Compared first: `changeAccess` may set `user`.
+  const isShown = hasSameAccess(json, user);
+  if (!hasSameAccess(json, changedUser ?? user)) changeAccess(json);
+  if (isShown) user = json;
+  return isShown;
+}
+
+const hasSameAccess = (a, b) => a.role === b.role && a.is_approved === b.is_approved;
+
+/** The user with another role or approval, as long as the page does not show it yet. */
+let changedUser = null;
+
+/** Shows a change of role or approval: at once, or when no dialog is open and no text is changed any more. */
+function changeAccess(currentUser) {
+  const text = accessChangeText(user, currentUser);
+  if (!isEditing()) {
+    changedUser = null;
+    showUser(currentUser);
+    showNotification(text);
+  } else {
+    changedUser = hasSameAccess(currentUser, user) ? null : currentUser;
+    adaptTaskDialog(currentUser, text);
+    if (!topDialog()) showNotification(text);
   }
 }
 
@@ -131,34 +197,27 @@ function accessChangeText(before, now) {
   return `Your role is now ${now.role}.`;
 }
 
+// A `close` event does not bubble, but it can be captured.
+document.addEventListener('close', () => { if (changedUser && !isEditing()) changeAccess(changedUser); }, { capture: true });
+
 /** A refresh that the user did not ask for shows no error: the next one follows soon. */
 const refreshInBackground = () => refresh().catch(() => {});
 
 const isWaitingForApproval = () => user && !user.is_approved && !document.hidden;
-const isUsingBoard = () => user?.is_approved && !document.hidden && !document.querySelector('dialog[open]');
 
 initSignIn({
   onSignIn: showUser,
-  onReset: () => returnToSignIn('Your new password is set. Sign in with it.'),
+  onReset: (message) => returnToSignIn(message),
   onDeadLink: () => showDeadLink('It was used already, was withdrawn or has expired.'),
 });
+initSignInAgain({ onLeave: () => returnToSignIn() });
 initAccountDialog({
   getUser: () => user,
-  onChange: (changedUser) => { user = changedUser; },
+  onChange: ({ email }) => { user = { ...user, email }; },
   onSignOut: () => returnToSignIn('You are signed out everywhere.'),
 });
+initConnectionBanner({ onReachable: refreshInBackground });
 session.addEventListener('access-changed', refreshInBackground);
-session.addEventListener('ended', () => returnToSignIn('Your session has ended. Please sign in again.'));
-addEventListener('hashchange', () => {
-  const link = takeLink();
-  if (link) openLink(link);
-  else showViewOfUrl();
-});
-
-byId('sign-out').addEventListener('click', async () => {
-  const error = await signOut().catch(toAppError);
-  returnToSignIn(error ? `You are signed out on this page. ${error.message}` : 'You are signed out.');
-});
 
 byId('check-approval').addEventListener('click', async () => {
   try {
@@ -169,48 +228,73 @@ byId('check-approval').addEventListener('click', async () => {
   }
 });
 
-// Polling: an approval shows within 5 s, changes of other users within 30 s or when the tab becomes visible
-// again. Hidden tabs do not poll, and the board does not while a dialog is open.
-setInterval(() => { if (isWaitingForApproval()) refreshInBackground(); }, 5000);
-setInterval(() => { if (isUsingBoard()) refreshInBackground(); }, 30_000);
-document.addEventListener('visibilitychange', () => { if (!document.hidden) refreshInBackground(); });
+// Polling: what others do to tasks and a change of the own role show within 2 s, an approval within 5 s; the lists of
+// accounts are at most 30 s old. A hidden page asks nothing; everything is loaded when it becomes visible again.
+const isUsingBoard = () => user?.is_approved && !document.hidden;
+/** The pause after a poll that failed and whose response does not say when to try again. */
+const PAUSE_AFTER_FAILURE_S = 10;
+let isPolling = false;
+let nextPoll = 0;
 
-// ---- lost connection ----------------------------------------------------------------------------
-
-let reconnectTimer = null;
-
-/** Tries to reach the server with exponential backoff, up to 30 s between two tries. */
-function reconnectAfter(seconds) {
-  clearTimeout(reconnectTimer);
-  reconnectTimer = setTimeout(() => ping().catch(() => reconnectAfter(Math.min(seconds * 2, 30))), seconds * 1000);
+async function poll() {
+  if (isPolling || !isUsingBoard() || performance.now() < nextPoll) return;
+  isPolling = true;
+  try {
+    // The tag of the summary depends on the role of the user too.
+    if (await pollBoard()) await refreshUser();
+  } catch ({ retryAfter = PAUSE_AFTER_FAILURE_S }) {
+    forgetVersion();
+    nextPoll = performance.now() + retryAfter * 1000;
+  } finally {
+    isPolling = false;
+  }
 }
 
-const reconnectNow = () => ping().catch(() => {});
-
-connection.addEventListener('unreachable', () => {
-  if (!byId('connection-banner').hidden) return;
-  byId('connection-banner').hidden = false;
-  reconnectAfter(2);
-});
-connection.addEventListener('reachable', () => {
-  if (byId('connection-banner').hidden) return;
-  clearTimeout(reconnectTimer);
-  if (byId('connection-banner').contains(document.activeElement)) byId('main').focus();
-  byId('connection-banner').hidden = true;
-  announce('The server can be reached again.');
-  refreshInBackground();
-});
-byId('reconnect').addEventListener('click', reconnectNow);
-addEventListener('online', () => { if (!byId('connection-banner').hidden) reconnectNow(); });
+setInterval(poll, 2000);
+setInterval(() => { if (isWaitingForApproval()) refreshInBackground(); }, 5000);
+setInterval(() => { if (isUsingBoard()) refreshPeople().catch(() => {}); }, 30_000);
+document.addEventListener('visibilitychange', () => { if (!document.hidden) refreshInBackground(); });
 
 // ---- start --------------------------------------------------------------------------------------
 
-const link = takeLink();
-if (link) openLink(link);
-else byId('sign-in-view').hidden = false;
-const message = history.state?.message;
-if (message) {
+/** Resolves to the user who is signed in already, or to null. Without an answer it tries again. */
+async function findUser() {
+  for (;;) {
+    try {
+      return await resume();
+    } catch (error) {
+      if (error.status === 401) {
+        byId('sign-in-message').textContent = END_TEXTS.expired;
+        return null;
+      }
+      if (!isUnanswered(error)) throw error;
+      await whenReachable();
+    }
+  }
+}
+
+async function start(link) {
+  byId('loading').textContent = 'Loading…';
+  try {
+    const signedIn = await findUser();
+    byId('loading').textContent = '';
+    if (signedIn) showUser(signedIn);
+    if (link) openLink(link);
+    else if (!signedIn) showSignIn();
+  } catch (error) {
+    showErrorNotification(error, () => start(link));
+  }
+}
+
+function showSignIn() {
+  byId('sign-in-view').hidden = false;
+  const message = history.state?.message;
+  if (!message) return;
   history.replaceState(null, '');
   byId('sign-in-message').textContent = message;
   byId('sign-in-title').focus();
 }
+
+const link = takeLink();
+shownUrl = location.href;
+start(link);

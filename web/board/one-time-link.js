@@ -1,6 +1,8 @@
 // One-time links: `#invitation=TOKEN` creates an account, `#reset=TOKEN` sets a new password. The token is in the
 // fragment, which browsers send to no server.
 
+import { reload } from './unsaved-changes.js';
+
 /**
  * Takes a one-time link out of the URL, so that its token is neither visible nor part of a bookmark. Returns its
  * `kind`, `invitation` or `reset`, and its `token`, or null if the URL has none.
@@ -15,10 +17,10 @@ export function takeLink() {
 /** Whether the token has the form of one. It does not if the link was cut when it was copied. */
 export const isComplete = ({ token }) => /^[\w-]{43}$/.test(token);
 
-/** Opens a link anew: reloads the page with it, so that no data and no open request of a session remains. */
+/** Opens a link anew: reloads the page with it. */
 export function reopenLink({ kind, token }) {
   history.replaceState(null, '', `#${kind}=${token}`);
-  location.reload();
+  reload();
 }
 
 /** The URL of a link. Other browsers reach this page under the address of this browser. */

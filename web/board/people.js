@@ -4,16 +4,15 @@
 // A change names the version of the account that the row shows (If-Match). An approval therefore takes effect on
 // nothing but what the admin has seen.
 
-import { forgetAccountName } from './account-names.js';
-import { get, patch, post, remove, session } from './api.js';
+import { ROLES, roleOf } from './accounts.js';
 import { AppError, toAppError } from './app-error.js';
-import { byId, cloneTemplate, confirmDialog, debounce, part, setOptions } from './dom.js';
+import { byId, cloneTemplate, confirmDialog, debounce, isolate, part, setOptions } from './dom.js';
 import { InfiniteList, countText } from './infinite-list.js';
 import { openInvitations, refreshInvitations } from './invitations.js';
 import { announce, showErrorNotification } from './notifications.js';
 import { linkUrl } from './one-time-link.js';
-import { ROLES, roleOf } from './role.js';
 import { showSecret } from './secret-dialog.js';
+import { get, patch, post, remove, session } from './session.js';
 import { formatDate, formatMoment } from './time.js';
 
 const searchForm = byId('account-search');
@@ -68,6 +67,9 @@ function createAccountList(id, options) {
 searchForm.addEventListener('submit', (event) => event.preventDefault());
 searchForm.elements.q.addEventListener('input', debounce(() => lists[1]?.reload()));
 
+/** The name of an account in a sentence. */
+const nameOf = ({ username }) => isolate(username);
+
 function createRow() {
   const row = cloneTemplate('account-template');
   const on = (name, event, action) => part(row, name).addEventListener(event, () => action(row));
@@ -86,13 +88,13 @@ function updateRow(row, account) {
   const { username, email, created_at: createdAt, is_approved: isApproved } = account;
   const role = part(row, 'role');
   part(row, 'name').textContent = username;
-  part(row, 'details').textContent = createdAt ? `${email}, since ${formatDate(createdAt)}` : email;
+  part(row, 'details').textContent = createdAt ? `${isolate(email)}, since ${formatDate(createdAt)}` : isolate(email);
   // A refresh keeps a role that the admin has chosen but not applied yet.
   if (row.item?.role !== account.role) role.value = roleOf(account);
-  role.setAttribute('aria-label', `Role of ${username}`);
+  role.setAttribute('aria-label', `Role of ${nameOf(account)}`);
   part(row, 'apply').textContent = isApproved ? 'Change role' : 'Approve';
   for (const name of ['apply', 'delete', 'more', 'reset-password', 'sign-out', 'withdraw']) {
-    part(row, name).setAttribute('aria-label', `${part(row, name).textContent}: ${username}`);
+    part(row, name).setAttribute('aria-label', `${part(row, name).textContent}: ${nameOf(account)}`);
   }
   part(row, 'withdraw').hidden = !isApproved;
   updateApplyButton(row, account);
@@ -103,7 +105,10 @@ function updateRow(row, account) {
  * user passes through other roles on the way to the wanted one.
  */
 function updateApplyButton(row, account = row.item) {
-  part(row, 'apply').hidden = account.is_approved && part(row, 'role').value === roleOf(account);
+  const [apply, role] = [part(row, 'apply'), part(row, 'role')];
+  const isHidden = account.is_approved && role.value === roleOf(account);
+  if (isHidden && document.activeElement === apply) role.focus();
+  apply.hidden = isHidden;
 }
 
 /** Shows or hides the actions that are needed seldom. */
@@ -115,12 +120,11 @@ function toggleMore(row) {
 
 function applyRole(row) {
   const role = part(row, 'role').value;
-  const { username } = row.item;
-  return updateAccount(row, { role, is_approved: true }, `${username} is approved as ${role}.`);
+  return updateAccount(row, { role, is_approved: true }, `${nameOf(row.item)} is approved as ${role}.`);
 }
 
 const withdrawApproval = (row) =>
-  updateAccount(row, { is_approved: false }, `${row.item.username} is no longer approved.`);
+  updateAccount(row, { is_approved: false }, `${nameOf(row.item)} is no longer approved.`);
 
 const updateAccount = (row, changes, successText) => runAction(row, async (account) => {
   await patch(`users/${account.id}`, changes, await versionOf(account));
@@ -128,27 +132,26 @@ const updateAccount = (row, changes, successText) => runAction(row, async (accou
 });
 
 const deleteAccount = (row) => runAction(row, async (account) => {
-  const { id, username } = account;
-  if (!await confirmDialog(`Delete the account of ${username}? Its tasks stay, unassigned.`, 'Delete')) return null;
-  await remove(`users/${id}`, await versionOf(account));
-  forgetAccountName(id);
-  return `The account of ${username} is deleted.`;
+  const name = nameOf(account);
+  if (!await confirmDialog(`Delete the account of ${name}? Its tasks stay, unassigned.`, 'Delete')) return null;
+  await remove(`users/${account.id}`, await versionOf(account));
+  return `The account of ${name} is deleted.`;
 });
 
-const resetPassword = (row) => runAction(row, async ({ id, username }) => {
-  const question = `Make a link with which ${username} sets a new password? An earlier link no longer works then.`;
+const resetPassword = (row) => runAction(row, async (account) => {
+  const question = `Make a link with which ${nameOf(account)} sets a new password? An earlier link no longer works then.`;
   if (!await confirmDialog(question, 'Make a link')) return null;
-  const { json } = await post(`users/${id}/password-reset`);
-  const text = `Send this link to ${json.username}. It sets a new password once, ends all sessions and tokens of the `
+  const { json } = await post(`users/${account.id}/password-reset`);
+  const text = `Send this link to ${nameOf(json)}. It sets a new password once, ends all sessions and tokens of the `
     + `account, and is valid until ${formatMoment(json.expires_at)}. It is shown only this once.`;
   showSecret('New password', text, linkUrl('reset', json.token));
-  return `The link for ${json.username} is made.`;
+  return `The link for ${nameOf(json)} is made.`;
 });
 
-const signOutEverywhere = (row) => runAction(row, async ({ id, username }) => {
-  if (!await confirmDialog(`Sign ${username} out on every device?`, 'Sign out everywhere')) return null;
-  await remove(`users/${id}/sessions`);
-  return `${username} is signed out everywhere.`;
+const signOutEverywhere = (row) => runAction(row, async (account) => {
+  if (!await confirmDialog(`Sign ${nameOf(account)} out on every device?`, 'Sign out everywhere')) return null;
+  await remove(`users/${account.id}/sessions`);
+  return `${nameOf(account)} is signed out everywhere.`;
 });
 
 /** The properties of an account that a row shows. */
@@ -186,7 +189,7 @@ async function runAction(row, action) {
     if (!successText) return;
     announce(successText);
   } catch (error) {
-    showErrorNotification(errorOf(error).withPrefix(`${account.username}:`));
+    showErrorNotification(errorOf(error).withPrefix(`${nameOf(account)}:`));
     part(row, 'role').value = roleOf(account);
     updateApplyButton(row);
   }

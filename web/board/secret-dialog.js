@@ -1,23 +1,21 @@
 // The dialog for a secret that the server tells only once, a one-time link or a token for scripts: shows and copies it.
 
-import { byId, part } from './dom.js';
+import { byId, openDialog, part } from './dom.js';
 import { announce } from './notifications.js';
 
 const dialog = byId('secret-dialog');
 const field = byId('secret');
 
-/** Shows a secret with a title and the text that says what it is for. Resolves when the dialog is closed. */
+/** Shows a secret with a title and the text that says what it is for. */
 export function showSecret(title, text, secret) {
   byId('secret-title').textContent = title;
   byId('secret-text').textContent = text;
   byId('secret-copied').textContent = '';
   field.value = secret;
-  dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener('close', () => {
-    field.value = '';
-    resolve();
-  }, { once: true }));
+  openDialog(dialog);
 }
+
+dialog.addEventListener('close', () => { field.value = ''; });
 
 /** Copies the secret. Without access to the clipboard (a page without TLS has none) it is selected instead. */
 async function copy() {

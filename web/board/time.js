@@ -1,4 +1,4 @@
-// Formats times for people, and converts them for `<input type="datetime-local">`.
+// Formats times for people, and converts them for date and time fields.
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -40,13 +40,22 @@ export const formatMoment = (time) => new Date(time).toLocaleString('en-GB', { d
 
 export const formatDateTime = (time) => new Date(time).toLocaleString('en-GB', { dateStyle: 'full', timeStyle: 'short' });
 
-/** Converts an API time to the value of a `datetime-local` field: local time without zone and seconds. */
-export function toFieldValue(time) {
-  if (!time) return '';
-  const date = new Date(time);
-  const local = new Date(date - date.getTimezoneOffset() * MINUTE);
-  return local.toISOString().slice(0, 16);
+/** The local time of a deadline that was entered without a time: the end of the day. */
+const END_OF_DAY = '23:59';
+
+/** Converts an API time to the values of a date and a time field: local time without zone and seconds. */
+export function toFieldValues(time) {
+  if (!time) return { date: '', time: '' };
+  const moment = new Date(time);
+  const local = new Date(moment - moment.getTimezoneOffset() * MINUTE).toISOString();
+  const [date, clock] = [local.slice(0, -14), local.slice(-13, -8)];
+  return { date, time: clock === END_OF_DAY ? '' : clock };
 }
 
-/** Converts the value of a `datetime-local` field to an API time, or to null if it is empty. */
-export const fromFieldValue = (value) => (value ? new Date(value).toISOString() : null);
+/** Converts the values of a date and a time field to an API time, or to null if there is no date. */
+export const fromFieldValues = (date, time) => (date ? new Date(`${date}T${time || END_OF_DAY}`).toISOString() : null);
+
+/**
+ * Returns the date with a year of this century in place of one of two digits: a date field takes 26 for the year 0026.
+ */
+export const withFullYear = (date) => date.replace(/^00(?=[1-9]\d-)/, '20');

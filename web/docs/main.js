@@ -1,4 +1,8 @@
-// Shows the API documentation with Swagger UI, which renders the OpenAPI document and can send requests.
+// Shows the API documentation with Swagger UI, which renders the OpenAPI document and can send requests. They carry the
+// token of the page's session.
+
+import { changes, current, normalizedAuthorization, send } from './session.js';
+import './sign-in.js';
 
 // Swagger UI has a dark mode that the page switches on with a class. It follows the system setting.
 const darkMode = matchMedia('(prefers-color-scheme: dark)');
@@ -29,12 +33,17 @@ function addAccessibleNames() {
 const root = document.getElementById('swagger-ui');
 new MutationObserver(addAccessibleNames).observe(root, { childList: true, subtree: true });
 
-SwaggerUIBundle({
+// What deletes or signs out comes last in its group, so that the operations before it still find what they need.
+const ENDINGS = ['/logout', '/me/sessions/revoke-all'];
+const isEnding = (operation) => operation.get('method') === 'delete' || ENDINGS.includes(operation.get('path'));
+
+const ui = SwaggerUIBundle({
   url: 'openapi.json',
   domNode: root,
   deepLinking: true,
   tryItOutEnabled: true,
   displayRequestDuration: true,
+  operationsSorter: (a, b) => isEnding(a) - isEnding(b),
   // The colours of the other themes have too little contrast with their background (WCAG 2.2, 1.4.3).
   syntaxHighlight: { theme: 'obsidian' },
   // The list of schemas is collapsed: readers come for the operations.
@@ -43,4 +52,33 @@ SwaggerUIBundle({
   validatorUrl: null,
   // With `true` the token would be kept in localStorage, where any later script could read it.
   persistAuthorization: false,
+  requestInterceptor: (request) => {
+    const { Authorization: value } = request.headers;
+    if (value) request.headers.Authorization = normalizedAuthorization(value);
+    // Swagger UI loads its document without the session.
+    if (!request.loadSpec) request.userFetch = send;
+    return request;
+  },
+  onComplete: () => {
+    authorize();
+    // The server may have been built without the board.
+    if (ui.specSelectors.specJson().hasIn(['paths', '/'])) {
+      Object.assign(document.getElementById('board-link'), { href: './', hidden: false });
+    }
+  },
 });
+
+/** Gives Swagger UI the tokens of the session, or takes them away. It has none before its document is loaded. */
+function authorize() {
+  const tokens = current();
+  if (tokens) {
+    ui.preauthorizeApiKey('accessToken', tokens.token);
+    ui.preauthorizeApiKey('refreshToken', tokens.refresh_token);
+  } else if (ui.authSelectors.authorized().size > 0) {
+    ui.authActions.logout(['accessToken', 'refreshToken']);
+  }
+}
+changes.addEventListener('change', authorize);
+
+// Swagger UI reads the fragment of the URL once, when it starts. The introduction links to operations.
+addEventListener('hashchange', () => ui.layoutActions.parseDeepLinkHash(location.hash));

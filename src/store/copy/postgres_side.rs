@@ -20,7 +20,7 @@ const SETTINGS: &str = "SET client_min_messages = warning;
 const IS_USED: &str = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
     WHERE datname = current_database() AND application_name IN ('task-api', current_setting('application_name')) AND pid <> pg_backend_pid())";
 
-/// PostgreSQL numbers the rows of the Flask app from sequences of its own, which continue after the highest id.
+/// PostgreSQL numbers the rows of these tables from sequences of its own, which continue after the highest id.
 const SET_SEQUENCE: &str = r#"SELECT setval(pg_get_serial_sequence('"TABLE"', 'id'), greatest(highest, 1), highest > 0)
     FROM (SELECT least(2147483647, greatest(
         (SELECT max(id) FROM "TABLE"), (SELECT last FROM id_sequence WHERE name = 'TABLE'), 0)) AS highest) AS used"#;
@@ -79,12 +79,12 @@ fn open(url: &PostgresUrl) -> Result<Client, Error> {
     Ok(client)
 }
 
-/// Sets the sequences of the tutorial's tables. CockroachDB has none for them, and nothing happens there.
+/// Sets the sequences of the tables that have one. CockroachDB has none for them, and nothing happens there.
 ///
 /// # Errors
 /// Those of the database.
 pub fn set_sequences(session: &DatabaseSession) -> Result<(), Error> {
-    for table in ["user", "task"] {
+    for table in ["user", "task", "task_history"] {
         session.batch(&SET_SEQUENCE.replace("TABLE", table))?;
     }
     Ok(())

@@ -15,6 +15,7 @@ use super::values;
 use crate::error::{Error, StorageError, StorageFault};
 use crate::store::assumption::{Assumption, Condition};
 use crate::store::engine::{Column, DatabaseError, Rows, Value};
+use crate::store::piggyback;
 use crate::store::query_builder::shift_parameters;
 
 /// The most prepared statements of a session: more than this program has.
@@ -126,9 +127,11 @@ impl DatabaseSession {
         if values.iter().any(Value::has_null_character) {
             return Ok(Vec::new());
         }
-        match Assumption::condition() {
-            Some(condition) if !self.is_in_transaction.get() => {
-                self.query_if(&condition, sql, values)
+        match (Assumption::condition(), piggyback::wanted()) {
+            (condition, wanted)
+                if !self.is_in_transaction.get() && (condition.is_some() || wanted.is_some()) =>
+            {
+                self.query_with(condition, wanted, sql, values)
             }
             _ => Ok(self
                 .run(sql, values)?
@@ -138,18 +141,25 @@ impl DatabaseSession {
         }
     }
 
-    /// Runs a query together with a condition. A join without a condition of its own is a nested loop, which keeps the
-    /// order of the query's rows; one without a row becomes a row of NULL.
-    fn query_if(
+    /// Runs a query together with a condition and a scalar subquery, of which one may be missing. A join without a
+    /// condition of its own is a nested loop, which keeps the order of the query's rows; one without a row becomes a row
+    /// of NULL.
+    fn query_with(
         &self,
-        condition: &Condition,
+        condition: Option<Condition>,
+        wanted: Option<String>,
         sql: &str,
         values: &[Value],
     ) -> Result<Vec<FoundRow>, DatabaseError> {
+        let condition = condition.unwrap_or_else(|| Condition {
+            sql: "TRUE".to_owned(),
+            values: Vec::new(),
+        });
         let sql = format!(
-            "SELECT condition.holds, query.* FROM (SELECT ({}) AS holds) AS condition
+            "SELECT along.holds, along.value, query.* FROM (SELECT ({}) AS holds, ({})::text AS value) AS along
              LEFT JOIN (SELECT TRUE AS found, part.* FROM ({sql}) AS part) AS query ON TRUE",
             shift_parameters(&condition.sql, values.len()),
+            wanted.as_deref().unwrap_or("NULL"),
         );
         let rows = self.run(&sql, &[values, &condition.values].concat())?;
         let flag = |row: &Row, column| row.try_get(column).unwrap_or(None) == Some(true);
@@ -158,8 +168,22 @@ impl DatabaseSession {
             return Err(DatabaseError::Other(Error::WriteConflict));
         }
         Assumption::Confirmed.replace();
-        let found = rows.into_iter().filter(|row| flag(row, 1));
-        Ok(found.map(|row| FoundRow { row, hidden: 2 }).collect())
+        if let Some(Ok(Some(value))) = rows.first().map(|row| row.try_get(1)) {
+            piggyback::found(value);
+        }
+        let found = rows.into_iter().filter(|row| flag(row, 2));
+        Ok(found.map(|row| FoundRow { row, hidden: 3 }).collect())
+    }
+
+    /// Runs the scalar subquery that is wanted along with the next query, alone. The transaction has one snapshot.
+    fn run_wanted(&self) -> Result<(), DatabaseError> {
+        if let Some(sql) = piggyback::wanted() {
+            let rows = self.run(&format!("SELECT ({sql})::text"), &[])?;
+            if let Some(Ok(Some(value))) = rows.first().map(|row| row.try_get(0)) {
+                piggyback::found(value);
+            }
+        }
+        Ok(())
     }
 
     fn run(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
@@ -202,6 +226,7 @@ impl DatabaseSession {
             let cause = "a cursor needs a transaction".to_owned();
             return Err(DatabaseError::Other(Error::Internal(cause)).into());
         }
+        self.run_wanted()?;
         let name = cursor_name(sql);
         self.execute(
             &format!("DECLARE {name} NO SCROLL CURSOR FOR {sql}"),

@@ -51,6 +51,7 @@ impl SqliteDatabase {
     /// # Errors
     /// [`Error::Internal`] if this program cannot use the file; [`Error::Busy`] if another process keeps it locked.
     pub fn open(files: &DatabaseFiles, readers: usize) -> Result<SqliteDatabase, Error> {
+        connection_settings::keep_freed_memory();
         migrate::run(files)?;
         let path = files.database();
         let before = open_files::file_id(path).map_err(|why| Error::Internal(why.to_string()))?;

@@ -4,11 +4,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+use strum::VariantArray;
+
 use crate::config::concurrency::Connections;
 use crate::config::database::DatabaseUrl;
 use crate::model::{
     Action, AuditQuery, Deadlines, Id, Position, Role, SearchText, Sort, SortKey, Status,
-    TaskQuery, Timestamp, UserQuery,
+    StatusFilter, TaskQuery, Timestamp, UserQuery,
 };
 use crate::store::audit::{self, IdRange};
 use crate::store::{Store, tasks, users};
@@ -36,11 +38,17 @@ fn task_filters() -> Vec<TaskQuery> {
         "title",
         "-title",
     ] {
-        for [visible, assigned, status, q, after, before] in subsets() {
+        for [visible, assigned, pending, unknown, q, after, before] in subsets() {
+            let status = match (pending, unknown) {
+                (true, true) => continue,
+                (true, false) => Some(StatusFilter::Pending),
+                (false, true) => Some(StatusFilter::Unknown),
+                (false, false) => None,
+            };
             filters.push(TaskQuery {
                 visible_to: visible.then(|| "1".parse().unwrap()),
                 assigned_user_id: assigned.then(|| "2".parse().unwrap()),
-                status: status.then_some(Status::Pending),
+                status,
                 q: q.then(|| "x".parse::<SearchText>().unwrap()),
                 deadlines: Deadlines {
                     after: after.then(|| "2026-01-01T00:00:00Z".parse().unwrap()),
@@ -95,6 +103,10 @@ fn assert_reads_in_order(plan: &str, sql: &str) {
     if conditions.contains("title IS NULL") {
         return;
     }
+    // The index has such rows only.
+    let unknown = tasks::UNKNOWN_STATUS;
+    let conditions = conditions.replace(&format!("{unknown} AND "), "");
+    let conditions = conditions.replace(unknown, "TRUE");
     let conditions = conditions.replace(" AND title IS NOT NULL", "");
     // The index has such rows only.
     let conditions = conditions.replace("latest_at IS NOT NULL AND ", "");
@@ -110,6 +122,15 @@ fn assert_reads_in_order(plan: &str, sql: &str) {
 }
 
 #[test]
+fn a_status_of_this_program_is_not_unknown() {
+    for status in Status::VARIANTS {
+        let text = format!("'{status}'");
+        assert!(tasks::UNKNOWN_STATUS.contains(&text), "{text}");
+        assert!(crate::store::schema::SCHEMA.contains(tasks::UNKNOWN_STATUS));
+    }
+}
+
+#[test]
 fn every_list_of_tasks_searches_an_index_by_each_condition() {
     for_every_list_of_tasks(|_, plan, sql| assert_reads_in_order(plan, sql));
 }
@@ -118,9 +139,12 @@ fn every_list_of_tasks_searches_an_index_by_each_condition() {
 fn a_list_of_tasks_searches_by_account_or_status() {
     for_every_list_of_tasks(|filter, plan, sql| {
         let assigned = filter.assignee().is_some();
-        let status = filter.status.is_some() && !assigned;
+        let status = filter.status.filter(|_| !assigned);
+        let unknown = status == Some(StatusFilter::Unknown);
+        let known = status.is_some() && !unknown;
         assert_eq!(plan.contains("assigned_user_id=?"), assigned, "{sql}");
-        assert_eq!(plan.contains("status=?"), status, "{sql}");
+        assert_eq!(plan.contains("status=?"), known, "{sql}");
+        assert_eq!(plan.contains("task_unknown_status"), unknown, "{sql}");
     });
 }
 

@@ -614,3 +614,18 @@ fn every_response_has_the_security_headers() {
         }
     }
 }
+
+#[test]
+fn a_page_of_the_server_itself_needs_no_list_of_exposed_headers() {
+    let app = TestApp::new();
+    for (origin, is_own) in [("http://127.0.0.1:5000", true), (FOREIGN, false)] {
+        let headers = [
+            ("Host", "127.0.0.1:5000".to_owned()),
+            ("Origin", origin.to_owned()),
+        ];
+        let response = app.send_raw("GET /healthz", &headers, b"");
+        let exposed = response.header("Access-Control-Expose-Headers");
+        assert_eq!(exposed.is_none(), is_own, "{origin}");
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
+    }
+}

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use task_api::error::Error;
-use task_api::model::Role;
+use task_api::model::{Actor, Role, Timestamp};
 use task_api::store::users;
 
 use crate::support::{Account, PASSWORD, TestApp, TestResponse, concurrently};
@@ -516,7 +516,8 @@ fn a_profile_change_fails_when_the_verified_password_hash_is_no_longer_the_accou
         .unwrap()
         .unwrap();
     // While ada's request hashed the password, her account was deleted and its id was reused.
-    store.write(|db| users::delete(db, id)).unwrap();
+    let actor = Actor::server(Timestamp::now());
+    store.write(|db| users::delete(db, id, &actor)).unwrap();
     app.forget_given_ids();
     let eve = app.account("eve", Role::Manager, true);
     assert_eq!(eve.id, ada.id);

@@ -20,8 +20,10 @@ const OPENED_BY_A_FULL_TOKEN: &[&str] = &[
     "DELETE /users/{id}",
     "DELETE /users/{id}/sessions",
     "GET /tasks",
+    "GET /tasks/summary",
     "POST /tasks",
     "GET /tasks/{id}",
+    "GET /tasks/{id}/history",
     "PATCH /tasks/{id}",
     "DELETE /tasks/{id}",
     "GET /audit",
@@ -108,7 +110,7 @@ fn expected_refusal(kind: &str, route: &Route) -> Option<(u16, &'static str)> {
         Access::Anyone(_) | Access::SignIn(_) => return None,
         _ if kind == "no token" => return Some((401, "unauthorized")),
         Access::Refresh(_) => return Some((401, "invalid_token")),
-        Access::InSessionOnly(_) | Access::AdminInSessionOnly(_) => {
+        Access::InSessionOnly(_) | Access::SignOut(_) | Access::AdminInSessionOnly(_) => {
             return Some((403, "insufficient_scope"));
         }
         _ if kind.starts_with("read") && route.method != "GET" => {

@@ -19,17 +19,30 @@ const CALLERS: &[(&str, &[&str])] = &[
     ("unauthenticated", &["anyone"]),
     (
         "unapproved employee",
-        &["anyone", "signed in", "in session"],
+        &["anyone", "signed in", "in session", "sign out"],
     ),
-    ("unapproved manager", &["anyone", "signed in", "in session"]),
-    ("unapproved admin", &["anyone", "signed in", "in session"]),
+    (
+        "unapproved manager",
+        &["anyone", "signed in", "in session", "sign out"],
+    ),
+    (
+        "unapproved admin",
+        &["anyone", "signed in", "in session", "sign out"],
+    ),
     (
         "approved employee",
-        &["anyone", "signed in", "in session", "approved"],
+        &["anyone", "signed in", "in session", "sign out", "approved"],
     ),
     (
         "approved manager",
-        &["anyone", "signed in", "in session", "approved", "manager"],
+        &[
+            "anyone",
+            "signed in",
+            "in session",
+            "sign out",
+            "approved",
+            "manager",
+        ],
     ),
     (
         "approved admin",
@@ -37,6 +50,7 @@ const CALLERS: &[(&str, &[&str])] = &[
             "anyone",
             "signed in",
             "in session",
+            "sign out",
             "approved",
             "manager",
             "admin",
@@ -86,6 +100,7 @@ fn each_route_requires_the_access_level_of_the_contract() {
             Access::Refresh(_) => "refresh",
             Access::SignedInOnly(_) => "signed in",
             Access::InSessionOnly(_) => "in session",
+            Access::SignOut(_) => "sign out",
             Access::ApprovedOnly(_) => "approved",
             Access::ManagerOrAdmin(_) => "manager",
             Access::AdminOnly(_) => "admin",

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use task_api::app::maintenance;
 use task_api::config::Config;
-use task_api::model::{RefreshId, Role, Timestamp};
+use task_api::model::{RefreshId, Role, RotationTimes, Timestamp};
 use task_api::store;
 use task_api::store::sessions::Exchange;
 
@@ -273,21 +274,27 @@ fn refresh_tokens_stay_valid_after_a_restart_with_a_new_signing_key() {
 }
 
 #[test]
-fn a_refresh_token_used_before_a_key_change_and_reused_after_it_ends_the_session() {
+fn a_refresh_token_used_just_before_a_key_change_and_again_after_it_gets_the_same_next_token() {
     let app = TestApp::new();
-    let anna = app.employee();
-    let first = log_in(&app, &anna);
+    let first = log_in(&app, &app.employee());
     let next = tokens(&refresh(&app, &first.refresh));
-    // Within ten seconds, but the next token is derived from the signing key, so it cannot be computed again.
     let new_key = b"the next key for tests, of thirty-two bytes and more";
-    let app = TestApp::with_keys(
-        app.close(),
-        &support::keys(new_key, &[support::SIGNING_KEY]),
-        |_| {},
-    );
+    let previous_keys: [&[u8]; 2] = [b"a key before that of the tests", support::SIGNING_KEY];
+    let keys = support::keys(new_key, &previous_keys);
+    let app = TestApp::with_keys(app.close(), &keys, |_| {});
     app.advance(1);
+    let retried = tokens(&refresh(&app, &first.refresh));
+    let id = |token: &str| jwt::payload(token)["jti"].clone();
+    assert_eq!(id(&retried.refresh), id(&next.refresh));
+    assert!(is_accepted(&app, &next.access) && is_accepted(&app, &retried.access));
+    let last = tokens(&refresh(&app, &next.refresh));
+    assert_eq!(
+        tokens(&refresh(&app, &retried.refresh)).refresh,
+        last.refresh
+    );
+    // It is reuse once its successor has been exchanged.
     refresh(&app, &first.refresh).assert_token_refused("Token has been revoked", "");
-    assert!(!is_accepted(&app, &next.access));
+    assert!(!is_accepted(&app, &last.access));
 }
 
 #[test]
@@ -297,18 +304,25 @@ fn an_expired_session_cannot_be_refreshed() {
     let claims = jwt::payload(&mine.refresh);
     let text = |name: &str| claims[name].as_str().unwrap().to_owned();
     let (session, id) = (text("sid").parse().unwrap(), RefreshId::from(text("jti")));
-    let digests = (id.digest(), app.app.refresh_tokens.next_id(&id).digest());
+    let successors = app.app.refresh_tokens.successors(&id);
+    let times = RotationTimes {
+        min_age: Duration::ZERO,
+        grace: Duration::ZERO,
+    };
     let exchange = |now: Timestamp| {
         let expiry = |began| app.app.session_expiry(began, now);
         app.app
             .store
-            .write(|db| store::sessions::exchange(db, session, &digests, now, expiry))
+            .write(|db| {
+                store::sessions::exchange(db, session, &id, &successors, now, times, expiry)
+            })
             .unwrap()
     };
     let before = app.app.now();
     let end = app.app.session_expiry(before, before);
     assert_eq!(exchange(end), Exchange::Unknown);
-    assert_eq!(exchange(before), Exchange::Next(before, end));
+    let next = successors.current.clone();
+    assert_eq!(exchange(before), Exchange::Next(next, before, end));
 }
 
 #[test]

@@ -730,7 +730,7 @@ fn a_database_that_a_start_refuses_is_named() {
         ),
         (
             |healthy| healthy.sql("PRAGMA user_version = 999"),
-            "a newer version of this program has migrated it (schema version 999; this program knows 5): use that \
+            "a newer version of this program has migrated it (schema version 999; this program knows 6): use that \
              version",
         ),
         (

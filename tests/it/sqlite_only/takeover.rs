@@ -407,7 +407,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let path = folder.path().join("project.db");
     for _ in 0..3 {
         drop(open(folder.path()).unwrap());
-        assert_eq!(user_version(&path), 5);
+        assert_eq!(user_version(&path), 6);
         let backups = backups(folder.path());
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(user_version(&backups[0]), 0);
@@ -419,7 +419,7 @@ fn the_first_open_makes_one_backup_of_the_database_before_the_migration() {
     let new = tempfile::tempdir().unwrap();
     drop(open(new.path()).unwrap());
     assert!(backups(new.path()).is_empty());
-    assert_eq!(user_version(&new.path().join("project.db")), 5);
+    assert_eq!(user_version(&new.path().join("project.db")), 6);
 }
 
 /// Runs `user list` with a file size limit of 32 KiB. A write beyond the limit gets an error, as on a full disk.
@@ -474,7 +474,7 @@ fn a_database_of_an_earlier_version_is_backed_up_and_migrated() {
     assert_ne!(then, now);
     for _ in 0..3 {
         drop(open(app.folder.path()).unwrap());
-        assert_eq!((user_version(&path), content(&path)), (5, now.clone()));
+        assert_eq!((user_version(&path), content(&path)), (6, now.clone()));
         let backups = backups(app.folder.path());
         assert_eq!(backups.len(), 1, "{backups:?}");
         assert_eq!(

@@ -14,7 +14,7 @@ use super::TestResponse;
 
 /// The OpenAPI document, as `GET /openapi.json` returns it.
 pub static OPENAPI: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(&task_api::router::openapi_json().unwrap()).unwrap());
+    LazyLock::new(|| serde_json::from_str(&task_api::router::openapi_json("").unwrap()).unwrap());
 
 /// Headers that the OpenAPI document must list for each response that carries them.
 const HEADERS: [&str; 7] = [
@@ -68,10 +68,18 @@ fn operation(method: &str, target: &str) -> Option<(&'static str, &'static Value
     Some((template, &item[item.keys().find(is_method)?]))
 }
 
-/// Panics unless the OpenAPI document describes this response. Requests without an operation there (404 and
-/// 405) are not checked.
+/// Panics unless the OpenAPI document describes this response. Of a request without an operation there (404 and
+/// 405), only the schema of the error is checked.
 pub fn check(method: &str, target: &str, response: &TestResponse) {
     let Some((path, operation)) = operation(method, target) else {
+        if response.status >= 400 && !response.body.is_empty() {
+            let error = json!({ "$ref": "#/components/schemas/Error" });
+            assert_matches_schema(
+                &format!("{method} {target} returns"),
+                &error,
+                &response.json(),
+            );
+        }
         return;
     };
     let status = response.status.to_string();
@@ -102,7 +110,15 @@ pub fn check(method: &str, target: &str, response: &TestResponse) {
             panic!("{line} with {content_type}, which is not in the OpenAPI document")
         });
     if content_type == "application/json" && response.header("Content-Encoding").is_none() {
-        assert_matches_schema(&line, &described["schema"], &response.json());
+        let body = response.json();
+        assert_matches_schema(&line, &described["schema"], &body);
+        assert!(
+            response.status < 400
+                || described["examples"]
+                    .get(body["code"].as_str().unwrap())
+                    .is_some(),
+            "{line} with a code that is not in the OpenAPI document: {body}"
+        );
     }
 }
 

@@ -18,7 +18,7 @@ use task_api::config::backups::BackupArgs;
 use task_api::config::concurrency::{Concurrency, Connections};
 use task_api::config::cors::CorsArgs;
 use task_api::config::database::{DatabaseArgs, DatabaseUrl};
-use task_api::config::links::LinkArgs;
+use task_api::config::links::{LinkArgs, PublicUrlArgs};
 use task_api::config::logging::{LogArgs, LogFormat};
 use task_api::config::passwords::PasswordArgs;
 use task_api::config::proxies::TrustedProxies;
@@ -85,6 +85,7 @@ pub fn config(folder: &DataDir) -> Config {
         admin: AdminArgs::default(),
         jwt_access_token_expires: "24h".parse().unwrap(),
         jwt_refresh_token_expires: "30d".parse().unwrap(),
+        history_keep: "365d".parse().unwrap(),
         accounts: AccountArgs {
             signups: SignUps::Open,
             pending_accounts_expire: "30d".parse().unwrap(),
@@ -94,7 +95,7 @@ pub fn config(folder: &DataDir) -> Config {
             accept_flask_tokens: AcceptFlaskTokens::On,
         },
         links: LinkArgs {
-            public_url: None,
+            address: PublicUrlArgs::default(),
             links_expire: "24h".parse().unwrap(),
         },
         passwords: PasswordArgs {
@@ -167,7 +168,7 @@ pub fn open_store(path: &Path) -> Result<Store, String> {
 pub fn open_app(config: Config, keys: &SigningKeys, clock: Clock) -> App {
     let store = Store::open(&config.database, config.concurrency.connections).unwrap();
     let metrics = Metrics::new(ROUTES.iter().map(|route| route.path));
-    let static_files = StaticFiles::new(router::openapi_json, config.accounts.signups);
+    let static_files = StaticFiles::new(router::openapi_json, &config);
     App::new(config, store, keys, None, metrics, static_files, clock).unwrap()
 }
 

@@ -1,30 +1,20 @@
-// Account names: a cache from id to name for the cards, the lookup of an account by its name, and suggestions
-// while the user types (a `<datalist>`).
+// Accounts: their roles with labels, the lookup of an account by its name, and suggestions of names while the user types
+// (a `<datalist>`).
 
-import { get } from './api.js';
 import { AppError } from './app-error.js';
-import { byId, debounce } from './dom.js';
+import { byId, debounce, isolate } from './dom.js';
+import { get } from './session.js';
 
-/** Names, or promises of names, by account id. */
-const names = new Map();
-/** The request for the first page of accounts. It fills the cache with the names that most cards need. */
-let firstPage = null;
+/** The roles as pairs of value and label. */
+export const ROLES = [['employee', 'Employee'], ['manager', 'Manager'], ['admin', 'Admin']];
 
-/** Resolves to the name of the account with this id. */
-export async function accountName(id) {
-  firstPage ??= searchAccounts('').catch(() => { firstPage = null; });
-  await firstPage;
-  if (!names.has(id)) {
-    names.set(id, get(`users/${id}`).then(({ json }) => json.username, (error) => {
-      names.delete(id);
-      return error.code === 'not_found' ? 'Unassigned' : '…';
-    }));
-  }
-  return names.get(id);
-}
+export const roleLabel = (role) => ROLES.find(([value]) => value === role)?.[1] ?? role;
 
-/** Removes an account that was deleted from the cache. */
-export const forgetAccountName = (id) => names.delete(id);
+/** The role of an account. Any other text (the Flask app may have stored one) has the rights of an employee. */
+export const roleOf = ({ role }) => (ROLES.some(([value]) => value === role) ? role : 'employee');
+
+/** Whether the user may see, create, change and assign every task; others see and move their own. */
+export const managesTasks = (user) => user.is_approved && roleOf(user) !== 'employee';
 
 /** Resolves to the account with exactly this name. If none exists, the form field `field` gets the error. */
 export async function findAccount(name, field) {
@@ -35,7 +25,7 @@ export async function findAccount(name, field) {
     if (account) return account;
     cursor = page.next_cursor;
   } while (cursor);
-  throw AppError.forFields({ [field]: `No account has the name “${name}”.` });
+  throw AppError.forFields({ [field]: `No account has the name “${isolate(name)}”.` });
 }
 
 /**
@@ -44,7 +34,6 @@ export async function findAccount(name, field) {
  */
 async function searchAccounts(q, cursor) {
   const { json } = await get(`users?${new URLSearchParams({ q, limit: 100, ...(cursor && { cursor }) })}`);
-  for (const { id, username } of json.items) names.set(id, username);
   return json.items.length === 0 && json.next_cursor ? searchAccounts(q, json.next_cursor) : json;
 }
 
