@@ -194,7 +194,7 @@ browserTest('a user who is signed in and opens a link is asked before they are s
   assert.doesNotMatch(await tracesOf(admin), new RegExp(tokenOf(link)));
   await checkAccessibility(admin);
   await admin.getByRole('button', { name: 'Stay signed in' }).click();
-  await admin.getByRole('heading', { name: 'Tasks' }).waitFor();
+  await admin.getByRole('heading', { name: 'People' }).waitFor();
 
   await admin.goto(link);
   await admin.getByRole('button', { name: 'Sign out and open the link' }).click();

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import { browserTest, checkAccessibility, PASSWORD } from './harness.mjs';
 import {
-  APPEARANCES, approve, card, column, dialog, drag, fetchTask, fillSignIn, holdRequests, openAccount, openPeople,
+  APPEARANCES, approve, card, column, dialog, discard, drag, fetchTask, fillSignIn, holdPolls, holdRequests, openAccount, openPeople,
   openTask, PHONE, returnToTab, signIn, signUp, titleButton, titles, waitForAnnouncement, waitForStatus,
 } from './steps.mjs';
 
@@ -31,7 +31,8 @@ browserTest('an admin approves two new users, the manager creates a task, and th
   await manager.getByRole('button', { name: 'New task' }).click();
   await dialog(manager).getByLabel('Title').fill('Water the plants');
   await dialog(manager).getByLabel('Description').fill('Not the cactus.');
-  await dialog(manager).getByLabel('Deadline').fill('2031-05-01T12:30');
+  await dialog(manager).getByLabel('Deadline').fill('2031-05-01');
+  await dialog(manager).getByLabel('Time').fill('12:30');
   await dialog(manager).getByLabel('Assigned to').fill('ada');
   await checkAccessibility(manager);
   await dialog(manager).getByRole('button', { name: 'Save' }).click();
@@ -159,27 +160,7 @@ browserTest('after too many wrong passwords the form says how long to wait', {},
   }
 });
 
-browserTest('a reload leaves only the device token in the browser and ends the session on the server', {}, async (env) => {
-  const ada = await env.server.createUser('ada');
-  const page = await signIn(env, ada);
-  await page.getByRole('heading', { name: 'My tasks' }).waitFor();
-  const stored = await page.evaluate(async () => [
-    Object.keys(localStorage), sessionStorage.length, document.cookie, (await indexedDB.databases()).length,
-    (await caches.keys()).length,
-  ]);
-  assert.deepEqual(stored, [['device-token:ada@example.com'], 0, '', 0, 0]);
-
-  await page.reload();
-  await page.locator('#sign-in-form').waitFor();
-  const token = await env.server.signIn(ada);
-  let sessions;
-  do {
-    sessions = (await env.server.request(200, 'GET', '/me/sessions', { token })).items;
-  } while (sessions.length > 1);
-  assert.equal(sessions[0].current, true);
-});
-
-browserTest('an expired access token is refreshed silently, and the user goes on working', { JWT_ACCESS_TOKEN_EXPIRES: '1s' }, async (env) => {
+browserTest('an expired access token is refreshed silently, and the user goes on working', { JWT_ACCESS_TOKEN_EXPIRES: '3s' }, async (env) => {
   env.expectProblem(/401/);
   const { id } = await env.server.createTask({ title: 'Water the plants' });
   const page = await signIn(env, env.server.admin);
@@ -204,15 +185,18 @@ browserTest('a user whose session was revoked is returned to the sign-in form, a
   await env.server.createTask({ title: 'Water the plants', assigned_user_id: ada.id });
   const page = await signIn(env, ada);
   await card(page, 'Water the plants', 'To do').waitFor();
+  const releasePolls = await holdPolls(page);
   await env.server.request(204, 'POST', '/me/sessions/revoke-all', { token: await env.server.signIn(ada) });
   await titleButton(page, 'Water the plants').click();
   await page.getByText('Your session has ended. Please sign in again.').waitFor();
+  releasePolls();
   await fillSignIn(page, ada.email, ada.password);
   await card(page, 'Water the plants', 'To do').waitFor();
 });
 
 browserTest('a user changes their password, then signs out everywhere', {}, async (env) => {
   env.expectProblem(/403/);
+  env.expectProblem(/401.*logout/); // It deletes the cookie of the session that has ended.
   const ada = await env.server.createUser('ada');
   const page = await signIn(env, ada);
   await page.getByRole('button', { name: 'Account of ada' }).click();
@@ -234,8 +218,9 @@ browserTest('a user changes their password, then signs out everywhere', {}, asyn
   await env.server.request(401, 'GET', '/me', { token });
 });
 
-browserTest('signing out ends the session even if the access token has expired', { JWT_ACCESS_TOKEN_EXPIRES: '1s' }, async (env) => {
-  env.expectProblem(/401/);
+browserTest('signing out ends the session even if the access token has expired', { JWT_ACCESS_TOKEN_EXPIRES: '3s' }, async (env) => {
+  // A request for tasks may meet the expired token.
+  env.allowProblem(/401 .*\/tasks/);
   const ada = await env.server.createUser('ada');
   const page = await signIn(env, ada);
   await page.getByRole('heading', { name: 'My tasks' }).waitFor();
@@ -243,7 +228,7 @@ browserTest('signing out ends the session even if the access token has expired',
   const browserSessions = async () => (await env.server.request(200, 'GET', '/me/sessions', { token: await env.server.signIn(ada) }))
     .items.filter(({ user_agent: agent }) => agent.includes('Chrome'));
   assert.equal((await browserSessions()).length, 1);
-  await setTimeout(1100); // Longer than the access token is valid.
+  await setTimeout(3100); // Longer than the access token is valid.
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByText('You are signed out.').waitFor();
   assert.deepEqual(await browserSessions(), []);
@@ -416,7 +401,7 @@ browserTest('a move without a connection is undone, and succeeds when the user t
   await banner.waitFor({ state: 'hidden' });
 });
 
-browserTest('a page that loses the connection before the sign-in reconnects by itself', {}, async (env) => {
+browserTest('a page that loses the connection before the sign-in reconnects and signs in by itself', {}, async (env) => {
   env.expectProblem(/ERR_INTERNET_DISCONNECTED/);
   await env.server.createTask({ title: 'Water the plants' });
   const page = await env.openPage('/');
@@ -425,7 +410,6 @@ browserTest('a page that loses the connection before the sign-in reconnects by i
   await page.locator('#sign-in-form').getByText('The server cannot be reached.').waitFor();
   await page.context().setOffline(false);
   await page.getByText('What you see may be out of date.').waitFor({ state: 'hidden' });
-  await page.locator('#sign-in-form').getByRole('button', { name: 'Sign in' }).click();
   await card(page, 'Water the plants', 'To do').waitFor();
 });
 
@@ -434,16 +418,19 @@ browserTest('after too many requests a list says when to try again, and the butt
   await env.server.createTask({ title: 'Water the plants' });
   const page = await signIn(env, env.server.admin);
   await card(page, 'Water the plants', 'To do').waitFor();
+  // Otherwise the page loads the list by itself.
+  await holdPolls(page);
   const rateLimitError = column(page, 'To do').getByText(/^Too many requests\. Try again in/);
   while (!await rateLimitError.isVisible()) await returnToTab(page);
   const retry = column(page, 'To do').getByRole('button', { name: 'Try again', exact: true });
-  await retry.waitFor();
-  await retry.click();
-  await rateLimitError.waitFor({ state: 'hidden' });
+  for (let tries = 0; await rateLimitError.isVisible(); tries += 1) {
+    assert.ok(tries < 20, 'the button does not load the list');
+    await retry.click({ timeout: 5000 }).catch(() => {}); // A refresh that is still open may load the list first.
+  }
   await card(page, 'Water the plants', 'To do').waitFor();
 });
 
-browserTest('a response that is not from the API shows an error, and the list loads when the user tries it again', {}, async (env) => {
+browserTest('a response that is not from the API shows an error, and the list loads when the API responds again', {}, async (env) => {
   env.expectProblem(/502/);
   await env.server.createTask({ title: 'Water the plants' });
   const page = await signIn(env, env.server.admin);
@@ -451,13 +438,15 @@ browserTest('a response that is not from the API shows an error, and the list lo
   // Such as the sign-in page of a public Wi-Fi, or the error page of a proxy.
   await page.route('**/tasks?*', (route) => route.fulfill({ status: 200, contentType: 'text/html', body: '<h1>Hotel Wi-Fi</h1>' }));
   await returnToTab(page);
-  await column(page, 'Done').getByText('The server sent a response that this page cannot read. Try again.').waitFor();
-  await page.unrouteAll({ behavior: 'wait' });
+  await column(page, 'Done').getByText('A proxy in front of this server asks you to sign in.').waitFor();
   await page.route('**/tasks?*', (route) => route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad gateway</h1>' }));
   await column(page, 'Done').getByRole('button', { name: 'Try again' }).click();
   await column(page, 'Done').getByText('The server responded with status 502. Try again later.').waitFor();
-  await page.unrouteAll({ behavior: 'wait' });
+  await page.route('**/tasks?*', (route) => route.fulfill({ status: 200, contentType: 'application/json', body: '{' }));
   await column(page, 'Done').getByRole('button', { name: 'Try again' }).click();
+  await column(page, 'Done').getByText('The server sent a response that this page cannot read. Try again.').waitFor();
+  await page.unrouteAll({ behavior: 'wait' });
+  await returnToTab(page);
   await column(page, 'Done').getByText('No tasks here.').waitFor();
 });
 
@@ -473,6 +462,7 @@ browserTest('a user cannot overwrite a change that they have not seen', {}, asyn
   await dialog(page).getByText('Someone else has changed this since you opened it. Nothing was saved.').waitFor();
   assert.equal((await fetchTask(env, id)).title, 'Water the plants');
   await dialog(page).getByRole('button', { name: 'Load the new version' }).click();
+  await discard(page);
   await dialog(page).locator('.form-error').waitFor({ state: 'hidden' });
   assert.equal(await dialog(page).getByLabel('Description').inputValue(), 'Not the cactus.');
   await dialog(page).getByLabel('Title').fill('Water the flowers');
@@ -487,11 +477,13 @@ browserTest('a task that the employee can no longer see disappears from the boar
   const { id } = await env.server.createTask({ title: 'Water the plants', assigned_user_id: ada.id });
   const page = await signIn(env, ada);
   await titleButton(page, 'Water the plants').waitFor();
+  const releasePolls = await holdPolls(page);
   const token = await env.server.signIn(env.server.admin);
   await env.server.request(200, 'PATCH', `/tasks/${id}`, { token, body: { assigned_user_id: null } });
   await card(page, 'Water the plants').getByRole('button', { name: /to In progress/ }).click();
   await page.getByText('“Water the plants” was not moved. It is no longer available.').waitFor();
   await card(page, 'Water the plants').waitFor({ state: 'detached' });
+  releasePolls();
 });
 
 browserTest('a change of role or approval takes effect on an open page', {}, async (env) => {
@@ -499,13 +491,15 @@ browserTest('a change of role or approval takes effect on an open page', {}, asy
   const ada = await env.server.createUser('ada', 'manager');
   const page = await signIn(env, ada);
   await page.getByRole('button', { name: 'New task' }).click();
-  await dialog(page).getByLabel('Title').fill('Water the plants');
+  const releasePolls = await holdPolls(page);
   await env.server.updateUser(ada, { role: 'employee' });
   await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await dialog(page).getByText('Your role does not permit this').waitFor();
+  releasePolls();
+  await dialog(page).getByRole('button', { name: 'Cancel' }).click();
   await page.getByRole('heading', { name: 'My tasks' }).waitFor();
   assert.equal(await page.getByRole('button', { name: 'New task' }).isVisible(), false);
-  assert.equal(await dialog(page).isVisible(), false);
-  await page.getByText('Your role is now employee.').waitFor();
+  await page.locator('.notification').getByText('Your role is now employee.').waitFor();
   // A withdrawn approval ends the sessions of the account.
   env.expectProblem(/401/);
   await env.server.updateUser(ada, { is_approved: false });
@@ -513,8 +507,11 @@ browserTest('a change of role or approval takes effect on an open page', {}, asy
   await page.getByText('Your session has ended. Please sign in again.').waitFor();
   await fillSignIn(page, ada.email, ada.password);
   await page.getByRole('heading', { name: 'Waiting for approval' }).first().waitFor();
-  await env.server.updateUser(ada, { is_approved: true });
   await page.getByRole('button', { name: 'Check now' }).click();
+  await waitForAnnouncement(page, 'Not approved yet.');
+  await env.server.updateUser(ada, { is_approved: true });
+  // The page may have found out by itself, so the button may be hidden by now.
+  await page.locator('#check-approval').dispatchEvent('click');
   await page.getByRole('heading', { name: 'My tasks' }).waitFor();
   await page.getByText('Your account is approved. Your role is employee.').waitFor();
 });
@@ -565,6 +562,11 @@ browserTest('a selected role survives a refresh, and after an approval the focus
   assert.equal(await page.evaluate(() => document.activeElement.ariaLabel), 'Approve: joan');
   const token = await env.server.signIn(env.server.admin);
   assert.equal((await env.server.request(200, 'GET', `/users/${ada.id}`, { token })).role, 'manager');
+  await page.getByLabel('Role of ada').selectOption('employee');
+  await page.getByRole('button', { name: 'Change role: ada' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Change role: ada' }).waitFor({ state: 'hidden' });
+  assert.equal(await page.evaluate(() => document.activeElement.ariaLabel), 'Role of ada');
 });
 
 browserTest('an admin who demotes their own account sees the employee view at once', {}, async (env) => {
@@ -642,6 +644,60 @@ browserTest('a task that loads slowly does not replace the dialog that was opene
   assert.equal((await fetchTask(env, id)).title, 'Water the plants');
 });
 
+browserTest('a task that loads slowly does not open over the dialog that was opened since', {}, async (env) => {
+  const { id } = await env.server.createTask({ title: 'Water the plants' });
+  const page = await signIn(env, env.server.admin);
+  await titleButton(page, 'Water the plants').waitFor();
+  const release = await holdRequests(page, (url) => url.pathname === `/tasks/${id}`);
+  await titleButton(page, 'Water the plants').click();
+  const account = await openAccount(page, 'grace');
+  await account.getByLabel('New password').fill('half a pass');
+  release();
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.waitForLoadState('networkidle');
+  await page.keyboard.type('word');
+  assert.equal(await account.getByLabel('New password').inputValue(), 'half a password');
+  assert.equal(await page.locator('#task-dialog').isVisible(), false);
+});
+
+browserTest('a task that is opened during a move of its own has the version after the move', {}, async (env) => {
+  const { id } = await env.server.createTask({ title: 'Water the plants' });
+  const page = await signIn(env, env.server.admin);
+  await titleButton(page, 'Water the plants', 'To do').focus();
+  const release = await holdRequests(page, (url) => url.pathname === `/tasks/${id}`, 'PATCH');
+  await page.keyboard.press('Shift+ArrowRight');
+  await page.keyboard.press('Enter');
+  await page.waitForRequest((request) => request.url().endsWith('/tasks/summary'));
+  release();
+  await dialog(page).getByLabel('Title').fill('Water the flowers');
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  await titleButton(page, 'Water the flowers', 'In progress').waitFor();
+  await page.unrouteAll({ behavior: 'wait' });
+});
+
+browserTest('a new version that loads slowly does not fill the dialog of another task', {}, async (env) => {
+  env.expectProblem(/412/);
+  const { id } = await env.server.createTask({ title: 'Water the plants' });
+  await env.server.createTask({ title: 'Order chairs' });
+  const page = await signIn(env, env.server.admin);
+  await openTask(page, 'Water the plants');
+  await dialog(page).getByLabel('Title').fill('Water the flowers');
+  const token = await env.server.signIn(env.server.admin);
+  await env.server.request(200, 'PATCH', `/tasks/${id}`, { token, body: { description: 'Not the cactus.' } });
+  await dialog(page).getByRole('button', { name: 'Save' }).click();
+  const release = await holdRequests(page, (url) => url.pathname === `/tasks/${id}`);
+  await dialog(page).getByRole('button', { name: 'Load the new version' }).click();
+  await discard(page);
+  await page.locator('#task-dialog form[aria-busy=true]').waitFor();
+  await page.keyboard.press('Escape');
+  await dialog(page).waitFor({ state: 'hidden' });
+  await openTask(page, 'Order chairs');
+  release();
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.waitForLoadState('networkidle');
+  assert.equal(await dialog(page).getByLabel('Title').inputValue(), 'Order chairs');
+});
+
 browserTest('a slow save neither blocks nor closes the next dialog', {}, async (env) => {
   const page = await signIn(env, env.server.admin);
   await page.getByRole('button', { name: 'New task' }).click();
@@ -654,6 +710,7 @@ browserTest('a slow save neither blocks nor closes the next dialog', {}, async (
   });
   await dialog(page).getByRole('button', { name: 'Save' }).click();
   await dialog(page).getByRole('button', { name: 'Cancel' }).click();
+  await discard(page);
   await page.getByRole('button', { name: 'New task' }).click();
   await dialog(page).getByLabel('Title').fill('second');
   await dialog(page).getByRole('button', { name: 'Save' }).click();
@@ -701,7 +758,7 @@ browserTest('scrolling loads more tasks, each of them once and in order', {}, as
   }
   const page = await signIn(env, env.server.admin);
   await page.getByLabel('Sort by').selectOption('title');
-  await column(page, 'To do').getByText('20+').waitFor();
+  await column(page, 'To do').getByText('60', { exact: true }).waitFor();
   const count = () => column(page, 'To do').locator('.card').count();
   assert.ok(await count() < 60);
   for (let before = 0; before < 60; before = await count()) {
@@ -728,6 +785,7 @@ browserTest('scrolling loads more tasks, each of them once and in order', {}, as
   await card(page, 'task 30 and a half', 'To do').waitFor({ state: 'attached' });
   await column(page, 'To do').locator('.card').last().scrollIntoViewIfNeeded();
   await column(page, 'To do').getByText('61', { exact: true }).waitFor();
+  await card(page, 'task 63', 'To do').waitFor();
   assert.deepEqual((await titles(page, 'To do')).slice(-2), ['task 59', 'task 63']);
 });
 
@@ -841,19 +899,6 @@ browserTest('an employee changes only the status of a task, and an unchanged dea
   assert.equal(task.status, 'in_progress');
 });
 
-browserTest('a deadline without a time is rejected with an error at the field', {}, async (env) => {
-  const page = await signIn(env, env.server.admin);
-  await page.getByRole('button', { name: 'New task' }).click();
-  await dialog(page).getByLabel('Title').fill('Water the plants');
-  await dialog(page).getByLabel('Deadline').focus();
-  await page.keyboard.type('01052031');
-  await dialog(page).getByRole('button', { name: 'Save' }).click();
-  await dialog(page).getByText('Enter the date and the time.').waitFor();
-  await dialog(page).getByLabel('Deadline').fill('2031-05-01T12:30');
-  await dialog(page).getByRole('button', { name: 'Save' }).click();
-  await card(page, 'Water the plants').getByText('Due 1 May 2031').waitFor();
-});
-
 browserTest('an admin assigns a task to “jo” although 100 other names contain it', { RATE_LIMITS: 'off' }, async (env) => {
   for (let i = 0; i < 100; i += 1) await env.server.signUp(`jo${i}`);
   await env.server.signUp('jo');
@@ -867,7 +912,7 @@ browserTest('an admin assigns a task to “jo” although 100 other names contai
 
 // ---- size, accessibility and screenshots --------------------------------------------------------
 
-browserTest('the first load transfers less than 60 KB, and only the files of the board', {}, async (env) => {
+browserTest('the first load transfers less than 60 KB, and asks for nothing but the files of the board and the user', {}, async (env) => {
   const page = await env.openPage('about:blank');
   const network = await page.context().newCDPSession(page);
   await network.send('Network.enable');
@@ -877,7 +922,8 @@ browserTest('the first load transfers less than 60 KB, and only the files of the
   await page.goto(env.server.origin, { waitUntil: 'networkidle' });
   const files = [...loaded.values()];
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-  assert.ok(files.every(({ url }) => url === `${env.server.origin}/` || url.startsWith(`${env.server.origin}/board/`)));
+  const paths = files.map(({ url }) => url.replace(env.server.origin, ''));
+  assert.deepEqual(paths.filter((path) => !path.startsWith('/board/')), ['/', '/refresh']);
   assert.ok(files.length > 10 && files.every((file) => file.bytes > 0));
   assert.ok(bytes < 60_000, `${bytes} bytes`);
 });

@@ -18,7 +18,7 @@ import { chromium } from 'playwright-core';
 export const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 export const PASSWORD = 'correct horse battery';
 const TEST_TIMEOUT = 60_000;
-const STEP_TIMEOUT = 10_000;
+export const STEP_TIMEOUT = 30_000;
 
 /**
  * Defines a test with its own server and database. `settings` are environment variables of the server; with
@@ -46,7 +46,7 @@ export function browserTest(name, settings, body) {
 // TASK_API is relative to the project's folder, not to the working directory in which npm runs the tests.
 const BINARY = resolve(PROJECT, process.env.TASK_API ?? 'target/debug/task-api');
 
-export class Server {
+class Server {
   /** The first admin. The server creates it from its settings. */
   admin = { username: 'grace', email: 'grace@example.com', password: PASSWORD };
   log = '';
@@ -174,18 +174,26 @@ async function withTimeout(description, promise) {
 
 // ---- browser ------------------------------------------------------------------------------------
 
-// One browser process for all tests of a file. Each page has a new context, without cookies and storage.
-let browser;
-after(() => browser?.then((browser) => browser.close()));
+// One browser process for all tests of a file, and one more for each other font size, which is a setting of the browser.
+// Each page has a new context, without cookies and storage.
+const browsers = new Map();
+after(() => Promise.all([...browsers.values()].map(async (browser) => (await browser).close())));
 
-function getBrowser() {
-  browser ??= chromium.launch({ executablePath: findBrowser() });
-  return browser;
+function getBrowser(fontSize) {
+  if (!browsers.has(fontSize)) {
+    const args = [`--blink-settings=defaultFontSize=${fontSize}`];
+    browsers.set(fontSize, chromium.launch({ executablePath: findBrowser(), args }));
+  }
+  return browsers.get(fontSize);
 }
 
 function findBrowser() {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+  return process.env.CHROMIUM
+    ?? findProgram(['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'], 'CHROMIUM');
+}
+
+/** The path of the first program in PATH that has one of these names. `setting` is the variable that names another. */
+export function findProgram(names, setting) {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     for (const name of names) {
       const path = join(folder, name);
@@ -197,16 +205,29 @@ function findBrowser() {
       }
     }
   }
-  throw new Error('no browser found: install chromium, or set CHROMIUM to the path of one');
+  throw new Error(`${names[0]} not found: install it, or set ${setting} to its path`);
 }
 
 // ---- test environment ---------------------------------------------------------------------------
 
-export class TestEnvironment {
+/**
+ * Runs in a page before its scripts. Keeps its announcements for the step `waitForAnnouncement`: they follow each other
+ * quickly, and only the last one stays in the page.
+ */
+export function recordAnnouncements() {
+  window.announcements = [];
+  new MutationObserver((records) => {
+    const isText = ({ target, addedNodes }) => target.id === 'announcer' && addedNodes.length > 0;
+    window.announcements.push(...records.filter(isText).map(({ addedNodes }) => addedNodes[0].data));
+  }).observe(document, { subtree: true, childList: true });
+}
+
+class TestEnvironment {
   server = new Server();
   /** Every request of every page, as "METHOD URL". */
   requests = [];
-  #folder;
+  /** The temporary folder of the server. It has the database file `project.db`, unless the engine is PostgreSQL. */
+  folder;
   #contexts = [];
   #cleanups = [];
   #problems = [];
@@ -215,8 +236,8 @@ export class TestEnvironment {
   #isFinished = false;
 
   async start(settings) {
-    this.#folder = await mkdtemp(join(tmpdir(), 'task-api-'));
-    await this.server.start(this.#folder, settings);
+    this.folder = await mkdtemp(join(tmpdir(), 'task-api-'));
+    await this.server.start(this.folder, settings);
     this.allowOrigin(this.server.origin);
   }
 
@@ -249,13 +270,18 @@ export class TestEnvironment {
     this.#expectedProblems.push({ pattern, occurred: false });
   }
 
+  /** Allows problems with a text that matches, which depend on chance. */
+  allowProblem(pattern) {
+    this.#expectedProblems.push({ pattern, occurred: true });
+  }
+
   /**
    * Opens a page in a new browser context, without the cookies and storage of other pages. `address` is a
-   * path of the server or a URL. `options` are Playwright's options of a context, and `time`, a fixed time
-   * for the page's clock.
+   * path of the server or a URL. `options` are Playwright's options of a context, `time`, a fixed time
+   * for the page's clock, and `fontSize`, the browser's setting in pixels.
    */
-  async openPage(address, { time, ...options } = {}) {
-    const context = await (await getBrowser()).newContext({
+  async openPage(address, { time, fontSize = 16, ...options } = {}) {
+    const context = await (await getBrowser(fontSize)).newContext({
       viewport: { width: 1280, height: 800 },
       deviceScaleFactor: 1,
       reducedMotion: 'reduce',
@@ -263,41 +289,47 @@ export class TestEnvironment {
       timezoneId: 'UTC',
       ...options,
     });
-    this.#contexts.push(context);
     context.setDefaultTimeout(STEP_TIMEOUT);
-    await this.#monitor(context);
+    this.watch(context);
+    // The console shows most violations, but not those of "report only" or of directives that do not log.
+    await context.exposeBinding('reportViolation', (_, text) => this.#problems.push(`CSP violation: ${text}`));
+    await context.addInitScript(() => {
+      const { reportViolation } = window;
+      addEventListener('securitypolicyviolation', (event) =>
+        reportViolation(`${event.effectiveDirective} refuses ${event.blockedURI} ${event.sample} `
+          + `(${event.sourceFile}:${event.lineNumber})`), true);
+    });
+    await context.addInitScript(recordAnnouncements);
     if (time) await context.clock.setFixedTime(time);
     const page = await context.newPage();
     await page.goto(new URL(address, this.server.origin).href);
     return page;
   }
 
-  /** Collects the problems of all pages of a browser context. */
-  async #monitor(context) {
+  /**
+   * Collects the problems of all pages of a Playwright context, and closes it after the test. Other tests call it with a
+   * Puppeteer context and `emitter`, its page, which has the events.
+   */
+  watch(context, emitter = context) {
+    this.#contexts.push(context);
     const addProblem = (text) => this.#problems.push(text);
-    context.on('console', (message) => {
-      if (!['error', 'warning', 'assert'].includes(message.type())) return;
-      addProblem(`console ${message.type()}: ${message.text()} (${message.location().url})`);
+    emitter.on('console', (message) => {
+      if (!['error', 'warning', 'warn', 'assert'].includes(message.type())) return;
+      addProblem(`console ${message.type()}: ${message.text()} (${message.location()?.url})`);
     });
-    context.on('weberror', (error) => addProblem(`page error: ${error.error().stack}`));
-    context.on('requestfailed', (request) => {
+    // Playwright's name, and Puppeteer's.
+    emitter.on('weberror', (error) => addProblem(`page error: ${error.error().stack}`));
+    emitter.on('pageerror', (error) => addProblem(`page error: ${error.stack || error.message}`));
+    emitter.on('requestfailed', (request) => {
       const reason = request.failure()?.errorText;
       // Leaving a page aborts its open requests. That is no problem.
-      if (reason !== 'net::ERR_ABORTED') addProblem(`request failed: ${describe(request)}: ${reason}`);
+      if (!ABORTED.includes(reason)) addProblem(`request failed: ${describe(request)}: ${reason}`);
     });
-    context.on('request', (request) => {
+    emitter.on('request', (request) => {
       this.requests.push(describe(request));
       const url = new URL(request.url());
       const isLocal = ['data:', 'blob:'].includes(url.protocol);
       if (!isLocal && !this.#allowedOrigins.has(url.origin)) addProblem(`foreign origin: ${describe(request)}`);
-    });
-    // The console shows most violations, but not those of "report only" or of directives that do not log.
-    await context.exposeBinding('reportViolation', (_, text) => addProblem(`CSP violation: ${text}`));
-    await context.addInitScript(() => {
-      const { reportViolation } = window;
-      addEventListener('securitypolicyviolation', (event) =>
-        reportViolation(`${event.effectiveDirective} refuses ${event.blockedURI} ${event.sample} `
-          + `(${event.sourceFile}:${event.lineNumber})`), true);
     });
   }
 
@@ -311,7 +343,7 @@ export class TestEnvironment {
     this.#isFinished = true;
     // A round trip to each page, so that the events that it has sent already have arrived.
     for (const context of this.#contexts) {
-      for (const page of context.pages()) await page.evaluate(() => null);
+      for (const page of await context.pages()) await page.evaluate(() => null);
     }
     // Copied before the pages are closed, because closing them makes open requests fail.
     const problems = [...this.#problems];
@@ -337,18 +369,21 @@ export class TestEnvironment {
     this.server.kill();
     for (const action of this.#cleanups) action();
     await Promise.allSettled(this.#contexts.map((context) => context.close()));
-    if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
+    if (this.folder) await rm(this.folder, { recursive: true, force: true });
   }
 
   /** Takes a screenshot: with SAVE_SCREENSHOTS=1 into docs/, else into the test's temporary folder. */
   async screenshot(page, name, options = {}) {
     const save = process.env.SAVE_SCREENSHOTS === '1';
-    const folder = save ? join(PROJECT, 'docs') : this.#folder;
+    const folder = save ? join(PROJECT, 'docs') : this.folder;
     await mkdir(folder, { recursive: true });
     await page.evaluate(() => document.fonts.ready.then(() => null));
     await page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled', ...options });
   }
 }
+
+/** What Chromium and Firefox call a request that was given up because its page is left. */
+const ABORTED = ['net::ERR_ABORTED', 'NS_BINDING_ABORTED'];
 
 function describe(request) {
   return `${request.method()} ${request.url()}`;

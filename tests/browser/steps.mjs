@@ -1,7 +1,8 @@
-// The steps of the browser tests: what users do on the board, and lookups of what they see.
+// The steps of the browser tests: what users do on the board and on the documentation page, and lookups of what they
+// see.
 
 import { setTimeout } from 'node:timers/promises';
-import { PASSWORD } from './harness.mjs';
+import { PASSWORD, STEP_TIMEOUT } from './harness.mjs';
 
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 /** The sizes and colours in which the views are checked, each with its name. */
@@ -40,8 +41,11 @@ export async function openPeople(page) {
 
 export async function openAccount(page, name) {
   await page.getByRole('button', { name: `Account of ${name}` }).click();
-  await page.locator('#account-dialog').waitFor();
-  return page.locator('#account-dialog');
+  const dialog = page.locator('#account-dialog');
+  await dialog.waitFor();
+  // What its lists load moves the controls below them.
+  await dialog.locator('[aria-busy=true]').first().waitFor({ state: 'detached' });
+  return dialog;
 }
 
 export async function approve(page, name, role) {
@@ -57,7 +61,24 @@ export const card = (page, title, name) => (name ? column(page, name) : page).ge
 export const titleButton = (page, title, name) => card(page, title, name).getByRole('button', { name: title, exact: true });
 export const titles = (page, name) => column(page, name).locator('.card-title').allInnerTexts();
 export const dialog = (page) => page.getByRole('dialog');
-export const waitForAnnouncement = (page, text) => page.locator('#announcer').getByText(text).waitFor();
+/** Answers the question whether changes may be discarded. */
+export const discard = (page) => page.getByRole('alertdialog').getByRole('button', { name: 'Discard' }).click();
+export const keepEditing = (page) => page.getByRole('alertdialog').getByRole('button', { name: 'Keep editing' }).click();
+
+/** Waits for an announcement that contains `text`, after the last one that a step has waited for. */
+export async function waitForAnnouncement(page, text) {
+  const deadline = Date.now() + STEP_TIMEOUT;
+  const takeFirst = (wanted) => {
+    const index = window.announcements.findIndex((announcement) => announcement.includes(wanted));
+    return index >= 0 && Boolean(window.announcements.splice(0, index + 1));
+  };
+  while (!await page.evaluate(takeFirst, text)) {
+    if (Date.now() > deadline) {
+      throw new Error(`“${text}” is not announced, but ${JSON.stringify(await page.evaluate('window.announcements'))}`);
+    }
+    await setTimeout(50);
+  }
+}
 
 export async function openTask(page, title) {
   await titleButton(page, title).click();
@@ -101,4 +122,53 @@ export async function holdRequests(page, matches, method) {
     await route.continue().catch(() => {}); // The page may be closed.
   });
   return release;
+}
+
+/**
+ * Holds the polls of a page back until the returned function is called, so that the page learns what others do only from
+ * its other requests.
+ */
+export const holdPolls = (page) => holdRequests(page, (url) => url.pathname === '/tasks/summary');
+
+// ---- the documentation page ---------------------------------------------------------------------
+
+export async function openDocs(env, options, address = '/docs') {
+  const page = await env.openPage(address, options);
+  await operation(page, 'get', '/hello').waitFor();
+  return page;
+}
+
+export function operation(page, method, path) {
+  return page.locator(`.opblock-${method}:has(.opblock-summary-path[data-path="${path}"])`);
+}
+
+/** Expands an operation, and returns it. */
+export async function expandOperation(page, method, path) {
+  const element = operation(page, method, path);
+  await element.locator('.opblock-summary-control').click();
+  await element.getByRole('button', { name: 'Execute' }).waitFor();
+  return element;
+}
+
+export async function openAuthorizationDialog(page) {
+  await page.getByRole('button', { name: 'Authorize' }).click();
+  return page.locator('.dialog-ux');
+}
+
+export async function authorize(page, token) {
+  const dialog = await openAuthorizationDialog(page);
+  const scheme = dialog.locator('form').filter({ hasText: /^\s*accessToken/ });
+  await scheme.locator('input').fill(token);
+  await scheme.getByRole('button', { name: 'Authorize' }).click();
+  await dialog.locator('.btn-done').first().click();
+  await dialog.waitFor({ state: 'detached' });
+}
+
+/** Sends an operation's request, and returns the status and the body that Swagger UI shows. */
+export async function execute(operation) {
+  await operation.getByRole('button', { name: 'Execute' }).click();
+  const response = operation.locator('.live-responses-table');
+  const status = await response.locator('tbody .response-col_status').first().innerText();
+  const body = response.locator('.highlight-code pre').first();
+  return { status: status.trim(), body: await body.isVisible() ? await body.innerText() : '' };
 }

@@ -1,18 +1,14 @@
 """Restarts two processes on one database behind nginx, one after the other, under load: no request may get a 502.
 
-    python tests/nginx/rolling_restart.py target/release/task-api nginx
+    python tests/proxies/rolling_restart.py target/release/task-api nginx
 
 The arguments are the program and nginx. Clients read and create tasks through nginx meanwhile. A request may be
 answered with 503 `stopping`, which says that nothing was done and when to come back; every other answer must be a
 success, and every task that was acknowledged must be there at the end. Prints the counts. Exits with 1 otherwise.
 """
 
-import http.client
-import json
 import os
-import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,7 +16,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-PASSWORD = "correct horse battery"
+from processes import Client, Process, fail, sign_in, start_server
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from ports import free_port  # noqa: E402
+
 ROUNDS = 5
 READERS, WRITERS = 4, 4
 # The pause of a client after each response. SQLite's write lock is not fair: a process that writes without a pause
@@ -58,81 +58,6 @@ http {{
     }}
 }}
 """
-
-
-def fail(text):
-    sys.exit(f"tests/nginx/rolling_restart.py: {text}")
-
-
-def free_ports(count):
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
-
-
-class Process:
-    """A program in the background, which is killed when this context manager ends."""
-
-    def __init__(self, command, log, environment=None):
-        self.command, self.log, self.environment = command, log, environment
-        self.start()
-
-    def start(self):
-        with open(self.log, "ab") as output:
-            self.process = subprocess.Popen(
-                self.command, env=self.environment, stdout=output, stderr=output
-            )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def last_lines(self):
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
-
-    def wait_until_ready(self, port):
-        end = time.monotonic() + 30
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                if Client(port).send("GET", "/readyz")[0] == 200:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.05)
-        fail(f"{self.command[0]} is not ready:\n{self.last_lines()}")
-
-    def restart(self, port):
-        self.process.terminate()
-        code = self.process.wait(20)
-        if code != 0:
-            fail(f"the server exits with {code}:\n{self.last_lines()}")
-        self.start()
-        self.wait_until_ready(port)
-
-
-class Client:
-    """A connection that is kept, from an address of its own: nginx sends each address to one process."""
-
-    def __init__(self, port, token=None, address="127.0.0.1"):
-        self.connection = http.client.HTTPConnection(
-            "127.0.0.1", port, timeout=60, source_address=(address, 0)
-        )
-        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
-
-    def send(self, method, path, body=None):
-        headers = dict(self.headers)
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        self.connection.request(method, path, body and json.dumps(body), headers)
-        response = self.connection.getresponse()
-        text = response.read()
-        is_json = response.headers.get_content_type() == "application/json"
-        return response.status, json.loads(text) if is_json else text.decode()
 
 
 class Load:
@@ -175,23 +100,6 @@ class Load:
             thread.join()
 
 
-def start_server(program, folder, port):
-    environment = {
-        "DATABASE_URL": f"sqlite:///{folder}/project.db",
-        "PORT": str(port),
-        "RATE_LIMITS": "off",
-        "RUST_LOG": "warn",
-        "PASSWORD_ITERATIONS": "1000",
-        "TRUSTED_PROXIES": "127.0.0.1",
-        "ADMIN_USERNAME": "grace",
-        "ADMIN_EMAIL": "grace@example.com",
-        "ADMIN_PASSWORD": PASSWORD,
-    }
-    server = Process([program], folder / f"{port}.log", environment)
-    server.wait_until_ready(port)
-    return server
-
-
 def start_nginx(nginx, folder, port, ports):
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, port=port, ports=ports))
@@ -202,14 +110,13 @@ def start_nginx(nginx, folder, port, ports):
 
 def main(program, nginx):
     with tempfile.TemporaryDirectory() as name:
-        folder, (port, *ports) = Path(name), free_ports(3)
+        folder, port, ports = Path(name), free_port(), [free_port(), free_port()]
         with (
             start_server(program, folder, ports[0]) as first,
             start_server(program, folder, ports[1]) as second,
             start_nginx(nginx, folder, port, ports),
         ):
-            login = {"email": "grace@example.com", "password": PASSWORD}
-            token = Client(port).send("POST", "/login", login)[1]["token"]
+            token = sign_in(port)
             time.sleep(0.1)  # A process sees the changes of another one after 20 ms at the latest.
             load = Load(port, token)
             for _ in range(ROUNDS):
