@@ -5,18 +5,15 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
+import sys
 import time
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+from ports import free_port  # noqa: E402
 
 PASSWORD = 'correct horse battery'
 TIMEOUT = 60
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        return listener.getsockname()[1]
 
 
 class Server:

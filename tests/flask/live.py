@@ -10,12 +10,14 @@ Needs the packages in requirements.txt. Exits with 1 at the first unexpected res
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from ports import free_port  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 PASSWORD = "correct horse battery"
@@ -24,12 +26,6 @@ KEY = "aStrongSecretKey"
 
 def fail(text):
     sys.exit(f"tests/flask/live.py: {text}")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Server:

@@ -17,7 +17,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,9 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from ports import free_port  # noqa: E402
 
 PASSWORD = "correct horse battery"
 WRITERS = 8
@@ -37,12 +39,6 @@ SECONDS = 5
 
 def fail(text):
     sys.exit(f"tests/litestream/drill.py: {text}")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Process:

@@ -13,13 +13,15 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from ports import free_port  # noqa: E402
 
 PASSWORD = "correct horse battery"
 TIMEOUT = 60
@@ -57,11 +59,6 @@ def wait_for(what, condition, timeout=TIMEOUT):
             return
         time.sleep(0.02)
     fail(f"{what}: not within {timeout} s")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def outages(log):

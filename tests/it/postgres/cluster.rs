@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,8 @@ use std::sync::OnceLock;
 
 use postgres::{Client, NoTls};
 use task_api::config::postgres::PostgresUrl;
+
+use crate::support::program::free_port;
 
 pub const PASSWORD: &str = "S3cret";
 
@@ -217,11 +218,6 @@ fn give_to_postgres(path: &Path) {
         };
         chown(path, id("-u"), id("-g")).unwrap();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn append(path: &Path, text: &str) {

@@ -4,7 +4,7 @@
 #![cfg(target_os = "linux")] // it sets limits of Linux
 
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,22 +16,17 @@ use task_api::config::concurrency::Concurrency;
 
 use crate::support::data_dir::Engine;
 use crate::support::http_client::Client;
-use crate::support::program::{ChildGuard, RunningServer, WorkDir, run_command};
+use crate::support::program::{ChildGuard, RunningServer, WorkDir, free_port, run_command};
 use crate::support::{PASSWORD, TestResponse, config, wait_for};
 
 // ---- signals ------------------------------------------------------------------------------------
-
-/// A free port of an address that no other test uses.
-fn free_port(host: &str) -> SocketAddr {
-    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
-}
 
 #[test]
 fn a_signal_right_after_the_first_readyz_stops_the_program_gracefully() {
     for round in 0..21 {
         let signal = ["TERM", "HUP", "INT"][round % 3];
         let work_dir = WorkDir::new();
-        let address = free_port("127.0.0.77");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = work_dir.command(&[]);
         command
             .env("HOST", address.ip().to_string())

@@ -1,7 +1,9 @@
 //! Runs the program in a child process with a temporary working directory.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::iter;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -16,6 +18,15 @@ use crate::support::sql::TestSql;
 
 /// A temporary working directory, in which the program finds its key and SQLite's file.
 pub struct WorkDir(pub DataDir);
+
+/// A port of 127.0.0.1 that nothing listens on, for a server whose port must be known before it starts. It is below the
+/// ephemeral range, from which the kernel takes the ports of outgoing connections and of servers with the port 0.
+pub fn free_port() -> u16 {
+    let is_free = |&port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let random = || RandomState::new().build_hasher().finish();
+    let mut ports = iter::repeat_with(|| 15_000 + (random() % 17_000) as u16);
+    ports.find(is_free).unwrap()
+}
 
 /// Exit code, standard output and standard error of a command.
 #[derive(Debug, PartialEq)]
