@@ -96,7 +96,10 @@ export async function drag(page, title, to) {
   await page.mouse.up();
 }
 
-/** Simulates that the user switches back to the tab: the page loads the current data. */
+/**
+ * Simulates that the user switches back to the tab: the page loads the current data. A page whose session has ended leaves
+ * by itself at its next poll, so this must not run there: it fails if the page is left meanwhile.
+ */
 export const returnToTab = (page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')) && null);
 
 /** Returns a task as the server has it. */
