@@ -55,10 +55,15 @@ impl<M: ManageConnection> ConnectionPool<M> {
     /// Takes a connection, and waits for it. It returns to the pool when dropped.
     ///
     /// # Errors
-    /// [`Error::Busy`] after that time.
+    /// [`Error::Busy`] after the time that the pool was opened with.
     pub fn get(&self) -> Result<PooledConnection<M>, Error> {
-        let connection = self.pool.get();
-        connection.map_err(|why| Error::Busy(format!("no connection is free: {why}")))
+        self.pool.get().map_err(no_connection)
+    }
+
+    /// As [`ConnectionPool::get`], with this time.
+    #[cfg(feature = "postgres")]
+    pub fn get_within(&self, timeout: Duration) -> Result<PooledConnection<M>, Error> {
+        self.pool.get_timeout(timeout).map_err(no_connection)
     }
 
     /// Whether no connection is open.
@@ -88,6 +93,10 @@ impl<M: ManageConnection> ConnectionPool<M> {
     pub fn waits(&self) -> &Histogram {
         &self.waits.0
     }
+}
+
+fn no_connection(why: r2d2::Error) -> Error {
+    Error::Busy(format!("no connection is free: {why}"))
 }
 
 /// Records the waiting times, which r2d2 measures anyway.

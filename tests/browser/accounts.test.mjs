@@ -347,6 +347,7 @@ browserTest('a new account with the name of a deleted one is not approved in its
   await page.getByRole('button', { name: 'Approve: ada' }).click();
   await page.getByText(CHANGED).waitFor();
   assert.equal((await env.server.request(200, 'GET', `/users/${id}`, { token })).is_approved, false);
+  await page.waitForFunction((id) => document.querySelector('#unapproved-accounts .entry')?.item.id === id, id);
   await approve(page, 'ada', 'employee');
 });
 

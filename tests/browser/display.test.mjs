@@ -22,6 +22,7 @@ async function visitViews(env, options, look) {
   await env.server.request(201, 'POST', '/invitations', { token, body: { role: 'manager', email: 'zoe@example.com' } });
 
   const page = await env.openPage('/', options);
+  await page.locator('#sign-in-form').waitFor();
   await look(page, 'sign in');
   await page.getByRole('button', { name: 'Create an account' }).click();
   await look(page, 'sign up');

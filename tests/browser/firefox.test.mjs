@@ -192,6 +192,8 @@ browserTest('Firefox: an invitation is shown once and used, a role and a passwor
   await click(joan, 'Save', '#profile-form');
   await waitForAnnouncement(joan, 'Your account is updated.');
   await click(joan, 'Account of joan');
+  // The button moves up when the lists above it are loaded.
+  await waitFor(joan, () => !document.querySelector('#account-dialog [aria-busy=true]'));
   await click(joan, 'Sign out everywhere', '#account-dialog');
   await click(joan, 'Sign out everywhere', 'dialog.confirm');
   await waitForText(joan, 'You are signed out everywhere.');

@@ -17,7 +17,8 @@ import { chromium } from 'playwright-core';
 
 export const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 export const PASSWORD = 'correct horse battery';
-const TEST_TIMEOUT = 60_000;
+// Three times as long as the longest test on a slow machine.
+const TEST_TIMEOUT = 180_000;
 export const STEP_TIMEOUT = 30_000;
 
 /**

@@ -44,6 +44,7 @@ const waitForFocus = (page, text) => page.waitForFunction((text) => document.act
 
 browserTest('a user with only a keyboard takes a task through its life, and always sees where the focus is', {}, async (env) => {
   const page = await env.openPage('/');
+  await page.locator('#sign-in-form').waitFor();
   await press(page, 'Tab');
   assert.equal(await focusedText(page), 'Skip to content');
   await press(page, 'Enter', 'Tab');

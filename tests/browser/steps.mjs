@@ -128,10 +128,14 @@ export async function holdRequests(page, matches, method) {
 }
 
 /**
- * Holds the polls of a page back until the returned function is called, so that the page learns what others do only from
- * its other requests.
+ * Waits until a board is loaded, then holds its polls back until the returned function is called, so that the page learns
+ * what others do only from its other requests.
  */
-export const holdPolls = (page) => holdRequests(page, (url) => url.pathname === '/tasks/summary');
+export async function holdPolls(page) {
+  await page.waitForFunction(() => document.querySelectorAll('#columns [aria-busy=false]').length >= 3
+    && !document.querySelector('main [aria-busy=true]'));
+  return holdRequests(page, (url) => url.pathname === '/tasks/summary');
+}
 
 // ---- the documentation page ---------------------------------------------------------------------
 

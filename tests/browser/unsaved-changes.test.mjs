@@ -27,12 +27,13 @@ const signInAgain = (page) => page.getByRole('dialog', { name: 'Sign in again' }
 /** Reloads the page, and returns whether the browser asks first. Its question is answered with "Stay". */
 async function reloadAsks(page) {
   let asked = false;
-  page.once('dialog', (dialog) => {
+  const answer = (dialog) => {
     asked = dialog.type() === 'beforeunload';
     dialog.dismiss();
-  });
-  await page.reload({ timeout: 2000 }).catch(() => {});
-  page.removeAllListeners('dialog');
+  };
+  page.on('dialog', answer);
+  await page.reload().catch(() => {}); // It fails as soon as the user stays.
+  page.off('dialog', answer);
   return asked;
 }
 
@@ -346,9 +347,11 @@ browserTest('a user with a new e-mail and password signs in again with them, and
   const bob = await env.server.createUser('bob', 'manager');
   const page = await signIn(env, bob);
   await newTask(page, 'Water the plants');
+  const releasePolls = await holdPolls(page);
   const body = { email: 'robert@example.com', password: 'another horse battery', current_password: PASSWORD };
   await env.server.request(200, 'PATCH', '/me', { token: await env.server.signIn(bob), body });
   await save(page);
+  releasePolls();
   const again = signInAgain(page);
   const trySignIn = async (email, password) => {
     await again.getByLabel('E-mail').fill(email);

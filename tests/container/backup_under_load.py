@@ -56,7 +56,8 @@ def main():
     ]
     for writer in writers:
         writer.start()
-    time.sleep(1)
+    while len(acknowledged) < CLIENTS and not failures:
+        time.sleep(0.02)
     before = list(acknowledged)
     code = subprocess.run(command, timeout=120).returncode
     after = len(acknowledged) - len(before)

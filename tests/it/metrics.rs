@@ -15,7 +15,9 @@ use task_api::router::ROUTES;
 use crate::support::data_dir::Engine;
 use crate::support::http_client::{Client, TEST_TIMEOUT};
 use crate::support::program::{RunningServer, WorkDir};
-use crate::support::{self, PASSWORD, TestApp, TestResponse, one_core, request_from};
+use crate::support::{
+    self, PASSWORD, TestApp, TestResponse, one_core, request_from, wait_until_blocked,
+};
 
 // ---- a strict parser of the text format -----------------------------------------------------------
 
@@ -512,8 +514,10 @@ fn the_duration_of_a_request_includes_its_wait_for_the_database() {
     let app = TestApp::new();
     let lock = app.sql();
     lock.lock_writes();
+    let request = rustix::thread::gettid();
     thread::scope(|scope| {
         scope.spawn(move || {
+            wait_until_blocked(request);
             thread::sleep(Duration::from_millis(60));
             lock.execute_batch("COMMIT").unwrap();
         });
@@ -860,7 +864,9 @@ fn requests_that_the_server_refuses_before_routing_are_counted() {
         ),
     ] {
         let app = TestApp::with(|config| {
-            config.limits.head_timeout = short_timeout();
+            if counted.ends_with("408") {
+                config.limits.head_timeout = "2s".parse().unwrap();
+            }
             // Room for a head, and not for the last body.
             config.limits.max_buffered_bytes = 32 << 10;
         });
@@ -1054,7 +1060,13 @@ fn waiting_for_a_database_connection_is_measured() {
         let reads: Vec<_> = (0..readers)
             .map(|_| run_until_dropped(scope, |meanwhile| read(&app, meanwhile)))
             .collect();
-        let last = scope.spawn(|| app.get("/hello", &admin).status);
+        let (started, thread) = mpsc::channel();
+        let (app, admin) = (&app, &admin);
+        let last = scope.spawn(move || {
+            started.send(rustix::thread::gettid()).unwrap();
+            app.get("/hello", admin).status
+        });
+        wait_until_blocked(thread.recv().unwrap());
         thread::sleep(Duration::from_millis(30));
         drop(reads);
         assert_eq!(last.join().unwrap(), 200);

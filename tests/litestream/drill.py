@@ -230,7 +230,8 @@ def drill(program, litestream):
             time.sleep(SECONDS)
             before_sync = list(load.acknowledged)
             subprocess.run(sync, check=True)
-            shutil.copytree(replica, lost)
+            # Litestream goes on, and renames its temporary files.
+            shutil.copytree(replica, lost, ignore=shutil.ignore_patterns("*.tmp"))
             time.sleep(SECONDS)
             server.process.kill()
             load.wait()

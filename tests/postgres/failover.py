@@ -127,11 +127,11 @@ def wait_for_recovery(loads, since):
 def failover(primary, standby, loads, has_standby_reads):
     """One failover under load; returns its figures."""
     # A read waits for the primary for 2 seconds before it goes to the standby.
-    shortest = 2.5 if has_standby_reads else 0.2
+    shortest, longest = (4.0, 6.0) if has_standby_reads else (0.2, 4.0)
     time.sleep(random.uniform(0.5, 1.5))
     killed = time.monotonic()
     primary.kill()
-    time.sleep(random.uniform(shortest, 4.0))
+    time.sleep(random.uniform(shortest, longest))
     promoted = time.monotonic()
     standby.promote()
     promotion = time.monotonic() - promoted

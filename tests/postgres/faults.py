@@ -25,7 +25,7 @@ DATABASE, ROLE, ROLE_PASSWORD = "tasks", "app", "pass4app"
 # The time limits of src/store/postgres/database.rs: for a response of the database, and for a connection.
 RESPONSE_LIMIT, CONNECTION_LIMIT = 10, 2
 # What the machine may add.
-TOLERANCE = 3
+TOLERANCE = 6
 RECOVERY_LIMIT = 5
 
 
@@ -37,6 +37,7 @@ class Proxy:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.marker, self.is_forwarded, self.cuts = None, False, 0
+        self.muted, self.answered = None, threading.Event()
         threading.Thread(target=self.accept, daemon=True).start()
 
     def stop(self):
@@ -77,16 +78,17 @@ class Proxy:
             return
         # What the database answers reaches this proxy only.
         self.muted = server
+        self.answered.clear()
         server.sendall(data)
-        time.sleep(0.5)
-
-    muted = None
+        self.answered.wait(TIMEOUT)
 
     def responses(self, client, server):
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
                 if self.muted is not server:
                     client.sendall(data)
+                else:
+                    self.answered.set()
         close(client, server)
 
 

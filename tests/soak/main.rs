@@ -241,7 +241,7 @@ fn hostile_clients_cause_no_error_and_leak_no_memory_threads_or_descriptors() {
     work_dir.create_account("admin", &["--role", "admin", "--approved"]);
     let mut command = work_dir.command(&[]);
     for (name, value) in [
-        ("HEAD_TIMEOUT", "1s"),
+        ("HEAD_TIMEOUT", "2s"),
         ("BODY_TIMEOUT", "1s"),
         ("RESPONSE_TIMEOUT", "1s"),
         ("RUST_LOG", "warn,task_api::cli=info"),

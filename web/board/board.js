@@ -37,7 +37,7 @@ export function openBoard(currentUser) {
   forgetSummary();
   listsByStatus = new Map(COLUMNS.map(([status, label]) => [status, createColumn(status, label)]));
   // The summary comes first: with a version that is newer than the lists, the next poll would miss a change.
-  loadSummary().then(showCounts, () => {}).then(reloadLists);
+  lastRefresh = loadSummary().then(showCounts, () => {}).then(reloadLists);
 }
 
 function showCounts() {
@@ -45,7 +45,8 @@ function showCounts() {
 }
 
 function reloadLists() {
-  return Promise.all(lists().map((list) => list.reload()));
+  lastRefresh = Promise.all(lists().map((list) => list.reload()));
+  return lastRefresh;
 }
 
 function createColumn(status, label) {
@@ -157,7 +158,7 @@ const pendingMoves = new Map();
 /** Whether the lists need a refresh as soon as no move is pending. */
 let needsRefresh = false;
 
-/** The last refresh. Of two at the same time, each would discard what the other has loaded. */
+/** The last load of all lists. Each discards what an earlier one has not shown yet, so a refresh waits for it. */
 let lastRefresh = Promise.resolve();
 
 /** Loads the lists again, and shows the changes of all columns at the same moment. */
@@ -183,6 +184,7 @@ const isDragging = () => byId('columns').classList.contains('dragging');
  * a list could not be loaded.
  */
 export async function pollBoard() {
+  await lastRefresh.catch(() => {});
   const failedList = () => lists().find(({ error }) => error);
   const isDue = (needsRefresh && !isDragging()) || failedList();
   const mayHaveChanged = await loadSummary();

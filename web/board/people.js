@@ -29,9 +29,10 @@ export function openPeople(isAdmin) {
   openInvitations(isAdmin);
 }
 
-/** Loads the current state of the rows that are shown. */
+/** Loads the current state of the rows that are shown. An account that changes its list is never in both. */
 export async function refreshPeople() {
-  await Promise.all([refreshInvitations(), ...lists.map((list) => list.refresh())]);
+  const shows = await Promise.all([...lists.map((list) => list.prepareRefresh()), refreshInvitations()]);
+  shows.forEach((show) => show?.());
 }
 
 function createUnapprovedList() {

@@ -30,6 +30,10 @@ const RESPONSE_LIMIT: Duration = Duration::from_secs(10);
 /// this time at the latest, so this bounds how long a failover goes unnoticed.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a start waits for its first connections. A start has more time than a request: PostgreSQL may be busy with the
+/// connections of other servers that start at the same moment.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long a transaction is retried. A client waits meanwhile.
 const RETRY_LIMIT: Duration = Duration::from_secs(5);
 
@@ -85,7 +89,7 @@ impl PostgresDatabase {
         let pool = |size| {
             let manager = manager("DATABASE_URL", url, &last)?;
             let pool = ConnectionPool::open_in_background(manager, size, WAIT_TIMEOUT);
-            match pool.get() {
+            match pool.get_within(START_TIMEOUT) {
                 Ok(_) => Ok(pool),
                 Err(why) => Err(format!("DATABASE_URL: {why}")),
             }

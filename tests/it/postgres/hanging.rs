@@ -23,7 +23,7 @@ fn assert_takes_the_limit(action: impl FnOnce()) {
     let start = Instant::now();
     action();
     let time = start.elapsed();
-    assert!(time >= LIMIT / 2 && time < 3 * LIMIT, "{time:?}");
+    assert!(time >= LIMIT / 2 && time < 10 * LIMIT, "{time:?}");
 }
 
 #[test]
@@ -100,9 +100,8 @@ fn a_connection_may_be_idle_for_longer_than_the_limit() {
         for _ in 0..2 {
             thread::sleep(LIMIT * 3 / 2);
             // The time before the request does not count.
-            client.simple_query("SELECT pg_sleep(0.75)").unwrap();
+            client.simple_query("SELECT pg_sleep(0.1)").unwrap();
         }
-        client.simple_query("SELECT 1").unwrap();
     }
 }
 
@@ -111,7 +110,7 @@ fn a_statement_may_take_longer_only_on_a_connection_without_limit() {
     let url = Cluster::with_tls().url("postgres", "connect_timeout=1");
     let manager = ConnectionManager::new(&url, LIMIT, &LastServer::default()).unwrap();
     let mut client = manager.connect().unwrap();
-    assert_takes_the_limit(|| assert!(client.simple_query("SELECT pg_sleep(5)").is_err()));
+    assert_takes_the_limit(|| assert!(client.simple_query("SELECT pg_sleep(30)").is_err()));
     connect(&url)
         .unwrap()
         .simple_query("SELECT pg_sleep(2)")

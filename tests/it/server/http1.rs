@@ -611,7 +611,7 @@ fn a_stop_closes_idle_connections_at_once_and_answers_unfinished_requests_with_5
     finished.write(format!("{get}\r\n{get}")).unwrap();
     assert_eq!(finished.read_response(false).unwrap().status, 200);
 
-    let stopping = thread::spawn(move || server.stop(Duration::from_secs(4)));
+    let stopping = thread::spawn(move || server.stop(Duration::from_secs(12)));
     assert!(idle.read_responses().unwrap().is_empty());
     // The server waits for the rest of a request.
     finished.write("\r\n").unwrap();

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")] // the rouille server has none of these limits
 
 use std::fs;
+use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -232,9 +233,10 @@ fn a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected() {
             scope.spawn(move || {
                 let app = app_with_short_timeout(shortened);
                 let server = app.serve();
-                let start = Instant::now();
-                let mut client = Client::connect(server.address());
-                client.write(begin).unwrap();
+                let (start, mut client) =
+                    Client::connect_and_write(server.address(), SHORT_TIMEOUT / 2, |_| {
+                        begin.to_owned()
+                    });
                 while !more.is_empty() && !client.is_readable() {
                     let _ = client.write(more);
                     thread::sleep(Duration::from_millis(5));
@@ -265,7 +267,8 @@ fn a_client_that_exceeds_a_timeout_gets_408_and_is_disconnected() {
 fn timeouts_are_enforced_while_an_event_loop_always_has_more_events() {
     let app = TestApp::with(|config| {
         one_core(config);
-        config.limits.head_timeout = "200ms".parse().unwrap();
+        // Much longer than the loop takes to read the first requests.
+        config.limits.head_timeout = "5s".parse().unwrap();
         config.limits.idle_timeout = "1h".parse().unwrap();
     });
     let manager = app.manager();
@@ -280,12 +283,18 @@ fn timeouts_are_enforced_while_an_event_loop_always_has_more_events() {
         // much more work for the loop than for its client.
         for _ in 0..2 {
             scope.spawn(|| {
-                let mut clients: Vec<_> = (0..400).map(|_| Client::connect(address)).collect();
-                let request =
-                    clients[0].request("GET /tasks?limit=100", Some(&manager.token), None);
-                for client in &mut clients {
+                let request = Client::connect(address).request(
+                    "GET /tasks?limit=100",
+                    Some(&manager.token),
+                    None,
+                );
+                let mut clients: Vec<_> = iter::repeat_with(|| {
+                    let mut client = Client::connect(address);
                     client.write(&request).unwrap();
-                }
+                    client
+                })
+                .take(400)
+                .collect();
                 while !done.load(Ordering::SeqCst) {
                     for client in &mut clients {
                         assert_eq!(client.read_response(false).unwrap().status, 200);
@@ -317,11 +326,14 @@ fn no_timeout_ends_a_request_that_is_waiting_or_being_processed() {
     // The requests are complete. One is processed for longer than each timeout, and the other one waits for the
     // same thread meanwhile.
     let mut clients = ["ada", "ben"].map(|name| {
-        let mut client = Client::connect(server.address());
-        let email = format!("{name}@example.com");
-        let body = json!({ "username": name, "email": email, "password": PASSWORD });
-        let request = client.request("POST /signup", None, Some(&body));
-        client.write(request).unwrap();
+        let mut attempts = 0..;
+        let within = Duration::from_millis(25);
+        let (_, client) = Client::connect_and_write(server.address(), within, |client| {
+            let name = format!("{name}{}", attempts.next().unwrap());
+            let email = format!("{name}@example.com");
+            let body = json!({ "username": name, "email": email, "password": PASSWORD });
+            client.request("POST /signup", None, Some(&body))
+        });
         client
     });
     for client in &mut clients {

@@ -9,14 +9,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use task_api::model::Role;
 use task_api::server::{ListenOn, Server};
 
 use crate::support::http_client::{Client, TEST_TIMEOUT};
-use crate::support::{TestApp, TestResponse};
-
-/// So many PBKDF2 iterations that a hash keeps a core busy for a few tenths of a second at least.
-const SLOW_ITERATIONS: u32 = 3_000_000;
+use crate::support::sql::TestSql;
+use crate::support::{TestApp, TestResponse, wait_for};
 
 /// Whether a text has the form of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 fn is_http_date(text: &str) -> bool {
@@ -249,29 +246,41 @@ fn a_body_of_exactly_the_limit_is_accepted() {
     }
 }
 
-/// An app with the account `slow`, whose password takes long to hash.
-fn app_with_slow_hash() -> TestApp {
-    let app = TestApp::with(|config| config.passwords.password_iterations = SLOW_ITERATIONS);
-    app.account("slow", Role::Employee, true);
-    app
-}
-
-/// Starts a sign-in of `slow`, and returns when its password is being hashed.
-fn start_slow_sign_in(app: &TestApp, address: SocketAddr) -> JoinHandle<TestResponse> {
-    let sign_in = thread::spawn(move || Client::connect(address).sign_in("slow"));
-    app.wait_for_metric(r#"queue_running{kind="password_hash"}"#, 1.0);
-    sign_in
+/// Starts a request that creates a task, and returns when it waits for the lock on writes, which it gets after `COMMIT`.
+fn start_write_that_waits(
+    app: &TestApp,
+    address: SocketAddr,
+) -> (JoinHandle<TestResponse>, TestSql) {
+    let admin = app.admin();
+    let lock = app.sql();
+    lock.lock_writes();
+    let write = thread::spawn(move || {
+        let task = json!({ "title": "t" });
+        Client::connect(address).send("POST /tasks", Some(&admin.token), Some(&task))
+    });
+    app.wait_for_metric(r#"queue_running{kind="write"}"#, 1.0);
+    (write, lock)
 }
 
 #[test]
 fn a_stop_completes_the_request_in_progress() {
-    let app = app_with_slow_hash();
+    let app = TestApp::new();
     let server = app.serve();
-    let login = start_slow_sign_in(&app, server.address());
-    assert!(server.stop(TEST_TIMEOUT));
-    let response = login.join().unwrap();
-    assert_eq!(response.status, 200, "{response:?}");
-    assert_eq!(response.json()["user"]["username"], "slow");
+    let address = server.address();
+    let (write, lock) = start_write_that_waits(&app, address);
+    let stopping = thread::spawn(move || server.stop(TEST_TIMEOUT));
+    wait_for("begin of the stop", || {
+        let ready = Client::try_connect(address, Duration::from_millis(500))
+            .and_then(|mut client| client.try_send("GET /healthz", None, None));
+        ready
+            .map_or(true, |response| response.status != 200)
+            .then_some(())
+    });
+    lock.execute_batch("COMMIT").unwrap();
+    assert!(stopping.join().unwrap());
+    let response = write.join().unwrap();
+    assert_eq!(response.status, 201, "{response:?}");
+    assert_eq!(response.json()["title"], "t");
 }
 
 #[test]
@@ -279,7 +288,7 @@ fn after_the_stop_no_request_gets_a_response() {
     let app = TestApp::new();
     let server = app.serve();
     let address = server.address();
-    let mut open = Client::try_connect(address, Duration::from_secs(2)).unwrap();
+    let mut open = Client::connect(address);
     assert_eq!(open.send("GET /healthz", None, None).status, 200);
     assert!(server.stop(Duration::from_secs(10)));
     assert!(open.try_send("GET /healthz", None, None).is_err());
@@ -297,7 +306,7 @@ fn an_idle_connection_does_not_delay_the_stop() {
     let mut unfinished = Client::connect(server.address());
     unfinished.write("GET /healthz HTTP/1.1\r\nHost:").unwrap();
     // The server waits half of the deadline for the rest of an unfinished request.
-    assert!(server.stop(Duration::from_secs(2)));
+    assert!(server.stop(Duration::from_secs(8)));
 }
 
 #[test]
@@ -338,15 +347,16 @@ fn the_stop_meets_its_deadline_while_clients_keep_sending_requests() {
 
 #[test]
 fn the_stop_returns_false_when_a_request_takes_longer_than_the_deadline() {
-    let app = app_with_slow_hash();
+    let app = TestApp::new();
     let server = app.serve();
-    let login = start_slow_sign_in(&app, server.address());
+    let (write, lock) = start_write_that_waits(&app, server.address());
     let begin = Instant::now();
     let all_completed = server.stop(Duration::from_millis(20));
     assert!(!all_completed);
     assert!(begin.elapsed() < Duration::from_secs(5));
     // The connection ends without a response.
-    assert!(login.join().is_err());
+    assert!(write.join().is_err());
+    drop(lock);
 }
 
 #[test]

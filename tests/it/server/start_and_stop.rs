@@ -16,7 +16,9 @@ use task_api::config::concurrency::Concurrency;
 
 use crate::support::data_dir::Engine;
 use crate::support::http_client::Client;
-use crate::support::program::{ChildGuard, RunningServer, WorkDir, free_port, run_command};
+use crate::support::program::{
+    ChildGuard, RunningServer, WorkDir, copy_program, free_port, run_command,
+};
 use crate::support::{PASSWORD, TestResponse, config, wait_for};
 
 // ---- signals ------------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ fn with_too_few_threads_the_start_fails_with_one_line_that_names_the_number() {
     // That user needs the folder, and the program outside of the folders of this one.
     fs::set_permissions(work_dir.0.path(), Permissions::from_mode(0o777)).unwrap();
     let program = work_dir.path("task-api");
-    fs::copy(env!("CARGO_BIN_EXE_task-api"), &program).unwrap();
+    copy_program(&program);
     let run = |threads: u32| {
         let mut command = work_dir.command_after(&format!(
             "exec setpriv --reuid=64123 --regid=64123 --clear-groups prlimit --nproc={threads} ./task-api; true"

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use task_api::model::Timestamp;
 
 use crate::support::overwrite_page_of;
-use crate::support::program::{CommandOutput, WorkDir, run_command};
+use crate::support::program::{CommandOutput, WorkDir, copy_program, run_command};
 
 const NAMES: [&str; 18] = [
     "settings",
@@ -948,7 +948,7 @@ fn a_limit_of_processes_with_which_a_start_is_refused_is_named() {
     }
     let healthy = Healthy::new();
     let program = healthy.path("task-api");
-    fs::copy(env!("CARGO_BIN_EXE_task-api"), &program).unwrap();
+    copy_program(&program);
     for path in snapshot(healthy.work_dir.0.path()).into_keys() {
         chown(path, Some(OTHER_USER), Some(OTHER_USER)).unwrap();
     }

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use serde_json::{Value, json};
@@ -27,6 +27,23 @@ impl Client {
     /// Connects; connecting, each read and each write may take at most `timeout`.
     pub fn try_connect(address: SocketAddr, timeout: Duration) -> io::Result<Client> {
         Client::on_stream(TcpStream::connect_timeout(&address, timeout)?, timeout)
+    }
+
+    /// Connects and writes these bytes within this time, and returns when the attempt began. The head timeout of the server
+    /// runs from the connect, so a client whose thread is held up between connect and write tries again.
+    pub fn connect_and_write(
+        address: SocketAddr,
+        within: Duration,
+        mut bytes: impl FnMut(&Client) -> String,
+    ) -> (Instant, Client) {
+        loop {
+            let begin = Instant::now();
+            let mut client = Client::connect(address);
+            let bytes = bytes(&client);
+            if client.write(bytes).is_ok() && begin.elapsed() < within {
+                return (begin, client);
+            }
+        }
     }
 
     /// Connects from this address of the client's machine, such as `127.0.0.2`.

@@ -128,10 +128,16 @@ pub fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
 #[cfg(target_os = "linux")]
 pub fn wait_until_blocked(thread: rustix::thread::Pid) {
     let stat = format!("/proc/self/task/{}/stat", thread.as_raw_nonzero());
+    wait_until_asleep(stat.as_ref());
+}
+
+/// `stat` is the file of a thread in `/proc`.
+#[cfg(target_os = "linux")]
+pub fn wait_until_asleep(stat: &Path) {
     let mut looks_asleep = 0;
     wait_for("blocked thread", || {
         // The state is the first letter after the name, which is in parentheses.
-        let stat = fs::read_to_string(&stat).unwrap();
+        let stat = fs::read_to_string(stat).unwrap();
         let is_asleep = stat.rsplit_once(") ").unwrap().1.starts_with('S');
         looks_asleep = if is_asleep { looks_asleep + 1 } else { 0 };
         (looks_asleep == 20).then_some(())

@@ -1,23 +1,34 @@
 //! Runs the program in a child process with a temporary working directory.
 
+use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::PASSWORD;
 use crate::support::data_dir::{DataDir, Engine};
 use crate::support::http_client::{Client, TEST_TIMEOUT};
 use crate::support::sql::TestSql;
+use crate::support::{PASSWORD, wait_for, wait_until_asleep};
 
 /// A temporary working directory, in which the program finds its key and SQLite's file.
 pub struct WorkDir(pub DataDir);
+
+/// Copies the program. A file that this process itself has written cannot be executed while a child of another test, which
+/// inherits the descriptor, has not called exec().
+pub fn copy_program(to: &Path) {
+    let done = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_task-api"))
+        .arg(to)
+        .status();
+    assert!(done.unwrap().success());
+}
 
 /// A port of 127.0.0.1 that nothing listens on, for a server whose port must be known before it starts. It is below the
 /// ephemeral range, from which the kernel takes the ports of outgoing connections and of servers with the port 0.
@@ -247,6 +258,21 @@ impl RunningServer {
     /// A client with this address of the loopback network.
     pub fn client_from(&self, source: &str) -> Client {
         Client::connect_from(source, self.address)
+    }
+
+    /// Waits until the thread with this name waits for something, such as maintenance that is done for this minute.
+    #[cfg(target_os = "linux")]
+    pub fn wait_until_blocked(&self, thread: &str) {
+        let folder = format!("/proc/{}/task", self.child.0.id());
+        let has_name = |path: &PathBuf| {
+            let name = fs::read_to_string(path.join("comm"));
+            name.is_ok_and(|name| name.trim() == thread)
+        };
+        let path = wait_for("the thread", || {
+            let threads = fs::read_dir(&folder).unwrap();
+            threads.map(|thread| thread.unwrap().path()).find(has_name)
+        });
+        wait_until_asleep(&path.join("stat"));
     }
 
     /// Waits until the server logs a line that contains this text, and returns the line.

@@ -12,7 +12,7 @@ use task_api::model::Timestamp;
 use task_api::store::sqlite::backup::Watch;
 
 use crate::support::data_dir::DataDir;
-use crate::support::program::{RunningServer, WorkDir, run_command};
+use crate::support::program::{RunningServer, WorkDir, copy_program, run_command};
 use crate::support::{CLOCK_START, TestApp, file_mode, wait_for};
 
 const HOUR: i64 = 3600;
@@ -403,7 +403,7 @@ fn a_backup_dir_that_the_user_of_the_process_may_not_write_stops_the_start() {
     let work_dir = WorkDir::new();
     fs::set_permissions(work_dir.0.path(), Permissions::from_mode(0o777)).unwrap();
     let program = work_dir.path("task-api");
-    fs::copy(env!("CARGO_BIN_EXE_task-api"), &program).unwrap();
+    copy_program(&program);
     fs::create_dir(work_dir.path("backups")).unwrap();
     let run = |arguments: &[&str]| {
         let mut command = Command::new(&program);

@@ -153,6 +153,8 @@ fn a_database_that_is_overwritten_in_place_is_noticed() {
         wait_for("readiness", || {
             (fixture.ready().status == 200).then_some(())
         });
+        // Its first integrity check would find the damage too, and report it with other words.
+        fixture.server.wait_until_blocked("maintenance");
         damage(&fixture);
         fixture.server.wait_for_line("was overwritten");
         let log_file = fixture.path("project.db-wal");
