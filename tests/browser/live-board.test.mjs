@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import { browserTest, checkAccessibility } from './harness.mjs';
-import { card, column, dialog, openTask, signIn, titleButton, titles, waitForAnnouncement, waitForStatus } from './steps.mjs';
+import {
+  card, column, dialog, fillSignIn, holdRequests, openTask, signIn, titleButton, titles, waitForAnnouncement, waitForStatus,
+} from './steps.mjs';
 
 const isUnchanged = (response) => response.url().endsWith('/tasks/summary') && response.status() === 304;
 /** Waits for a 304: the page has asked, and knows that nothing has changed since. */
@@ -121,6 +123,35 @@ browserTest('a list that could not be loaded after a change is loaded by the nex
   // The version of the tasks expires after 30 s at the earliest.
   await card(page, 'Water the plants', 'To do').waitFor({ timeout: 15_000 });
   assert.equal(failures, 4);
+});
+
+browserTest('a poll waits for the first load of the lists, and does not announce it as a change of others', {}, async (env) => {
+  await env.server.createTask({ title: 'Water the plants' });
+  const page = await env.openPage('/');
+  let summaries = 0;
+  await page.route('**/tasks/summary', async (route) => {
+    summaries += 1;
+    if (summaries === 1) await setTimeout(2500); // Longer than the time between two polls.
+    await route.continue();
+  });
+  await fillSignIn(page, env.server.admin.email, env.server.admin.password);
+  await card(page, 'Water the plants', 'To do').waitFor();
+  await waitUntilUpToDate(page);
+  assert.deepEqual((await page.evaluate('window.announcements')).filter((text) => /changed/.test(text)), []);
+});
+
+browserTest('a poll waits for the load of other filters, whose result is announced', {}, async (env) => {
+  const task = await env.server.createTask({ title: 'Water the plants' });
+  const page = await signIn(env, env.server.admin);
+  await waitUntilUpToDate(page);
+  const release = await holdRequests(page, (url) => url.searchParams.has('q'));
+  const asked = page.waitForRequest((request) => request.url().includes('q=chairs'));
+  await page.locator('#task-filters').getByLabel('Search').fill('chairs');
+  await asked;
+  await move(env, task, 'in_progress');
+  await setTimeout(2500); // Longer than the time between two polls.
+  release();
+  await waitForAnnouncement(page, 'To do: 0, In progress: 0, Done: 0');
 });
 
 browserTest('a column says how many tasks it has, not how many are loaded', { RATE_LIMITS: 'off' }, async (env) => {
