@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import { browserTest, checkAccessibility } from './harness.mjs';
 import {
-  card, column, dialog, fillSignIn, holdRequests, openTask, signIn, titleButton, titles, waitForAnnouncement, waitForStatus,
+  card, column, dialog, fillSignIn, holdRequests, openTask, signIn, titleButton, titles, waitForAnnouncement,
 } from './steps.mjs';
 
 const isUnchanged = (response) => response.url().endsWith('/tasks/summary') && response.status() === 304;
@@ -25,20 +25,27 @@ const show = (page) => page.evaluate(() => {
   document.dispatchEvent(new Event('visibilitychange'));
 });
 
-browserTest('a move in one browser shows in another with the next poll, and the card keeps the focus', {}, async (env) => {
+browserTest('a move in one browser shows in another within three seconds, and the card keeps the focus', {}, async (env) => {
   const ada = await env.server.createUser('ada');
   const task = await env.server.createTask({ title: 'Water the plants', assigned_user_id: ada.id });
   await env.server.createTask({ title: 'Order chairs', assigned_user_id: ada.id });
   const manager = await signIn(env, env.server.admin);
   const employee = await signIn(env, ada);
   await titleButton(manager, 'Water the plants', 'To do').focus();
+  // The page itself notes the time: steps of the test look at it up to half a second late.
+  await manager.evaluate(() => {
+    const columns = document.getElementById('columns');
+    new MutationObserver(() => {
+      if (columns.querySelector('[data-status=in_progress] .card')) window.shownAt ??= Date.now();
+    }).observe(columns, { childList: true, subtree: true });
+  });
+  const saved = employee.waitForResponse((response) => response.request().method() === 'PATCH');
   await card(employee, 'Water the plants', 'To do').getByRole('button', { name: /to In progress/ }).click();
-  await waitForStatus(env, task.id, 'in_progress');
-  let polls = 0;
-  manager.on('request', (request) => { polls += request.url().endsWith('/tasks/summary'); });
+  await saved;
+  const moved = Date.now();
   await card(manager, 'Water the plants', 'In progress').waitFor();
-  // One was under way at the time of the move, or the next one comes before this line.
-  assert.ok(polls <= 2, `${polls} polls`);
+  const took = await manager.evaluate('window.shownAt') - moved;
+  assert.ok(took < 3000, `${took} ms`);
   assert.equal(await manager.evaluate(() => document.activeElement.textContent), 'Water the plants');
   assert.deepEqual(await titles(manager, 'To do'), ['Order chairs']);
   await waitForAnnouncement(manager, 'A task has changed.');

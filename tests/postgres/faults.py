@@ -25,7 +25,7 @@ DATABASE, ROLE, ROLE_PASSWORD = "tasks", "app", "pass4app"
 # The time limits of src/store/postgres/database.rs: for a response of the database, and for a connection.
 RESPONSE_LIMIT, CONNECTION_LIMIT = 10, 2
 # What the machine may add.
-TOLERANCE = 6
+TOLERANCE = 3
 RECOVERY_LIMIT = 5
 
 

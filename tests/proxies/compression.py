@@ -15,24 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from processes import Client, Process, fail, sign_in, start_server
+from processes import NGINX_HEAD, Client, Process, fail, sign_in, start_server
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from ports import free_port  # noqa: E402
 
-NGINX = """\
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+NGINX = NGINX_HEAD + """\
     gzip on;
     gzip_types application/json;
     gzip_min_length 0;

@@ -9,6 +9,23 @@ import time
 
 PASSWORD = "correct horse battery"
 
+# The beginning of an nginx configuration: one process in the foreground, with all its files in one folder. The rest of
+# the `http` block follows.
+NGINX_HEAD = """\
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+"""
+
 
 def fail(text):
     sys.exit(f"{os.path.relpath(sys.argv[0])}: {text}")

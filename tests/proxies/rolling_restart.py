@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from processes import Client, Process, fail, sign_in, start_server
+from processes import NGINX_HEAD, Client, Process, fail, sign_in, start_server
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from ports import free_port  # noqa: E402
@@ -27,19 +27,7 @@ READERS, WRITERS = 4, 4
 # can keep the other one from it for more than the 5 seconds that it waits.
 PAUSE = 0.005
 
-NGINX = """\
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+NGINX = NGINX_HEAD + """\
     upstream task_api {{
         hash $remote_addr consistent;
         server 127.0.0.1:{ports[0]} max_fails=0;
